@@ -1,0 +1,1 @@
+//! sources: host metrics, scrape, file tail, own traces

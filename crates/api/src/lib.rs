@@ -1,0 +1,1 @@
+//! routes, shapes, listeners, error mapping

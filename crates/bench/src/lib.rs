@@ -1,0 +1,1 @@
+//! generator and senders for load and proof

@@ -1,0 +1,1 @@
+//! YAML of all roles, as written and checked

@@ -1,0 +1,23 @@
+//! The two seams of Orrery: [`Append`] takes telemetry in, [`Select`] gives it out.
+//!
+//! This crate exists because it is a seam: `store` implements both, `federate` will implement both over other
+//! nodes, and everything above (languages, API, agent) knows only these traits. It must never know an
+//! implementation. What implementations MUST hold is said at each method and checked by one conformance
+//! suite (`testkit::conformance`). Start reading at [`append`] and [`select`].
+
+pub mod append;
+pub mod coverage;
+pub mod error;
+pub mod fake;
+pub mod select;
+
+pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
+pub use coverage::{Coverage, CoverageState, SourceCoverage};
+pub use error::Error;
+pub use select::{
+    Capabilities, Direction, LabelNamesRequest, LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest,
+    NamedField, QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter,
+    SpansRequest, Tenants,
+};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

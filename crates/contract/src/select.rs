@@ -1,0 +1,304 @@
+//! The way out.
+
+use std::{sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+use base::memory::MemoryBudget;
+use futures::{StreamExt, stream::BoxStream};
+use model::{
+    AnyValue, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, SpanKind, TenantId,
+    TimeRange,
+};
+use parking_lot::Mutex;
+
+use crate::{Coverage, Error, Result};
+
+/// Gives telemetry out.
+///
+/// Implementations MUST:
+/// - show everything acknowledged by their `Append` before the call began;
+/// - return only what lies in the scope's range, tenants and matchers; hints never change the result;
+/// - end the stream with `Err` when a limit of the scope is reached or the deadline passes, naming the limit;
+/// - say in the coverage what they could not answer for. A source that is not there is coverage, not an
+///   error, unless nothing at all could be answered;
+/// - stop work soon after the stream is dropped.
+///
+/// Items belong to the caller. Coverage is final once the stream has ended.
+#[async_trait]
+pub trait Select: Send + Sync {
+    /// Series in ascending order of labels, each exactly once, samples ascending in time without duplicates,
+    /// staleness markers included. Where several tenants are asked, `__tenant_id__` is added to the labels.
+    async fn series(&self, request: SeriesRequest) -> Result<Selection<SeriesData>>;
+
+    /// Log records ordered by time in the asked direction (ties in a stable order), in pieces of any size; a
+    /// piece's records are in order and no piece overlaps an earlier one. `limit` counts records.
+    async fn logs(&self, request: LogsRequest) -> Result<Selection<LogBatch>>;
+
+    /// Spans, newest window first, in no promised order inside a piece. With `trace_ids` all spans of those
+    /// traces in the range.
+    async fn spans(&self, request: SpansRequest) -> Result<Selection<SpanBatch>>;
+
+    /// Label names (metrics, logs: stream labels; traces: resource and span attribute keys), sorted, distinct.
+    async fn label_names(&self, request: LabelNamesRequest) -> Result<(Vec<String>, Coverage)>;
+
+    /// Values of one label or field, sorted, distinct.
+    async fn label_values(&self, request: LabelValuesRequest) -> Result<(Vec<String>, Coverage)>;
+
+    /// Label sets of series (metrics) or streams (logs) with at least one item in range, sorted, distinct.
+    async fn label_sets(&self, request: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)>;
+
+    /// Metadata of metric families, sorted by family.
+    async fn metadata(&self, request: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)>;
+
+    fn capabilities(&self) -> Capabilities;
+}
+
+/// Which sub-plans an implementation can evaluate itself. None so far: callers evaluate everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub signals: Vec<Signal>,
+    /// Line filters are applied before records are returned, not merely used as hints.
+    pub filters_lines: bool,
+}
+
+/// One tenant, or several where the caller may read them (`X-Scope-OrgID: a|b`). Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenants(Vec<TenantId>);
+
+impl Tenants {
+    pub fn one(tenant: TenantId) -> Self {
+        Tenants(vec![tenant])
+    }
+
+    /// Sorted and without duplicates; `None` if empty.
+    pub fn several(mut tenants: Vec<TenantId>) -> Option<Self> {
+        tenants.sort_unstable();
+        tenants.dedup();
+        (!tenants.is_empty()).then_some(Tenants(tenants))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &TenantId> {
+        self.0.iter()
+    }
+
+    pub fn is_single(&self) -> bool {
+        self.0.len() == 1
+    }
+}
+
+/// What every request has in common.
+#[derive(Clone)]
+pub struct Scope {
+    pub tenants: Tenants,
+    pub range: TimeRange,
+    pub limits: QueryLimits,
+}
+
+/// What a query may cost. Errors name the limit by the field's configuration name, e.g. `query.max_samples`.
+#[derive(Clone)]
+pub struct QueryLimits {
+    pub deadline: Option<Instant>,
+    /// Samples one query may read (`query.max_samples`).
+    pub max_samples: u64,
+    /// Series one selector may match (`query.max_series`).
+    pub max_series: u64,
+    /// Bytes of log or span data one query may read (`query.max_bytes`).
+    pub max_bytes: u64,
+    pub memory: MemoryBudget,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits {
+            deadline: None,
+            max_samples: 50_000_000,
+            max_series: 1_000_000,
+            max_bytes: 8 << 30,
+            memory: MemoryBudget::unlimited(),
+        }
+    }
+}
+
+impl QueryLimits {
+    /// An error once the deadline has passed.
+    pub fn check_deadline(&self) -> Result<()> {
+        match self.deadline {
+            Some(d) if Instant::now() >= d => Err(Error {
+                kind: base::Kind::Timeout,
+                message: "the query did not finish within its timeout".to_owned(),
+                limit: Some("query.timeout"),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Scope {
+    pub fn new(tenants: Tenants, range: TimeRange) -> Self {
+        Scope { tenants, range, limits: QueryLimits::default() }
+    }
+}
+
+#[derive(Clone)]
+pub struct SeriesRequest {
+    pub scope: Scope,
+    /// All must match. At least one, and one of them must not match the empty string.
+    pub matchers: Vec<Matcher>,
+    pub hints: SeriesHints,
+}
+
+/// What the caller will do with the series; an implementation may use it to read less.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeriesHints {
+    pub step_ms: i64,
+    /// Width of the range selector, 0 for an instant selector.
+    pub window_ms: i64,
+    /// Innermost function applied, e.g. `rate`.
+    pub function: Option<String>,
+    pub by: Vec<String>,
+    pub without: bool,
+}
+
+/// One series with decoded samples inside the asked range.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeriesData {
+    pub labels: Labels,
+    /// Float samples: parallel arrays, ascending in time.
+    pub timestamps_ms: Vec<i64>,
+    pub values: Vec<f64>,
+    /// Start of each float sample's counter, 0 where unknown; empty means unknown for all.
+    pub starts_ms: Vec<i64>,
+    /// Native histogram samples, ascending in time: (timestamp, start or 0, histogram).
+    pub histograms: Vec<(i64, i64, Histogram)>,
+}
+
+impl SeriesData {
+    pub fn sample_count(&self) -> usize {
+        self.values.len() + self.histograms.len()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    #[default]
+    NewestFirst,
+    OldestFirst,
+}
+
+/// A condition on the text of a record's body, applied in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineFilter {
+    Contains(String),
+    NotContains(String),
+    /// Unanchored, RE2 syntax.
+    Regex(String),
+    NotRegex(String),
+}
+
+#[derive(Clone)]
+pub struct LogsRequest {
+    pub scope: Scope,
+    /// On stream labels; all must match.
+    pub matchers: Vec<Matcher>,
+    /// Implementations whose capabilities say `filters_lines` return only lines that pass all of these;
+    /// others may ignore them, so callers that need certainty filter again.
+    pub line_filters: Vec<LineFilter>,
+    pub direction: Direction,
+    pub limit: Option<usize>,
+}
+
+#[derive(Clone)]
+pub struct SpansRequest {
+    pub scope: Scope,
+    /// When not empty: only spans of these traces.
+    pub trace_ids: Vec<[u8; 16]>,
+    /// All must hold for a span to be returned.
+    pub filters: Vec<SpanFilter>,
+    /// Stop after this many distinct traces, newest first.
+    pub max_traces: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum SpanFilter {
+    Service(String),
+    Name(String),
+    Kind(SpanKind),
+    /// A span, resource, scope or event attribute equals the value; compared by type where the query gave
+    /// one, else by text.
+    Attribute(String, AnyValue),
+    MinDurationNs(i64),
+    MaxDurationNs(i64),
+    /// Status is error (`true`) or anything else (`false`).
+    Error(bool),
+}
+
+#[derive(Clone)]
+pub struct LabelNamesRequest {
+    pub scope: Scope,
+    pub signal: Signal,
+    /// Alternatives, each a list of matchers that must all hold; empty means everything.
+    pub selectors: Vec<Vec<Matcher>>,
+    pub limit: Option<usize>,
+}
+
+#[derive(Clone)]
+pub struct LabelValuesRequest {
+    pub scope: Scope,
+    pub signal: Signal,
+    pub field: NamedField,
+    pub selectors: Vec<Vec<Matcher>>,
+    pub limit: Option<usize>,
+}
+
+/// Which values are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedField {
+    /// A label of series or log streams.
+    Label(String),
+    /// `service.name` of spans.
+    Service,
+    /// Span names, of one service or of all.
+    Operation { service: Option<String>, kind: Option<SpanKind> },
+    /// A resource or span attribute.
+    Attribute(String),
+}
+
+#[derive(Clone)]
+pub struct MetadataRequest {
+    pub scope: Scope,
+    pub family: Option<String>,
+    pub limit: Option<usize>,
+}
+
+/// A stream of items and what it covers.
+pub struct Selection<T> {
+    pub items: BoxStream<'static, Result<T>>,
+    coverage: Arc<Mutex<Coverage>>,
+}
+
+impl<T: Send + 'static> Selection<T> {
+    /// `coverage` may be written to until the stream ends.
+    pub fn new(items: BoxStream<'static, Result<T>>, coverage: Arc<Mutex<Coverage>>) -> Self {
+        Selection { items, coverage }
+    }
+
+    /// A selection whose coverage is known beforehand.
+    pub fn with_coverage(items: BoxStream<'static, Result<T>>, coverage: Coverage) -> Self {
+        Selection { items, coverage: Arc::new(Mutex::new(coverage)) }
+    }
+
+    /// The coverage as known so far; final once `items` has ended.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage.lock().clone()
+    }
+
+    /// Reads to the end.
+    pub async fn collect(mut self) -> Result<(Vec<T>, Coverage)> {
+        let mut out = Vec::new();
+        while let Some(item) = self.items.next().await {
+            out.push(item?);
+        }
+        let coverage = self.coverage();
+        Ok((out, coverage))
+    }
+}

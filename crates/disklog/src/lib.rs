@@ -1,0 +1,1 @@
+//! checksummed append-only segments

@@ -1,0 +1,1 @@
+//! step grid, window functions, vector matching, aggregation

@@ -1,0 +1,1 @@
+//! admission: decode, limits, validate, append

@@ -1,0 +1,1 @@
+//! LogQL: parser, pipeline, engine

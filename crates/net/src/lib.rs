@@ -1,0 +1,1 @@
+//! outgoing HTTP and TLS

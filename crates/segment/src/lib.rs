@@ -1,0 +1,1 @@
+//! the Parquet file contract

@@ -1,0 +1,1 @@
+//! append, head, flush, catalog, scan, retain

@@ -1,0 +1,1 @@
+//! fault disks and stores, cluster harness

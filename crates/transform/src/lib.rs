@@ -1,0 +1,1 @@
+//! relabel: batch to batch

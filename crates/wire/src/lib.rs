@@ -1,0 +1,1 @@
+//! bytes to batches and back
