@@ -1,0 +1,1 @@
+//! What every segment file has in common.
