@@ -1,1 +1,75 @@
-//! YAML of all roles, as written and checked
+//! The configuration of every role: YAML *as written* ([`written`]) becomes a *checked* [`Node`], or a list of
+//! problems that each name file, line, field and what to do.
+//!
+//! This crate exists because it has a reader of its own: the person who writes the file. It is the only place
+//! that reads the environment. It must never know behaviour: what a setting does stands where it is used.
+//! Start reading at [`load`], then [`written`] for the keys and [`check`] for the rules.
+
+mod check;
+mod error;
+mod node;
+mod prometheus;
+mod scalar;
+pub mod written;
+
+pub use error::{Error, Problem};
+pub use prometheus::{Auth, ScrapeJob, Secret};
+pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
+
+use std::path::Path;
+
+/// The largest configuration file read; a larger one is a mistake.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Reads, parses and checks a file. Relative paths inside it are relative to its directory.
+pub fn load(path: &Path) -> Result<Node, Error> {
+    let text = read(path)?;
+    parse(&text, path)
+}
+
+/// Parses and checks text; `path` is used in messages and to resolve relative paths.
+pub fn parse(text: &str, path: &Path) -> Result<Node, Error> {
+    let written: written::Node = from_yaml(text, path)?;
+    check::check(written, text, path)
+}
+
+/// What a node runs with when it is given no file at all.
+pub fn defaults() -> Node {
+    // The empty document has no key that could be wrong.
+    check::check(written::Node::default(), "", Path::new("orrery.yaml")).unwrap_or_default()
+}
+
+/// The log filter (`ORRERY_LOG`, then `RUST_LOG`); `info` where neither is set.
+#[allow(clippy::disallowed_methods)] // The one crate that may read the environment.
+pub fn log_filter() -> String {
+    std::env::var("ORRERY_LOG").or_else(|_| std::env::var("RUST_LOG")).unwrap_or_else(|_| "info".to_owned())
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let fail = |reason: String| Error::Unreadable { path: path.to_owned(), reason };
+    let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(fail(format!("it has {size} bytes, more than the {MAX_FILE_BYTES} a configuration may have")));
+    }
+    std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))
+}
+
+fn from_yaml<T: serde::de::DeserializeOwned + Default>(text: &str, path: &Path) -> Result<T, Error> {
+    let only_comments = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
+    if only_comments {
+        return Ok(T::default());
+    }
+    serde_saphyr::from_str::<T>(text).map_err(|e| {
+        let at = e.location();
+        Error::Invalid(vec![Problem {
+            path: path.to_owned(),
+            line: at.map_or(0, |l| l.line()),
+            column: at.map_or(0, |l| l.column()),
+            field: String::new(),
+            message: error::plain(&e),
+        }])
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,320 @@
+//! From as written to checked. All problems are collected, so that one run names them all.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use model::{ClusterName, ReplicaName};
+use serde_saphyr::{Location, Spanned};
+
+use crate::{
+    error::{Error, Problem},
+    node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention},
+    prometheus,
+    scalar::{self, Amount, Scalar},
+    written::{self, Field, NotYet},
+};
+
+/// Collects problems and turns fields into values.
+pub(crate) struct Checker<'a> {
+    path: &'a Path,
+    problems: Vec<Problem>,
+}
+
+pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, Error> {
+    let mut c = Checker { path, problems: Vec::new() };
+    for (name, key) in [
+        ("bucket", &w.bucket),
+        ("tls", &w.tls),
+        ("peers", &w.peers),
+        ("forward", &w.forward),
+        ("collector", &w.collector),
+        ("alertmanager", &w.alertmanager),
+        ("listen.peers", &w.listen.peers),
+        ("listen.elasticsearch", &w.listen.elasticsearch),
+        ("listen.syslog", &w.listen.syslog),
+        ("listen.zipkin", &w.listen.zipkin),
+        ("listen.jaeger", &w.listen.jaeger),
+    ] {
+        c.not_yet(name, key);
+    }
+    c.roles(&w.roles);
+    let data_dir = c.resolve(w.data_dir.as_ref().map_or("data", |d| &d.value));
+    let external_labels: std::collections::BTreeMap<String, String> =
+        w.external_labels.iter().flatten().map(|(k, v)| (k.clone(), v.value.clone())).collect();
+    let replica = w.external_labels.as_ref().and_then(|l| l.get("replica"));
+    let cluster = c.cluster(&w.cluster);
+    let node = Node {
+        cluster,
+        replica: replica.and_then(|r| match ReplicaName::new(&r.value) {
+            Ok(name) => Some(name),
+            Err(e) => {
+                c.problem("external_labels.replica", r.referenced, e.to_string());
+                None
+            }
+        }),
+        external_labels,
+        listen: c.listen(&w.listen, w.insecure.unwrap_or(false)),
+        retention: c.retention(&w.retention, &data_dir),
+        memory: Memory { limit_bytes: c.amount("memory.limit", &w.memory.limit, Amount::Share(0.8), base::memory::machine_bytes) },
+        disk: Disk {
+            reserve_bytes: c.amount("disk.reserve", &w.disk.reserve, Amount::Share(0.05), || disk_bytes(&data_dir)),
+        },
+        ingest: c.ingest(&w.ingest),
+        query: c.query(&w.query),
+        promql_experimental: c.experimental(w.promql.experimental),
+        collect: c.collect(&w.collect),
+        scrape: match w.prometheus {
+            Some(p) => c.prometheus(p),
+            None => Vec::new(),
+        },
+        data_dir,
+        text: text.to_owned(),
+    };
+    if c.problems.is_empty() { Ok(node) } else { Err(Error::Invalid(c.problems)) }
+}
+
+/// The size of the file system that holds `dir` or its nearest existing parent.
+fn disk_bytes(dir: &Path) -> u64 {
+    let existing = dir.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    rustix::fs::statvfs(existing).map_or(u64::MAX / 2, |s| s.f_blocks * s.f_frsize)
+}
+
+impl Checker<'_> {
+    pub(crate) fn problem(&mut self, field: &str, at: Location, message: impl Into<String>) {
+        self.problems.push(Problem {
+            path: self.path.to_owned(),
+            line: at.line(),
+            column: at.column(),
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    pub(crate) fn not_yet(&mut self, field: &str, key: &NotYet) {
+        if let Some(k) = key {
+            self.problem(field, k.referenced, "is not supported by this version; remove the key");
+        }
+    }
+
+    /// Relative paths are relative to the configuration file.
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
+        match self.path.parent() {
+            Some(dir) if Path::new(path).is_relative() => dir.join(path),
+            _ => PathBuf::from(path),
+        }
+    }
+
+    fn value<T>(&mut self, field: &str, f: &Field<Scalar>, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(s) = f else { return default };
+        match parse(&s.value.0) {
+            Ok(v) => v,
+            Err(message) => {
+                self.problem(field, s.referenced, message);
+                default
+            }
+        }
+    }
+
+    pub(crate) fn duration(&mut self, field: &str, f: &Field<Scalar>, default: Duration) -> Duration {
+        self.value(field, f, default, scalar::duration)
+    }
+
+    /// A plain size; a share has nothing to be a share of here.
+    pub(crate) fn bytes(&mut self, field: &str, f: &Field<Scalar>, default: u64) -> u64 {
+        self.value(field, f, default, |t| match scalar::amount(t)? {
+            Amount::Bytes(b) => Ok(b),
+            Amount::Share(_) => Err(format!("{t:?} must be a size, not a share")),
+        })
+    }
+
+    fn amount(&mut self, field: &str, f: &Field<Scalar>, default: Amount, whole: impl FnOnce() -> u64) -> u64 {
+        match self.value(field, f, default, scalar::amount) {
+            Amount::Bytes(b) => b,
+            share => share.of(whole()),
+        }
+    }
+
+    fn count(&mut self, field: &str, f: &Field<Scalar>, default: u64) -> u64 {
+        self.value(field, f, default, |t| {
+            t.replace('_', "").parse().map_err(|_| format!("{t:?} is not a whole number"))
+        })
+    }
+
+    fn roles(&mut self, roles: &Field<Vec<String>>) {
+        if let Some(r) = roles
+            && r.value != ["all"]
+        {
+            self.problem("roles", r.referenced, "only [all] is supported by this version");
+        }
+    }
+
+    fn cluster(&mut self, f: &Field<String>) -> Option<ClusterName> {
+        let s = f.as_ref()?;
+        match ClusterName::new(&s.value) {
+            Ok(name) => Some(name),
+            Err(e) => {
+                self.problem("cluster", s.referenced, e.to_string());
+                None
+            }
+        }
+    }
+
+    fn listen(&mut self, w: &written::Listen, insecure: bool) -> Listen {
+        Listen {
+            http: self.address("listen.http", &w.http, "127.0.0.1:9494", insecure),
+            otlp_grpc: self.address("listen.otlp_grpc", &w.otlp_grpc, "127.0.0.1:4317", insecure),
+            otlp_http: self.address("listen.otlp_http", &w.otlp_http, "127.0.0.1:4318", insecure),
+        }
+    }
+
+    /// An address, `off`, or the default. Anything but loopback needs `insecure: true`, since this version
+    /// serves no TLS.
+    fn address(&mut self, field: &str, f: &Field<Scalar>, default: &str, insecure: bool) -> Option<SocketAddr> {
+        let text = f.as_ref().map_or(default, |s| &s.value.0);
+        if text == "off" || text == "false" {
+            return None;
+        }
+        let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+        let address = text.to_socket_addrs().ok().and_then(|mut a| a.next());
+        if let Some(s) = f {
+            match address {
+                None => self.problem(field, s.referenced, format!("{text:?} is not host:port or off")),
+                Some(a) if !a.ip().is_loopback() && !insecure => self.problem(
+                    field,
+                    s.referenced,
+                    format!("{text} is reachable from other machines without TLS; use 127.0.0.1 behind a proxy, or set insecure: true"),
+                ),
+                Some(_) => {}
+            }
+        }
+        address
+    }
+
+    fn retention(&mut self, w: &written::Retention, data_dir: &Path) -> Retention {
+        const DAY: u64 = 86_400;
+        let mut keep = |field: &str, f: &Field<Scalar>, days: u64| {
+            let d = self.duration(field, f, Duration::from_secs(days * DAY));
+            (!d.is_zero()).then_some(d)
+        };
+        let (metrics, logs, traces) = (
+            keep("retention.metrics", &w.metrics, 30),
+            keep("retention.logs", &w.logs, 14),
+            keep("retention.traces", &w.traces, 7),
+        );
+        let max = self.amount("retention.max_bytes", &w.max_bytes, Amount::Share(0.8), || disk_bytes(data_dir));
+        Retention { metrics, logs, traces, max_bytes: (max > 0).then_some(max) }
+    }
+
+    fn ingest(&mut self, w: &written::Ingest) -> Ingest {
+        Ingest {
+            max_body_bytes: self.bytes("ingest.max_body", &w.max_body, 16 << 20) as usize,
+            max_unpacked_bytes: self.bytes("ingest.max_unpacked", &w.max_unpacked, 64 << 20) as usize,
+            max_series: self.count("ingest.max_series", &w.max_series, 5_000_000) as usize,
+            max_series_per_metric: self.count("ingest.max_series_per_metric", &w.max_series_per_metric, 1_000_000) as usize,
+            max_labels: self.count("ingest.max_labels", &w.max_labels, 64) as usize,
+            max_label_name_bytes: self.bytes("ingest.max_label_name", &w.max_label_name, 1024) as usize,
+            max_label_value_bytes: self.bytes("ingest.max_label_value", &w.max_label_value, 4096) as usize,
+            max_line_bytes: self.bytes("ingest.max_line", &w.max_line, 1 << 20) as usize,
+            out_of_order_window: self.duration(
+                "ingest.out_of_order_window",
+                &w.out_of_order_window,
+                Duration::from_secs(86_400),
+            ),
+        }
+    }
+
+    fn query(&mut self, w: &written::Query) -> Query {
+        Query {
+            timeout: self.duration("query.timeout", &w.timeout, Duration::from_secs(120)),
+            max_concurrent: self.count("query.max_concurrent", &w.max_concurrent, 16).max(1) as usize,
+            max_samples: self.count("query.max_samples", &w.max_samples, 50_000_000),
+            max_series: self.count("query.max_series", &w.max_series, 1_000_000),
+            max_bytes: self.bytes("query.max_bytes", &w.max_bytes, 8 << 30),
+            lookback: self.duration("query.lookback", &w.lookback, Duration::from_secs(300)),
+        }
+    }
+
+    fn experimental(&mut self, w: Option<Spanned<written::Switches>>) -> Vec<String> {
+        const KNOWN: [&str; 4] = ["functions", "durations", "extended_selectors", "fill"];
+        let Some(s) = w else { return Vec::new() };
+        match s.value {
+            written::Switches::All(true) => vec!["all".to_owned()],
+            written::Switches::All(false) => Vec::new(),
+            written::Switches::Names(names) => {
+                for n in names.iter().filter(|n| !KNOWN.contains(&n.as_str())) {
+                    let message = format!("{n:?} is not known, use {}", KNOWN.join(", "));
+                    self.problem("promql.experimental", s.referenced, message);
+                }
+                names
+            }
+        }
+    }
+
+    fn collect(&mut self, w: &written::Collect) -> Collect {
+        let path = |f: &Field<String>, default: &str| PathBuf::from(f.as_ref().map_or(default, |v| &v.value));
+        let texts = |v: &Option<Vec<Spanned<String>>>, default: &[&str]| match v {
+            Some(list) => list.iter().map(|s| s.value.clone()).collect(),
+            None => default.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        };
+        let files = texts(&w.files.paths, &["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog", "/var/log/messages"]);
+        let pods = path(&w.pods.path, "/var/log/pods");
+        Collect {
+            host: w.host.enabled.unwrap_or(true).then(|| Host {
+                interval: self.duration("collect.host.interval", &w.host.interval, Duration::from_secs(15)),
+                proc: path(&w.host.proc, "/proc"),
+                sys: path(&w.host.sys, "/sys"),
+            }),
+            files: (!files.is_empty()).then(|| Files {
+                paths: files,
+                exclude: texts(&w.files.exclude, &[]),
+                from_beginning: self.start_at("collect.files.start_at", &w.files.start_at),
+            }),
+            pods: (!pods.as_os_str().is_empty())
+                .then(|| Pods { path: pods, from_beginning: self.start_at("collect.pods.start_at", &w.pods.start_at) }),
+            traces: w.traces.enabled.unwrap_or(true).then_some(OwnTraces),
+            scrape_defaults: w.defaults.unwrap_or(true),
+        }
+    }
+
+    fn start_at(&mut self, field: &str, f: &Field<String>) -> bool {
+        match f.as_ref().map(|s| (s.value.as_str(), s.referenced)) {
+            None | Some(("beginning", _)) => true,
+            Some(("end", _)) => false,
+            Some((other, at)) => {
+                self.problem(field, at, format!("{other:?} is not known, use beginning or end"));
+                true
+            }
+        }
+    }
+
+    /// The key holds a file name or the content itself.
+    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> Vec<prometheus::ScrapeJob> {
+        match p.value {
+            written::Prometheus::Inline(file) => prometheus::check(*file, self),
+            written::Prometheus::File(name) => {
+                let path = self.resolve(&name);
+                let parsed = crate::read(&path).and_then(|text| crate::from_yaml::<prometheus::written::File>(&text, &path));
+                match parsed {
+                    Ok(file) => {
+                        let mut inner = Checker { path: &path, problems: Vec::new() };
+                        let jobs = prometheus::check(file, &mut inner);
+                        self.problems.append(&mut inner.problems);
+                        jobs
+                    }
+                    Err(Error::Invalid(mut problems)) => {
+                        self.problems.append(&mut problems);
+                        Vec::new()
+                    }
+                    Err(e) => {
+                        self.problem("prometheus", p.referenced, e.to_string());
+                        Vec::new()
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The checked configuration: every default filled in, every number in its unit.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use model::{ClusterName, ReplicaName};
+
+use crate::prometheus::ScrapeJob;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Node {
+    pub cluster: Option<ClusterName>,
+    /// `external_labels.replica`, when given.
+    pub replica: Option<ReplicaName>,
+    /// All external labels, `replica` included.
+    pub external_labels: BTreeMap<String, String>,
+    pub data_dir: PathBuf,
+    pub listen: Listen,
+    pub retention: Retention,
+    pub memory: Memory,
+    pub disk: Disk,
+    pub ingest: Ingest,
+    pub query: Query,
+    /// Names of experimental PromQL features switched on; `["all"]` for all.
+    pub promql_experimental: Vec<String>,
+    pub collect: Collect,
+    pub scrape: Vec<ScrapeJob>,
+    /// The text this was read from, for `/api/v1/status/config`.
+    pub text: String,
+}
+
+/// Where the node listens; `None` is off.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listen {
+    pub http: Option<SocketAddr>,
+    pub otlp_grpc: Option<SocketAddr>,
+    pub otlp_http: Option<SocketAddr>,
+}
+
+/// How long each signal is kept; `None` keeps for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    pub metrics: Option<Duration>,
+    pub logs: Option<Duration>,
+    pub traces: Option<Duration>,
+    /// All signals together, WAL included; `None` is no limit.
+    pub max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    pub limit_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Disk {
+    /// Free space below which the node refuses what it is sent.
+    pub reserve_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ingest {
+    pub max_body_bytes: usize,
+    pub max_unpacked_bytes: usize,
+    /// Series in the head, per tenant.
+    pub max_series: usize,
+    pub max_series_per_metric: usize,
+    pub max_labels: usize,
+    pub max_label_name_bytes: usize,
+    pub max_label_value_bytes: usize,
+    pub max_line_bytes: usize,
+    pub out_of_order_window: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Query {
+    pub timeout: Duration,
+    pub max_concurrent: usize,
+    pub max_samples: u64,
+    pub max_series: u64,
+    pub max_bytes: u64,
+    pub lookback: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Collect {
+    pub host: Option<Host>,
+    pub files: Option<Files>,
+    pub pods: Option<Pods>,
+    pub traces: Option<OwnTraces>,
+    pub scrape_defaults: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub interval: Duration,
+    pub proc: PathBuf,
+    pub sys: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// Glob patterns.
+    pub paths: Vec<String>,
+    pub exclude: Vec<String>,
+    /// Begin new files at their first byte rather than at their end.
+    pub from_beginning: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pods {
+    pub path: PathBuf,
+    pub from_beginning: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnTraces;

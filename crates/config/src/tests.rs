@@ -1,0 +1,78 @@
+use std::{path::Path, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn problems(text: &str) -> Vec<String> {
+    match parse(text, Path::new("o.yaml")) {
+        Ok(_) => Vec::new(),
+        Err(Error::Invalid(p)) => p.iter().map(Problem::to_string).collect(),
+        Err(e) => vec![e.to_string()],
+    }
+}
+
+#[test]
+fn an_empty_file_gives_working_defaults() {
+    let n = parse("# nothing\n", Path::new("o.yaml")).unwrap();
+    assert_eq!(n.listen.http.unwrap().to_string(), "127.0.0.1:9494");
+    assert_eq!(n.retention.logs, Some(Duration::from_secs(14 * 86_400)));
+    assert!(n.memory.limit_bytes > 0 && n.disk.reserve_bytes > 0);
+    assert!(n.collect.host.is_some());
+    assert_eq!(n, Node { text: n.text.clone(), ..defaults() });
+}
+
+#[test]
+fn every_problem_is_named_with_line_and_field() {
+    let text = "cluster: a/b\nretention:\n  logs: soon\nlisten: {http: '0.0.0.0:1'}\npeers: []\n";
+    let p = problems(text);
+    assert_eq!(p.len(), 4, "{p:#?}");
+    assert!(p.iter().any(|m| m.starts_with("o.yaml:1:10: cluster: ")), "{p:#?}");
+    assert!(p.iter().any(|m| m.starts_with("o.yaml:3:9: retention.logs: \"soon\" is not a duration")), "{p:#?}");
+    assert!(p.iter().any(|m| m.contains("listen.http") && m.contains("insecure: true")), "{p:#?}");
+    assert!(p.iter().any(|m| m.starts_with("o.yaml:5:8: peers: is not supported")), "{p:#?}");
+}
+
+#[test]
+fn an_unknown_key_is_an_error_with_its_line() {
+    let p = problems("data_dir: x\nretension: {}\n");
+    assert_eq!(p.len(), 1);
+    assert!(p[0].starts_with("o.yaml:2:") && p[0].contains("retension"), "{p:#?}");
+}
+
+#[test]
+fn scalars_may_be_numbers_or_text_and_zero_keeps_for_ever() {
+    let n = parse("retention: {metrics: 0, logs: '0', max_bytes: 1000}\nlisten: {otlp_grpc: off}", Path::new("o.yaml")).unwrap();
+    assert_eq!((n.retention.metrics, n.retention.logs), (None, None));
+    assert_eq!(n.retention.max_bytes, Some(1000));
+    assert_eq!(n.listen.otlp_grpc, None);
+}
+
+#[test]
+fn a_prometheus_file_is_read_inline_and_its_unsupported_keys_are_named() {
+    let text = "prometheus:\n  global: {scrape_interval: 5s}\n  scrape_configs:\n  - job_name: a\n    static_configs: [{targets: ['h:1'], labels: {x: y}}]\n  - job_name: b\n    file_sd_configs: []\n    relabel_configs: [{action: nope}]\n";
+    let p = problems(text);
+    assert_eq!(p.len(), 2, "{p:#?}");
+    assert!(p[0].contains("file_sd_configs"));
+    assert!(p[1].contains("nope"));
+    let good = text.split("  - job_name: b").next().unwrap();
+    let n = parse(good, Path::new("o.yaml")).unwrap();
+    assert_eq!(n.scrape[0].interval, Duration::from_secs(5));
+    assert_eq!(n.scrape[0].targets[0].0, "h:1");
+}
+
+#[test]
+fn a_prometheus_file_beside_the_configuration_is_found_and_its_problems_carry_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.yml"), "scrape_configs:\n- job_name: x\n  scheme: ftp\n").unwrap();
+    std::fs::write(dir.path().join("o.yaml"), "prometheus: p.yml\n").unwrap();
+    let err = load(&dir.path().join("o.yaml")).unwrap_err().to_string();
+    assert!(err.contains("p.yml:3:11: prometheus.scrape_configs.scheme: \"ftp\""), "{err}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
+        let _ = parse(&text, Path::new("o.yaml"));
+    }
+}
