@@ -1,1 +1,18 @@
-//! LogQL: parser, pipeline, engine
+//! LogQL, the query language of logs: parser, pipeline and engine.
+//!
+//! This crate exists because it is a language. It owns the grammar, what each pipeline stage does to a line,
+//! and how metric queries are folded out of lines. It must never know HTTP, a storage format or who answers:
+//! lines come from [`contract::Select`], time and limits from the caller.
+//!
+//! Start reading at [`ast`] (what a query is), then [`parse()`] (text to tree), [`pipeline`] (one line through
+//! its stages) and [`engine`] (a query over a `Select`).
+
+pub mod answer;
+pub mod engine;
+pub mod error;
+
+pub use answer::{Answer, Entry, Stats, StreamEntries, Value};
+pub use engine::{Engine, EngineOptions, QueryContext};
+pub use error::{Error, ParseError};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
