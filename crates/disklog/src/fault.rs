@@ -66,8 +66,8 @@ struct Inode {
     seen: Vec<u8>,
     /// Since the last sync.
     pending: Vec<Change>,
-    /// Of failed syncs: no later sync writes these, a crash may or may not show them.
-    lost: Vec<Change>,
+    /// (offset, data) of failed syncs: no later sync writes these, a crash may or may not show them.
+    lost: Vec<(u64, Vec<u8>)>,
 }
 
 #[derive(Clone)]
@@ -177,11 +177,38 @@ impl State {
 impl Inode {
     fn change(&mut self, change: Change) {
         change.apply(&mut self.seen);
-        if let Change::Truncate(len) = change {
-            // Freed pages cannot come back.
-            self.lost.retain(|c| matches!(c, Change::Write { offset, .. } if *offset < len));
+        // Freed pages cannot come back, and pages written again are dirty again.
+        match &change {
+            Change::Truncate(len) => self.forget_lost(*len, u64::MAX),
+            Change::Write { offset, data } => self.forget_lost(*offset, offset + data.len() as u64),
         }
         self.pending.push(change);
+    }
+
+    /// Takes the bytes `from..to` out of what is lost.
+    fn forget_lost(&mut self, from: u64, to: u64) {
+        for (offset, mut data) in std::mem::take(&mut self.lost) {
+            let cut = |at: u64| at.clamp(offset, offset + data.len() as u64) - offset;
+            let (a, b) = (cut(from) as usize, cut(to.max(from)) as usize);
+            let after = data.split_off(b);
+            data.truncate(a);
+            self.lost.extend([(offset, data), (offset + b as u64, after)]);
+        }
+        self.lost.retain(|(_, data)| !data.is_empty());
+    }
+
+    /// The sync failed: what was pending is clean in memory and perhaps not on the disk.
+    fn lose_pending(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Write { offset, data } => self.lost.push((offset, data)),
+                // Metadata is journaled: a later sync of anything commits it.
+                Change::Truncate(len) => {
+                    self.forget_lost(len, u64::MAX);
+                    Change::Truncate(len).apply(&mut self.durable);
+                }
+            }
+        }
     }
 
     fn sync(&mut self) {
@@ -191,7 +218,8 @@ impl Inode {
     }
 
     fn crash(&mut self, draw: &mut Draw) {
-        let unsynced = self.lost.drain(..).chain(self.pending.drain(..));
+        let lost = self.lost.drain(..).map(|(offset, data)| Change::Write { offset, data });
+        let unsynced = lost.chain(self.pending.drain(..));
         for change in unsynced {
             match (draw.below(3), change) {
                 (0, _) => {}
@@ -372,8 +400,7 @@ impl DiskFile for FaultFile {
             };
             let inode = &mut s.inodes[i];
             if due {
-                let pending = std::mem::take(&mut inode.pending);
-                inode.lost.extend(pending);
+                inode.lose_pending();
                 return Err(s.fault());
             }
             inode.sync();

@@ -102,5 +102,5 @@ mod tests {
         assert!(decode(&head, 1, 40).is_err(), "the salt is part of the checksum");
     }
 
-    const FIXTURE_V1: &str = "";
+    const FIXTURE_V1: &str = "010700000600000000000000fd4b644f3c74951f6f7272657279";
 }

@@ -105,6 +105,8 @@ pub(crate) struct Frames {
     salt: u64,
     /// The start of the next frame.
     pub(crate) offset: u64,
+    /// Where the commit group of the last frame read begins; the first offset while none was read.
+    pub(crate) group: u64,
     end: u64,
     buffer: Vec<u8>,
     buffer_at: u64,
@@ -112,7 +114,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new(file: Box<dyn DiskFile>, path: PathBuf, salt: u64, offset: u64, end: u64) -> Self {
-        Frames { file, path, salt, offset, end, buffer: Vec::new(), buffer_at: offset }
+        Frames { file, path, salt, offset, group: offset, end, buffer: Vec::new(), buffer_at: offset }
     }
 
     pub(crate) fn into_file(self) -> Box<dyn DiskFile> {
@@ -141,6 +143,7 @@ impl Frames {
             return Err(Broken::Bad("payload checksum does not match"));
         }
         let payload = Bytes::copy_from_slice(payload);
+        self.group = self.offset.saturating_sub(u64::from(header.group_back));
         self.offset = start + u64::from(header.length);
         Ok(Some((header.kind, payload)))
     }

@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Disk, Error, Result,
+    Disk, DiskFile, Error, Result,
     log::Held,
     reader::{Broken, Frames},
     segment,
@@ -75,6 +75,8 @@ pub(crate) fn open(dir: &Path, disk: &dyn Disk) -> Result<Opened> {
         None => writer::create(disk, dir, 1, 0)?,
         Some(last) => open_last(disk, last, &mut recovery)?,
     };
+    // A name that is seen may not be durable yet.
+    disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
     held.segments.push_back((active.number, active.durable));
     recovery.segments = held.segments.len();
     recovery.bytes = held.bytes();
@@ -153,12 +155,31 @@ fn open_last(disk: &dyn Disk, last: Found, recovery: &mut Recovery) -> Result<Ac
             "cut the torn tail of the log; nothing in it had been acknowledged");
         recovery.torn = Some(torn);
     }
+    let group = frames.group;
     let file = frames.into_file();
     if end < len {
         file.truncate(end).map_err(Error::io("truncate", &path))?;
     }
-    // What was found may still be in the page cache only (the process was killed between write and sync).
-    // It is about to be given out as durable, so it must be.
-    file.sync().map_err(Error::io("sync", &path))?;
+    write_again(&*file, &path, if end == segment::HEADER { 0 } else { group }, end)?;
     Ok(Active { number, salt: header.salt, file, durable: end, sealed: false })
+}
+
+/// Makes bytes durable that were read but perhaps never reached the disk.
+///
+/// The last group may be in the page cache only: the process was killed before the sync, or the sync failed
+/// and a further one would succeed without writing anything. Bytes that are written again must be synced
+/// again. Earlier groups need no such care, since a group is begun only after a successful sync.
+fn write_again(file: &dyn DiskFile, path: &Path, from: u64, to: u64) -> Result<()> {
+    let mut chunk = vec![0u8; 256 << 10];
+    let mut at = from;
+    while at < to {
+        let want = chunk.len().min((to - at) as usize);
+        let n = file.read_at(&mut chunk[..want], at).map_err(Error::io("read", path))?;
+        if n == 0 {
+            return Err(Error::corrupt(path, at, "the file became shorter while it was opened"));
+        }
+        file.write_at(&chunk[..n], at).map_err(Error::io("write to", path))?;
+        at += n as u64;
+    }
+    file.sync().map_err(Error::io("sync", path))
 }
