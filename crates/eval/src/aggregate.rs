@@ -20,6 +20,34 @@ pub enum AggregateOp {
     LimitRatio,
 }
 
+impl AggregateOp {
+    /// The name in PromQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AggregateOp::Sum => "sum",
+            AggregateOp::Avg => "avg",
+            AggregateOp::Min => "min",
+            AggregateOp::Max => "max",
+            AggregateOp::Count => "count",
+            AggregateOp::Group => "group",
+            AggregateOp::Stddev => "stddev",
+            AggregateOp::Stdvar => "stdvar",
+            AggregateOp::Topk => "topk",
+            AggregateOp::Bottomk => "bottomk",
+            AggregateOp::Quantile => "quantile",
+            AggregateOp::CountValues => "count_values",
+            AggregateOp::Limitk => "limitk",
+            AggregateOp::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// Whether it takes a first argument beside the vector.
+    pub fn has_parameter(self) -> bool {
+        use AggregateOp::*;
+        matches!(self, Topk | Bottomk | Quantile | CountValues | Limitk | LimitRatio)
+    }
+}
+
 /// Which labels make a group. `By(vec![])` is one group of everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Grouping {

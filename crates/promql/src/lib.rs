@@ -1,1 +1,26 @@
-//! PromQL: parser, plan, engine
+//! PromQL: lexer, parser, printer, planner and evaluator (Prometheus 3.x language).
+//!
+//! This crate exists because a language has a reader of its own. It owns everything between a query's text and
+//! its answer; arithmetic over columns of samples lies in `eval`. It must never know HTTP, JSON, Parquet or where
+//! series are stored: it reads through [`contract::Select`] only.
+//!
+//! Start reading at [`ast`], then [`mod@parse`], [`engine`].
+
+pub mod answer;
+pub mod ast;
+pub mod engine;
+pub mod error;
+pub mod functions;
+mod lex;
+pub mod literal;
+pub mod options;
+pub mod parse;
+mod print;
+
+pub use answer::{Answer, InstantSample, RangeSeries, SampleValue, Stats, Value, format_float};
+pub use ast::{Expr, NodeId, NodeKind, Selector, ValueType};
+pub use engine::Engine;
+pub use error::{Error, ParseError};
+pub use eval::Span;
+pub use options::{EngineOptions, Experimental, ParserOptions, QueryContext};
+pub use parse::{parse, parse_selector};
