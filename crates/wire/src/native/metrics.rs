@@ -1,0 +1,250 @@
+//! The body of a metrics batch.
+//!
+//! ```text
+//! body      := varint n, n × labels                              series
+//!            | samples | histograms | exemplars | metadata
+//! samples   := varint n | flag u8 (1: starts are given) | then n each, column after column:
+//!              zigzag series - previous | zigzag ms - previous | float | (zigzag start - previous)
+//! histograms:= varint n | n × (zigzag series - previous, zigzag ms - previous, zigzag start_ms, histogram)
+//! histogram := flags u8 (bits 0-1 reset hint, bit 2 integer) | schema i8
+//!            | float zero threshold, zero count, count, sum
+//!            | runs, floats (positive) | runs, floats (negative) | floats (custom bounds)
+//! runs      := varint n | n × (zigzag offset, varint length)     floats := varint n | n × float
+//! exemplars := varint n | n × (varint series, labels, float, zigzag ms - previous)
+//! metadata  := varint n | n × (string family, kind u8, string unit, string help)
+//! ```
+//! "previous" is 0 for the first; differences wrap.
+
+use model::{
+    Exemplar, Histogram, MetricBatch, MetricKind, MetricMetadata,
+    histogram::{BucketSpan, ResetHint},
+    metric::{HistogramSample, Samples},
+};
+
+use super::{
+    NativeError,
+    reader::Reader,
+    values::{decode_labels, encode_labels},
+    writer::Writer,
+};
+
+const HINTS: [ResetHint; 4] =
+    [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
+
+pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), NativeError> {
+    let series = b.series.len();
+    w.count(series);
+    b.series.iter().for_each(|labels| encode_labels(w, labels));
+    encode_samples(w, &b.samples, series)?;
+    encode_histograms(w, &b.histograms, series)?;
+    w.count(b.exemplars.len());
+    let mut time = 0;
+    for (index, e) in &b.exemplars {
+        w.varint(u64::from(checked(*index, series)?));
+        encode_labels(w, &e.labels);
+        w.float(e.value);
+        delta(w, &mut time, e.timestamp_ms);
+    }
+    w.count(b.metadata.len());
+    for m in &b.metadata {
+        w.string(&m.family);
+        w.byte(MetricKind::ALL.iter().position(|k| *k == m.kind).unwrap_or(0) as u8);
+        w.string(&m.unit);
+        w.string(&m.help);
+    }
+    Ok(())
+}
+
+pub(super) fn decode(r: &mut Reader<'_>) -> Result<MetricBatch, NativeError> {
+    let series = r.many("series", decode_labels)?;
+    let samples = decode_samples(r, series.len())?;
+    let histograms = decode_histograms(r, series.len())?;
+    let mut time = 0;
+    let exemplars = r.many("exemplars", |r| {
+        let index = r.u32("series of an exemplar")?;
+        let labels = decode_labels(r)?;
+        let value = r.float("exemplar value")?;
+        let timestamp_ms = undelta(r, &mut time, "exemplar time")?;
+        Ok((within(r, index, series.len())?, Exemplar { labels, value, timestamp_ms }))
+    })?;
+    let metadata = r.many("metadata", |r| {
+        let family = r.string("metric family")?.to_owned();
+        let kind = r.byte("metric kind")?;
+        let kind = MetricKind::ALL
+            .get(usize::from(kind))
+            .copied()
+            .ok_or_else(|| r.invalid("metric kind", format!("{kind} is not known")))?;
+        Ok(MetricMetadata {
+            family,
+            kind,
+            unit: r.string("metric unit")?.to_owned(),
+            help: r.string("metric help")?.to_owned(),
+        })
+    })?;
+    Ok(MetricBatch { series, samples, histograms, exemplars, metadata })
+}
+
+fn encode_samples(w: &mut Writer<'_>, s: &Samples, series: usize) -> Result<(), NativeError> {
+    let n = s.value.len();
+    for (what, others) in [("series indexes", s.series.len()), ("timestamps", s.timestamp_ms.len())] {
+        if others != n {
+            return Err(NativeError::UnevenColumns { what, values: n, others });
+        }
+    }
+    if !s.start_ms.is_empty() && s.start_ms.len() != n {
+        return Err(NativeError::UnevenColumns { what: "start times", values: n, others: s.start_ms.len() });
+    }
+    w.count(n);
+    w.byte(u8::from(!s.start_ms.is_empty()));
+    let mut previous = 0;
+    for index in &s.series {
+        delta(w, &mut previous, i64::from(checked(*index, series)?));
+    }
+    previous = 0;
+    s.timestamp_ms.iter().for_each(|t| delta(w, &mut previous, *t));
+    s.value.iter().for_each(|v| w.float(*v));
+    previous = 0;
+    s.start_ms.iter().for_each(|t| delta(w, &mut previous, *t));
+    Ok(())
+}
+
+fn decode_samples(r: &mut Reader<'_>, series: usize) -> Result<Samples, NativeError> {
+    let n = r.count("samples")?;
+    let started = match r.byte("sample flags")? {
+        0 => false,
+        1 => true,
+        other => return Err(r.invalid("sample flags", format!("{other} is not known"))),
+    };
+    let mut out = Samples::default();
+    let mut previous = 0;
+    for _ in 0..n {
+        let index = undelta(r, &mut previous, "series of a sample")?;
+        out.series.push(index_within(r, index, series)?);
+    }
+    previous = 0;
+    for _ in 0..n {
+        out.timestamp_ms.push(undelta(r, &mut previous, "sample time")?);
+    }
+    for _ in 0..n {
+        out.value.push(r.float("sample value")?);
+    }
+    previous = 0;
+    for _ in 0..if started { n } else { 0 } {
+        out.start_ms.push(undelta(r, &mut previous, "start time")?);
+    }
+    Ok(out)
+}
+
+fn encode_histograms(
+    w: &mut Writer<'_>,
+    samples: &[HistogramSample],
+    series: usize,
+) -> Result<(), NativeError> {
+    w.count(samples.len());
+    let (mut index, mut time) = (0, 0);
+    for s in samples {
+        delta(w, &mut index, i64::from(checked(s.series, series)?));
+        delta(w, &mut time, s.timestamp_ms);
+        w.zigzag(s.start_ms);
+        encode_histogram(w, &s.histogram);
+    }
+    Ok(())
+}
+
+fn decode_histograms(r: &mut Reader<'_>, series: usize) -> Result<Vec<HistogramSample>, NativeError> {
+    let (mut index, mut time) = (0, 0);
+    r.many("histograms", |r| {
+        let at = undelta(r, &mut index, "series of a histogram")?;
+        Ok(HistogramSample {
+            series: index_within(r, at, series)?,
+            timestamp_ms: undelta(r, &mut time, "histogram time")?,
+            start_ms: r.zigzag("start time")?,
+            histogram: decode_histogram(r)?,
+        })
+    })
+}
+
+fn encode_histogram(w: &mut Writer<'_>, h: &Histogram) {
+    let hint = HINTS.iter().position(|x| *x == h.reset_hint).unwrap_or(0) as u8;
+    w.byte(hint | u8::from(h.is_integer) << 2);
+    w.byte(h.schema as u8);
+    [h.zero_threshold, h.zero_count, h.count, h.sum].into_iter().for_each(|v| w.float(v));
+    for (spans, buckets) in
+        [(&h.positive_spans, &h.positive_buckets), (&h.negative_spans, &h.negative_buckets)]
+    {
+        w.count(spans.len());
+        for s in spans {
+            w.zigzag(i64::from(s.offset));
+            w.varint(u64::from(s.length));
+        }
+        encode_floats(w, buckets);
+    }
+    encode_floats(w, &h.custom_values);
+}
+
+fn decode_histogram(r: &mut Reader<'_>) -> Result<Histogram, NativeError> {
+    let flags = r.byte("histogram flags")?;
+    if flags > 7 {
+        return Err(r.invalid("histogram flags", format!("{flags} is not known")));
+    }
+    Ok(Histogram {
+        reset_hint: HINTS[usize::from(flags & 3)],
+        is_integer: flags & 4 != 0,
+        schema: r.byte("histogram schema")? as i8,
+        zero_threshold: r.float("zero threshold")?,
+        zero_count: r.float("zero count")?,
+        count: r.float("histogram count")?,
+        sum: r.float("histogram sum")?,
+        positive_spans: decode_runs(r)?,
+        positive_buckets: decode_floats(r)?,
+        negative_spans: decode_runs(r)?,
+        negative_buckets: decode_floats(r)?,
+        custom_values: decode_floats(r)?,
+    })
+}
+
+fn decode_runs(r: &mut Reader<'_>) -> Result<Vec<BucketSpan>, NativeError> {
+    r.many("bucket runs", |r| {
+        let offset = r.zigzag("run offset")?;
+        let offset = i32::try_from(offset)
+            .map_err(|_| r.invalid("run offset", format!("{offset} does not fit 32 bits")))?;
+        Ok(BucketSpan { offset, length: r.u32("run length")? })
+    })
+}
+
+fn encode_floats(w: &mut Writer<'_>, values: &[f64]) {
+    w.count(values.len());
+    values.iter().for_each(|v| w.float(*v));
+}
+
+fn decode_floats(r: &mut Reader<'_>) -> Result<Vec<f64>, NativeError> {
+    r.many("floats", |r| r.float("float"))
+}
+
+fn delta(w: &mut Writer<'_>, previous: &mut i64, v: i64) {
+    w.zigzag(v.wrapping_sub(*previous));
+    *previous = v;
+}
+
+fn undelta(r: &mut Reader<'_>, previous: &mut i64, what: &'static str) -> Result<i64, NativeError> {
+    *previous = previous.wrapping_add(r.zigzag(what)?);
+    Ok(*previous)
+}
+
+fn checked(index: u32, count: usize) -> Result<u32, NativeError> {
+    if (index as usize) < count {
+        return Ok(index);
+    }
+    Err(NativeError::BadIndex { what: "series", index, count })
+}
+
+fn within(r: &Reader<'_>, index: u32, count: usize) -> Result<u32, NativeError> {
+    checked(index, count).map_err(|e| r.invalid("series index", e.to_string()))
+}
+
+fn index_within(r: &Reader<'_>, index: i64, count: usize) -> Result<u32, NativeError> {
+    match u32::try_from(index) {
+        Ok(index) => within(r, index, count),
+        Err(_) => Err(r.invalid("series index", format!("{index} of {count}"))),
+    }
+}

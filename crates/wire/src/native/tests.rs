@@ -1,0 +1,411 @@
+use model::{
+    AnyValue, Attributes, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, MetricBatch, MetricKind,
+    MetricMetadata, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
+    attributes::{Resource, Scope},
+    histogram::{BucketSpan, ResetHint},
+    metric::{HistogramSample, Samples, stale_marker},
+    span::SpanOrigin,
+};
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+fn tenant() -> TenantId {
+    TenantId::new("team-a").unwrap()
+}
+
+/// Floats by their bits: every NaN is itself.
+fn float() -> impl Strategy<Value = f64> {
+    prop_oneof![any::<u64>().prop_map(f64::from_bits), (-100i32..100).prop_map(f64::from), Just(stale_marker())]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[a-e]{0,3}", 1 => "\\PC{0,200}", 1 => "x{120,140}"]
+}
+
+fn value() -> impl Strategy<Value = AnyValue> {
+    let leaf = prop_oneof![
+        Just(AnyValue::Empty),
+        text().prop_map(AnyValue::String),
+        any::<bool>().prop_map(AnyValue::Bool),
+        any::<i64>().prop_map(AnyValue::Int),
+        any::<i32>().prop_map(|d| AnyValue::Double(f64::from(d) / 8.0)),
+        vec(any::<u8>(), 0..20).prop_map(AnyValue::Bytes),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(AnyValue::Array),
+            vec((text(), inner), 0..4).prop_map(|m| AnyValue::Map(Attributes(m))),
+        ]
+    })
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    vec((text(), value()), 0..4).prop_map(Attributes)
+}
+
+fn labels() -> impl Strategy<Value = Labels> {
+    vec((text(), text()), 0..6).prop_map(Labels::from_pairs)
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
+    (attributes(), any::<u32>(), text()).prop_map(|(attributes, dropped_attributes, schema_url)| Resource {
+        attributes,
+        dropped_attributes,
+        schema_url,
+    })
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    (text(), text(), attributes(), any::<u32>()).prop_map(|(name, version, attributes, dropped_attributes)| {
+        Scope { name, version, attributes, dropped_attributes }
+    })
+}
+
+fn spans_of_buckets() -> impl Strategy<Value = Vec<BucketSpan>> {
+    vec((any::<i32>(), any::<u32>()).prop_map(|(offset, length)| BucketSpan { offset, length }), 0..4)
+}
+
+fn histogram() -> impl Strategy<Value = Histogram> {
+    let sides = (spans_of_buckets(), vec(float(), 0..5), spans_of_buckets(), vec(float(), 0..5));
+    let hint = prop_oneof![
+        Just(ResetHint::Unknown), Just(ResetHint::Reset), Just(ResetHint::NotReset), Just(ResetHint::Gauge)
+    ];
+    (hint, any::<i8>(), vec(float(), 4), sides, vec(float(), 0..4), any::<bool>()).prop_map(
+        |(reset_hint, schema, f, sides, custom_values, is_integer)| Histogram {
+            reset_hint,
+            schema,
+            zero_threshold: f[0],
+            zero_count: f[1],
+            count: f[2],
+            sum: f[3],
+            positive_spans: sides.0,
+            positive_buckets: sides.1,
+            negative_spans: sides.2,
+            negative_buckets: sides.3,
+            custom_values,
+            is_integer,
+        },
+    )
+}
+
+fn metrics() -> impl Strategy<Value = MetricBatch> {
+    let kind = (0usize..8).prop_map(|i| MetricKind::ALL[i]);
+    let metadata = (text(), kind, text(), text())
+        .prop_map(|(family, kind, unit, help)| MetricMetadata { family, kind, unit, help });
+    vec(labels(), 1..6).prop_flat_map(move |series| {
+        let n = series.len() as u32;
+        let starts = any::<bool>();
+        let samples = vec((0..n, any::<i64>(), float(), any::<i64>()), 0..20);
+        let histograms = vec((0..n, any::<i64>(), any::<i64>(), histogram()), 0..4);
+        let exemplars = vec((0..n, labels(), -9.0..9.0f64, any::<i64>()), 0..4);
+        (Just(series), starts, samples, histograms, exemplars, vec(metadata.clone(), 0..4)).prop_map(
+            |(series, starts, samples, histograms, exemplars, metadata)| {
+                let mut columns = Samples::default();
+                for (index, time, value, start) in samples {
+                    columns.series.push(index);
+                    columns.timestamp_ms.push(time);
+                    columns.value.push(value);
+                    if starts {
+                        columns.start_ms.push(start);
+                    }
+                }
+                let histograms = histograms.into_iter().map(|(series, timestamp_ms, start_ms, histogram)| {
+                    HistogramSample { series, timestamp_ms, start_ms, histogram }
+                });
+                let exemplars = exemplars.into_iter().map(|(i, labels, value, timestamp_ms)| {
+                    (i, Exemplar { labels, value, timestamp_ms })
+                });
+                MetricBatch {
+                    series,
+                    samples: columns,
+                    histograms: histograms.collect(),
+                    exemplars: exemplars.collect(),
+                    metadata,
+                }
+            },
+        )
+    })
+}
+
+fn logs() -> impl Strategy<Value = LogBatch> {
+    let stream = (labels(), resource(), scope())
+        .prop_map(|(labels, resource, scope)| LogStream { labels, resource, scope });
+    let ids = (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<bool>());
+    let record = (any::<i64>(), any::<i64>(), any::<u8>(), text(), value(), attributes(), any::<u32>(), ids, text());
+    (vec(stream, 1..4), vec((any::<u32>(), record), 0..6)).prop_map(|(streams, records)| {
+        let n = streams.len() as u32;
+        let records = records.into_iter().map(|(stream, r)| LogRecord {
+            stream: stream % n,
+            timestamp_ns: r.0,
+            observed_ns: r.1,
+            severity_number: r.2,
+            severity_text: r.3,
+            body: r.4,
+            attributes: r.5,
+            dropped_attributes: r.6,
+            flags: r.6 / 3,
+            trace_id: if r.7.2 { r.7.0 } else { [0; 16] },
+            span_id: if r.7.2 { r.7.1 } else { [0; 8] },
+            event_name: r.8,
+        });
+        LogBatch { records: records.collect(), streams }
+    })
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    let event = (any::<i64>(), text(), attributes(), any::<u32>()).prop_map(
+        |(timestamp_ns, name, attributes, dropped_attributes)| SpanEvent {
+            timestamp_ns,
+            name,
+            attributes,
+            dropped_attributes,
+        },
+    );
+    let link = (any::<[u8; 16]>(), any::<[u8; 8]>(), text(), attributes(), any::<u32>(), any::<u32>()).prop_map(
+        |(trace_id, span_id, trace_state, attributes, dropped_attributes, flags)| SpanLink {
+            trace_id,
+            span_id,
+            trace_state,
+            attributes,
+            dropped_attributes,
+            flags,
+        },
+    );
+    let ids = (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<[u8; 8]>());
+    let numbers = (any::<u32>(), any::<u32>(), 0u32..3, 0u32..3, 0i32..6, 0usize..3);
+    let times = (any::<i64>(), any::<i64>());
+    (ids, text(), text(), numbers, times, attributes(), vec(event, 0..3), vec(link, 0..3), text()).prop_map(
+        |(ids, trace_state, name, n, times, attributes, events, links, message)| Span {
+            origin: n.0,
+            trace_id: ids.0,
+            span_id: ids.1,
+            parent_span_id: ids.2,
+            trace_state,
+            flags: n.1,
+            name,
+            kind: SpanKind::from_number(n.4),
+            start_ns: times.0,
+            end_ns: times.1,
+            attributes,
+            dropped_attributes: n.2,
+            events,
+            dropped_events: n.3,
+            links,
+            dropped_links: n.2,
+            status: SpanStatus {
+                code: [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][n.5],
+                message,
+            },
+        },
+    )
+}
+
+fn spans() -> impl Strategy<Value = SpanBatch> {
+    let origin = (resource(), scope()).prop_map(|(resource, scope)| SpanOrigin { resource, scope });
+    (vec(origin, 1..3), vec(span(), 0..5)).prop_map(|(origins, mut spans)| {
+        spans.iter_mut().for_each(|s| s.origin %= origins.len() as u32);
+        SpanBatch { origins, spans }
+    })
+}
+
+fn batch() -> impl Strategy<Value = Batch> {
+    prop_oneof![
+        metrics().prop_map(Batch::Metrics),
+        logs().prop_map(Batch::Logs),
+        spans().prop_map(Batch::Spans)
+    ]
+}
+
+fn batch_id() -> impl Strategy<Value = Option<BatchId>> {
+    prop_oneof![
+        Just(None),
+        any::<u128>().prop_map(|h| Some(BatchId::Content(h))),
+        any::<(u64, u64, u64)>()
+            .prop_map(|(source, epoch, sequence)| Some(BatchId::Numbered { source, epoch, sequence })),
+    ]
+}
+
+/// Bit patterns of all float samples, which `PartialEq` cannot compare when they are NaN.
+fn bits(batches: &[Batch]) -> Vec<u64> {
+    let metrics = batches.iter().filter_map(|b| match b {
+        Batch::Metrics(m) => Some(m),
+        _ => None,
+    });
+    metrics.flat_map(|m| m.samples.value.iter().map(|v| v.to_bits())).collect()
+}
+
+fn without_values(batches: &[Batch]) -> Vec<Batch> {
+    let mut out = batches.to_vec();
+    for b in &mut out {
+        if let Batch::Metrics(m) = b {
+            m.samples.value.clear();
+        }
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn every_field_comes_back_bit_for_bit(
+        id in batch_id(), received in any::<i64>(), batches in vec(batch(), 0..4)
+    ) {
+        let bytes = encode(&tenant(), id, received, &batches).unwrap();
+        let (t, i, r, b) = decode(&bytes).unwrap();
+        prop_assert_eq!((t, i, r), (tenant(), id, received));
+        prop_assert_eq!(bits(&b), bits(&batches));
+        prop_assert_eq!(without_values(&b), without_values(&batches));
+    }
+
+    #[test]
+    fn random_bytes_are_an_error_or_a_unit_but_never_a_panic(mut bytes in vec(any::<u8>(), 0..400)) {
+        let _ = decode(&bytes);
+        if let Some(first) = bytes.first_mut() {
+            *first = VERSION;
+        }
+        let _ = decode(&bytes);
+    }
+
+    #[test]
+    fn damaged_units_are_an_error_or_a_unit_but_never_a_panic(
+        batches in vec(batch(), 1..3), at in any::<prop::sample::Index>(), b in any::<u8>()
+    ) {
+        let mut bytes = encode(&tenant(), None, 0, &batches).unwrap();
+        let i = at.index(bytes.len());
+        let cut = decode(&bytes[..i]);
+        prop_assert!(cut.is_err(), "a shortened unit is never whole");
+        bytes[i] = b;
+        let _ = decode(&bytes);
+    }
+}
+
+/// One batch of each kind, small and fixed.
+fn sample_unit() -> Vec<Batch> {
+    let mut metrics = MetricBatch::default();
+    let up = metrics.push_series(Labels::from_pairs([("__name__", "up"), ("job", "node")]));
+    let down = metrics.push_series(Labels::from_pairs([("__name__", "down"), ("job", "node")]));
+    metrics.samples.push_started(up, 1_700_000_000_000, 1.0, 1_600_000_000_000);
+    metrics.samples.push_started(down, 1_700_000_000_000, stale_marker(), 0);
+    metrics.metadata.push(MetricMetadata {
+        family: "up".into(),
+        kind: MetricKind::Gauge,
+        unit: String::new(),
+        help: "Whether it is.".into(),
+    });
+    let logs = LogBatch {
+        streams: vec![LogStream { labels: Labels::from_pairs([("job", "node")]), ..Default::default() }],
+        records: vec![LogRecord {
+            timestamp_ns: 1_700_000_000_000_000_000,
+            severity_number: 9,
+            body: "ready".into(),
+            attributes: Attributes::from_iter([("pid", 7i64)]),
+            ..Default::default()
+        }],
+    };
+    let spans = SpanBatch {
+        origins: vec![SpanOrigin::default()],
+        spans: vec![Span {
+            trace_id: [1; 16],
+            span_id: [2; 8],
+            name: "GET".into(),
+            kind: SpanKind::Server,
+            start_ns: 1_700_000_000_000_000_000,
+            end_ns: 1_700_000_000_001_000_000,
+            ..Default::default()
+        }],
+    };
+    vec![Batch::Metrics(metrics), Batch::Logs(logs), Batch::Spans(spans)]
+}
+
+#[test]
+fn version_1_is_these_bytes() {
+    let id = Some(BatchId::Numbered { source: 1, epoch: 2, sequence: 300 });
+    let bytes = encode(&tenant(), id, 5, &sample_unit()).unwrap();
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, FIXTURE_V1);
+    let (_, i, received, batches) = decode(&bytes).unwrap();
+    assert_eq!((i, received, bits(&batches)), (id, 5, bits(&sample_unit())));
+    assert_eq!(without_values(&batches), without_values(&sample_unit()));
+}
+
+#[test]
+fn repeated_strings_are_written_once() {
+    let series = (0..1000).map(|i| {
+        Labels::from_pairs([
+            ("__name__", "http_requests_total".to_owned()),
+            ("instance", "a-long-host-name:9100".to_owned()),
+            ("path", format!("/{i}")),
+        ])
+    });
+    let mut b = MetricBatch { series: series.collect(), ..Default::default() };
+    for i in 0..1000 {
+        b.samples.push(i, 1_700_000_000_000, f64::from(i));
+    }
+    let bytes = encode(&tenant(), None, 0, &[Batch::Metrics(b)]).unwrap();
+    assert!(bytes.len() < 25_000, "{} bytes", bytes.len());
+}
+
+#[test]
+fn unknown_versions_and_batch_kinds_are_named() {
+    let mut bytes = encode(&tenant(), None, 0, &[]).unwrap();
+    bytes[0] = 2;
+    assert_eq!(
+        decode(&bytes).unwrap_err().to_string(),
+        "encoded unit has version 2, this program reads version 1"
+    );
+    bytes[0] = 1;
+    *bytes.last_mut().unwrap() = 1;
+    bytes.extend([77, 0]);
+    assert_eq!(decode(&bytes).unwrap_err(), NativeError::UnknownBatch { kind: "77".into() });
+}
+
+#[test]
+fn nesting_has_a_limit_on_both_sides() {
+    let nested = |n: usize| (0..n).fold(AnyValue::Empty, |v, _| AnyValue::Array(vec![v]));
+    let unit = |body| {
+        let records = vec![LogRecord { body, ..Default::default() }];
+        [Batch::Logs(LogBatch { streams: vec![LogStream::default()], records })]
+    };
+    let deep = unit(nested(MAX_DEPTH));
+    let bytes = encode(&tenant(), None, 0, &deep).unwrap();
+    assert_eq!(decode(&bytes).unwrap().3, deep);
+    assert_eq!(encode(&tenant(), None, 0, &unit(nested(MAX_DEPTH + 1))), Err(NativeError::TooDeep));
+    // One more array around the innermost value, as an attacker would write it.
+    let mut hostile = vec![VERSION, 0, 1, b'a', 0, 0, 1, LOGS];
+    let mut body = vec![1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0];
+    body.extend([8u8, 1].repeat(100_000));
+    body.push(0);
+    let mut w = Writer::default();
+    w.bytes(&body);
+    hostile.extend(w.finish());
+    assert!(decode(&hostile).is_err());
+}
+
+#[test]
+fn counts_that_lie_cost_no_memory() {
+    // A metrics batch that claims 2^40 series in ten bytes.
+    let mut bytes = encode(&tenant(), None, 0, &[]).unwrap();
+    *bytes.last_mut().unwrap() = 1;
+    bytes.extend([METRICS, 6, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20]);
+    let err = decode(&bytes).unwrap_err();
+    assert!(err.to_string().contains("do not fit into what is left"), "{err}");
+}
+
+#[test]
+fn a_batch_that_could_not_be_read_back_is_refused_before_it_is_written() {
+    let mut m = MetricBatch::default();
+    m.samples.push(3, 0, 0.0);
+    let err = encode(&tenant(), None, 0, &[Batch::Metrics(m)]).unwrap_err();
+    assert_eq!(err.to_string(), "series 3 is named in the batch, which has 0");
+    let l = LogBatch { streams: vec![], records: vec![LogRecord::default()] };
+    assert!(encode(&tenant(), None, 0, &[Batch::Logs(l)]).is_err());
+    let mut m = MetricBatch { series: vec![Labels::default()], ..Default::default() };
+    m.samples.push(0, 0, 0.0);
+    m.samples.timestamp_ms.push(1);
+    let err = encode(&tenant(), None, 0, &[Batch::Metrics(m)]).unwrap_err();
+    assert_eq!(err.to_string(), "the batch has 1 sample values but 2 timestamps");
+}
+
+const FIXTURE_V1: &str = "";
