@@ -1,1 +1,34 @@
-//! routes, shapes, listeners, error mapping
+//! The HTTP and gRPC face of a node: listeners, routes, JSON shapes, tenants, error mapping, embedded UI.
+//!
+//! This crate exists because it fences in the listeners (axum, tonic, hyper): nobody else accepts a
+//! connection. It knows protocols and what their clients expect. It must never know storage, and holds no
+//! state of its own beyond counters and the gate that bounds running queries: reads go to the engines and
+//! [`contract::Select`], writes to [`ingest::Ingest`].
+//!
+//! Start reading at [`router`] (every route on one page), then [`state`] (what a handler is given), then
+//! [`status`] (what an error becomes). One request passes: [`listen`] → [`layers`] → a handler in [`prom`],
+//! [`loki`], [`otlp`], [`jaeger`], [`admin`] or [`ui`].
+
+pub mod admin;
+pub mod ask;
+pub mod body;
+pub mod coverage;
+pub mod error;
+pub mod gate;
+pub mod jaeger;
+pub mod layers;
+pub mod listen;
+pub mod loki;
+pub mod otlp;
+pub mod params;
+pub mod prom;
+pub mod router;
+pub mod state;
+pub mod status;
+pub mod tenant;
+pub mod ui;
+
+pub use error::Error;
+pub use listen::{Bound, Listeners, serve};
+pub use router::router;
+pub use state::{ApiOptions, AppState, NodeHooks, Parts, TargetHealth, TargetStatus, VersionInfo};

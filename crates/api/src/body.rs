@@ -1,0 +1,89 @@
+//! Reads request bodies, never more than a cap, never without memory set aside for them.
+//!
+//! Content-Length is not trusted to be true, only to be worth refusing early. What arrives is reserved in the
+//! node's budget before it is kept; at the limit the sender gets its protocol's retryable answer.
+
+use axum::body::Body;
+use base::{
+    Kind,
+    memory::{Reservation, Use},
+};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+
+use crate::{AppState, Error};
+
+/// A body and the memory it occupies, given back on drop.
+pub struct Held {
+    pub bytes: Bytes,
+    _memory: Reservation,
+}
+
+/// Growing in steps keeps the budget's counters quiet under many small chunks.
+const STEP_BYTES: u64 = 64 << 10;
+
+/// Reads what is to be ingested, bounded by admission's own limit.
+pub async fn read_ingest(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Held, Error> {
+    read(state, headers, body, state.ingest.max_body_bytes(), "limits.max_body_bytes").await
+}
+
+/// Reads the whole body of at most `limit` bytes; `name` is the limit's name.
+pub async fn read(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    name: &'static str,
+) -> Result<Held, Error> {
+    let too_large = || Error::TooLarge(format!("the request body is larger than {name}, {limit} bytes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|n| n > limit as u64) {
+        return Err(too_large());
+    }
+    let first = announced.unwrap_or(0).clamp(1, STEP_BYTES);
+    let memory = state.budget.reserve(Use::Ingest, first)?;
+    let whole = collect(body, memory, limit, too_large);
+    match tokio::time::timeout(state.options.body_read_timeout, whole).await {
+        Ok(held) => held,
+        Err(_) => Err(Error::new(
+            Kind::Timeout,
+            format!("the request body did not arrive within {:?}", state.options.body_read_timeout),
+        )),
+    }
+}
+
+async fn collect(
+    mut body: Body,
+    mut memory: Reservation,
+    limit: usize,
+    too_large: impl Fn() -> Error,
+) -> Result<Held, Error> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Error::invalid(format!("the request body broke off: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > limit {
+            return Err(too_large());
+        }
+        while memory.bytes() < length as u64 {
+            memory.grow(STEP_BYTES.max(length as u64 / 2))?;
+        }
+        // A body of one chunk, the usual case, is never copied.
+        match &first {
+            None => first = Some(data),
+            Some(f) => {
+                if rest.is_empty() {
+                    rest.extend_from_slice(f);
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    let bytes = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
+    memory.shrink_to(bytes.len() as u64);
+    Ok(Held { bytes, _memory: memory })
+}

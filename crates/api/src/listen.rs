@@ -1,0 +1,189 @@
+//! Listeners: bind, accept, serve HTTP/1.1 and HTTP/2 without TLS on one port, drain at shutdown.
+//!
+//! What a slow or hostile peer can hold: one connection for `header_read_timeout` until its first request
+//! head is complete, then per request its body's memory for `body_read_timeout`. Connections are counted;
+//! at the bound the kernel's backlog waits.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use base::Shutdown;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown, graceful::Watcher},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tower::ServiceExt;
+
+use crate::{AppState, Error, router};
+
+/// Which listeners to open. Port 0 takes any free port.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listeners {
+    /// Everything (`listen.http`).
+    pub http: Option<SocketAddr>,
+    /// OTLP over gRPC (`listen.otlp_grpc`).
+    pub otlp_grpc: Option<SocketAddr>,
+    /// OTLP over HTTP (`listen.otlp_http`).
+    pub otlp_http: Option<SocketAddr>,
+}
+
+/// The addresses that were opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bound {
+    pub http: Option<SocketAddr>,
+    pub otlp_grpc: Option<SocketAddr>,
+    pub otlp_http: Option<SocketAddr>,
+}
+
+/// Request heads larger than this get 431. Larger: memory per connection. Smaller: long query strings fail.
+const MAX_HEAD_BYTES: usize = 128 << 10;
+const MAX_HEADERS: usize = 100;
+/// HTTP/2 streams one connection may have open.
+const MAX_STREAMS: u32 = 256;
+
+/// Opens every listener before any serves, so that an error leaves nothing half started; then serves until
+/// `shutdown` starts, and waits for open requests up to `drain_timeout`.
+pub async fn serve(listeners: Listeners, state: AppState, shutdown: &Shutdown) -> Result<Bound, Error> {
+    let http = bind("listen.http", listeners.http).await?;
+    let otlp_grpc = bind("listen.otlp_grpc", listeners.otlp_grpc).await?;
+    let otlp_http = bind("listen.otlp_http", listeners.otlp_http).await?;
+    let bound =
+        Bound { http: addr_of(&http), otlp_grpc: addr_of(&otlp_grpc), otlp_http: addr_of(&otlp_http) };
+    let parts = [
+        (http, router::router(state.clone()), "http"),
+        (otlp_grpc, router::otlp_grpc_router(state.clone()), "otlp_grpc"),
+        (otlp_http, router::otlp_http_router(state.clone()), "otlp_http"),
+    ];
+    for (listener, router, name) in parts {
+        if let Some(listener) = listener {
+            let door = Door::new(router, &state, name);
+            let ending = shutdown.clone();
+            shutdown.spawn(async move { door.run(listener, ending).await });
+        }
+    }
+    Ok(bound)
+}
+
+async fn bind(key: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    let Some(addr) = addr else { return Ok(None) };
+    TcpListener::bind(addr).await.map(Some).map_err(|source| Error::Bind { key, addr, source })
+}
+
+fn addr_of(listener: &Option<TcpListener>) -> Option<SocketAddr> {
+    listener.as_ref().and_then(|l| l.local_addr().ok())
+}
+
+/// One listener and what it does with connections.
+struct Door {
+    router: Router,
+    builder: auto::Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
+    head_timeout: Duration,
+    drain_timeout: Duration,
+    name: &'static str,
+}
+
+impl Door {
+    fn new(router: Router, state: &AppState, name: &'static str) -> Self {
+        let options = &state.options;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.header_read_timeout)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .max_concurrent_streams(MAX_STREAMS)
+            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Door {
+            router,
+            builder,
+            places: Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
+            head_timeout: options.header_read_timeout,
+            drain_timeout: options.drain_timeout,
+            name,
+        }
+    }
+
+    async fn run(self, listener: TcpListener, ending: Shutdown) {
+        let graceful = GracefulShutdown::new();
+        let door = Arc::new(self);
+        loop {
+            let Ok(place) = door.places.clone().acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                a = listener.accept() => a,
+                () = ending.started() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let (door, watcher) = (door.clone(), graceful.watcher());
+                    tokio::spawn(async move {
+                        door.connection(stream, peer, watcher).await;
+                        drop(place);
+                    });
+                }
+                // Out of file descriptors, or the peer gave up already. Waiting lets others close theirs.
+                Err(e) => {
+                    tracing::warn!(listener = door.name, error = %e, "connection not accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        drop(listener);
+        if tokio::time::timeout(door.drain_timeout, graceful.shutdown()).await.is_err() {
+            tracing::warn!(listener = door.name, "requests were still open when the drain timeout passed");
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        // Answers are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+        let spoken = Arc::new(AtomicBool::new(false));
+        let (router, heard) = (self.router.clone(), spoken.clone());
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            heard.store(true, Relaxed);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let router = router.clone();
+            async move {
+                let answered: Result<_, Infallible> = router.oneshot(request).await;
+                answered
+            }
+        });
+        let served = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let mut served = std::pin::pin!(watcher.watch(served));
+        // The builder's own timer starts once it knows the protocol; a peer that never says one, or opens
+        // HTTP/2 and asks nothing, is cut here.
+        let ended = tokio::select! {
+            ended = &mut served => ended,
+            () = tokio::time::sleep(self.head_timeout) => {
+                if !spoken.load(Relaxed) {
+                    tracing::debug!(listener = self.name, %peer, "no request within the header timeout");
+                    return;
+                }
+                served.await
+            }
+        };
+        if let Err(e) = ended {
+            tracing::debug!(listener = self.name, %peer, error = %e, "connection ended");
+        }
+    }
+}

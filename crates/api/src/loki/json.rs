@@ -1,0 +1,150 @@
+//! Writes query results as Loki does.
+//!
+//! ```text
+//! streams  {"stream":{…},"values":[["<ns>","<line>"], …]}
+//!          with categorised labels: ["<ns>","<line>",{"structuredMetadata":{…},"parsed":{…}}]
+//! vector   {"metric":{…},"value":[<s>,"<v>"]}     matrix  {"metric":{…},"values":[[<s>,"<v>"], …]}
+//! ```
+
+use std::time::Duration;
+
+use logql::{Answer, Entry, StreamEntries, Value, answer::by_all_labels};
+
+use crate::prom::json::Writer;
+
+/// How the client wants the labels that parsers and structured metadata add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labelling {
+    /// Mixed into the stream's labels.
+    Flat,
+    /// Apart, per entry (`X-Loki-Response-Encoding-Flags: categorize-labels`); Grafana asks for it.
+    Categorised,
+}
+
+/// The `data` of an answer that took `took`.
+pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.raw("{\"resultType\":\"").raw(type_name(&answer.value)).raw("\"");
+    if labelling == Labelling::Categorised && matches!(answer.value, Value::Streams(_)) {
+        w.raw(",\"encodingFlags\":[\"categorize-labels\"]");
+    }
+    w.raw(",\"result\":");
+    let stats = answer.stats;
+    let returned = match answer.value {
+        Value::Streams(streams) => write_streams(&mut w, streams, labelling),
+        Value::Scalar(t_ms, v) => {
+            w.raw("[").time(t_ms).raw(",").value(v).raw("]");
+            1
+        }
+        Value::Vector(samples) => {
+            w.list(&samples, |w, (labels, t_ms, v)| {
+                w.raw("{\"metric\":")
+                    .labels(labels)
+                    .raw(",\"value\":[")
+                    .time(*t_ms)
+                    .raw(",")
+                    .value(*v)
+                    .raw("]}");
+            });
+            samples.len()
+        }
+        Value::Matrix(series) => {
+            w.list(&series, |w, (labels, points)| {
+                w.raw("{\"metric\":").labels(labels).raw(",\"values\":").list(points, |w, (t_ms, v)| {
+                    w.raw("[").time(*t_ms).raw(",").value(*v).raw("]");
+                });
+                w.raw("}");
+            });
+            series.len()
+        }
+    };
+    let seconds = took.as_secs_f64();
+    let per_second = |n: u64| if seconds > 0.0 { (n as f64 / seconds) as u64 } else { 0 };
+    w.raw(&format!(
+        ",\"stats\":{{\"summary\":{{\"bytesProcessedPerSecond\":{},\"linesProcessedPerSecond\":{},\
+         \"totalBytesProcessed\":{},\"totalLinesProcessed\":{},\"execTime\":{seconds},\
+         \"totalPostFilterLines\":{},\"totalEntriesReturned\":{returned}}}}}}}",
+        per_second(stats.bytes),
+        per_second(stats.lines),
+        stats.bytes,
+        stats.lines,
+        stats.entries,
+    ));
+    w.0
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Streams(_) => "streams",
+        Value::Vector(_) => "vector",
+        Value::Matrix(_) => "matrix",
+        Value::Scalar(..) => "scalar",
+    }
+}
+
+fn write_streams(w: &mut Writer, streams: Vec<StreamEntries>, labelling: Labelling) -> usize {
+    let streams = match labelling {
+        Labelling::Flat => by_all_labels(streams),
+        Labelling::Categorised => streams,
+    };
+    w.list(&streams, |w, s| {
+        w.raw("{\"stream\":").labels(&s.labels).raw(",\"values\":");
+        w.list(&s.entries, |w, e| write_entry(w, e, labelling)).raw("}");
+    });
+    streams.iter().map(|s| s.entries.len()).sum()
+}
+
+fn write_entry(w: &mut Writer, e: &Entry, labelling: Labelling) {
+    w.raw("[\"").raw(&e.ts_ns.to_string()).raw("\",").string(&e.line);
+    if labelling == Labelling::Categorised {
+        w.raw(",{");
+        if !e.structured.is_empty() {
+            w.raw("\"structuredMetadata\":").labels(&e.structured);
+        }
+        if !e.parsed.is_empty() {
+            w.raw(if e.structured.is_empty() { "" } else { "," }).raw("\"parsed\":").labels(&e.parsed);
+        }
+        w.raw("}");
+    }
+    w.raw("]");
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Coverage;
+    use logql::Stats;
+    use model::Labels;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn answer() -> Answer {
+        let entry = Entry {
+            ts_ns: 1_700_000_000_000_000_001,
+            line: "a \"b\"\n\u{1}".into(),
+            structured: Labels::from_pairs([("trace_id", "abc")]),
+            parsed: Labels::from_pairs([("level", "error")]),
+        };
+        let streams =
+            vec![StreamEntries { labels: Labels::from_pairs([("app", "x")]), entries: vec![entry] }];
+        Answer {
+            value: Value::Streams(streams),
+            coverage: Coverage::default(),
+            warnings: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    #[test]
+    fn labels_of_entries_are_mixed_into_the_stream_unless_asked_for_apart() {
+        let flat: Json = serde_json::from_slice(&data(answer(), Labelling::Flat, Duration::ZERO)).unwrap();
+        assert_eq!(flat["result"][0]["stream"], json!({"app": "x", "level": "error", "trace_id": "abc"}));
+        assert_eq!(flat["result"][0]["values"][0], json!(["1700000000000000001", "a \"b\"\n\u{1}"]));
+        let apart: Json =
+            serde_json::from_slice(&data(answer(), Labelling::Categorised, Duration::ZERO)).unwrap();
+        assert_eq!(apart["encodingFlags"], json!(["categorize-labels"]));
+        assert_eq!(apart["result"][0]["stream"], json!({"app": "x"}));
+        let extra = json!({"structuredMetadata": {"trace_id": "abc"}, "parsed": {"level": "error"}});
+        assert_eq!(apart["result"][0]["values"][0][2], extra);
+    }
+}

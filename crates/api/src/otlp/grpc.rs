@@ -1,0 +1,165 @@
+//! OTLP/gRPC: the three `Export` calls.
+//!
+//! A unary call is one length-prefixed message each way, so the framing stands here and the message goes to
+//! the same [`ingest::Ingest::otlp`] as over HTTP: read under the same cap, paid for in the same memory
+//! budget, unpacked and decoded off the connection's thread. A generated server would have buffered and
+//! decoded it before anyone could refuse.
+//!
+//! ```text
+//! | packed u8 (0, 1) | length u32 big endian | message ... |       trailers: grpc-status, grpc-message
+//! ```
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use base::{Kind, cap::Encoding};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body_util::{BodyExt, Full};
+use ingest::{OtlpFormat, OtlpSignal, Receipt};
+use prost::Message;
+use tonic::Code;
+
+use super::answer;
+use crate::{
+    AppState, Error, body, layers,
+    prom::write::{header_text, sender},
+    tenant,
+};
+
+const PREFIX_BYTES: usize = 5;
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", post(metrics))
+        .route("/opentelemetry.proto.collector.logs.v1.LogsService/Export", post(logs))
+        .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(traces))
+}
+
+async fn metrics(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Metrics).await
+}
+
+async fn logs(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Logs).await
+}
+
+async fn traces(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Traces).await
+}
+
+async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
+    let media = header_text(request.headers(), &header::CONTENT_TYPE);
+    if !matches!(media, "application/grpc" | "application/grpc+proto") {
+        let e = Error::UnsupportedMedia(format!(
+            "content type {:?} is not supported here, use application/grpc",
+            media.chars().take(100).collect::<String>()
+        ));
+        return layers::plain_error(&e, crate::status::http_of(&e));
+    }
+    match take(&state, request, signal).await {
+        Ok(receipt) => success(&receipt),
+        Err(e) => failure(&e),
+    }
+}
+
+async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<Receipt, Error> {
+    let sender = sender(&request);
+    let (head, incoming) = request.into_parts();
+    let tenant = tenant::for_write(&head.headers)?;
+    let held = body::read_ingest(state, &head.headers, incoming).await?;
+    let (packed, message) = message(&held.bytes)?;
+    let encoding = if packed { packing(&head.headers)? } else { Encoding::Identity };
+    Ok(state.ingest.otlp(&tenant, &sender, signal, OtlpFormat::Protobuf, encoding, message).await?)
+}
+
+/// The one message of a unary call.
+fn message(body: &Bytes) -> Result<(bool, Bytes), Error> {
+    let broken = |why: String| Error::invalid(format!("the gRPC message is not valid: {why}"));
+    let Some((&[flag, a, b, c, d], rest)) = body.split_first_chunk::<PREFIX_BYTES>() else {
+        return Err(broken(format!("{} bytes are less than its prefix", body.len())));
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if rest.len() != length {
+        return Err(broken(format!("its prefix says {length} bytes, {} follow", rest.len())));
+    }
+    match flag {
+        0 | 1 => Ok((flag == 1, body.slice(PREFIX_BYTES..))),
+        other => Err(broken(format!("its flag is {other}"))),
+    }
+}
+
+fn packing(headers: &HeaderMap) -> Result<Encoding, Error> {
+    match header_text(headers, &GRPC_ENCODING) {
+        "" | "identity" => Err(Error::invalid("the gRPC message is packed but grpc-encoding names nothing")),
+        named => Ok(Encoding::parse(named)?),
+    }
+}
+
+fn success(receipt: &Receipt) -> Response {
+    let message = answer::export_response(receipt);
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + length);
+    frame.put_u8(0);
+    frame.put_u32(length as u32);
+    frame.put_slice(&message.encode_to_vec());
+    let mut trailers = HeaderMap::new();
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    let body = Full::new(frame.freeze()).with_trailers(async move { Some(Ok(trailers)) });
+    let mut response = Body::new(body).into_response();
+    let h = response.headers_mut();
+    h.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    h.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    response
+}
+
+const ACCEPTED: &str = "identity,gzip,zstd,deflate,snappy";
+
+/// An error travels in the headers alone.
+fn failure(e: &Error) -> Response {
+    let status = match e {
+        // gRPC's own word for a packing the server does not know; the client then reads what it accepts.
+        Error::UnsupportedMedia(why) => tonic::Status::new(Code::Unimplemented, why.clone()),
+        other => answer::grpc_status(other),
+    };
+    let mut response = status.into_http::<Body>();
+    response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    layers::finish_error(response, e)
+}
+
+/// For paths nobody serves: gRPC clients read a status, not an HTTP code.
+pub fn unimplemented(path: &str) -> Response {
+    let e = Error::new(Kind::NotFound, format!("there is no method {path:?}"));
+    let status = tonic::Status::new(Code::Unimplemented, e.to_string());
+    layers::finish_error(status.into_http::<Body>(), &e)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_prefix_that_disagrees_with_the_body_is_refused() {
+        let ok = Bytes::from_static(&[1, 0, 0, 0, 2, 7, 8]);
+        assert_eq!(message(&ok).unwrap(), (true, Bytes::from_static(&[7, 8])));
+        for bad in [&[][..], &[0, 0, 0], &[0, 0, 0, 0, 3, 7, 8], &[0, 0, 0, 0, 1, 7, 8], &[2, 0, 0, 0, 0]] {
+            assert!(message(&Bytes::copy_from_slice(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_framing_panic(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = message(&Bytes::from(body));
+        }
+    }
+}

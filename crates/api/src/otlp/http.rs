@@ -1,0 +1,108 @@
+//! OTLP/HTTP: `POST /v1/{metrics,logs,traces}`, protobuf or JSON, any content encoding we read.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use base::cap::Encoding;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ingest::{OtlpFormat, OtlpSignal, Receipt};
+use prost::Message;
+
+use super::answer;
+use crate::{
+    AppState, Error, body, layers,
+    prom::write::{header_text, sender},
+    status, tenant,
+};
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/metrics", post(metrics))
+        .route("/v1/logs", post(logs))
+        .route("/v1/traces", post(traces))
+        // Where exporters set up for Loki, Prometheus and collectors behind a prefix send.
+        .route("/otlp/v1/logs", post(logs))
+        .route("/otlp/v1/metrics", post(metrics))
+        .route("/otlp/v1/traces", post(traces))
+        .route("/api/v1/otlp/v1/metrics", post(metrics))
+}
+
+async fn metrics(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Metrics).await
+}
+
+async fn logs(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Logs).await
+}
+
+async fn traces(State(state): State<AppState>, request: Request) -> Response {
+    export(state, request, OtlpSignal::Traces).await
+}
+
+async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
+    // The answer speaks the request's format, errors included.
+    let named = header_text(request.headers(), &header::CONTENT_TYPE).to_owned();
+    let format = OtlpFormat::from_content_type(&named);
+    let outcome = match format {
+        Some(f) => take(&state, request, signal, f).await,
+        None => Err(Error::UnsupportedMedia(format!(
+            "content type {:?} is not supported, use application/x-protobuf or application/json",
+            named.chars().take(100).collect::<String>()
+        ))),
+    };
+    let format = format.unwrap_or(OtlpFormat::Json);
+    match outcome {
+        Ok(receipt) => success(&receipt, signal, format),
+        Err(e) => failure(&e, format),
+    }
+}
+
+async fn take(
+    state: &AppState,
+    request: Request,
+    signal: OtlpSignal,
+    format: OtlpFormat,
+) -> Result<Receipt, Error> {
+    let sender = sender(&request);
+    let (head, incoming) = request.into_parts();
+    let tenant = tenant::for_write(&head.headers)?;
+    let encoding = encoding(&head.headers)?;
+    let held = body::read_ingest(state, &head.headers, incoming).await?;
+    Ok(state.ingest.otlp(&tenant, &sender, signal, format, encoding, held.bytes.clone()).await?)
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Error> {
+    Ok(Encoding::parse(header_text(headers, &header::CONTENT_ENCODING))?)
+}
+
+fn success(receipt: &Receipt, signal: OtlpSignal, format: OtlpFormat) -> Response {
+    let message = answer::export_response(receipt);
+    match format {
+        OtlpFormat::Protobuf => respond(StatusCode::OK, message.encode_to_vec(), format),
+        OtlpFormat::Json => {
+            respond(StatusCode::OK, answer::export_json(&message, signal).to_string().into_bytes(), format)
+        }
+    }
+}
+
+fn failure(e: &Error, format: OtlpFormat) -> Response {
+    let status = answer::status_of(e);
+    let body = match format {
+        OtlpFormat::Protobuf => status.encode_to_vec(),
+        OtlpFormat::Json => answer::status_json(&status).to_string().into_bytes(),
+    };
+    layers::finish_error(respond(status::otlp_http(e), body, format), e)
+}
+
+fn respond(code: StatusCode, body: Vec<u8>, format: OtlpFormat) -> Response {
+    let media = match format {
+        OtlpFormat::Protobuf => "application/x-protobuf",
+        OtlpFormat::Json => "application/json",
+    };
+    let mut response = (code, body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}

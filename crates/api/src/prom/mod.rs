@@ -1,0 +1,142 @@
+//! The Prometheus HTTP API (`prometheus.io/docs/prometheus/latest/querying/api`), as of 3.x.
+//!
+//! Shapes and status codes are Prometheus' own; what we add is the field `coverage`, and a warning for every
+//! source that is not complete, since Grafana shows those. Start reading at [`routes`].
+
+mod buckets;
+pub mod json;
+mod labels;
+mod query;
+mod status;
+mod tree;
+pub(crate) mod write;
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use contract::Coverage;
+use http::{HeaderValue, StatusCode, header};
+use model::Matcher;
+
+use crate::{AppState, Error, ask, coverage, layers, status as codes};
+use json::Writer;
+
+pub type Ask = ask::Ask<PromError>;
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/query", get(query::instant).post(query::instant))
+        .route("/api/v1/query_range", get(query::range).post(query::range))
+        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/format_query", get(query::format).post(query::format))
+        .route("/api/v1/parse_query", get(query::parse).post(query::parse))
+        .route("/api/v1/series", get(labels::series).post(labels::series))
+        .route("/api/v1/labels", get(labels::names).post(labels::names))
+        .route("/api/v1/label/{name}/values", get(labels::values))
+        .route("/api/v1/metadata", get(labels::metadata))
+        .route("/api/v1/targets", get(status::targets))
+        .route("/api/v1/rules", get(status::rules))
+        .route("/api/v1/alerts", get(status::alerts))
+        .route("/api/v1/status/buildinfo", get(status::build_info))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/write", post(write::write))
+        // Where senders configured for Mimir and Cortex push.
+        .route("/api/v1/push", post(write::write))
+}
+
+/// An error in Prometheus' shape.
+#[derive(Debug)]
+pub struct PromError(pub Error);
+
+impl<E: Into<Error>> From<E> for PromError {
+    fn from(e: E) -> Self {
+        PromError(e.into())
+    }
+}
+
+impl IntoResponse for PromError {
+    fn into_response(self) -> Response {
+        let (code, kind) = codes::prometheus(&self.0);
+        let mut w = Writer::default();
+        w.raw("{\"status\":\"error\",\"errorType\":").string(kind).raw(",\"error\":");
+        w.string(&self.0.to_string()).raw("}");
+        layers::finish_error(json_response(code, w.0), &self.0)
+    }
+}
+
+/// A successful answer: `data` is JSON already.
+#[derive(Default)]
+pub(crate) struct Answered {
+    pub data: Vec<u8>,
+    pub warnings: Vec<String>,
+    pub infos: Vec<String>,
+    /// `None` where no telemetry was read.
+    pub coverage: Option<Coverage>,
+}
+
+impl Answered {
+    /// From anything that serialises.
+    pub fn of(data: &impl serde::Serialize) -> Result<Self, Error> {
+        let data = serde_json::to_vec(data)
+            .map_err(|e| Error::new(base::Kind::Internal, format!("the answer has no JSON form: {e}")))?;
+        Ok(Answered { data, ..Answered::default() })
+    }
+}
+
+impl IntoResponse for Answered {
+    fn into_response(mut self) -> Response {
+        let mut w = Writer(Vec::with_capacity(self.data.len() + 512));
+        w.raw("{\"status\":\"success\",\"data\":");
+        w.0.append(&mut self.data);
+        if let Some(c) = &self.coverage {
+            self.warnings.extend(coverage::warnings(c));
+        }
+        if !self.warnings.is_empty() {
+            w.raw(",\"warnings\":").strings(&self.warnings);
+        }
+        if !self.infos.is_empty() {
+            w.raw(",\"infos\":").strings(&self.infos);
+        }
+        if let Some(c) = &self.coverage {
+            w.raw(",\"coverage\":").raw(&coverage::to_json(c).to_string());
+        }
+        w.raw("}");
+        let mut response = json_response(StatusCode::OK, w.0);
+        if let Some(c) = &self.coverage {
+            coverage::stamp(&mut response, c);
+        }
+        response
+    }
+}
+
+pub(crate) fn json_response(code: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = (code, body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// What clients are told when `limit` cut a list; the words are Prometheus'.
+pub(crate) const TRUNCATED: &str = "results truncated due to limit";
+
+/// Reads the series selectors of a repeated parameter, `match[]`.
+pub(crate) fn selectors(ask: &Ask, name: &str) -> Result<Vec<Vec<Matcher>>, Error> {
+    ask.params.all(name).map(|text| selector(ask, name, text)).collect()
+}
+
+fn selector(ask: &Ask, name: &str, text: &str) -> Result<Vec<Matcher>, Error> {
+    let bad = |why: String| Error::invalid(format!("invalid parameter {name:?}: {why}"));
+    let expr = promql::parse(text, &ask.state.promql.options().parser()).map_err(|e| bad(e.to_string()))?;
+    let promql::NodeKind::Selector(found) = expr.kind(expr.root()) else {
+        return Err(bad(
+            "1:1: parse error: a series selector is wanted, without functions or operators".to_owned()
+        ));
+    };
+    if found.matchers.iter().all(Matcher::matches_empty) {
+        return Err(bad("match[] must contain at least one non-empty matcher".to_owned()));
+    }
+    Ok(found.matchers.clone())
+}

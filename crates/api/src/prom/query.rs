@@ -1,0 +1,155 @@
+//! `query`, `query_range` and what is asked about a query's text.
+
+use std::time::{Duration, Instant};
+
+use promql::{Answer, QueryContext, Value};
+
+use super::{Answered, Ask, PromError, TRUNCATED, json::Writer, tree};
+use crate::{
+    Error,
+    params::{Params, bad},
+};
+
+/// Steps one series may have in an answer, as in Prometheus.
+const MAX_POINTS: i64 = 11_000;
+
+pub async fn instant(ask: Ask) -> Result<Answered, PromError> {
+    let p = &ask.params;
+    let query = p.require("query")?.to_owned();
+    let at = p.time_ms("time")?.unwrap_or_else(|| ask.state.clock.now_ms());
+    let shape = Shape::read(p)?;
+    let lookback_ms = lookback(p)?;
+    let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
+    let asked = Instant::now();
+    let run = |limits| async move {
+        let began = Instant::now();
+        let context = QueryContext { tenants, limits, lookback_ms };
+        let answer = engine.instant(&query, at, &context).await?;
+        Ok(shape.write(answer, asked, began))
+    };
+    Ok(ask.run(run).await?)
+}
+
+pub async fn range(ask: Ask) -> Result<Answered, PromError> {
+    let p = &ask.params;
+    let query = p.require("query")?.to_owned();
+    let start = p.time_ms("start")?.ok_or_else(|| bad("start", "", "it must be given"))?;
+    let end = p.time_ms("end")?.ok_or_else(|| bad("end", "", "it must be given"))?;
+    if end < start {
+        return Err(bad(
+            "end",
+            p.get("end").unwrap_or_default(),
+            "end timestamp must not be before start time",
+        )
+        .into());
+    }
+    let step = step_ms(p, start, end)?;
+    let shape = Shape::read(p)?;
+    let lookback_ms = lookback(p)?;
+    let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
+    let asked = Instant::now();
+    let run = |limits| async move {
+        let began = Instant::now();
+        let context = QueryContext { tenants, limits, lookback_ms };
+        let answer = engine.range(&query, start, end, step, &context).await?;
+        Ok(shape.write(answer, asked, began))
+    };
+    Ok(ask.run(run).await?)
+}
+
+fn step_ms(p: &Params, start: i64, end: i64) -> Result<i64, Error> {
+    let text = p.get("step").ok_or_else(|| bad("step", "", "it must be given"))?;
+    // Negative numbers are no durations, so they are told apart before the general message.
+    if text.starts_with('-') {
+        return Err(not_positive(text));
+    }
+    let step = p.duration("step")?.unwrap_or_default().as_millis().min(i64::MAX as u128) as i64;
+    if step <= 0 {
+        return Err(not_positive(text));
+    }
+    if (end - start) / step > MAX_POINTS {
+        return Err(Error::invalid(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    Ok(step)
+}
+
+fn not_positive(text: &str) -> Error {
+    bad(
+        "step",
+        text,
+        "zero or negative query resolution step widths are not accepted. Try a positive integer",
+    )
+}
+
+fn lookback(p: &Params) -> Result<Option<i64>, Error> {
+    match p.duration("lookback_delta")? {
+        Some(d) if d.is_zero() => Err(bad("lookback_delta", "0", "it must be positive")),
+        other => Ok(other.map(|d| d.as_millis() as i64)),
+    }
+}
+
+/// What the client wants of the answer's form.
+#[derive(Clone, Copy)]
+struct Shape {
+    limit: Option<usize>,
+    stats: bool,
+}
+
+impl Shape {
+    fn read(p: &Params) -> Result<Self, Error> {
+        Ok(Shape { limit: p.limit("limit")?, stats: p.get("stats").is_some() })
+    }
+
+    fn write(self, mut answer: Answer, asked: Instant, began: Instant) -> Answered {
+        let truncated = self.limit.is_some_and(|n| truncate(&mut answer.value, n));
+        let mut w = Writer::default();
+        w.raw("{").result(&answer.value);
+        if self.stats {
+            let seconds = |d: Duration| d.as_secs_f64().to_string();
+            w.raw(",\"stats\":{\"timings\":{\"evalTotalTime\":").raw(&seconds(began.elapsed()));
+            w.raw(",\"execQueueTime\":").raw(&seconds(began.duration_since(asked)));
+            w.raw(",\"execTotalTime\":").raw(&seconds(asked.elapsed()));
+            w.raw("},\"samples\":{\"totalQueryableSamples\":").raw(&answer.stats.samples.to_string());
+            w.raw(",\"series\":").raw(&answer.stats.series.to_string());
+            w.raw(",\"peakBytes\":").raw(&answer.stats.peak_bytes.to_string()).raw("}}");
+        }
+        w.raw("}");
+        let mut warnings = answer.warnings;
+        if truncated {
+            warnings.push(TRUNCATED.to_owned());
+        }
+        Answered { data: w.0, warnings, infos: answer.infos, coverage: Some(answer.coverage) }
+    }
+}
+
+fn truncate(value: &mut Value, limit: usize) -> bool {
+    match value {
+        Value::Vector(v) if v.len() > limit => v.truncate(limit),
+        Value::Matrix(m) if m.len() > limit => m.truncate(limit),
+        _ => return false,
+    }
+    true
+}
+
+/// Exemplars are accepted but not yet stored, and the answer says so.
+pub async fn exemplars(ask: Ask) -> Result<Answered, PromError> {
+    parsed(&ask)?;
+    let infos = vec!["exemplars are not yet stored".to_owned()];
+    Ok(Answered { data: b"[]".to_vec(), infos, ..Answered::default() })
+}
+
+pub async fn format(ask: Ask) -> Result<Answered, PromError> {
+    Ok(Answered::of(&parsed(&ask)?.to_string())?)
+}
+
+pub async fn parse(ask: Ask) -> Result<Answered, PromError> {
+    Ok(Answered::of(&tree::to_json(&parsed(&ask)?)?)?)
+}
+
+fn parsed(ask: &Ask) -> Result<promql::Expr, Error> {
+    let query = ask.params.require("query")?;
+    let expr = promql::parse(query, &ask.state.promql.options().parser());
+    expr.map_err(|e| promql::Error::from(e).into())
+}

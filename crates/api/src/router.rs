@@ -1,0 +1,110 @@
+//! Every route of every listener, on one page.
+//!
+//! | listener | serves |
+//! |---|---|
+//! | `listen.http` | everything below |
+//! | `listen.otlp_http` | OTLP over HTTP, health |
+//! | `listen.otlp_grpc` | OTLP over gRPC, health |
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    response::Response,
+    routing::{get, post},
+};
+use base::Kind;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer, DefaultPredicate, Predicate,
+        predicate::{NotForContentType, SizeAbove},
+    },
+    cors::{Any, CorsLayer},
+};
+
+use crate::{AppState, Error, admin, jaeger, layers, loki, otlp, prom, ui};
+
+/// The main port.
+pub fn router(state: AppState) -> Router {
+    let routes = Router::new()
+        .route("/", get(admin::root))
+        .route("/ui", get(admin::root))
+        .route("/ui/", get(ui::serve))
+        .route("/ui/{*path}", get(ui::serve))
+        .route("/-/ready", get(admin::ready))
+        .route("/-/reload", post(admin::reload).put(admin::reload))
+        .route("/ready", get(admin::loki_ready))
+        .route("/metrics", get(admin::metrics))
+        .route("/api/v1/orrery/fleet", get(admin::fleet))
+        .merge(prom::routes())
+        .merge(loki::routes())
+        .merge(jaeger::routes())
+        .merge(otlp::http::routes())
+        .merge(otlp::grpc::routes());
+    finish(routes, state)
+}
+
+/// Port 4318.
+pub fn otlp_http_router(state: AppState) -> Router {
+    finish(otlp::http::routes(), state)
+}
+
+/// Port 4317.
+pub fn otlp_grpc_router(state: AppState) -> Router {
+    finish(otlp::grpc::routes(), state)
+}
+
+/// What surrounds all routes of a listener. Layers run from the bottom up.
+fn finish(routes: Router<AppState>, state: AppState) -> Router {
+    let cors = state.options.cors_origin.as_deref().and_then(cors);
+    let router = routes
+        .route("/-/healthy", get(admin::healthy).head(admin::healthy))
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(state.clone(), layers::observe))
+        // Bodies are bounded by body::read, which also answers in the protocol's own shape.
+        .layer(DefaultBodyLimit::disable())
+        .layer(compression())
+        .with_state(state);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+fn compression() -> CompressionLayer<impl Predicate> {
+    // Fastest: an answer is read once, and two cores have better things to do. Answers that carry a
+    // Content-Encoding already, the UI's files, are left alone by the layer itself.
+    let worth_it =
+        DefaultPredicate::new().and(SizeAbove::new(1024)).and(NotForContentType::const_new("font/"));
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_it)
+}
+
+fn cors(origin: &str) -> Option<CorsLayer> {
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
+        .allow_headers(Any)
+        .expose_headers([crate::coverage::HEADER]);
+    match origin {
+        "" => None,
+        "*" => Some(layer.allow_origin(Any)),
+        one => HeaderValue::try_from(one).ok().map(|o| layer.allow_origin(o)),
+    }
+}
+
+async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    if headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc")) {
+        return otlp::grpc::unimplemented(&path);
+    }
+    let e = Error::new(Kind::NotFound, format!("there is nothing at {path:?}"));
+    layers::plain_error(&e, StatusCode::NOT_FOUND)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let e = Error::invalid(format!("{method} is not allowed at {path:?}"));
+    layers::plain_error(&e, StatusCode::METHOD_NOT_ALLOWED)
+}

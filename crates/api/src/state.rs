@@ -1,0 +1,210 @@
+//! What every handler is given: the seams and engines, the options, and the hooks into the node.
+
+use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use base::{Clock, MemoryBudget, Metrics};
+use contract::{QueryLimits, Select};
+use model::{ClusterName, Labels};
+use tokio::runtime::Handle;
+
+use crate::{gate::Gate, layers::HttpMetrics};
+
+/// Everything the API is made of. Handed over once, at start.
+pub struct Parts {
+    pub select: Arc<dyn Select>,
+    pub promql: Arc<promql::Engine>,
+    pub logql: Arc<logql::Engine>,
+    pub ingest: Arc<ingest::Ingest>,
+    pub metrics: Metrics,
+    pub clock: Clock,
+    /// Request bodies are reserved here while they are read and handled.
+    pub budget: MemoryBudget,
+    pub options: ApiOptions,
+    pub hooks: Arc<dyn NodeHooks>,
+}
+
+/// Cheap to clone; derefs to its [`Parts`].
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    gate: Gate,
+    http: HttpMetrics,
+    started_ns: i64,
+}
+
+impl AppState {
+    /// Registers the API's metrics, so a registry takes one `AppState`.
+    pub fn new(parts: Parts) -> Self {
+        let gate =
+            Gate::new(parts.options.max_concurrent_queries, parts.options.max_queued_queries, &parts.metrics);
+        let http = HttpMetrics::new(&parts.metrics);
+        let started_ns = parts.clock.now_ns();
+        AppState(Arc::new(Inner { parts, gate, http, started_ns }))
+    }
+
+    /// Bounds the queries that run at once.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// When this state was made, nanoseconds since 1970.
+    pub fn started_ns(&self) -> i64 {
+        self.0.started_ns
+    }
+
+    pub(crate) fn http(&self) -> &HttpMetrics {
+        &self.0.http
+    }
+
+    /// The limits for one query that may take `timeout` at most.
+    pub fn query_limits(&self, timeout: Duration) -> QueryLimits {
+        let timeout = timeout.min(self.options.query_timeout);
+        QueryLimits {
+            deadline: self.clock.monotonic().checked_add(timeout),
+            memory: self.budget.clone(),
+            ..self.options.limits.clone()
+        }
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}
+
+/// Options of the listeners and routes. [`ApiOptions::default`] holds what a node uses when told nothing.
+#[derive(Clone)]
+pub struct ApiOptions {
+    /// Longest a query may take; a client's `timeout` can only shorten it (`query.timeout`).
+    pub query_timeout: Duration,
+    /// How far back an instant selector looks for a sample (`query.lookback_delta`).
+    pub lookback_delta: Duration,
+    /// Queries that run at once (`query.max_concurrent`).
+    pub max_concurrent_queries: usize,
+    /// Queries that may wait for their turn; one more is refused at once (`query.max_queued`).
+    pub max_queued_queries: usize,
+    /// Template of what a query may cost; its deadline and memory are replaced per query.
+    pub limits: QueryLimits,
+    /// Longest a client may take to send its request headers.
+    pub header_read_timeout: Duration,
+    /// Longest a client may take to send its body.
+    pub body_read_timeout: Duration,
+    /// Longest open requests are waited for at shutdown.
+    pub drain_timeout: Duration,
+    /// Where queries run. Evaluation holds its thread for long, so a node gives it a runtime of its own and
+    /// `/-/healthy` answers whatever is asked; `None` runs them where the connection is served.
+    pub query_runtime: Option<Handle>,
+    /// Connections open at once per listener; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    pub cluster: Option<ClusterName>,
+    pub external_labels: Labels,
+    pub version: VersionInfo,
+    /// Allows `POST /-/reload`.
+    pub enable_lifecycle: bool,
+    /// The one foreign origin whose pages may read answers (`http.cors_origin`, `*` for all); none by default.
+    pub cors_origin: Option<String>,
+    /// How long metrics are kept, as `/api/v1/status/runtimeinfo` shows it, e.g. `30d`.
+    pub storage_retention: String,
+    /// Shown at `/api/v1/status/flags`.
+    pub flags: BTreeMap<String, String>,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        ApiOptions {
+            query_timeout: Duration::from_secs(120),
+            lookback_delta: Duration::from_secs(300),
+            max_concurrent_queries: 20,
+            max_queued_queries: 100,
+            limits: QueryLimits::default(),
+            header_read_timeout: Duration::from_secs(10),
+            body_read_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(5),
+            query_runtime: None,
+            max_connections: 4096,
+            cluster: None,
+            external_labels: Labels::default(),
+            version: VersionInfo::default(),
+            enable_lifecycle: true,
+            cors_origin: None,
+            storage_retention: String::new(),
+            flags: BTreeMap::new(),
+        }
+    }
+}
+
+/// What was built. Empty strings where the build did not know.
+#[derive(Debug, Clone, Default)]
+pub struct VersionInfo {
+    /// Of Orrery, e.g. `0.1.0`.
+    pub version: String,
+    pub revision: String,
+    pub branch: String,
+    pub build_date: String,
+    /// The compiler.
+    pub rustc: String,
+}
+
+/// What the API asks the node itself. Implementations MUST answer without blocking: `/-/ready`, the Fleet
+/// page and `/api/v1/targets` call them on the request's own task.
+#[async_trait]
+pub trait NodeHooks: Send + Sync {
+    /// `Err` says what is not ready yet (replaying the log, shutting down).
+    fn is_ready(&self) -> Result<(), String>;
+
+    /// Reads the configuration again and applies it. `Err` says why the old one stays.
+    async fn reload(&self) -> Result<(), String>;
+
+    /// This node's status for the Fleet page: an object, shown as it is.
+    fn fleet(&self) -> serde_json::Value;
+
+    /// Scrape targets.
+    fn targets(&self) -> Vec<TargetStatus>;
+
+    /// The configuration in effect, secrets masked.
+    fn config_yaml(&self) -> String;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetHealth {
+    #[default]
+    Unknown,
+    Up,
+    Down,
+}
+
+impl TargetHealth {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetHealth::Unknown => "unknown",
+            TargetHealth::Up => "up",
+            TargetHealth::Down => "down",
+        }
+    }
+}
+
+/// One scrape target, as `/api/v1/targets` shows it.
+#[derive(Debug, Clone, Default)]
+pub struct TargetStatus {
+    /// The job it belongs to.
+    pub scrape_pool: String,
+    pub scrape_url: String,
+    /// Before relabelling.
+    pub discovered_labels: Labels,
+    /// After relabelling.
+    pub labels: Labels,
+    pub health: TargetHealth,
+    /// Empty when the last scrape worked.
+    pub last_error: String,
+    /// Nanoseconds since 1970, `None` before the first scrape.
+    pub last_scrape_ns: Option<i64>,
+    pub last_duration: Duration,
+    pub interval: Duration,
+    pub timeout: Duration,
+}
