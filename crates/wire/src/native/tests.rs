@@ -89,17 +89,20 @@ fn histogram() -> impl Strategy<Value = Histogram> {
     )
 }
 
-fn metrics() -> impl Strategy<Value = MetricBatch> {
+fn metadata() -> impl Strategy<Value = MetricMetadata> {
     let kind = (0usize..8).prop_map(|i| MetricKind::ALL[i]);
-    let metadata = (text(), kind, text(), text())
-        .prop_map(|(family, kind, unit, help)| MetricMetadata { family, kind, unit, help });
-    vec(labels(), 1..6).prop_flat_map(move |series| {
+    (text(), kind, text(), text())
+        .prop_map(|(family, kind, unit, help)| MetricMetadata { family, kind, unit, help })
+}
+
+fn metrics() -> impl Strategy<Value = MetricBatch> {
+    vec(labels(), 1..6).prop_flat_map(|series| {
         let n = series.len() as u32;
         let starts = any::<bool>();
         let samples = vec((0..n, any::<i64>(), float(), any::<i64>()), 0..20);
         let histograms = vec((0..n, any::<i64>(), any::<i64>(), histogram()), 0..4);
         let exemplars = vec((0..n, labels(), -9.0..9.0f64, any::<i64>()), 0..4);
-        (Just(series), starts, samples, histograms, exemplars, vec(metadata.clone(), 0..4)).prop_map(
+        (Just(series), starts, samples, histograms, exemplars, vec(metadata(), 0..4)).prop_map(
             |(series, starts, samples, histograms, exemplars, metadata)| {
                 let mut columns = Samples::default();
                 for (index, time, value, start) in samples {
@@ -408,4 +411,8 @@ fn a_batch_that_could_not_be_read_back_is_refused_before_it_is_written() {
     assert_eq!(err.to_string(), "the batch has 1 sample values but 2 timestamps");
 }
 
-const FIXTURE_V1: &str = "";
+const FIXTURE_V1: &str = "0100067465616d2d61010102ac020a03015f020200085f5f6e616d655f5f0002757000036a6f6200046e6f646502\
+    020004646f776e04050201000280a0abfef96200bfe003ffe0838080808080028080f4f6905dfffff3f6905d0000\
+    0103020000000e576865746865722069742069732e02270101040500000707070000010a008080d0e2c6bfce972f\
+    0205726561647909010003706964050e033501000007070700000100000101010101010101010101010101010102\
+    020202020202020003474554028080d0e2c6bfce972f80897a";
