@@ -1,8 +1,16 @@
-//! Sources: what a node collects by itself and hands to [`contract::Append`].
+//! Sources that run inside a node and append what they collect: the machine's own metrics, Prometheus
+//! targets, log files, and the node's own spans. (The node's own metrics are scraped like any other target.)
 //!
-//! This crate exists because it has a reader of its own: whoever asks "where does this come from". Every source
-//! is a task under [`base::Shutdown`], numbers what it sends, counts what it loses and keeps its place when it
-//! is refused. It must never know the hub, a store or HTTP servers. Start reading at [`hostmetrics`], the
-//! simplest source.
+//! This crate exists because its reader knows /proc, log rotation and scraping, not storage. It must never
+//! know where telemetry goes: everything leaves through [`contract::Append`]. Every source gets a [`Context`]
+//! and options of its own, spawns its tasks through the context's shutdown, and counts what it loses.
+//!
+//! Start reading at [`context`], then [`hostmetrics`] as the simplest source.
 
+pub mod context;
 pub mod hostmetrics;
+pub mod scrape;
+pub mod selftrace;
+pub mod tail;
+
+pub use context::{Context, Delivery};

@@ -45,6 +45,24 @@ pub fn log_filter() -> String {
     std::env::var("ORRERY_LOG").or_else(|_| std::env::var("RUST_LOG")).unwrap_or_else(|_| "info".to_owned())
 }
 
+/// The text with the values of keys that hold secrets replaced, for showing a configuration to people.
+pub fn masked(text: &str) -> String {
+    const SECRET: [&str; 6] = ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let secret = SECRET.iter().find_map(|k| {
+            let at = line.find(&format!("{k}:"))? + k.len() + 1;
+            (!line[at..].trim().is_empty()).then_some(at)
+        });
+        match secret {
+            Some(at) => out.push_str(&format!("{} <secret>", &line[..at])),
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
 fn read(path: &Path) -> Result<String, Error> {
     let fail = |reason: String| Error::Unreadable { path: path.to_owned(), reason };
     let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();

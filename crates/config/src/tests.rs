@@ -70,6 +70,13 @@ fn a_prometheus_file_beside_the_configuration_is_found_and_its_problems_carry_it
     assert!(err.contains("p.yml:3:11: prometheus.scrape_configs.scheme: \"ftp\""), "{err}");
 }
 
+#[test]
+fn a_shown_configuration_holds_no_secret() {
+    let shown = masked("a: 1\n  basic_auth: {username: u, password: hunter2}\n  credentials: xyz\n  password_file: f\n");
+    assert!(!shown.contains("hunter2") && !shown.contains("xyz"), "{shown}");
+    assert!(shown.contains("password_file: f") && shown.contains("a: 1"), "{shown}");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {

@@ -1,0 +1,36 @@
+//! What the API asks the node itself.
+
+use std::sync::Arc;
+
+use api::{NodeHooks, TargetStatus};
+use async_trait::async_trait;
+
+use crate::node::Shared;
+
+pub struct Hooks(pub Arc<Shared>);
+
+#[async_trait]
+impl NodeHooks for Hooks {
+    fn is_ready(&self) -> Result<(), String> {
+        match self.0.is_stopping() {
+            true => Err("the node is stopping".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        self.0.reload().await.map_err(|e| format!("{e:#}"))
+    }
+
+    fn fleet(&self) -> serde_json::Value {
+        self.0.fleet.describe(&self.0.store.status())
+    }
+
+    fn targets(&self) -> Vec<TargetStatus> {
+        self.0.collect.targets()
+    }
+
+    fn config_yaml(&self) -> String {
+        config::masked(&self.0.config.load().text)
+    }
+}

@@ -1,0 +1,181 @@
+//! A node: the roles of this process, started in order and stopped in reverse.
+//!
+//! ```text
+//! store ──► query ──┐
+//!   │               ├──► api
+//!   └───► ingest ───┘
+//!   └───► collect
+//! ```
+//! Parts meet here only: `store` is both seams, the engines read through one, admission and the collectors
+//! write through the other, the API serves them all.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use base::{Clock, MemoryBudget, Metrics, Shutdown};
+use contract::{Append, Select};
+use store::{LocalObjects, Store};
+
+use crate::{collect::Collect, fleet::Fleet, hooks::Hooks, logging::OwnTraces, watch};
+
+pub struct Node {
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+}
+
+/// What the parts of a node have in common, and what a reload changes.
+pub struct Shared {
+    pub path: Option<PathBuf>,
+    pub config: ArcSwap<config::Node>,
+    pub store: Arc<Store>,
+    pub ingest: Arc<ingest::Ingest>,
+    pub collect: Collect,
+    pub fleet: Fleet,
+    pub budget: MemoryBudget,
+    shutdown: Shutdown,
+}
+
+impl Node {
+    /// Starts every role. `traces` is where the node's own spans wait for a store.
+    pub async fn start(path: Option<PathBuf>, config: config::Node, traces: OwnTraces) -> Result<Node> {
+        let (clock, metrics, shutdown) = (Clock::system(), Metrics::default(), Shutdown::new());
+        let budget = MemoryBudget::new(config.memory.limit_bytes);
+        watch::start(budget.clone(), &metrics, clock.clone(), &shutdown);
+
+        let store = open_store(&config, &clock, &budget, &metrics).await?;
+        store.run(&shutdown);
+        let append: Arc<dyn Append> = store.clone();
+        let select: Arc<dyn Select> = store.clone();
+        let ingest = Arc::new(ingest::Ingest::new(
+            append.clone(),
+            budget.clone(),
+            &metrics,
+            clock.clone(),
+            settings::ingest(&config),
+        ));
+        let collect = Collect::new(append.clone(), clock.clone(), metrics.clone());
+        let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
+        let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
+        let shared = Arc::new(Shared {
+            path,
+            fleet: Fleet::new(clock.clone(), budget.clone(), name, replica),
+            config: ArcSwap::from_pointee(config),
+            store,
+            ingest: ingest.clone(),
+            collect,
+            budget: budget.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let config = shared.config.load_full();
+        let state = api::AppState::new(api::Parts {
+            promql: Arc::new(promql::Engine::new(select.clone(), settings::promql(&config))),
+            logql: Arc::new(logql::Engine::new(
+                select.clone(),
+                logql::EngineOptions { clock: clock.clone(), ..Default::default() },
+            )),
+            select,
+            ingest,
+            metrics,
+            clock,
+            budget,
+            options: settings::api(&config),
+            hooks: Arc::new(Hooks(shared.clone())),
+        });
+        let listeners = api::Listeners {
+            http: config.listen.http,
+            otlp_grpc: config.listen.otlp_grpc,
+            otlp_http: config.listen.otlp_http,
+        };
+        let bound = api::serve(listeners, state, &shutdown).await?;
+        // Collectors last: the node they scrape first of all is this one.
+        traces.send_to(append);
+        shared.collect.start(&config, bound.http, &shutdown);
+        announce(&bound);
+        Ok(Node { shared, shutdown })
+    }
+
+    pub async fn reload(&self) -> Result<()> {
+        self.shared.reload().await
+    }
+
+    /// Stops listeners and collectors, waits for what is under way, then closes the store.
+    pub async fn stop(self) -> Result<()> {
+        self.shutdown.start();
+        if let Err(left) = self.shutdown.finished(Duration::from_secs(4)).await {
+            tracing::warn!("{left} task(s) did not end in time");
+        }
+        self.shared.store.close(Duration::from_secs(4)).await.context("closing the store")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub fn is_stopping(&self) -> bool {
+        self.shutdown.is_started()
+    }
+
+    /// Reads the file again and applies what may change while running. Nothing changes on an error.
+    pub async fn reload(&self) -> Result<()> {
+        let Some(path) = &self.path else {
+            anyhow::bail!("the node runs without a configuration file, there is nothing to read again");
+        };
+        let new = config::load(path)?;
+        let old = self.config.load_full();
+        settings::only_reloadable(&old, &new)?;
+        self.budget.set_limit(new.memory.limit_bytes);
+        self.store.set_policy(settings::policy(&new));
+        self.ingest.set_options(settings::ingest(&new));
+        self.collect.restart_if_changed(&old, &new, &self.shutdown).await;
+        self.config.store(Arc::new(new));
+        tracing::info!(file = %path.display(), "the configuration was reloaded");
+        Ok(())
+    }
+}
+
+async fn open_store(
+    config: &config::Node,
+    clock: &Clock,
+    budget: &MemoryBudget,
+    metrics: &Metrics,
+) -> Result<Arc<Store>> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("making data_dir {}", dir.display()))?;
+    let objects =
+        LocalObjects::open(dir.join("objects")).with_context(|| format!("opening {}", dir.join("objects").display()))?;
+    let options = store::Options {
+        cluster: config.cluster.clone(),
+        replica: config.replica.clone(),
+        policy: settings::policy(config),
+        ..store::Options::new(dir)
+    };
+    let disk = Arc::new(disklog::RealDisk::default());
+    let (store, found) = Store::open(options, Arc::new(objects), disk, clock.clone(), budget.clone(), metrics)
+        .await
+        .with_context(|| format!("opening the store in {}", dir.display()))?;
+    if let Some(cut) = &found.torn_tail {
+        tracing::warn!("the write-ahead log ended in the middle of a write and was cut: {cut}");
+    }
+    tracing::info!(
+        units = found.units,
+        items = found.items,
+        segments = found.segments,
+        "the store is open after {:?}",
+        found.elapsed
+    );
+    Ok(store)
+}
+
+/// One plain line for whoever started the node by hand.
+fn announce(bound: &api::Bound) {
+    let shown = |a: Option<std::net::SocketAddr>| a.map_or("off".to_owned(), |a| a.to_string());
+    if let Some(http) = bound.http {
+        println!("Orrery {} is ready: http://{http}/", env!("CARGO_PKG_VERSION"));
+    }
+    println!("OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
+}
+
+/// From the checked configuration to the options of each part.
+#[path = "settings.rs"]
+mod settings;
