@@ -1,0 +1,35 @@
+# Two commands matter: `make run` starts Orrery, `make test` proves it. See README.md.
+
+# Outside the checkout, so that a fresh clone reuses what an earlier one built.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orrery/target
+
+.PHONY: run build test ui unit browser interop tidy lint fuzz bench clean
+
+run: build
+	@exec "$(CARGO_TARGET_DIR)/fast/orrery" run $(ARGS)
+
+build:
+	@scripts/build.sh
+
+test:
+	@scripts/test.sh
+
+ui:
+	@scripts/ui.sh
+
+tidy:
+	@cargo xtask tidy
+
+lint:
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+# Needs the nightly toolchain and cargo-fuzz; SECONDS bounds each target.
+fuzz:
+	@scripts/fuzz.sh
+
+bench: build
+	@scripts/bench.sh
+
+clean:
+	rm -rf ui/dist ui/node_modules "$(CARGO_TARGET_DIR)"
