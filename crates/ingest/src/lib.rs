@@ -1,1 +1,22 @@
-//! admission: decode, limits, validate, append
+//! Admission: every protocol's body becomes a durable append here, and nowhere else.
+//!
+//! ```text
+//! reserve memory → unpack (capped) → decode → refuse what breaks a limit → stamp the cluster → append
+//! ```
+//! This crate exists to keep that path in one place for all protocols. It must never know HTTP or gRPC shapes
+//! (statuses are made of [`Error`] by the API) nor how anything is stored. Start reading at [`admit`], whose
+//! functions are one per protocol.
+
+pub mod admit;
+pub mod error;
+pub mod options;
+
+mod stamp;
+mod stats;
+
+pub use admit::Ingest;
+pub use contract::{Receipt, Refusal, RefusalReason};
+pub use error::{Cause, Error};
+pub use options::{LokiFormat, Limits, Options, OtlpFormat, OtlpSignal, Sender};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,1 +1,27 @@
-//! bytes to batches and back
+//! Bytes to batches and back: remote write, OTLP, Loki push, exposition text, the names Prometheus gives to
+//! OpenTelemetry metrics, and our own compact encoding.
+//!
+//! This crate exists because its readers are protocol authors and fuzzers: everything here is synchronous, pure
+//! and bounded by [`Limits`]. It must never know transport, storage or time: bodies come unpacked, the time of
+//! receipt comes as an argument. Each protocol is one module with `decode` and `encode`. Start reading at
+//! [`outcome`], then [`remote_write`] as the shortest whole example.
+
+pub mod error;
+pub mod exposition;
+pub mod limits;
+pub mod loki;
+pub mod names;
+pub mod native;
+pub mod otlp;
+pub mod outcome;
+pub mod remote_write;
+
+mod protobuf;
+mod series;
+mod text;
+
+pub use error::Error;
+pub use limits::Limits;
+pub use outcome::{Decoded, Reason, Refusals, Refused};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

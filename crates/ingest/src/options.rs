@@ -1,0 +1,98 @@
+//! What admission is told: limits and stamping from configuration, the sender from the connection.
+
+use model::ClusterName;
+
+/// How large a request may be. What single items may look like is in `items`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body as received (`limits.max_body_bytes`).
+    pub max_body_bytes: usize,
+    /// Bytes of a body after unpacking (`limits.max_decompressed_bytes`); what a bomb may cost.
+    pub max_decompressed_bytes: usize,
+    /// Label names and values, lines, attributes.
+    pub items: wire::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { max_body_bytes: 16 << 20, max_decompressed_bytes: 64 << 20, items: wire::Limits::default() }
+    }
+}
+
+/// Options of admission; replaceable while running.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub limits: Limits,
+    /// Stamped on everything that does not name a cluster itself; `None` stamps nothing.
+    pub cluster: Option<ClusterName>,
+    /// Resource attributes that become labels of every OTLP series, besides `job` and `instance`.
+    pub promote_to_metrics: Vec<String>,
+    /// Resource attributes that become stream labels of OTLP log records; `None` is Loki's default list.
+    pub promote_to_streams: Option<Vec<String>>,
+}
+
+impl Options {
+    /// What the OTLP decoders take.
+    pub(crate) fn otlp(&self) -> wire::otlp::Options {
+        let defaults = wire::otlp::Options::default();
+        wire::otlp::Options {
+            limits: self.limits.items.clone(),
+            promote_to_metrics: self.promote_to_metrics.clone(),
+            promote_to_streams: self.promote_to_streams.clone().unwrap_or(defaults.promote_to_streams),
+        }
+    }
+}
+
+/// Who sent a request, as far as it tells one sender's repetition from another sender's equal body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The peer's address without its port: a retry comes from another port.
+    pub addr: String,
+    pub user_agent: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpFormat {
+    Protobuf,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpSignal {
+    Metrics,
+    Logs,
+    Traces,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LokiFormat {
+    Json,
+    /// `logproto.PushRequest`; without a content encoding it is snappy, as clients of Loki send it.
+    Protobuf,
+}
+
+impl OtlpFormat {
+    /// From a `Content-Type`: `application/x-protobuf` or `application/json`, parameters ignored.
+    pub fn from_content_type(value: &str) -> Option<Self> {
+        match media_type(value).as_str() {
+            "application/x-protobuf" | "application/protobuf" => Some(OtlpFormat::Protobuf),
+            "application/json" => Some(OtlpFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+impl LokiFormat {
+    /// From a `Content-Type`; Loki's own clients send protobuf without fail, so an absent one means that.
+    pub fn from_content_type(value: &str) -> Option<Self> {
+        match media_type(value).as_str() {
+            "" | "application/x-protobuf" | "application/protobuf" => Some(LokiFormat::Protobuf),
+            "application/json" | "text/json" => Some(LokiFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+fn media_type(value: &str) -> String {
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}

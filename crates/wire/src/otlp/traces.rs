@@ -1,0 +1,233 @@
+//! OTLP traces ⇄ [`SpanBatch`].
+
+use model::{
+    Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
+    attributes::Resource,
+    span::SpanOrigin,
+};
+use prost::Message;
+use proto::otlp::{
+    collector::trace::ExportTraceServiceRequest,
+    trace::{
+        ResourceSpans, ScopeSpans, Span as PbSpan, Status,
+        span::{Event, Link},
+        status::StatusCode as PbCode,
+    },
+};
+
+use super::{Options, attributes as attr, json, ns, unsigned};
+use crate::{Decoded, Error, Limits, Reason, Refusals, text::quoted};
+
+const WHAT: &str = "OTLP traces request";
+
+/// Reads `ExportTraceServiceRequest` in protobuf.
+pub fn decode_protobuf(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>, Error> {
+    let message = ExportTraceServiceRequest::decode(body).map_err(|e| Error::protobuf(WHAT, e))?;
+    Ok(from_message(message, options))
+}
+
+/// Reads `ExportTraceServiceRequest` in OTLP/JSON.
+pub fn decode_json(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>, Error> {
+    let message: ExportTraceServiceRequest = json::decode(body).map_err(|e| Error::json(WHAT, e))?;
+    Ok(from_message(message, options))
+}
+
+/// Converts a decoded request. A span without a valid trace id or span id is refused.
+pub fn from_message(request: ExportTraceServiceRequest, options: &Options) -> Decoded<SpanBatch> {
+    let mut d = Decoded { batch: SpanBatch::default(), refused: Refusals::default(), all_timed: true };
+    let mut seen = 0u64;
+    for group in request.resource_spans {
+        let resource = attr::from_resource(group.resource, group.schema_url);
+        let checked = options.limits.check_attributes("resource", &resource.attributes);
+        for scoped in group.scope_spans {
+            let count = scoped.spans.len() as u64;
+            match &checked {
+                Ok(()) => push_scope(&mut d, scoped, &resource, seen, &options.limits),
+                Err(why) => d.refused.add_many(Reason::InvalidLabels, seen, count, || why.clone()),
+            }
+            seen += count;
+        }
+    }
+    d
+}
+
+fn push_scope(d: &mut Decoded<SpanBatch>, scoped: ScopeSpans, resource: &Resource, first: u64, limits: &Limits) {
+    let scope = attr::from_scope(scoped.scope);
+    if let Err(why) = limits.check_attributes("scope", &scope.attributes) {
+        d.refused.add_many(Reason::InvalidLabels, first, scoped.spans.len() as u64, || why);
+        return;
+    }
+    let origin = d.batch.origins.len() as u32;
+    let before = d.batch.spans.len();
+    for (i, span) in scoped.spans.into_iter().enumerate() {
+        match span_from(span, origin, limits) {
+            Ok(span) => d.batch.spans.push(span),
+            Err((reason, why)) => d.refused.add(reason, first + i as u64, || why),
+        }
+    }
+    if d.batch.spans.len() > before {
+        d.batch.origins.push(SpanOrigin { resource: resource.clone(), scope });
+    }
+}
+
+fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, String)> {
+    let invalid = |what: &str, bytes: &[u8]| {
+        (Reason::InvalidItem, format!("span {} has a {what} of {} bytes or all zero", quoted(&s.name), bytes.len()))
+    };
+    let trace_id =
+        attr::id::<16>(&s.trace_id).filter(|t| *t != [0; 16]).ok_or_else(|| invalid("trace id", &s.trace_id))?;
+    let span_id =
+        attr::id::<8>(&s.span_id).filter(|t| *t != [0; 8]).ok_or_else(|| invalid("span id", &s.span_id))?;
+    let parent_span_id =
+        attr::id::<8>(&s.parent_span_id).ok_or_else(|| invalid("parent span id", &s.parent_span_id))?;
+    let children = s.events.len() + s.links.len();
+    if children > limits.max_span_children {
+        let max = limits.max_span_children;
+        let why = format!("span {} has {children} events and links, limits.max_span_children is {max}", quoted(&s.name));
+        return Err((Reason::TooLarge, why));
+    }
+    let status = s.status.unwrap_or_default();
+    let span = Span {
+        origin,
+        trace_id,
+        span_id,
+        parent_span_id,
+        trace_state: s.trace_state,
+        flags: s.flags,
+        name: s.name,
+        kind: SpanKind::from_number(s.kind),
+        start_ns: ns(s.start_time_unix_nano),
+        end_ns: ns(s.end_time_unix_nano),
+        attributes: attr::from_list(s.attributes),
+        dropped_attributes: s.dropped_attributes_count,
+        events: s.events.into_iter().map(event_from).collect(),
+        dropped_events: s.dropped_events_count,
+        links: s.links.into_iter().map(link_from).collect(),
+        dropped_links: s.dropped_links_count,
+        status: SpanStatus {
+            code: match status.code {
+                1 => StatusCode::Ok,
+                2 => StatusCode::Error,
+                _ => StatusCode::Unset,
+            },
+            message: status.message,
+        },
+    };
+    check_span(&span, limits)?;
+    Ok(span)
+}
+
+fn check_span(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
+    for (what, text) in [
+        ("name", &span.name),
+        ("trace state", &span.trace_state),
+        ("status message", &span.status.message),
+    ] {
+        if text.len() > limits.max_label_value_bytes {
+            let (n, max) = (text.len(), limits.max_label_value_bytes);
+            let why = format!("span {what} {} of {n} bytes, limits.max_label_value_bytes is {max}", quoted(text));
+            return Err((Reason::TooLarge, why));
+        }
+    }
+    let carriers = [("span", &span.attributes)]
+        .into_iter()
+        .chain(span.events.iter().map(|e| ("span event", &e.attributes)))
+        .chain(span.links.iter().map(|l| ("span link", &l.attributes)));
+    for (what, attributes) in carriers {
+        limits.check_attributes(what, attributes).map_err(|why| (Reason::InvalidLabels, why))?;
+    }
+    Ok(())
+}
+
+fn event_from(e: Event) -> SpanEvent {
+    SpanEvent {
+        timestamp_ns: ns(e.time_unix_nano),
+        name: e.name,
+        attributes: attr::from_list(e.attributes),
+        dropped_attributes: e.dropped_attributes_count,
+    }
+}
+
+fn link_from(l: Link) -> SpanLink {
+    SpanLink {
+        // A link that names no valid span stays visible as a link to nothing.
+        trace_id: attr::id(&l.trace_id).unwrap_or_default(),
+        span_id: attr::id(&l.span_id).unwrap_or_default(),
+        trace_state: l.trace_state,
+        attributes: attr::from_list(l.attributes),
+        dropped_attributes: l.dropped_attributes_count,
+        flags: l.flags,
+    }
+}
+
+/// Writes a batch as a request: one resource and scope per origin.
+pub fn encode(batch: &SpanBatch) -> ExportTraceServiceRequest {
+    let mut groups: Vec<ResourceSpans> = batch
+        .origins
+        .iter()
+        .map(|o| ResourceSpans {
+            resource: Some(attr::to_resource(&o.resource)),
+            scope_spans: vec![ScopeSpans {
+                scope: Some(attr::to_scope(&o.scope)),
+                spans: Vec::new(),
+                schema_url: String::new(),
+            }],
+            schema_url: o.resource.schema_url.clone(),
+        })
+        .collect();
+    for s in &batch.spans {
+        if let Some(scope) = groups.get_mut(s.origin as usize).and_then(|g| g.scope_spans.first_mut()) {
+            scope.spans.push(span_to(s));
+        }
+    }
+    groups.retain(|g| g.scope_spans.iter().any(|s| !s.spans.is_empty()));
+    ExportTraceServiceRequest { resource_spans: groups }
+}
+
+fn span_to(s: &Span) -> PbSpan {
+    PbSpan {
+        trace_id: s.trace_id.to_vec(),
+        span_id: s.span_id.to_vec(),
+        trace_state: s.trace_state.clone(),
+        parent_span_id: attr::id_bytes(&s.parent_span_id),
+        flags: s.flags,
+        name: s.name.clone(),
+        kind: s.kind.number(),
+        start_time_unix_nano: unsigned(s.start_ns),
+        end_time_unix_nano: unsigned(s.end_ns),
+        attributes: attr::to_list(&s.attributes),
+        dropped_attributes_count: s.dropped_attributes,
+        events: s
+            .events
+            .iter()
+            .map(|e| Event {
+                time_unix_nano: unsigned(e.timestamp_ns),
+                name: e.name.clone(),
+                attributes: attr::to_list(&e.attributes),
+                dropped_attributes_count: e.dropped_attributes,
+            })
+            .collect(),
+        dropped_events_count: s.dropped_events,
+        links: s
+            .links
+            .iter()
+            .map(|l| Link {
+                trace_id: attr::id_bytes(&l.trace_id),
+                span_id: attr::id_bytes(&l.span_id),
+                trace_state: l.trace_state.clone(),
+                attributes: attr::to_list(&l.attributes),
+                dropped_attributes_count: l.dropped_attributes,
+                flags: l.flags,
+            })
+            .collect(),
+        dropped_links_count: s.dropped_links,
+        status: Some(Status {
+            message: s.status.message.clone(),
+            code: match s.status.code {
+                StatusCode::Unset => PbCode::Unset,
+                StatusCode::Ok => PbCode::Ok,
+                StatusCode::Error => PbCode::Error,
+            } as i32,
+        }),
+    }
+}
