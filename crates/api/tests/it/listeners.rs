@@ -1,0 +1,135 @@
+//! The listeners themselves, over real sockets on the loopback.
+
+use std::{net::SocketAddr, time::Duration};
+
+use api::{Bound, Listeners};
+use base::{MemoryBudget, Shutdown};
+use proto::otlp::collector::{
+    logs::logs_service_client::LogsServiceClient,
+    metrics::{ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient},
+    trace::{ExportTraceServiceRequest, trace_service_client::TraceServiceClient},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tonic::{Code, Request, codec::CompressionEncoding, transport::Channel};
+
+use crate::node;
+
+fn any_port() -> Option<SocketAddr> {
+    Some(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+async fn started(state: api::AppState, shutdown: &Shutdown) -> Bound {
+    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port() };
+    api::serve(listeners, state, shutdown).await.expect("free ports on the loopback")
+}
+
+async fn exchange(addr: SocketAddr, text: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn each_listener_serves_its_routes_and_drains_at_shutdown() {
+    let shutdown = Shutdown::new();
+    let bound = started(node::state(), &shutdown).await;
+    let (http, grpc, otlp) = (bound.http.unwrap(), bound.otlp_grpc.unwrap(), bound.otlp_http.unwrap());
+    for addr in [http, grpc, otlp] {
+        assert!(exchange(addr, HEALTHY).await.starts_with("HTTP/1.1 200"));
+    }
+    let post = "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    assert!(exchange(otlp, post).await.starts_with("HTTP/1.1 200"));
+    assert!(exchange(http, post).await.starts_with("HTTP/1.1 200"));
+    assert!(exchange(grpc, post).await.starts_with("HTTP/1.1 404"));
+
+    // A request whose body is still coming when the node is told to stop is answered.
+    let mut slow = TcpStream::connect(http).await.unwrap();
+    let (head, last) = post.split_at(post.len() - 1);
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // Answered on another connection, so the first one was accepted before the end.
+    assert!(exchange(http, HEALTHY).await.starts_with("HTTP/1.1 200"));
+    shutdown.start();
+    slow.write_all(last.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(shutdown.finished(Duration::from_secs(10)).await, Ok(()));
+    assert!(TcpStream::connect(http).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_names_its_configuration_key() {
+    let shutdown = Shutdown::new();
+    let bound = started(node::state(), &shutdown).await;
+    let taken = Listeners { otlp_http: bound.otlp_http, http: any_port(), otlp_grpc: None };
+    let err = api::serve(taken, node::state(), &shutdown).await.unwrap_err();
+    assert!(err.to_string().starts_with("listen.otlp_http: cannot listen on 127.0.0.1:"), "{err}");
+    shutdown.start();
+}
+
+#[tokio::test]
+async fn a_peer_that_never_finishes_its_head_is_cut_off() {
+    let shutdown = Shutdown::new();
+    let state =
+        node::state_with(MemoryBudget::unlimited(), |o| o.header_read_timeout = Duration::from_millis(100));
+    let addr = started(state, &shutdown).await.http.unwrap();
+    // Nothing; half a head; half an HTTP/2 preface; a whole preface and then nothing.
+    for sent in ["", "GET / HTTP/1.1\r\nhost:", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let cut = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+        assert!(cut.is_ok(), "{sent:?} held its connection");
+    }
+    shutdown.start();
+}
+
+#[tokio::test]
+async fn a_head_larger_than_the_cap_is_431_or_closed() {
+    let shutdown = Shutdown::new();
+    let addr = started(node::state(), &shutdown).await.http.unwrap();
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let _ = stream.write_all(format!("GET /?{} HTTP/1.1\r\nx: ", "a".repeat(200 << 10)).as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414"),
+        "{answer}"
+    );
+    assert!(exchange(addr, HEALTHY).await.starts_with("HTTP/1.1 200"));
+    shutdown.start();
+}
+
+#[tokio::test]
+async fn grpc_exports_work_on_both_ports_packed_or_not() {
+    let shutdown = Shutdown::new();
+    let bound = started(node::state(), &shutdown).await;
+    for addr in [bound.otlp_grpc.unwrap(), bound.http.unwrap()] {
+        let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+        for packing in [None, Some(CompressionEncoding::Gzip), Some(CompressionEncoding::Zstd)] {
+            let mut traces = TraceServiceClient::new(channel.clone());
+            if let Some(p) = packing {
+                traces = traces.send_compressed(p);
+            }
+            let answer = traces.export(ExportTraceServiceRequest::default()).await.unwrap().into_inner();
+            assert!(answer.partial_success.is_none());
+        }
+        let mut metrics = MetricsServiceClient::new(channel.clone());
+        let mut wrong = Request::new(ExportMetricsServiceRequest::default());
+        wrong.metadata_mut().insert("x-scope-orgid", "a|b".parse().unwrap());
+        let refused = metrics.export(wrong).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("X-Scope-OrgID"), "{refused}");
+        let mut logs = LogsServiceClient::new(channel.clone());
+        logs.export(proto::otlp::collector::logs::ExportLogsServiceRequest::default()).await.unwrap();
+    }
+    shutdown.start();
+}

@@ -1,0 +1,116 @@
+//! A node without storage: the whole API over a fake store, at a standing clock.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{ApiOptions, AppState, NodeHooks, Parts, TargetHealth, TargetStatus};
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use base::{Clock, MemoryBudget, Metrics};
+use contract::fake::Fake;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use model::Labels;
+use tower::ServiceExt;
+
+/// 2023-11-14T22:13:20Z.
+pub const NOW_MS: i64 = 1_700_000_000_000;
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub trailers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) -> AppState {
+    let store = Arc::new(Fake::new());
+    let clock = Clock::manual(NOW_MS * 1_000_000);
+    let metrics = Metrics::default();
+    let mut options = ApiOptions::default();
+    options.version.version = "0.1.0".to_owned();
+    options.body_read_timeout = Duration::from_secs(5);
+    change(&mut options);
+    let ingest = ingest::Ingest::new(
+        store.clone(),
+        budget.clone(),
+        &metrics,
+        clock.clone(),
+        ingest::Options::default(),
+    );
+    AppState::new(Parts {
+        promql: Arc::new(promql::Engine::new(store.clone(), promql::EngineOptions::default())),
+        logql: Arc::new(logql::Engine::new(store.clone(), logql::EngineOptions::default())),
+        select: store,
+        ingest: Arc::new(ingest),
+        metrics,
+        clock,
+        budget,
+        options,
+        hooks: Arc::new(Hooks),
+    })
+}
+
+pub fn state() -> AppState {
+    state_with(MemoryBudget::unlimited(), |_| {})
+}
+
+pub fn router() -> Router {
+    api::router(state())
+}
+
+pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.expect("routers do not fail");
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.expect("the body is in memory");
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    Answer { status: head.status, headers: head.headers, trailers, body: collected.to_bytes().to_vec() }
+}
+
+pub async fn get(router: &Router, uri: &str) -> Answer {
+    ask(router, Request::get(uri).body(Body::empty()).expect("a valid request")).await
+}
+
+struct Hooks;
+
+#[async_trait]
+impl NodeHooks for Hooks {
+    fn is_ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        Err("line 3: unknown key \"x\"".to_owned())
+    }
+
+    fn fleet(&self) -> serde_json::Value {
+        serde_json::json!({"nodes": [{"name": "local"}]})
+    }
+
+    fn targets(&self) -> Vec<TargetStatus> {
+        vec![TargetStatus {
+            scrape_pool: "self".to_owned(),
+            scrape_url: "http://127.0.0.1:9494/metrics".to_owned(),
+            labels: Labels::from_pairs([("job", "self")]),
+            health: TargetHealth::Up,
+            last_scrape_ns: Some((NOW_MS - 5000) * 1_000_000),
+            last_duration: Duration::from_millis(12),
+            interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(10),
+            ..TargetStatus::default()
+        }]
+    }
+
+    fn config_yaml(&self) -> String {
+        "cluster: dev-01\n".to_owned()
+    }
+}
