@@ -1,0 +1,115 @@
+/** One place that asks the node: tenant header, timing, coverage, and errors with the server's own words. */
+import { type Coverage, readCoverage } from './coverage';
+
+export interface Answer<T> {
+  data: T;
+  coverage: Coverage[];
+  warnings: string[];
+  /** From sending to the parsed body, in milliseconds. */
+  elapsedMs: number;
+}
+
+export interface Position {
+  /** Both count from 1, in characters. */
+  line: number;
+  column: number;
+}
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly kind: string;
+  readonly position: Position | null;
+
+  constructor(message: string, status: number, kind: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.kind = kind;
+    this.position = findPosition(message);
+  }
+}
+
+export type Params = Record<string, string | number | readonly string[] | undefined>;
+
+export interface Ask {
+  tenant: string;
+  signal?: AbortSignal | undefined;
+  params?: Params;
+}
+
+/** Longer query strings travel as a form: proxies cut URLs at 4 to 8 KiB. */
+const LONGEST_QUERY = 2000;
+
+export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
+  const query = encodeParams(ask.params ?? {});
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (ask.tenant) headers['X-Scope-OrgID'] = ask.tenant;
+  const init: RequestInit = { headers, signal: ask.signal ?? null };
+  let url = query ? `${path}?${query}` : path;
+  if (query.length > LONGEST_QUERY) {
+    url = path;
+    init.method = 'POST';
+    init.body = query;
+    headers['Content-Type'] = 'application/x-www-form-urlencoded';
+  }
+  const started = performance.now();
+  const response = await send(url, init);
+  const text = await response.text();
+  if (!response.ok) throw readError(response.status, text);
+  const body = parse(text, response.status);
+  const warnings = (body as { warnings?: unknown }).warnings;
+  return {
+    data: body as B,
+    coverage: readCoverage(body),
+    warnings: Array.isArray(warnings) ? warnings.map(String) : [],
+    elapsedMs: performance.now() - started,
+  };
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiError('the node does not answer; is it running, and is the network up?', 0, 'unavailable');
+  }
+}
+
+function parse(text: string, status: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(`the answer is not JSON: ${text.slice(0, 200)}`, status, 'corrupt');
+  }
+}
+
+/** Prometheus answers {errorType, error}, Jaeger {errors: [{msg}]}, Loki plain text. */
+export function readError(status: number, text: string): ApiError {
+  let body: { error?: unknown; message?: unknown; errorType?: unknown; errors?: { msg?: unknown }[] } | null = null;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null) body = parsed;
+  } catch {
+    body = null;
+  }
+  const said = body?.error ?? body?.message ?? body?.errors?.[0]?.msg;
+  const message = typeof said === 'string' && said ? said : text.trim().slice(0, 2000);
+  const kind = typeof body?.errorType === 'string' ? body.errorType : String(status);
+  return new ApiError(message || `the node answered ${status} without a reason`, status, kind);
+}
+
+/** Parsers say where they stopped as `1:5: …`, `line 1, col 5` or `line 1, column 5`. */
+export function findPosition(message: string): Position | null {
+  const m = /(?:^|[^\d])(\d{1,5}):(\d{1,6}):/.exec(message) ?? /line (\d{1,5}),? col(?:umn)?:? ?(\d{1,6})/i.exec(message);
+  return m ? { line: Number(m[1]), column: Number(m[2]) } : null;
+}
+
+export function encodeParams(params: Params): string {
+  const out = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) {
+    if (value === undefined || value === '') continue;
+    if (typeof value === 'string' || typeof value === 'number') out.append(key, String(value));
+    else for (const item of value) out.append(key, item);
+  }
+  return out.toString();
+}

@@ -1,0 +1,87 @@
+/** The Jaeger query API of the node. Times and durations are microseconds. */
+import type { Range } from '../lib/time';
+import { type Answer, type Ask, getJson } from './http';
+
+export interface KeyValue {
+  key: string;
+  type?: string;
+  value: unknown;
+}
+
+export interface SpanEvent {
+  timestamp: number;
+  fields: KeyValue[];
+}
+
+export interface WireSpan {
+  traceID: string;
+  spanID: string;
+  operationName: string;
+  references?: { refType: string; traceID: string; spanID: string }[];
+  startTime: number;
+  duration: number;
+  tags?: KeyValue[];
+  logs?: SpanEvent[];
+  processID: string;
+  warnings?: string[] | null;
+}
+
+export interface WireProcess {
+  serviceName: string;
+  tags?: KeyValue[];
+}
+
+export interface WireTrace {
+  traceID: string;
+  spans: WireSpan[];
+  processes: Record<string, WireProcess>;
+}
+
+interface Envelope<T> {
+  data: T | null;
+  errors?: { msg: string }[] | null;
+}
+
+type Context = Omit<Ask, 'params'>;
+
+const BASE = '/jaeger/api';
+
+export interface TraceSearch {
+  service: string;
+  operation?: string | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+  minDuration?: string | undefined;
+  maxDuration?: string | undefined;
+  limit: number;
+}
+
+export async function services(ask: Context): Promise<Answer<string[]>> {
+  const answer = await getJson<Envelope<string[]>>(`${BASE}/services`, ask);
+  return { ...answer, data: [...(answer.data.data ?? [])].sort() };
+}
+
+export async function operations(service: string, ask: Context): Promise<Answer<string[]>> {
+  const answer = await getJson<Envelope<string[]>>(`${BASE}/services/${encodeURIComponent(service)}/operations`, ask);
+  return { ...answer, data: [...(answer.data.data ?? [])].sort() };
+}
+
+export async function searchTraces(search: TraceSearch, range: Range, ask: Context): Promise<Answer<WireTrace[]>> {
+  const params = {
+    service: search.service,
+    operation: search.operation,
+    tags: search.tags && Object.keys(search.tags).length > 0 ? JSON.stringify(search.tags) : undefined,
+    minDuration: search.minDuration,
+    maxDuration: search.maxDuration,
+    limit: search.limit,
+    start: Math.round(range.fromMs * 1e3),
+    end: Math.round(range.toMs * 1e3),
+    lookback: 'custom',
+  };
+  const answer = await getJson<Envelope<WireTrace[]>>(`${BASE}/traces`, { ...ask, params });
+  return { ...answer, data: answer.data.data ?? [] };
+}
+
+export async function traceById(id: string, ask: Context): Promise<Answer<WireTrace | null>> {
+  const answer = await getJson<Envelope<WireTrace[]>>(`${BASE}/traces/${encodeURIComponent(id)}`, ask);
+  return { ...answer, data: answer.data.data?.[0] ?? null };
+}

@@ -1,0 +1,57 @@
+/** A CodeMirror that React mounts once: the address sets the text, typing reports a draft, Enter runs it. */
+import { Compartment, EditorState, type Extension } from '@codemirror/state';
+import { EditorView } from '@codemirror/view';
+import { useEffect, useRef } from 'react';
+import { type Hooks, setup } from './setup';
+import './editor.css';
+
+interface Props {
+  label: string;
+  hint: string;
+  /** The text that last ran; a change from outside (back button, example) replaces what is in the editor. */
+  value: string;
+  language: Extension;
+  onRun: () => void;
+  onDraft: (text: string) => void;
+}
+
+export function CodeField({ label, hint, value, language, onRun, onDraft }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const hooks = useRef<Hooks>({ run: onRun, draft: onDraft });
+  const slot = useRef(new Compartment());
+  const start = useRef({ value, language });
+  useEffect(() => {
+    hooks.current = { run: onRun, draft: onDraft };
+  });
+
+  useEffect(() => {
+    if (!host.current) return;
+    const made = new EditorView({
+      parent: host.current,
+      state: EditorState.create({
+        doc: start.current.value,
+        extensions: [setup(label, hint, () => hooks.current), slot.current.of(start.current.language)],
+      }),
+    });
+    view.current = made;
+    return () => {
+      made.destroy();
+      view.current = null;
+    };
+  }, [label, hint]);
+
+  useEffect(() => {
+    start.current.value = value;
+    const made = view.current;
+    if (!made || made.state.doc.toString() === value) return;
+    made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: value } });
+  }, [value]);
+
+  useEffect(() => {
+    start.current.language = language;
+    view.current?.dispatch({ effects: slot.current.reconfigure(language) });
+  }, [language]);
+
+  return <div ref={host} className="codeField" />;
+}

@@ -1,0 +1,92 @@
+/** Lines per time and level over the whole range, not only over those loaded. */
+import { useMemo } from 'react';
+import { queryLogMetric } from '../../api/loki';
+import type { Series } from '../../api/prom';
+import { TimeChart } from '../../chart/TimeChart';
+import { ValueTable } from '../../chart/ValueTable';
+import { countByLevel } from '../../lib/logql';
+import { type Level, LEVELS, levelOf } from '../../lib/loglines';
+import { type Columns, toColumns } from '../../lib/series';
+import { niceStep, promDuration } from '../../lib/steps';
+import { formatCount } from '../../lib/units';
+import { Problem } from '../../parts/Problem';
+import { useAnswer } from '../../state/answers';
+import { usePatch, useRangeMoves, useSetRange, useView } from '../../state/view';
+
+interface Props {
+  query: string;
+  shown: 'table' | 'off' | undefined;
+  loaded: number;
+}
+
+const BARS = 90;
+
+export function Histogram({ query, shown, loaded }: Props) {
+  const { range, zone, tenant, nowMs, from, to } = useView();
+  const setRange = useSetRange();
+  const moves = useRangeMoves();
+  const patch = usePatch();
+  const step = niceStep(range.toMs - range.fromMs, BARS);
+  const answer = useAnswer(['histogram', query, tenant, from, to, nowMs, step], (signal) => {
+    // A bar counts the step before its instant: from the end of the first bar to the end of the last.
+    const stepMs = step * 1e3;
+    const window = { fromMs: (Math.floor(range.fromMs / stepMs) + 1) * stepMs, toMs: Math.ceil(range.toMs / stepMs) * stepMs };
+    return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { tenant, signal });
+  });
+  const shaped = useMemo(() => shape(answer.data?.data.series ?? [], step), [answer.data, step]);
+  const title = `Lines per ${promDuration(step)} by level`;
+  return (
+    <section className="panel histogram" aria-label="Histogram">
+      <div className="row histogramHead">
+        <strong className="num">{answer.data ? formatCount(shaped.total) : '–'}</strong>
+        <span className="soft">lines in the range, {formatCount(loaded)} loaded · per {promDuration(step)}</span>
+        <ul className="row histogramLegend" aria-label="Levels">
+          {shaped.levels.map((level) => (
+            <li key={level.level} className="row"><span className="swatch" style={{ background: `var(--level-${level.level})` }} />{level.level} <span className="faint">{formatCount(level.total)}</span></li>
+          ))}
+        </ul>
+        <span className="grow" />
+        <div className="group" role="group" aria-label="Histogram as">
+          <button type="button" className="btn" aria-pressed={shown === undefined} onClick={() => patch({ hist: undefined })}>Bars</button>
+          <button type="button" className="btn" aria-pressed={shown === 'table'} onClick={() => patch({ hist: 'table' })}>Values</button>
+          <button type="button" className="btn" aria-pressed={shown === 'off'} onClick={() => patch({ hist: 'off' })}>Hide</button>
+        </div>
+      </div>
+      {answer.error ? <Problem error={answer.error} /> : null}
+      {shown === 'table' ? (
+        <ValueTable title={title} names={shaped.levels.map((one) => one.level)} columns={shaped.columns} unit="short" zone={zone} height={160} />
+      ) : shown === undefined ? (
+        <TimeChart
+          title={title} columns={shaped.columns} names={shaped.levels.map((one) => one.level)} colours={shaped.levels.map((one) => `var(--level-${one.level})`)}
+          unit="short" zone={zone} kind="bars" height={110} range={range} onZoom={setRange} onZoomOut={moves.out}
+        />
+      ) : null}
+    </section>
+  );
+}
+
+interface Shaped {
+  columns: Columns;
+  levels: { level: Level; total: number }[];
+  total: number;
+}
+
+function shape(series: readonly Series[], step: number): Shaped {
+  // Several spellings of one level are one bar.
+  const byLevel = new Map<Level, Map<number, number>>();
+  for (const one of series) {
+    const level = levelOf(one.labels);
+    const sums = byLevel.get(level) ?? new Map<number, number>();
+    byLevel.set(level, sums);
+    one.times.forEach((time, i) => {
+      const start = time - step;
+      sums.set(start, (sums.get(start) ?? 0) + (one.values[i] ?? 0));
+    });
+  }
+  const levels = LEVELS.filter((level) => byLevel.has(level)).map((level) => {
+    const sums = [...(byLevel.get(level) ?? [])].sort(([a], [b]) => a - b);
+    return { level, total: sums.reduce((sum, [, n]) => sum + n, 0), times: sums.map(([time]) => time), values: sums.map(([, n]) => n) };
+  });
+  const columns = toColumns(levels.map(({ times, values }) => ({ labels: {}, times, values })), step);
+  return { columns, levels, total: levels.reduce((sum, one) => sum + one.total, 0) };
+}

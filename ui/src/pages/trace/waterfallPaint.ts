@@ -1,0 +1,233 @@
+/** Painting the waterfall: only the rows in sight, so that fifty thousand spans cost what forty do. */
+import { resolveColour } from '../../chart/options';
+import type { Surface } from '../../chart/useCanvas';
+import { formatDurationUs } from '../../lib/timeformat';
+import type { Span, Trace } from '../../lib/trace';
+import { ticks, type Window } from '../../lib/zoom';
+
+export const ROW_PX = 22;
+export const RULER_PX = 22;
+const INDENT_PX = 12;
+/** Deeper spans keep this indent: past it the name would have no room left. */
+const DEEPEST_INDENT = 16;
+
+export interface Scene {
+  trace: Trace;
+  rows: readonly number[];
+  window: Window;
+  /** Where the bars begin, in pixels. */
+  split: number;
+  scrollTop: number;
+  selected: number;
+  hover: number;
+  matches: ReadonlySet<number>;
+  folded: (index: number) => boolean;
+  /** A colour expression per service. */
+  colour: (service: string) => string;
+}
+
+export function arrowX(span: Span): number {
+  return 6 + Math.min(span.depth, DEEPEST_INDENT) * INDENT_PX;
+}
+
+export function timeToX(us: number, scene: Pick<Scene, 'window' | 'split'>, width: number): number {
+  return scene.split + ((us - scene.window.from) / (scene.window.to - scene.window.from)) * (width - scene.split - 12);
+}
+
+export function xToTime(x: number, scene: Pick<Scene, 'window' | 'split'>, width: number): number {
+  return scene.window.from + ((x - scene.split) / Math.max(1, width - scene.split - 12)) * (scene.window.to - scene.window.from);
+}
+
+interface Inks {
+  fg: string;
+  soft: string;
+  faint: string;
+  line: string;
+  hover: string;
+  chosen: string;
+  mark: string;
+  bad: string;
+  surface: string;
+}
+
+function inks(): Inks {
+  const at = (name: string) => resolveColour(`var(--${name})`);
+  return {
+    fg: at('fg'), soft: at('fg-soft'), faint: at('fg-faint'), line: at('chart-grid'), hover: at('hover'), chosen: at('accent-soft'),
+    mark: at('mark'), bad: at('bad'), surface: at('surface'),
+  };
+}
+
+export function paintWaterfall(surface: Surface, scene: Scene): void {
+  const { context: c, width, height } = surface;
+  const ink = inks();
+  c.font = '12px system-ui, "DejaVu Sans", sans-serif';
+  c.textBaseline = 'middle';
+  const first = Math.max(0, Math.floor(scene.scrollTop / ROW_PX));
+  const last = Math.min(scene.rows.length, Math.ceil((scene.scrollTop + height - RULER_PX) / ROW_PX) + 1);
+  const palette = new Map<string, string>();
+  for (let row = first; row < last; row += 1) {
+    const index = scene.rows[row] ?? 0;
+    const span = scene.trace.spans[index];
+    if (!span) continue;
+    const top = RULER_PX + row * ROW_PX - scene.scrollTop;
+    let colour = palette.get(span.service);
+    if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
+    paintBackground(c, scene, index, top, width, ink);
+    paintBar(c, scene, span, top, width, colour, ink);
+    paintName(c, scene, span, index, top, colour, ink);
+  }
+  paintRuler(c, scene, width, height, ink);
+}
+
+function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: number, top: number, width: number, ink: Inks): void {
+  const tone = index === scene.selected ? ink.chosen : index === scene.hover ? ink.hover : '';
+  if (tone) {
+    c.fillStyle = tone;
+    c.fillRect(0, top, width, ROW_PX);
+  }
+  if (scene.matches.has(index)) {
+    c.fillStyle = ink.mark;
+    c.fillRect(0, top, scene.split, ROW_PX);
+  }
+}
+
+function paintName(c: CanvasRenderingContext2D, scene: Scene, span: Span, index: number, top: number, colour: string, ink: Inks): void {
+  const middle = top + ROW_PX / 2;
+  const x = arrowX(span);
+  c.save();
+  c.beginPath();
+  c.rect(0, top, scene.split - 6, ROW_PX);
+  c.clip();
+  if (span.below > 0) {
+    const folded = scene.folded(index);
+    c.fillStyle = ink.soft;
+    c.beginPath();
+    if (folded) triangle(c, x, middle - 4, x, middle + 4, x + 6, middle);
+    else triangle(c, x - 1, middle - 3, x + 7, middle - 3, x + 3, middle + 3);
+    c.fill();
+  }
+  c.fillStyle = colour;
+  c.fillRect(x + 11, top + 4, 3, ROW_PX - 8);
+  let at = x + 19;
+  c.textAlign = 'left';
+  if (span.error) {
+    c.fillStyle = ink.bad;
+    c.font = 'bold 12px system-ui, "DejaVu Sans", sans-serif';
+    c.fillText('!', at, middle);
+    at += 8;
+  } else c.font = 'bold 12px system-ui, "DejaVu Sans", sans-serif';
+  c.fillStyle = ink.fg;
+  c.fillText(span.service, at, middle);
+  at += c.measureText(span.service).width + 6;
+  c.font = '12px system-ui, "DejaVu Sans", sans-serif';
+  c.fillStyle = ink.soft;
+  const hidden = scene.folded(index) ? `  (+${span.below})` : '';
+  c.fillText(`${span.operation}${hidden}${span.orphan ? '  · parent missing' : ''}`, at, middle);
+  c.restore();
+}
+
+function triangle(c: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number, x3: number, y3: number): void {
+  c.moveTo(x1, y1);
+  c.lineTo(x2, y2);
+  c.lineTo(x3, y3);
+  c.closePath();
+}
+
+function paintBar(c: CanvasRenderingContext2D, scene: Scene, span: Span, top: number, width: number, colour: string, ink: Inks): void {
+  const from = timeToX(span.startUs, scene, width);
+  const to = timeToX(span.startUs + span.durationUs, scene, width);
+  c.save();
+  c.beginPath();
+  c.rect(scene.split, top, width - scene.split, ROW_PX);
+  c.clip();
+  const left = Math.max(from, scene.split);
+  const right = Math.min(Math.max(to, from + 2), width);
+  c.fillStyle = colour;
+  if (right > left) c.fillRect(left, top + 5, Math.max(2, right - left), ROW_PX - 10);
+  if (span.error && right > left) {
+    c.fillStyle = ink.bad;
+    c.fillRect(left, top + ROW_PX - 5, Math.max(2, right - left), 2);
+  }
+  c.fillStyle = ink.fg;
+  for (const event of span.events.slice(0, 50)) {
+    const x = timeToX(event.timestamp - scene.trace.startUs, scene, width);
+    if (x >= scene.split && x <= width) c.fillRect(x, top + 4, 1, ROW_PX - 8);
+  }
+  paintDuration(c, span, from, to, top, width, scene.split, ink);
+  c.restore();
+}
+
+/** Beside the bar where there is room, on the right first; a bar that fills the view carries it inside. */
+function paintDuration(c: CanvasRenderingContext2D, span: Span, from: number, to: number, top: number, width: number, split: number, ink: Inks): void {
+  const text = formatDurationUs(span.durationUs);
+  const middle = top + ROW_PX / 2;
+  c.font = '11px system-ui, "DejaVu Sans", sans-serif';
+  const wide = c.measureText(text).width;
+  c.textAlign = 'left';
+  c.fillStyle = ink.soft;
+  if (to >= split && to + 6 + wide < width) c.fillText(text, Math.max(to, from + 2) + 5, middle);
+  else if (from - 6 - wide > split) c.fillText(text, from - 5 - wide, middle);
+  else if (to > split && from < width) {
+    const at = Math.max(split, from) + 6;
+    c.fillStyle = ink.surface;
+    c.fillRect(at - 3, top + 5, wide + 6, ROW_PX - 10);
+    c.fillStyle = ink.fg;
+    c.fillText(text, at, middle);
+  }
+}
+
+function paintRuler(c: CanvasRenderingContext2D, scene: Scene, width: number, height: number, ink: Inks): void {
+  c.fillStyle = ink.surface;
+  c.fillRect(0, 0, width, RULER_PX);
+  c.font = '11px system-ui, "DejaVu Sans", sans-serif';
+  c.textAlign = 'left';
+  c.fillStyle = ink.soft;
+  c.fillText('Service and operation', 8, RULER_PX / 2);
+  c.strokeStyle = ink.line;
+  c.lineWidth = 1;
+  const count = Math.max(2, Math.floor((width - scene.split) / 120));
+  for (const at of ticks(scene.window, count)) {
+    const x = Math.round(timeToX(at, scene, width)) + 0.5;
+    c.globalAlpha = 0.7;
+    stroke(c, x, RULER_PX, x, height);
+    c.globalAlpha = 1;
+    c.fillStyle = ink.faint;
+    c.fillText(formatDurationUs(at), x + 3, RULER_PX / 2);
+  }
+  stroke(c, 0, RULER_PX - 0.5, width, RULER_PX - 0.5);
+  stroke(c, scene.split - 3.5, 0, scene.split - 3.5, height);
+}
+
+function stroke(c: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number): void {
+  c.beginPath();
+  c.moveTo(x1, y1);
+  c.lineTo(x2, y2);
+  c.stroke();
+}
+
+/** The whole trace at the top: a thin line per span, compressed to the height there is, with the window in sight framed. */
+export function paintMinimap({ context: c, width, height }: Surface, scene: Pick<Scene, 'trace' | 'window' | 'colour'>, drag: Window | null): void {
+  const { spans, durationUs } = scene.trace;
+  const whole = Math.max(durationUs, 1);
+  const palette = new Map<string, string>();
+  const dy = Math.min(4, (height - 4) / Math.max(1, spans.length));
+  spans.forEach((span, i) => {
+    let colour = palette.get(span.service);
+    if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
+    c.fillStyle = colour;
+    c.fillRect((span.startUs / whole) * width, 2 + i * dy, Math.max(1, (span.durationUs / whole) * width), Math.max(0.6, dy - 0.4));
+  });
+  const { from, to } = drag ?? scene.window;
+  const left = (Math.min(from, to) / whole) * width;
+  const right = (Math.max(from, to) / whole) * width;
+  c.fillStyle = resolveColour('var(--bg)');
+  c.globalAlpha = 0.72;
+  c.fillRect(0, 0, left, height);
+  c.fillRect(right, 0, width - right, height);
+  c.globalAlpha = 1;
+  if (right - left < width - 1) {
+    c.strokeStyle = resolveColour('var(--accent)');
+    c.strokeRect(left + 0.5, 0.5, Math.max(1, right - left - 1), height - 1);
+  }
+}

@@ -1,0 +1,32 @@
+/** A refused request in the server's own words, with a caret under the place in the query where it stopped. */
+import { ApiError } from '../api/http';
+
+interface Props {
+  error: Error;
+  query?: string | undefined;
+  onRetry?: (() => void) | undefined;
+}
+
+export function Problem({ error, query, onRetry }: Props) {
+  const position = error instanceof ApiError ? error.position : null;
+  const line = position && query ? query.split('\n')[position.line - 1] : undefined;
+  return (
+    <div className="problem" role="alert">
+      <span>{error.message}</span>
+      {onRetry ? <> <button type="button" className="linkish" onClick={onRetry}>Try again</button></> : null}
+      {position && line !== undefined ? (
+        <pre>
+          {line}
+          {'\n'}
+          <span className="caret">{`${' '.repeat(Math.max(0, Math.min(position.column, line.length + 1) - 1))}^`}</span>
+        </pre>
+      ) : null}
+    </div>
+  );
+}
+
+/** Warnings that came with an answer that is otherwise fine. */
+export function Warnings({ items }: { items: readonly string[] }) {
+  if (items.length === 0) return null;
+  return <ul className="warnings">{items.slice(0, 5).map((text) => <li key={text}>{text}</li>)}{items.length > 5 ? <li>and {items.length - 5} more</li> : null}</ul>;
+}

@@ -1,0 +1,57 @@
+/** The routes, and which chunk each page lives in. Paths are part of the interface: people keep them in runbooks. */
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { Failure, NotFound } from './parts/Failure';
+import { Shell } from './shell/Shell';
+import { commonSearch, logsSearch, metricsSearch, parseSearch, stringifySearch, traceSearch, tracesSearch } from './state/search';
+
+const root = createRootRoute({ component: Shell, validateSearch: commonSearch, notFoundComponent: NotFound });
+
+const fleet = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  component: lazyRouteComponent(() => import('./pages/fleet/FleetPage')),
+});
+
+const metrics = createRoute({
+  getParentRoute: () => root,
+  path: '/metrics',
+  validateSearch: metricsSearch,
+  component: lazyRouteComponent(() => import('./pages/metrics/MetricsPage')),
+});
+
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: '/logs',
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import('./pages/logs/LogsPage')),
+});
+
+const traces = createRoute({
+  getParentRoute: () => root,
+  path: '/traces',
+  validateSearch: tracesSearch,
+  component: lazyRouteComponent(() => import('./pages/traces/TracesPage')),
+});
+
+const trace = createRoute({
+  getParentRoute: () => root,
+  path: '/trace/$id',
+  validateSearch: traceSearch,
+  component: lazyRouteComponent(() => import('./pages/trace/TracePage')),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([fleet, metrics, logs, traces, trace]),
+  basepath: '/ui',
+  parseSearch,
+  stringifySearch,
+  defaultPreload: 'intent',
+  defaultErrorComponent: Failure,
+  scrollRestoration: false,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

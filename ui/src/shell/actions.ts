@@ -1,0 +1,78 @@
+/** Everything the palette can jump to and every key the frame listens to, in one list, so help and behaviour agree. */
+import type { Shortcut } from '../lib/keys';
+
+export interface Actions {
+  go: (page: PageName) => void;
+  palette: () => void;
+  help: () => void;
+  refresh: () => void;
+  focusQuery: () => void;
+  zoomOut: () => void;
+  back: () => void;
+  forward: () => void;
+  toggleTheme: () => void;
+  openRange: () => void;
+}
+
+export type PageName = 'fleet' | 'metrics' | 'logs' | 'traces';
+
+export const PAGES: readonly { name: PageName; label: string; path: '/' | '/metrics' | '/logs' | '/traces'; letter: string }[] = [
+  { name: 'fleet', label: 'Fleet', path: '/', letter: 'f' },
+  { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm' },
+  { name: 'logs', label: 'Logs', path: '/logs', letter: 'l' },
+  { name: 'traces', label: 'Traces', path: '/traces', letter: 't' },
+];
+
+export function shortcuts(actions: Actions): Shortcut[] {
+  return [
+    { keys: 'mod+k', label: 'Open the palette', group: 'Everywhere', run: actions.palette },
+    { keys: '/', label: 'Focus the query', group: 'Everywhere', run: actions.focusQuery },
+    { keys: '?', label: 'Show this help', group: 'Everywhere', run: actions.help },
+    ...PAGES.map((page) => ({
+      keys: `g ${page.letter}`, label: `Go to ${page.label}`, group: 'Pages', run: () => actions.go(page.name),
+    })),
+    { keys: 'd r', label: 'Refresh', group: 'Time', run: actions.refresh },
+    { keys: 't r', label: 'Choose the range', group: 'Time', run: actions.openRange },
+    { keys: 't ArrowLeft', label: 'Earlier by half a window', group: 'Time', run: actions.back },
+    { keys: 't ArrowRight', label: 'Later by half a window', group: 'Time', run: actions.forward },
+    { keys: 't -', label: 'Zoom out', group: 'Time', run: actions.zoomOut },
+    { keys: 'd t', label: 'Switch light and dark', group: 'Everywhere', run: actions.toggleTheme },
+  ];
+}
+
+/** Keys that pages handle themselves; listed for the help dialog only. */
+export const PAGE_KEYS: readonly { keys: string; label: string; group: string }[] = [
+  { keys: 'mod+Enter', label: 'Run the query (Enter runs too, Shift+Enter breaks the line)', group: 'Query' },
+  { keys: 'Escape', label: 'Close what is open', group: 'Everywhere' },
+  { keys: 'ArrowLeft ArrowRight', label: 'Move the cursor in a focused chart', group: 'Charts' },
+  { keys: 'ArrowUp ArrowDown', label: 'Previous and next line or span', group: 'Lists' },
+  { keys: '[ ]', label: 'Fold and unfold all spans', group: 'Trace' },
+  { keys: 'w s a d', label: 'Zoom and pan the trace', group: 'Trace' },
+];
+
+/** Marks the field that `/` focuses on this page. */
+export const QUERY_TARGET = 'data-query-target';
+
+export function focusQuery(): void {
+  const target = document.querySelector<HTMLElement>(`[${QUERY_TARGET}] .cm-content, [${QUERY_TARGET}] input, input[${QUERY_TARGET}]`);
+  target?.focus();
+}
+
+const KEYS_OFF = 'orrery.letter-keys';
+
+/** A preference of the person, not of the view, so it lives in the browser and not in the address. */
+export function letterKeysOn(): boolean {
+  try {
+    return localStorage.getItem(KEYS_OFF) !== 'off';
+  } catch {
+    return true;
+  }
+}
+
+export function setLetterKeys(on: boolean): void {
+  try {
+    localStorage.setItem(KEYS_OFF, on ? 'on' : 'off');
+  } catch {
+    // A browser that keeps nothing still works; the keys are simply on again next time.
+  }
+}

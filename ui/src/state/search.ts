@@ -1,0 +1,186 @@
+/**
+ * The URL codec. The address bar is the only store of view state: every page reads its typed search object from
+ * here and writes it back through the router, so that a copied address shows what was on the screen.
+ *
+ * A value is text, a repeated key is a list, a default is left out. What does not fit its grammar is dropped,
+ * never an error page: an address mangled by a chat program should still open.
+ */
+import { parseTime } from '../lib/time';
+
+export type RawSearch = Record<string, string | string[]>;
+
+export function parseSearch(text: string): RawSearch {
+  const out: RawSearch = {};
+  for (const [key, value] of new URLSearchParams(text)) {
+    const seen = out[key];
+    if (seen === undefined) out[key] = value;
+    else if (Array.isArray(seen)) seen.push(value);
+    else out[key] = [seen, value];
+  }
+  return out;
+}
+
+export function stringifySearch(search: Record<string, unknown>): string {
+  const out = new URLSearchParams();
+  for (const [key, value] of Object.entries(search)) {
+    if (value === undefined || value === null || value === '') continue;
+    if (Array.isArray(value)) for (const item of value) out.append(key, String(item));
+    else out.append(key, String(value));
+  }
+  // Readable where the grammar allows: these stand for themselves inside a query.
+  const text = out.toString().replace(/%2C/g, ',').replace(/%2F/g, '/').replace(/%3A/g, ':');
+  return text ? `?${text}` : '';
+}
+
+export const DEFAULT_FROM = 'now-1h';
+export const DEFAULT_TO = 'now';
+export const REFRESH_CHOICES = ['5s', '10s', '30s', '1m', '5m'] as const;
+
+export interface CommonSearch {
+  from?: string | undefined;
+  to?: string | undefined;
+  refresh?: string | undefined;
+  tenant?: string | undefined;
+  tz?: 'utc' | undefined;
+}
+
+export interface MetricsSearch extends CommonSearch {
+  q?: string[] | undefined;
+  /** One letter per query: g graph, v values of the graph, t table; capital when the query is switched off. */
+  tabs?: string | undefined;
+  /** How many series a chart may draw. */
+  cap?: number | undefined;
+  /** Text in the metric browser. */
+  find?: string | undefined;
+  browse?: 'off' | undefined;
+  /** The name of the one series that charts show. */
+  solo?: string | undefined;
+}
+
+export interface LogsSearch extends CommonSearch {
+  q?: string | undefined;
+  wrap?: 'on' | undefined;
+  /** The field whose values are open in the sidebar. */
+  field?: string | undefined;
+  /** The expanded line, as `<ns>-<hash>`. */
+  line?: string | undefined;
+  /** The histogram as a table of values, or not at all. */
+  hist?: 'table' | 'off' | undefined;
+  /** As on the metrics page, for metric queries over lines. */
+  cap?: number | undefined;
+  solo?: string | undefined;
+}
+
+export interface TracesSearch extends CommonSearch {
+  service?: string | undefined;
+  operation?: string | undefined;
+  tags?: string | undefined;
+  min?: string | undefined;
+  max?: string | undefined;
+  limit?: number | undefined;
+  sort?: 'recent' | 'longest' | 'spans' | 'errors' | undefined;
+}
+
+export interface TraceSearchState extends CommonSearch {
+  span?: string | undefined;
+  view?: 'table' | undefined;
+  /** Zoom window in microseconds from the start of the trace, `a,b`. */
+  zoom?: string | undefined;
+  /** Span ids whose fold differs from the default; `depth` folds everything from that level down. */
+  fold?: string | undefined;
+  depth?: number | undefined;
+  find?: string | undefined;
+  only?: 'match' | undefined;
+}
+
+export function one(value: unknown): string | undefined {
+  const first: unknown = Array.isArray(value) ? value[0] : value;
+  return typeof first === 'string' && first !== '' ? first : typeof first === 'number' ? String(first) : undefined;
+}
+
+export function many(value: unknown): string[] | undefined {
+  if (value === undefined) return undefined;
+  const list = (Array.isArray(value) ? value : [value]).map(String);
+  return list.length > 0 ? list : undefined;
+}
+
+function choice<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
+  const text = one(value);
+  return allowed.find((item) => item === text);
+}
+
+function whole(value: unknown, low: number, high: number): number | undefined {
+  const text = one(value);
+  if (text === undefined || !/^\d{1,9}$/.test(text)) return undefined;
+  return Math.min(high, Math.max(low, Number(text)));
+}
+
+function grammar(value: unknown, fallback: string): string | undefined {
+  const text = one(value);
+  if (text === undefined || text === fallback) return undefined;
+  return parseTime(text, 0, 'from') === null ? undefined : text;
+}
+
+/** Two ends that do not make a range are both dropped: half of a wrong pair is a range nobody asked for. */
+export function commonSearch(raw: Record<string, unknown>): CommonSearch {
+  const from = grammar(raw.from, DEFAULT_FROM);
+  const to = grammar(raw.to, DEFAULT_TO);
+  const broken = [raw.from, raw.to].some((text, i) => {
+    const given = one(text);
+    return given !== undefined && given !== (i === 0 ? DEFAULT_FROM : DEFAULT_TO) && (i === 0 ? from : to) === undefined;
+  });
+  return {
+    from: broken ? undefined : from,
+    to: broken ? undefined : to,
+    refresh: choice(raw.refresh, REFRESH_CHOICES),
+    tenant: one(raw.tenant),
+    tz: choice(raw.tz, ['utc']),
+  };
+}
+
+export function metricsSearch(raw: Record<string, unknown>): MetricsSearch {
+  return {
+    q: many(raw.q),
+    tabs: /^[gtvGTV]{1,26}$/.test(one(raw.tabs) ?? '') ? one(raw.tabs) : undefined,
+    cap: whole(raw.cap, 1, 500),
+    find: one(raw.find),
+    browse: choice(raw.browse, ['off']),
+    solo: one(raw.solo),
+  };
+}
+
+export function logsSearch(raw: Record<string, unknown>): LogsSearch {
+  return {
+    q: one(raw.q),
+    wrap: choice(raw.wrap, ['on']),
+    field: one(raw.field),
+    line: one(raw.line),
+    hist: choice(raw.hist, ['table', 'off']),
+    cap: whole(raw.cap, 1, 500),
+    solo: one(raw.solo),
+  };
+}
+
+export function tracesSearch(raw: Record<string, unknown>): TracesSearch {
+  return {
+    service: one(raw.service),
+    operation: one(raw.operation),
+    tags: one(raw.tags),
+    min: one(raw.min),
+    max: one(raw.max),
+    limit: whole(raw.limit, 1, 1500),
+    sort: choice(raw.sort, ['recent', 'longest', 'spans', 'errors']),
+  };
+}
+
+export function traceSearch(raw: Record<string, unknown>): TraceSearchState {
+  return {
+    span: one(raw.span),
+    view: choice(raw.view, ['table']),
+    zoom: /^\d+,\d+$/.test(one(raw.zoom) ?? '') ? one(raw.zoom) : undefined,
+    fold: one(raw.fold),
+    depth: whole(raw.depth, 0, 1000),
+    find: one(raw.find),
+    only: choice(raw.only, ['match']),
+  };
+}
