@@ -12,12 +12,19 @@
 //! series, and not in order of rising cardinality: readers stream in exactly that order, so merging segments
 //! is a merge of sorted streams and needs no sorting memory.
 
+pub(crate) mod arrays;
+pub(crate) mod codec;
 pub mod error;
-pub mod file;
+pub(crate) mod file;
 pub mod info;
 pub mod logs;
 pub mod metrics;
+pub(crate) mod rows;
 pub mod spans;
+pub(crate) mod text;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::{Error, Result};
 pub use info::{FORMAT_VERSION, SegmentInfo, Written};

@@ -1,12 +1,42 @@
-//! Metrics segments.
+//! Metrics segments: one row per series and window.
+//!
+//! ```text
+//! column        type              what
+//! l_<label>     dictionary text   value of a label on more than 1 % of the series; null where absent
+//! l_rest        dictionary text   the other labels as a JSON object
+//! exemplars     text              [[time ms, value, {labels}], …] as typed JSON
+//!
+//! per chunk i (one, or several equal parts of the window):
+//! n_i           u32               float samples;                h_n_i       u32   histogram samples
+//! tmin_i tmax_i timestamp(ms)     of samples of both sorts; null without samples
+//! ts_ref_i      u32               number of the group of times; h_ts_ref_i
+//! s_data_i      bytes             float chunk, uncompressed;    h_data_i    histogram chunk
+//! starts_i      bytes             integer chunk of counter starts, null where none is known; h_starts_i
+//! first_i last_i min_i max_i sum_i increase_i f64, resets_i stale_i u32: summaries, see [`summary`]
+//! ```
+//! Rows are in the order of [`Labels`]. Columns of labels are dictionaries, so a matcher is evaluated once
+//! per distinct value; chunks are then fetched for the matching rows only.
+//!
+//! Blobs: `ts` holds the times, once per group of chunks that share identical ones ([`stamps`]);
+//! `metadata` the metadata of metric families. Chunk bytes are laid out in [`crate::codec`].
 
-use std::sync::Arc;
+mod columns;
+mod decode;
+mod labels;
+mod matching;
+mod reader;
+mod stamps;
+mod summary;
+mod writer;
 
-use futures::stream::BoxStream;
-use model::{Exemplar, Histogram, Labels, Matcher, MetricMetadata, TimeRange};
-use object_store::{ObjectStore, path::Path};
+use model::{Exemplar, Histogram, Labels, MetricMetadata};
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, SegmentInfo, Written};
+pub use labels::LabelColumns;
+pub use reader::Reader;
+pub use writer::Writer;
+
+use crate::{Result, Written};
 
 /// One series' items inside a segment's window. Fields as in the read seam, so converting is moving.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,12 +62,15 @@ pub struct WriteOptions {
 }
 
 /// `count` chunk columns of `width_ms` each from `origin_ms`; samples outside fall into the first or last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunks {
     pub origin_ms: i64,
     pub width_ms: i64,
     pub count: u32,
 }
+
+/// Chunk columns a segment may have; each costs 18 Parquet columns.
+pub const MAX_CHUNKS: u32 = 24;
 
 impl Default for Chunks {
     fn default() -> Self {
@@ -45,119 +78,36 @@ impl Default for Chunks {
     }
 }
 
+impl Chunks {
+    /// The chunk a time falls into.
+    pub fn of(&self, at_ms: i64) -> u32 {
+        let offset = i128::from(at_ms) - i128::from(self.origin_ms);
+        let chunk = offset.div_euclid(i128::from(self.width_ms.max(1)));
+        chunk.clamp(0, i128::from(self.count.max(1)) - 1) as u32
+    }
+}
+
+/// What the reader must know of the columns; the footer entry `orrery.layout`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Layout {
+    /// Labels with a column.
+    labels: Vec<String>,
+    /// Labels that stand in `l_rest` somewhere; `None` where there are too many to list.
+    rest: Option<Vec<String>>,
+    chunks: Chunks,
+}
+
 /// Writes a segment of series in strictly ascending order of labels.
 ///
-/// `Invalid` names the series that is out of order, or whose samples are.
+/// An `Invalid` error names the series that is out of order, or whose samples are.
 pub fn write(series: Vec<SeriesRows>, options: &WriteOptions) -> Result<Written> {
-    let mut w = Writer::new(&LabelColumns::of(series.iter().map(|s| &s.labels)), options)?;
-    for s in &series {
-        w.push(s)?;
+    let columns = LabelColumns::of(series.iter().map(|s| &s.labels));
+    let mut w = Writer::new(&columns, options)?;
+    for s in series {
+        w.push(&s)?;
     }
     w.finish()
 }
 
-/// Which labels get a column of their own; made from the labels of all series to come.
-#[derive(Debug, Clone, Default)]
-pub struct LabelColumns {}
-
-impl LabelColumns {
-    pub fn of<'a>(labels: impl IntoIterator<Item = &'a Labels>) -> Self {
-        let _ = labels;
-        LabelColumns {}
-    }
-}
-
-/// Streaming form of [`write`]: holds the encoded file, not the samples. For compaction.
-pub struct Writer {}
-
-impl Writer {
-    pub fn new(columns: &LabelColumns, options: &WriteOptions) -> Result<Self> {
-        let _ = (columns, options);
-        Err(Error::Encode("not there yet".into()))
-    }
-
-    pub fn push(&mut self, series: &SeriesRows) -> Result<()> {
-        let _ = series;
-        Ok(())
-    }
-
-    /// Bytes of the file so far, for splitting outputs.
-    pub fn bytes(&self) -> usize {
-        0
-    }
-
-    pub fn finish(self) -> Result<Written> {
-        Err(Error::Encode("not there yet".into()))
-    }
-}
-
-/// An open metrics segment. Cheap to clone; holds the footer, reads everything else by range when asked.
-#[derive(Clone)]
-pub struct Reader {}
-
-impl Reader {
-    /// Reads and checks the footer.
-    pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Self> {
-        let _ = (store, size);
-        Err(Error::corrupt(path, "not there yet"))
-    }
-
-    pub fn info(&self) -> &SegmentInfo {
-        unreachable!()
-    }
-
-    /// Bytes held by the reader, for caches.
-    pub fn heap_bytes(&self) -> usize {
-        0
-    }
-
-    /// Series that satisfy all matchers, cut to the range, in ascending order of labels; series without a
-    /// sample in the range are left out, exemplars are not read. Lazy: each poll reads a bounded number of rows.
-    pub fn select(&self, matchers: Vec<Matcher>, range: TimeRange) -> BoxStream<'static, Result<SeriesRows>> {
-        let _ = (matchers, range);
-        unreachable!()
-    }
-
-    /// Everything, exemplars included, in ascending order of labels: the input of compaction.
-    pub fn scan(&self) -> BoxStream<'static, Result<SeriesRows>> {
-        unreachable!()
-    }
-
-    /// Label sets of series with a chunk that overlaps the range and that satisfy one of the selectors (all
-    /// series where there is none). Sorted.
-    pub async fn label_sets(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<Labels>> {
-        let _ = (selectors, range);
-        unreachable!()
-    }
-
-    /// Names of labels on those series, sorted.
-    pub async fn label_names(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<String>> {
-        let _ = (selectors, range);
-        unreachable!()
-    }
-
-    /// Values of one label on those series, sorted.
-    pub async fn label_values(
-        &self,
-        name: &str,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-    ) -> Result<Vec<String>> {
-        let _ = (name, selectors, range);
-        unreachable!()
-    }
-
-    /// Exemplars in the range of series that satisfy one of the selectors, by series in order of labels.
-    pub async fn exemplars(
-        &self,
-        selectors: &[Vec<Matcher>],
-        range: TimeRange,
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>> {
-        let _ = (selectors, range);
-        unreachable!()
-    }
-
-    pub async fn metadata(&self) -> Result<Vec<MetricMetadata>> {
-        unreachable!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Puts a segment file together in memory: row groups, blobs, footer, seal.
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use bytes::Bytes;
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::{
+        metadata::{KeyValue, ParquetMetaData},
+        properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
+    },
+};
+
+use super::{KEY_BLOB, KEY_INFO, KEY_LAYOUT, blob::Blob, blob::BlobRef, seal};
+use crate::{Error, FORMAT_VERSION, Result, SegmentInfo, Written};
+
+/// Properties all segments share; the signal's writer sets its columns on top.
+///
+/// `created_by` is fixed because the bytes are addressed by their hash: the same input must give the same
+/// object whatever library version wrote it. Rows are only counted per row group by the writers.
+pub(crate) fn properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by(format!("orrery segment {FORMAT_VERSION}"))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(None)
+        .set_write_path_in_schema(true)
+}
+
+pub(crate) struct FileWriter {
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl FileWriter {
+    pub fn new(schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+        Ok(FileWriter { writer: ArrowWriter::try_new(Vec::new(), schema, Some(properties))? })
+    }
+
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        Ok(self.writer.write(batch)?)
+    }
+
+    /// Ends the row group.
+    pub fn flush(&mut self) -> Result<()> {
+        Ok(self.writer.flush()?)
+    }
+
+    /// Encoded bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    pub fn in_progress_bytes(&self) -> usize {
+        self.writer.in_progress_size()
+    }
+
+    /// Writes blobs, footer and seal.
+    pub fn finish(self, blobs: Vec<Blob>, layout: String, mut info: SegmentInfo) -> Result<Written> {
+        let (mut writer, _) = self.writer.into_serialized_writer()?;
+        let mut cuts = Vec::new();
+        for blob in blobs {
+            let offset = writer.bytes_written() as u64;
+            let length = blob.bytes.len() as u64;
+            cuts.push(offset);
+            cuts.extend(blob.cuts.iter().map(|c| offset + c.min(&length)));
+            cuts.push(offset + length);
+            writer.write_all(&blob.bytes).map_err(|e| Error::Encode(e.to_string()))?;
+            let place = BlobRef { offset, length, crc: crc32c::crc32c(&blob.bytes) };
+            let key = format!("{KEY_BLOB}{}", blob.name);
+            writer.append_key_value_metadata(KeyValue::new(key, place.format()));
+        }
+        info.bytes = 0;
+        let json = serde_json::to_string(&info).map_err(|e| Error::Encode(e.to_string()))?;
+        writer.append_key_value_metadata(KeyValue::new(KEY_INFO.to_owned(), json));
+        writer.append_key_value_metadata(KeyValue::new(KEY_LAYOUT.to_owned(), layout));
+        let metadata = writer.finish()?;
+        let file = std::mem::take(writer.inner_mut());
+        page_cuts(&metadata, &mut cuts);
+        let bytes = Bytes::from(sealed(file, cuts)?);
+        info.bytes = bytes.len() as u64;
+        let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes));
+        Ok(Written { bytes, info, hash })
+    }
+}
+
+/// Every offset at which a reader may begin or end: column chunks and their pages, and the page offsets.
+fn page_cuts(metadata: &ParquetMetaData, cuts: &mut Vec<u64>) {
+    for (g, group) in metadata.row_groups().iter().enumerate() {
+        for (c, column) in group.columns().iter().enumerate() {
+            let (start, length) = column.byte_range();
+            cuts.extend([start, start + length]);
+            let offsets = metadata.offset_index().and_then(|i| i.get(g)).and_then(|g| g.get(c));
+            for page in offsets.iter().flat_map(|o| o.page_locations()) {
+                cuts.push(page.offset.max(0) as u64);
+            }
+        }
+    }
+    let offsets = metadata.row_groups().iter().flat_map(|g| g.columns()).filter_map(|c| c.offset_index_offset());
+    cuts.extend(offsets.min().map(|o| o.max(0) as u64));
+}
+
+fn sealed(mut file: Vec<u8>, cuts: Vec<u64>) -> Result<Vec<u8>> {
+    let broken = || Error::Encode("the Parquet writer left no footer".to_owned());
+    let end = file.last_chunk::<8>().ok_or_else(broken)?;
+    let [a, b, c, d, ..] = *end;
+    let footer = u32::from_le_bytes([a, b, c, d]) as usize + 8;
+    let at = file.len().checked_sub(footer).ok_or_else(broken)?;
+    let footer = file.split_off(at);
+    let seal = seal::encode(&file, cuts, &footer, FORMAT_VERSION)
+        .ok_or_else(|| Error::Invalid("a page or blob of the segment is 4 GiB or larger".to_owned()))?;
+    file.extend_from_slice(&seal);
+    file.extend_from_slice(&footer);
+    Ok(file)
+}

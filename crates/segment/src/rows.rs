@@ -1,0 +1,46 @@
+//! Sets of rows of one row group, as ranges in ascending order.
+
+use std::ops::Range;
+
+use parquet::arrow::arrow_reader::RowSelection;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows(Vec<Range<usize>>);
+
+impl Rows {
+    pub fn all(n: usize) -> Self {
+        if n == 0 { Rows::default() } else { Rows(std::iter::once(0..n).collect()) }
+    }
+
+    /// From ranges that ascend and do not overlap.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let mut rows = Rows::default();
+        ranges.into_iter().for_each(|r| rows.push_range(r));
+        rows
+    }
+
+    /// Adds a row after all others.
+    pub fn push(&mut self, row: usize) {
+        self.push_range(row..row + 1);
+    }
+
+    fn push_range(&mut self, r: Range<usize>) {
+        match self.0.last_mut() {
+            _ if r.is_empty() => {}
+            Some(last) if last.end == r.start => last.end = r.end,
+            _ => self.0.push(r),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().cloned().flatten()
+    }
+
+    pub fn selection(&self, total: usize) -> RowSelection {
+        RowSelection::from_consecutive_ranges(self.0.iter().cloned(), total)
+    }
+}
