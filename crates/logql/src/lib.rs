@@ -8,11 +8,21 @@
 //! its stages) and [`engine`] (a query over a `Select`).
 
 pub mod answer;
+pub mod ast;
+pub mod check;
 pub mod engine;
 pub mod error;
+mod lex;
+pub mod parse;
+pub mod pipeline;
+mod re2;
+mod template;
+pub mod units;
 
-pub use answer::{Answer, Entry, Stats, StreamEntries, Value};
+pub use answer::{Answer, Entry, Stats, StreamEntries, Value, by_all_labels};
+pub use ast::Expr;
 pub use engine::{Engine, EngineOptions, QueryContext};
 pub use error::{Error, ParseError};
+pub use parse::{parse, parse_selector};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
