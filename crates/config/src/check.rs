@@ -292,7 +292,7 @@ impl Checker<'_> {
     }
 
     /// The key holds a file name or the content itself.
-    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> Vec<prometheus::ScrapeJob> {
+    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> Vec<agent::scrape::ScrapeConfig> {
         match p.value {
             written::Prometheus::Inline(file) => prometheus::check(*file, self),
             written::Prometheus::File(name) => {

@@ -13,7 +13,6 @@ mod scalar;
 pub mod written;
 
 pub use error::{Error, Problem};
-pub use prometheus::{Auth, ScrapeJob, Secret};
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
 
 use std::path::Path;

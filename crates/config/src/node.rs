@@ -4,8 +4,6 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use model::{ClusterName, ReplicaName};
 
-use crate::prometheus::ScrapeJob;
-
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     pub cluster: Option<ClusterName>,
@@ -23,7 +21,7 @@ pub struct Node {
     /// Names of experimental PromQL features switched on; `["all"]` for all.
     pub promql_experimental: Vec<String>,
     pub collect: Collect,
-    pub scrape: Vec<ScrapeJob>,
+    pub scrape: Vec<agent::scrape::ScrapeConfig>,
     /// The text this was read from, for `/api/v1/status/config`.
     pub text: String,
 }

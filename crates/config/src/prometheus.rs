@@ -1,7 +1,9 @@
 //! `prometheus.yml`, schema as Prometheus has it. This version serves `global` and `scrape_configs` with static
 //! targets; every other key is named in an error, never ignored.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
+
+use agent::scrape::{Auth, ScrapeConfig, Secret};
 
 use transform::relabel::{Rule, RuleConfig};
 
@@ -144,69 +146,8 @@ pub mod written {
     }
 }
 
-/// One `scrape_configs` entry, checked.
-#[derive(Clone, PartialEq, Default)]
-pub struct ScrapeJob {
-    pub job_name: String,
-    pub interval: Duration,
-    pub timeout: Duration,
-    pub metrics_path: String,
-    pub scheme: String,
-    pub params: BTreeMap<String, Vec<String>>,
-    pub honor_labels: bool,
-    pub honor_timestamps: bool,
-    /// `host:port` and the labels its group adds.
-    pub targets: Vec<(String, BTreeMap<String, String>)>,
-    pub relabel: Vec<Rule>,
-    pub metric_relabel: Vec<Rule>,
-    /// 0 is no limit, here and below.
-    pub body_size_limit: u64,
-    pub sample_limit: u64,
-    pub label_limit: u64,
-    pub auth: Auth,
-}
-
-/// How a scrape identifies itself. Files are read at each scrape, so that a rotated secret is picked up.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Auth {
-    #[default]
-    None,
-    Basic {
-        username: Secret,
-        password: Secret,
-    },
-    /// The `Authorization` header: type (usually `Bearer`) and credentials.
-    Header {
-        kind: String,
-        credentials: Secret,
-    },
-}
-
-/// A secret given in place or by file.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    Inline(String),
-    File(std::path::PathBuf),
-}
-
-impl std::fmt::Debug for Secret {
-    /// Never shows the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Secret::Inline(_) => f.write_str("<secret>"),
-            Secret::File(p) => write!(f, "{}", p.display()),
-        }
-    }
-}
-
-impl std::fmt::Debug for ScrapeJob {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ScrapeJob").field("job_name", &self.job_name).field("targets", &self.targets).finish_non_exhaustive()
-    }
-}
-
 /// Checks a file. For an inline one the positions are those of the file around it.
-pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeJob> {
+pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeConfig> {
     for (name, key) in [
         ("rule_files", &file.rule_files),
         ("scrape_config_files", &file.scrape_config_files),
@@ -241,7 +182,7 @@ pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeJob> 
     c.duration("prometheus.global.evaluation_interval", &g.evaluation_interval, Duration::from_secs(60));
     let interval = c.duration("prometheus.global.scrape_interval", &g.scrape_interval, Duration::from_secs(60));
     let timeout = c.duration("prometheus.global.scrape_timeout", &g.scrape_timeout, Duration::from_secs(10));
-    let mut jobs: Vec<ScrapeJob> = Vec::new();
+    let mut jobs: Vec<ScrapeConfig> = Vec::new();
     for s in &file.scrape_configs {
         let line = s.referenced;
         let job = scrape(&s.value, g, (interval, timeout), c);
@@ -256,7 +197,7 @@ pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeJob> 
     jobs
 }
 
-fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duration), c: &mut Checker<'_>) -> ScrapeJob {
+fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duration), c: &mut Checker<'_>) -> ScrapeConfig {
     const AT: &str = "prometheus.scrape_configs";
     for (name, key) in [
         ("tls_config", &s.tls_config),
@@ -311,7 +252,7 @@ fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duratio
         None => &g.body_size_limit,
         own => own,
     };
-    ScrapeJob {
+    ScrapeConfig {
         job_name: s.job_name.as_ref().map(|n| n.value.clone()).unwrap_or_default(),
         interval,
         timeout,
@@ -352,15 +293,15 @@ fn auth(s: &written::Scrape, c: &mut Checker<'_>) -> Auth {
         return Auth::Basic { username: user.unwrap_or_else(empty), password: password.unwrap_or_else(empty) };
     }
     if let Some(a) = &s.authorization {
-        let kind = a.value.kind.clone().unwrap_or_else(|| "Bearer".to_owned());
+        let scheme = a.value.kind.clone().unwrap_or_else(|| "Bearer".to_owned());
         let Some(credentials) = secret(&a.value.credentials, &a.value.credentials_file) else {
             c.problem(&format!("{AT}.authorization"), a.referenced, "needs credentials or credentials_file");
             return Auth::None;
         };
-        return Auth::Header { kind, credentials };
+        return Auth::Header { scheme, credentials };
     }
     match secret(&None, &s.bearer_token_file) {
-        Some(credentials) => Auth::Header { kind: "Bearer".to_owned(), credentials },
+        Some(credentials) => Auth::Header { scheme: "Bearer".to_owned(), credentials },
         None => Auth::None,
     }
 }

@@ -30,7 +30,7 @@ pub struct Shared {
     pub config: ArcSwap<config::Node>,
     pub store: Arc<Store>,
     pub ingest: Arc<ingest::Ingest>,
-    pub collect: Collect,
+    pub collect: Arc<Collect>,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
     shutdown: Shutdown,
@@ -54,7 +54,7 @@ impl Node {
             clock.clone(),
             settings::ingest(&config),
         ));
-        let collect = Collect::new(append.clone(), clock.clone(), metrics.clone());
+        let collect = Arc::new(Collect::new(append, clock.clone(), &metrics, &shutdown)?);
         let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
         let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
         let shared = Arc::new(Shared {
@@ -89,8 +89,7 @@ impl Node {
         };
         let bound = api::serve(listeners, state, &shutdown).await?;
         // Collectors last: the node they scrape first of all is this one.
-        traces.send_to(append);
-        shared.collect.start(&config, bound.http, &shutdown);
+        shared.collect.start(&config, bound.http, traces.0);
         announce(&bound);
         Ok(Node { shared, shutdown })
     }
@@ -127,7 +126,7 @@ impl Shared {
         self.budget.set_limit(new.memory.limit_bytes);
         self.store.set_policy(settings::policy(&new));
         self.ingest.set_options(settings::ingest(&new));
-        self.collect.restart_if_changed(&old, &new, &self.shutdown).await;
+        self.collect.reload(&old, &new).await;
         self.config.store(Arc::new(new));
         tracing::info!(file = %path.display(), "the configuration was reloaded");
         Ok(())

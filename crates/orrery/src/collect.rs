@@ -1,0 +1,183 @@
+//! The collectors of this node: which of the agent's sources run, and how a changed configuration reaches
+//! them. Scraping adapts in place; the others are stopped and started anew when their part changed.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use agent::{Context, hostmetrics, scrape, selftrace, tail};
+use anyhow::Result;
+use base::{Clock, Metrics, Shutdown};
+use contract::Append;
+use model::TenantId;
+use parking_lot::Mutex;
+
+/// Where a node exporter listens unless told otherwise.
+const NODE_EXPORTER: &str = "127.0.0.1:9100";
+/// How often a node exporter that was not there is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+pub struct Collect {
+    context: Context,
+    scraper: scrape::Manager,
+    /// The sources that stop and start together.
+    running: Mutex<Option<Shutdown>>,
+    /// This node's own address, once bound.
+    own: Mutex<Option<SocketAddr>>,
+    node_exporter: Mutex<bool>,
+}
+
+impl Collect {
+    pub fn new(append: Arc<dyn Append>, clock: Clock, metrics: &Metrics, shutdown: &Shutdown) -> Result<Self> {
+        let host = hostmetrics::host_name();
+        let context = Context::new(append, TenantId::default(), clock, shutdown.clone(), metrics, host);
+        let scraper = scrape::Manager::new(&context, net::Client::new()?);
+        Ok(Collect {
+            context,
+            scraper,
+            running: Mutex::new(None),
+            own: Mutex::new(None),
+            node_exporter: Mutex::new(false),
+        })
+    }
+
+    /// Starts everything the configuration asks for. `spans` are the node's own.
+    pub fn start(self: &Arc<Self>, config: &config::Node, own: Option<SocketAddr>, spans: Option<selftrace::Spans>) {
+        *self.own.lock() = own;
+        if let Some(spans) = spans {
+            let options = selftrace::Options {
+                service_version: env!("CARGO_PKG_VERSION").to_owned(),
+                cluster: config.cluster.as_ref().map(|c| c.as_str().to_owned()),
+            };
+            selftrace::start(&self.context, spans, options);
+        }
+        self.start_sources(config);
+        self.scraper.apply(self.jobs(config));
+        if config.collect.scrape_defaults {
+            self.look_for_node_exporter(config.clone());
+        }
+    }
+
+    /// Applies what changed between two configurations.
+    pub async fn reload(&self, old: &config::Node, new: &config::Node) {
+        if (&old.collect.host, &old.collect.files, &old.collect.pods)
+            != (&new.collect.host, &new.collect.files, &new.collect.pods)
+        {
+            let before = self.running.lock().take();
+            if let Some(before) = before {
+                before.start();
+                // A file must have one reader: the old ones end before the new ones begin.
+                if before.finished(Duration::from_secs(5)).await.is_err() {
+                    tracing::warn!("a collector did not stop in time and is left to end by itself");
+                }
+            }
+            self.start_sources(new);
+        }
+        self.scraper.apply(self.jobs(new));
+    }
+
+    pub fn targets(&self) -> Vec<api::TargetStatus> {
+        self.scraper.targets().into_iter().map(shown).collect()
+    }
+
+    fn start_sources(&self, config: &config::Node) {
+        // Tasks of their own tracker, so that a reload can wait for just them; ended by the node's stop too.
+        let shutdown = Shutdown::new();
+        let (node, mine) = (self.context.shutdown.clone(), shutdown.clone());
+        self.context.shutdown.spawn(async move {
+            tokio::select! {
+                () = node.started() => mine.start(),
+                () = mine.started() => {}
+            }
+            let _ = mine.finished(Duration::from_secs(3)).await;
+        });
+        let context = self.context.with_shutdown(shutdown.clone());
+        let state_dir = config.data_dir.join("tail");
+        if let Some(host) = &config.collect.host {
+            let options = hostmetrics::Options {
+                interval: host.interval,
+                proc: host.proc.clone(),
+                sys: host.sys.clone(),
+                ..Default::default()
+            };
+            hostmetrics::start(&context, options);
+        }
+        if let Some(files) = &config.collect.files {
+            let source = tail::Source::Files {
+                paths: files.paths.clone(),
+                exclude: files.exclude.clone(),
+                job: "files".to_owned(),
+                service_name: None,
+            };
+            let options = tail::Options::new("files", source, &state_dir);
+            tail::start(&context, tail::Options { from_beginning: files.from_beginning, ..options });
+        }
+        if let Some(pods) = &config.collect.pods {
+            let source = tail::Source::Pods { root: pods.path.clone(), exclude: Vec::new() };
+            let options = tail::Options::new("pods", source, &state_dir);
+            tail::start(&context, tail::Options { from_beginning: pods.from_beginning, ..options });
+        }
+        *self.running.lock() = Some(shutdown);
+    }
+
+    /// The configured jobs, and unless switched off or named already: this node, and a node exporter.
+    fn jobs(&self, config: &config::Node) -> Vec<scrape::ScrapeConfig> {
+        let mut jobs = config.scrape.clone();
+        if !config.collect.scrape_defaults {
+            return jobs;
+        }
+        let mut add = |name: &str, target: String| {
+            if !jobs.iter().any(|j| j.job_name == name) {
+                jobs.push(scrape::ScrapeConfig {
+                    job_name: name.to_owned(),
+                    interval: Duration::from_secs(15),
+                    targets: vec![(target, Default::default())],
+                    ..Default::default()
+                });
+            }
+        };
+        if let Some(own) = *self.own.lock() {
+            add("orrery", own.to_string());
+        }
+        if *self.node_exporter.lock() {
+            add("node", NODE_EXPORTER.to_owned());
+        }
+        jobs
+    }
+
+    /// Adds the node exporter's job once one listens; from then on it is a target like any other.
+    fn look_for_node_exporter(self: &Arc<Self>, config: config::Node) {
+        let (collect, clock) = (self.clone(), self.context.clock.clone());
+        let shutdown = self.context.shutdown.clone();
+        self.context.shutdown.spawn(async move {
+            loop {
+                if tokio::net::TcpStream::connect(NODE_EXPORTER).await.is_ok() {
+                    *collect.node_exporter.lock() = true;
+                    collect.scraper.apply(collect.jobs(&config));
+                    return;
+                }
+                tokio::select! {
+                    () = shutdown.started() => return,
+                    () = clock.sleep(LOOK_AGAIN) => {}
+                }
+            }
+        });
+    }
+}
+
+fn shown(t: scrape::TargetStatus) -> api::TargetStatus {
+    api::TargetStatus {
+        scrape_pool: t.scrape_pool,
+        scrape_url: t.scrape_url,
+        discovered_labels: t.discovered_labels,
+        labels: t.labels,
+        health: match t.health {
+            scrape::Health::Unknown => api::TargetHealth::Unknown,
+            scrape::Health::Up => api::TargetHealth::Up,
+            scrape::Health::Down => api::TargetHealth::Down,
+        },
+        last_error: t.last_error,
+        last_scrape_ns: (t.last_scrape_ms != 0).then_some(t.last_scrape_ms.saturating_mul(1_000_000)),
+        last_duration: Duration::from_secs_f64(t.last_scrape_seconds.max(0.0)),
+        interval: t.interval,
+        timeout: t.timeout,
+    }
+}

@@ -1,0 +1,102 @@
+//! Start, health, reload, stop.
+
+use std::time::Duration;
+
+use crate::node::Home;
+
+#[tokio::test]
+async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
+    let home = Home::new("");
+    let node = home.start();
+    assert_eq!(node.get("/-/healthy").await.status, 200);
+    assert_eq!(node.get("/-/ready").await.status, 200);
+    let metrics = node.get("/metrics").await;
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    assert!(text.contains("orrery_memory_limit_bytes") && text.ends_with("# EOF\n"), "{text}");
+    let info = node.json("/api/v1/status/buildinfo").await;
+    assert_eq!(info["data"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn sigterm_flushes_and_exits_with_zero_within_ten_seconds() {
+    let home = Home::new("");
+    let node = home.start();
+    let line = format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[[\"{}\",\"kept\"]]}}]}}", now_ns());
+    assert_eq!(node.post("/loki/api/v1/push", "application/json", line).await.status, 204);
+    let (code, took) = node.terminate();
+    assert_eq!(code, Some(0), "{}", home.log_text());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let again = home.start();
+    assert_eq!(again.lines("{a=\"b\"}").await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_changed_file_is_applied_by_signal_and_by_http_and_a_broken_one_is_refused_whole() {
+    let home = Home::new("");
+    let node = home.start();
+    home.write_config("memory: {limit: 700MiB}\n");
+    assert_eq!(node.post("/-/reload", "text/plain", "").await.status, 200);
+    let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();
+    let limit = |text: &str| {
+        let line = text.lines().find(|l| l.starts_with("orrery_memory_limit_bytes ")).map(str::to_owned);
+        line.and_then(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    // The gauge follows within a moment of the reload.
+    let _ = text;
+    crate::node::eventually("the new limit", Duration::from_secs(5), async || {
+        let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).ok()?;
+        (limit(&text)? as u64 == 700 << 20).then_some(())
+    })
+    .await;
+
+    home.write_config("memory: {limit: lots}\n");
+    let refused = node.post("/-/reload", "text/plain", "").await;
+    assert!(refused.status.is_client_error() || refused.status.is_server_error());
+    assert!(refused.excerpt().contains("memory.limit"), "{}", refused.excerpt());
+
+    home.write_config("memory: {limit: 800MiB}\n");
+    node.signal("-HUP");
+    crate::node::eventually("the limit by SIGHUP", Duration::from_secs(5), async || {
+        let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).ok()?;
+        (limit(&text)? as u64 == 800 << 20).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error_that_names_the_key() {
+    let home = Home::new("");
+    let node = home.start();
+    let port = node.http.rsplit(':').next().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("o.yaml");
+    std::fs::write(&file, format!("listen: {{http: '127.0.0.1:{port}', otlp_grpc: off, otlp_http: off}}\n")).unwrap();
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(["run", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(!out.status.success());
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(text.contains("listen.http") && text.contains(&port), "{text}");
+}
+
+#[test]
+fn check_config_names_line_and_field_and_exits_with_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("o.yaml");
+    std::fs::write(&file, "retention:\n  logs: soon\n").unwrap();
+    let check = || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_orrery")).args(["check", "config"]).arg(&file).output().unwrap()
+    };
+    let out = check();
+    assert!(!out.status.success());
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(text.contains("o.yaml:2:") && text.contains("retention.logs"), "{text}");
+    std::fs::write(&file, "retention:\n  logs: 1d\n").unwrap();
+    assert!(check().status.success());
+}
+
+pub fn now_ns() -> i64 {
+    base::Clock::system().now_ns()
+}

@@ -1,0 +1,12 @@
+//! The node as a process, with real senders and readers. One binary, so that it is linked once.
+//!
+//! Peers that are not installed are skipped with a printed line, unless `ORRERY_PEERS=required`, which `make
+//! test` sets after it has installed them.
+
+mod crash;
+mod lifecycle;
+mod limits;
+mod node;
+mod peers;
+mod readers;
+mod senders;

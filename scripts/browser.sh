@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Starts a node on free ports, seeds it with telemetry, and runs the browser tests against it.
+. "$(dirname "$0")/lib.sh"
+binary="${ORRERY_BINARY:-$CARGO_TARGET_DIR/debug/orrery}"
+[ -x "$binary" ] || die "$binary is not built"
+
+home=$(mktemp -d)
+trap 'kill "${node:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$home"' EXIT
+cat > "$home/orrery.yaml" <<YAML
+data_dir: data
+listen: {http: "127.0.0.1:0", otlp_grpc: off, otlp_http: off}
+collect:
+  host: {interval: 1s}
+YAML
+"$binary" run --config "$home/orrery.yaml" > "$home/out" 2> "$home/err" &
+node=$!
+for _ in $(seq 100); do
+  url=$(sed -n 's/.*ready: \(http[^ ]*\)\/$/\1/p' "$home/out")
+  [ -n "$url" ] && break
+  kill -0 "$node" 2>/dev/null || { cat "$home/err" >&2; die "the node did not start"; }
+  sleep 0.1
+done
+[ -n "$url" ] || die "the node did not say its address"
+"$binary" bench write --to "$url" --seed 1 --duration 5s --rate 200 --signals metrics,logs,traces >/dev/null
+cd ui
+ORRERY_URL="$url" npm run --silent e2e

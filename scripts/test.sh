@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs what the tests need, or says what is missing, then runs all of them.
+#
+#   scripts/test.sh            everything
+#   scripts/test.sh rust       unit, property, language, API and process tests
+#   scripts/test.sh browser    the web UI in headless Chromium against a real node
+. "$(dirname "$0")/lib.sh"
+what="${1:-all}"
+need_build_tools
+
+packages() {
+  local missing=()
+  command -v chromium >/dev/null || missing+=(chromium)
+  { command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
+  command -v python3 >/dev/null || missing+=(python3)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    step "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    die "the tests need ${missing[*]}; on Debian: apt-get install ${missing[*]}"
+  fi
+}
+
+# The OpenTelemetry SDK and a Loki client, as their users install them.
+python_peers() {
+  local env="$cache/peers-$(sha256sum tests/peers/requirements.txt | cut -c1-12)"
+  if [ ! -f "$env/.complete" ]; then
+    step "preparing the Python environment of the peers"
+    rm -rf "$env"
+    python3 -m venv "$env"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --pre -r tests/peers/requirements.txt
+    touch "$env/.complete"
+  fi
+  export ORRERY_PEERS_PYTHON="$env/bin"
+}
+
+rust_tests() {
+  packages
+  python_peers
+  export ORRERY_PEERS=required
+  step "checking layers, documents and formatting"
+  cargo xtask tidy
+  cargo fmt --all --check
+  step "Rust tests (the first time builds everything)"
+  cargo test --workspace --no-fail-fast
+}
+
+browser_tests() {
+  packages
+  scripts/ui.sh
+  step "unit tests of the web UI"
+  (cd ui && npm run --silent typecheck && npm test --silent)
+  step "building the node the browser looks at"
+  cargo build --package orrery
+  step "browser tests"
+  scripts/browser.sh
+}
+
+case "$what" in
+  all) scripts/ui.sh; rust_tests; browser_tests; step "all tests passed" ;;
+  rust) scripts/ui.sh; rust_tests ;;
+  browser) browser_tests ;;
+  *) die "unknown part $what, use all, rust or browser" ;;
+esac
