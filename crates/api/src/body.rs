@@ -1,7 +1,14 @@
-//! Reads request bodies, never more than a cap, never without memory set aside for them.
+//! Bodies in and out. Requests are read never past a cap and never without memory set aside for them; large
+//! answers keep theirs until the last piece is on its way.
 //!
 //! Content-Length is not trusted to be true, only to be worth refusing early. What arrives is reserved in the
 //! node's budget before it is kept; at the limit the sender gets its protocol's retryable answer.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use axum::body::Body;
 use base::{
@@ -11,6 +18,7 @@ use base::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
 
 use crate::{AppState, Error};
 
@@ -86,4 +94,43 @@ async fn collect(
     let bytes = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
     memory.shrink_to(bytes.len() as u64);
     Ok(Held { bytes, _memory: memory })
+}
+
+/// An answer in pieces, so that what a slow reader has not taken stays accounted for.
+pub struct Outgoing {
+    rest: Bytes,
+    _memory: Option<Reservation>,
+}
+
+/// The connection buffers a few of these; larger pieces would leave the account before they leave the node.
+const PIECE_BYTES: usize = 64 << 10;
+
+impl Outgoing {
+    pub fn body(bytes: Vec<u8>, memory: Option<Reservation>) -> Body {
+        Body::new(Outgoing { rest: bytes.into(), _memory: memory })
+    }
+}
+
+impl hyper::body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let piece = self.rest.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
 }

@@ -1,8 +1,10 @@
 //! Listeners: bind, accept, serve HTTP/1.1 and HTTP/2 without TLS on one port, drain at shutdown.
 //!
-//! What a slow or hostile peer can hold: one connection for `header_read_timeout` until its first request
-//! head is complete, then per request its body's memory for `body_read_timeout`. Connections are counted;
-//! at the bound the kernel's backlog waits.
+//! What a slow or hostile peer can hold: a connection for `header_read_timeout` until its first request head
+//! is complete and for `idle_timeout` between requests, a body's memory for `body_read_timeout`, an answer's
+//! for `write_timeout` without progress. Connections are counted; at the bound the kernel's backlog waits.
+
+mod stall;
 
 use std::{
     convert::Infallible,
@@ -28,6 +30,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use crate::{AppState, Error, router};
+use stall::Stall;
 
 /// Which listeners to open. Port 0 takes any free port.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,6 +95,7 @@ struct Door {
     builder: auto::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     head_timeout: Duration,
+    write_timeout: Duration,
     drain_timeout: Duration,
     name: &'static str,
 }
@@ -103,7 +107,8 @@ impl Door {
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(options.header_read_timeout)
+            // Runs between requests too, and senders keep connections over their interval of a minute.
+            .header_read_timeout(options.idle_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES);
         builder
@@ -118,6 +123,7 @@ impl Door {
             builder,
             places: Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             head_timeout: options.header_read_timeout,
+            write_timeout: options.write_timeout,
             drain_timeout: options.drain_timeout,
             name,
         }
@@ -168,7 +174,10 @@ impl Door {
                 answered
             }
         });
-        let served = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let served = self
+            .builder
+            .serve_connection(TokioIo::new(Stall::new(stream, self.write_timeout)), service)
+            .into_owned();
         let mut served = std::pin::pin!(watcher.watch(served));
         // The builder's own timer starts once it knows the protocol; a peer that never says one, or opens
         // HTTP/2 and asks nothing, is cut here.

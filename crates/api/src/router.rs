@@ -60,7 +60,7 @@ pub fn otlp_grpc_router(state: AppState) -> Router {
 fn finish(routes: Router<AppState>, state: AppState) -> Router {
     let cors = state.options.cors_origin.as_deref().and_then(cors);
     let router = routes
-        .route("/-/healthy", get(admin::healthy).head(admin::healthy))
+        .route("/-/healthy", get(admin::healthy))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), layers::observe))

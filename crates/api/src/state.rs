@@ -91,8 +91,13 @@ pub struct ApiOptions {
     pub max_queued_queries: usize,
     /// Template of what a query may cost; its deadline and memory are replaced per query.
     pub limits: QueryLimits,
-    /// Longest a client may take to send its request headers.
+    /// Longest a client may take to send the head of its first request.
     pub header_read_timeout: Duration,
+    /// Longest a connection may wait for its next request. Shorter than a sender's interval: each of its
+    /// requests races with the connection being closed.
+    pub idle_timeout: Duration,
+    /// Longest a client may take no byte of an answer.
+    pub write_timeout: Duration,
     /// Longest a client may take to send its body.
     pub body_read_timeout: Duration,
     /// Longest open requests are waited for at shutdown.
@@ -124,6 +129,8 @@ impl Default for ApiOptions {
             max_queued_queries: 100,
             limits: QueryLimits::default(),
             header_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(180),
+            write_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
             query_runtime: None,

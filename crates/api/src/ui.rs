@@ -25,6 +25,10 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches("/ui").trim_start_matches('/');
     let last = path.rsplit('/').next().unwrap_or_default();
     let is_asset = path.starts_with("assets/") || last.contains('.');
+    // The build's own notes (`.vite/`) are no part of the page.
+    if path.split('/').any(|part| part.starts_with('.')) {
+        return not_found();
+    }
     if is_asset && path != "index.html" {
         let cache = match path.starts_with("assets/") {
             // Their names hold a hash of their content.
@@ -130,7 +134,9 @@ mod tests {
         let mut again = HeaderMap::new();
         again.insert(header::IF_NONE_MATCH, tag);
         assert_eq!(serve(Uri::from_static("/ui/"), again).await.status(), StatusCode::NOT_MODIFIED);
-        for gone in ["/ui/assets/none-123.js", "/ui/favicon.none", "/ui/../Cargo.toml"] {
+        for gone in
+            ["/ui/assets/none-123.js", "/ui/favicon.none", "/ui/../Cargo.toml", "/ui/.vite/manifest.json"]
+        {
             assert_eq!(serve(Uri::from_static(gone), HeaderMap::new()).await.status(), StatusCode::NOT_FOUND);
         }
     }

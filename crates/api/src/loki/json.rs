@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use logql::{Answer, Entry, StreamEntries, Value, answer::by_all_labels};
 
+use model::Labels;
+
 use crate::prom::json::Writer;
 
 /// How the client wants the labels that parsers and structured metadata add.
@@ -73,6 +75,22 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
     w.0
 }
 
+/// What a result and its text take at most while both exist, roughly.
+pub fn expected_bytes(value: &Value) -> u64 {
+    const POINT: usize = 16 + 40;
+    let labels = |l: &Labels| 64 + 3 * l.packed_len();
+    let entry = |e: &Entry| 128 + 3 * e.line.len() + labels(&e.structured) + labels(&e.parsed);
+    let sum: usize = match value {
+        Value::Scalar(..) => POINT,
+        Value::Vector(v) => v.iter().map(|(l, ..)| labels(l) + POINT).sum(),
+        Value::Matrix(m) => m.iter().map(|(l, points)| labels(l) + POINT * points.len()).sum(),
+        Value::Streams(s) => {
+            s.iter().map(|s| labels(&s.labels) + s.entries.iter().map(entry).sum::<usize>()).sum()
+        }
+    };
+    sum as u64
+}
+
 fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Streams(_) => "streams",
@@ -113,7 +131,6 @@ fn write_entry(w: &mut Writer, e: &Entry, labelling: Labelling) {
 mod tests {
     use contract::Coverage;
     use logql::Stats;
-    use model::Labels;
     use serde_json::{Value as Json, json};
 
     use super::*;

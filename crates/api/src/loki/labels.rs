@@ -1,7 +1,8 @@
 //! `labels`, `label/…/values`, `series`.
 
 use axum::extract::Path;
-use contract::{LabelNamesRequest, LabelValuesRequest, NamedField, Scope};
+use base::{MemoryBudget, memory::Use};
+use contract::{Coverage, LabelNamesRequest, LabelValuesRequest, NamedField, QueryLimits, Scope};
 use model::{Matcher, Signal, TimeRange, TimestampNs};
 
 use super::{Answered, Ask, LokiError, query::time_range};
@@ -13,11 +14,12 @@ const DEFAULT_NS: i64 = 6 * 3_600_000_000_000;
 pub async fn names(ask: Ask) -> Result<Answered, LokiError> {
     let (range, selectors) = (range(&ask)?, query_selector(&ask)?);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let request = LabelNamesRequest { scope, signal: Signal::LOGS, selectors, limit: None };
         let (found, coverage) = select.label_names(request).await?;
-        Ok(Answered { data: strings(&found), warnings: Vec::new(), coverage })
+        strings(&found, coverage, &budget)
     };
     Ok(ask.run(run).await?)
 }
@@ -25,12 +27,13 @@ pub async fn names(ask: Ask) -> Result<Answered, LokiError> {
 pub async fn values(Path(name): Path<String>, ask: Ask) -> Result<Answered, LokiError> {
     let (range, selectors) = (range(&ask)?, query_selector(&ask)?);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let field = NamedField::Label(name);
         let request = LabelValuesRequest { scope, signal: Signal::LOGS, field, selectors, limit: None };
         let (found, coverage) = select.label_values(request).await?;
-        Ok(Answered { data: strings(&found), warnings: Vec::new(), coverage })
+        strings(&found, coverage, &budget)
     };
     Ok(ask.run(run).await?)
 }
@@ -40,23 +43,28 @@ pub async fn series(ask: Ask) -> Result<Answered, LokiError> {
     let given = ask.params.all("match[]").chain(ask.params.all("match")).filter(|s| !matches!(*s, "" | "{}"));
     let selectors = given.map(selector).collect::<Result<Vec<_>, _>>()?;
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let request = LabelNamesRequest { scope, signal: Signal::LOGS, selectors, limit: None };
         let (found, coverage) = select.label_sets(request).await?;
+        let expected = found.iter().map(|l| 64 + 3 * l.packed_len() as u64).sum();
+        let memory = Some(budget.reserve(Use::Query, expected)?);
         let mut w = Writer::default();
         w.list(&found, |w, l| {
             w.labels(l);
         });
-        Ok(Answered { data: w.0, warnings: Vec::new(), coverage })
+        Ok(Answered { data: w.0, warnings: Vec::new(), coverage, memory })
     };
     Ok(ask.run(run).await?)
 }
 
-fn strings(found: &[String]) -> Vec<u8> {
+fn strings(found: &[String], coverage: Coverage, budget: &MemoryBudget) -> Result<Answered, Error> {
+    let expected = found.iter().map(|s| 32 + 2 * s.len() as u64).sum();
+    let memory = Some(budget.reserve(Use::Query, expected)?);
     let mut w = Writer::default();
     w.strings(found);
-    w.0
+    Ok(Answered { data: w.0, warnings: Vec::new(), coverage, memory })
 }
 
 fn range(ask: &Ask) -> Result<TimeRange, Error> {

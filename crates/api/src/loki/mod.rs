@@ -14,11 +14,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base::memory::Reservation;
 use contract::Coverage;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::{AppState, Error, ask, coverage, layers, prom::json::Writer, prom::json_response, status};
+use crate::{
+    AppState, Error, ask, body::Outgoing, coverage, layers, prom::json::Writer, prom::json_response, status,
+};
 
 pub type Ask = ask::Ask<LokiError>;
 
@@ -67,7 +70,7 @@ async fn build_info(State(state): State<AppState>) -> Response {
         "application": "Orrery",
         "orreryVersion": v.version,
     });
-    json_response(StatusCode::OK, body.to_string().into_bytes())
+    json_response(StatusCode::OK, body.to_string().into())
 }
 
 /// A successful answer: `data` is JSON already.
@@ -75,6 +78,8 @@ pub(crate) struct Answered {
     pub data: Vec<u8>,
     pub warnings: Vec<String>,
     pub coverage: Coverage,
+    /// What `data` occupies.
+    pub memory: Option<Reservation>,
 }
 
 impl IntoResponse for Answered {
@@ -87,7 +92,7 @@ impl IntoResponse for Answered {
             w.raw(",\"warnings\":").strings(&self.warnings);
         }
         w.raw(",\"coverage\":").raw(&coverage::to_json(&self.coverage).to_string()).raw("}");
-        let mut response = json_response(StatusCode::OK, w.0);
+        let mut response = json_response(StatusCode::OK, Outgoing::body(w.0, self.memory));
         coverage::stamp(&mut response, &self.coverage);
         response
     }

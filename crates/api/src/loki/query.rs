@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use axum::response::Response;
+use base::{MemoryBudget, memory::Use};
 use contract::Direction;
 use http::StatusCode;
-use logql::QueryContext;
+use logql::{Answer, QueryContext};
 use serde_json::json;
 
 use super::{
@@ -32,9 +33,8 @@ pub async fn instant(ask: Ask) -> Result<Answered, LokiError> {
     let run = |limits| async move {
         let began = Instant::now();
         let context = QueryContext { tenants, limits };
-        let mut answer = engine.instant(&query, at, limit, direction, &context).await?;
-        let (coverage, warnings) = (answer.coverage.clone(), std::mem::take(&mut answer.warnings));
-        Ok(Answered { data: shape::data(answer, labelling, began.elapsed()), warnings, coverage })
+        let answer = engine.instant(&query, at, limit, direction, &context).await?;
+        write(answer, labelling, began, &context.limits.memory)
     };
     Ok(ask.run(run).await?)
 }
@@ -49,17 +49,29 @@ pub async fn range(ask: Ask) -> Result<Answered, LokiError> {
     let run = |limits| async move {
         let began = Instant::now();
         let context = QueryContext { tenants, limits };
-        let mut answer = engine.range(&query, start, end, step, limit, direction, &context).await?;
-        let (coverage, warnings) = (answer.coverage.clone(), std::mem::take(&mut answer.warnings));
-        Ok(Answered { data: shape::data(answer, labelling, began.elapsed()), warnings, coverage })
+        let answer = engine.range(&query, start, end, step, limit, direction, &context).await?;
+        write(answer, labelling, began, &context.limits.memory)
     };
     Ok(ask.run(run).await?)
+}
+
+fn write(
+    mut answer: Answer,
+    labelling: Labelling,
+    began: Instant,
+    budget: &MemoryBudget,
+) -> Result<Answered, Error> {
+    let mut memory = budget.reserve(Use::Query, shape::expected_bytes(&answer.value))?;
+    let (coverage, warnings) = (answer.coverage.clone(), std::mem::take(&mut answer.warnings));
+    let data = shape::data(answer, labelling, began.elapsed());
+    memory.shrink_to(data.capacity() as u64);
+    Ok(Answered { data, warnings, coverage, memory: Some(memory) })
 }
 
 pub async fn format(ask: Ask) -> Result<Response, LokiError> {
     let expr = logql::parse(ask.params.require("query")?).map_err(logql::Error::from)?;
     let body = json!({"status": "success", "data": expr.to_string()});
-    Ok(json_response(StatusCode::OK, body.to_string().into_bytes()))
+    Ok(json_response(StatusCode::OK, body.to_string().into()))
 }
 
 /// `start` and `end` in nanoseconds; `since` reaches back from the end, or `default_ns` does.

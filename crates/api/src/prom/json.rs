@@ -166,7 +166,10 @@ mod tests {
         for (ms, want) in
             [(1_435_781_430_781, "1435781430.781"), (1000, "1"), (1050, "1.050"), (-1500, "-1.500")]
         {
-            assert_eq!(text(|w| drop(w.time(ms))), want);
+            let got = text(|w| {
+                w.time(ms);
+            });
+            assert_eq!(got, want);
         }
     }
 
@@ -195,7 +198,9 @@ mod tests {
             t_ms: 1500,
             value: SampleValue::Float(1.0),
         };
-        let got = text(|w| drop(w.result(&Value::Vector(vec![sample]))));
+        let got = text(|w| {
+            w.result(&Value::Vector(vec![sample]));
+        });
         let want =
             r#""resultType":"vector","result":[{"metric":{"__name__":"up","a":"\"\n"},"value":[1.500,"1"]}]"#;
         assert_eq!(got, want);

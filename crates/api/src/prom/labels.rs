@@ -1,7 +1,10 @@
 //! `series`, `labels`, `label/…/values`, `metadata`.
 
 use axum::extract::Path;
-use contract::{LabelNamesRequest, LabelValuesRequest, MetadataRequest, NamedField, Scope};
+use base::{MemoryBudget, memory::Use};
+use contract::{
+    Coverage, LabelNamesRequest, LabelValuesRequest, MetadataRequest, NamedField, QueryLimits, Scope,
+};
 use model::{Signal, TimeRange};
 
 use super::{Answered, Ask, PromError, TRUNCATED, json::Writer, selectors};
@@ -14,16 +17,19 @@ pub async fn series(ask: Ask) -> Result<Answered, PromError> {
     }
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let request = LabelNamesRequest { scope, signal: Signal::METRICS, selectors, limit: one_more(limit) };
         let (mut found, coverage) = select.label_sets(request).await?;
         let warnings = cut(&mut found, limit);
+        let expected = found.iter().map(|l| 64 + 3 * l.packed_len() as u64).sum();
+        let memory = Some(budget.reserve(Use::Query, expected)?);
         let mut w = Writer::default();
         w.list(&found, |w, l| {
             w.labels(l);
         });
-        Ok(Answered { data: w.0, warnings, coverage: Some(coverage), ..Answered::default() })
+        Ok(Answered { data: w.0, warnings, infos: Vec::new(), coverage: Some(coverage), memory })
     };
     Ok(ask.run(run).await?)
 }
@@ -32,11 +38,12 @@ pub async fn names(ask: Ask) -> Result<Answered, PromError> {
     let selectors = selectors(&ask, "match[]")?;
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let request = LabelNamesRequest { scope, signal: Signal::METRICS, selectors, limit: one_more(limit) };
         let (found, coverage) = select.label_names(request).await?;
-        Ok(strings(found, limit, coverage))
+        strings(found, limit, coverage, &budget)
     };
     Ok(ask.run(run).await?)
 }
@@ -49,13 +56,14 @@ pub async fn values(Path(name): Path<String>, ask: Ask) -> Result<Answered, Prom
     let selectors = selectors(&ask, "match[]")?;
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
-    let run = |limits| async move {
+    let run = |limits: QueryLimits| async move {
+        let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
         let field = NamedField::Label(name);
         let request =
             LabelValuesRequest { scope, signal: Signal::METRICS, field, selectors, limit: one_more(limit) };
         let (found, coverage) = select.label_values(request).await?;
-        Ok(strings(found, limit, coverage))
+        strings(found, limit, coverage, &budget)
     };
     Ok(ask.run(run).await?)
 }
@@ -88,11 +96,18 @@ pub async fn metadata(ask: Ask) -> Result<Answered, PromError> {
     Ok(ask.run(run).await?)
 }
 
-fn strings(mut found: Vec<String>, limit: Option<usize>, coverage: contract::Coverage) -> Answered {
+fn strings(
+    mut found: Vec<String>,
+    limit: Option<usize>,
+    coverage: Coverage,
+    budget: &MemoryBudget,
+) -> Result<Answered, Error> {
     let warnings = cut(&mut found, limit);
+    let expected = found.iter().map(|s| 32 + 2 * s.len() as u64).sum();
+    let memory = Some(budget.reserve(Use::Query, expected)?);
     let mut w = Writer::default();
     w.strings(&found);
-    Answered { data: w.0, warnings, coverage: Some(coverage), ..Answered::default() }
+    Ok(Answered { data: w.0, warnings, infos: Vec::new(), coverage: Some(coverage), memory })
 }
 
 /// `start` and `end`, both included; all of time where absent.

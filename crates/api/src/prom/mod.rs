@@ -13,14 +13,16 @@ pub(crate) mod write;
 
 use axum::{
     Router,
+    body::Body,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base::memory::Reservation;
 use contract::Coverage;
 use http::{HeaderValue, StatusCode, header};
 use model::Matcher;
 
-use crate::{AppState, Error, ask, coverage, layers, status as codes};
+use crate::{AppState, Error, ask, body::Outgoing, coverage, layers, status as codes};
 use json::Writer;
 
 pub type Ask = ask::Ask<PromError>;
@@ -64,7 +66,7 @@ impl IntoResponse for PromError {
         let mut w = Writer::default();
         w.raw("{\"status\":\"error\",\"errorType\":").string(kind).raw(",\"error\":");
         w.string(&self.0.to_string()).raw("}");
-        layers::finish_error(json_response(code, w.0), &self.0)
+        layers::finish_error(json_response(code, w.0.into()), &self.0)
     }
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Answered {
     pub infos: Vec<String>,
     /// `None` where no telemetry was read.
     pub coverage: Option<Coverage>,
+    /// What `data` occupies.
+    pub memory: Option<Reservation>,
 }
 
 impl Answered {
@@ -105,7 +109,7 @@ impl IntoResponse for Answered {
             w.raw(",\"coverage\":").raw(&coverage::to_json(c).to_string());
         }
         w.raw("}");
-        let mut response = json_response(StatusCode::OK, w.0);
+        let mut response = json_response(StatusCode::OK, Outgoing::body(w.0, self.memory));
         if let Some(c) = &self.coverage {
             coverage::stamp(&mut response, c);
         }
@@ -113,8 +117,9 @@ impl IntoResponse for Answered {
     }
 }
 
-pub(crate) fn json_response(code: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = (code, body).into_response();
+pub(crate) fn json_response(code: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

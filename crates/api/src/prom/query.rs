@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use promql::{Answer, QueryContext, Value};
+use base::{MemoryBudget, memory::Use};
+use promql::{Answer, QueryContext, SampleValue, Value};
 
 use super::{Answered, Ask, PromError, TRUNCATED, json::Writer, tree};
 use crate::{
@@ -25,7 +26,7 @@ pub async fn instant(ask: Ask) -> Result<Answered, PromError> {
         let began = Instant::now();
         let context = QueryContext { tenants, limits, lookback_ms };
         let answer = engine.instant(&query, at, &context).await?;
-        Ok(shape.write(answer, asked, began))
+        shape.write(answer, asked, began, &context.limits.memory)
     };
     Ok(ask.run(run).await?)
 }
@@ -52,7 +53,7 @@ pub async fn range(ask: Ask) -> Result<Answered, PromError> {
         let began = Instant::now();
         let context = QueryContext { tenants, limits, lookback_ms };
         let answer = engine.range(&query, start, end, step, &context).await?;
-        Ok(shape.write(answer, asked, began))
+        shape.write(answer, asked, began, &context.limits.memory)
     };
     Ok(ask.run(run).await?)
 }
@@ -102,8 +103,15 @@ impl Shape {
         Ok(Shape { limit: p.limit("limit")?, stats: p.get("stats").is_some() })
     }
 
-    fn write(self, mut answer: Answer, asked: Instant, began: Instant) -> Answered {
+    fn write(
+        self,
+        mut answer: Answer,
+        asked: Instant,
+        began: Instant,
+        budget: &MemoryBudget,
+    ) -> Result<Answered, Error> {
         let truncated = self.limit.is_some_and(|n| truncate(&mut answer.value, n));
+        let mut memory = budget.reserve(Use::Query, expected_bytes(&answer.value))?;
         let mut w = Writer::default();
         w.raw("{").result(&answer.value);
         if self.stats {
@@ -120,8 +128,42 @@ impl Shape {
         if truncated {
             warnings.push(TRUNCATED.to_owned());
         }
-        Answered { data: w.0, warnings, infos: answer.infos, coverage: Some(answer.coverage) }
+        drop(answer.value);
+        memory.shrink_to(w.0.capacity() as u64);
+        let coverage = Some(answer.coverage);
+        Ok(Answered { data: w.0, warnings, infos: answer.infos, coverage, memory: Some(memory) })
     }
+}
+
+/// What a result and its text take at most while both exist, roughly: the engine gave its own reservation
+/// back when it returned.
+fn expected_bytes(value: &Value) -> u64 {
+    const POINT: usize = 16 + 40;
+    const HISTOGRAM_BUCKET: usize = 64;
+    let labels = |l: &model::Labels| 64 + 3 * l.packed_len();
+    let histogram = |h: &model::Histogram| h.heap_bytes() + HISTOGRAM_BUCKET * h.positive_buckets.len();
+    let sum: usize = match value {
+        Value::Scalar { .. } => POINT,
+        Value::String { s, .. } => 3 * s.len(),
+        Value::Vector(v) => v
+            .iter()
+            .map(|s| {
+                labels(&s.labels)
+                    + match &s.value {
+                        SampleValue::Float(_) => POINT,
+                        SampleValue::Histogram(h) => histogram(h),
+                    }
+            })
+            .sum(),
+        Value::Matrix(m) => m
+            .iter()
+            .map(|s| {
+                let histograms: usize = s.histograms.iter().map(|(_, h)| histogram(h)).sum();
+                labels(&s.labels) + POINT * s.floats.len() + histograms
+            })
+            .sum(),
+    };
+    sum as u64
 }
 
 fn truncate(value: &mut Value, limit: usize) -> bool {

@@ -65,9 +65,7 @@ async fn run_block(router: &Router, block: &str) -> Result<(), String> {
     }
     let mut json = String::new();
     for line in lines.filter(|l| !l.trim().is_empty() && !l.starts_with('#')) {
-        if !json.is_empty() || line.starts_with(['{', '[']) {
-            json.push_str(line);
-        } else if let Some(text) = line.strip_prefix("~~ ") {
+        if let Some(text) = line.strip_prefix("~~ ") {
             (!answer.text().contains(text))
                 .then_some(())
                 .ok_or_else(|| format!("contains {text:?}: {}", shown()))?;
@@ -77,6 +75,8 @@ async fn run_block(router: &Router, block: &str) -> Result<(), String> {
                 .contains(text)
                 .then_some(())
                 .ok_or_else(|| format!("lacks {text:?}: {}", shown()))?;
+        } else if !json.is_empty() || line.starts_with(['{', '[']) {
+            json.push_str(line);
         } else if let Some(name) = line.strip_prefix('-') {
             let value = answer.headers.get(name.trim());
             value.is_none().then_some(()).ok_or_else(|| format!("header {name} is {value:?}"))?;
