@@ -1,6 +1,15 @@
 //! Aggregation over series: group by labels, then one accumulator per group and step.
 
-use crate::{Column, Env, Result, Series};
+mod pick;
+mod reduce;
+
+pub(crate) use reduce::HistogramAggregate;
+
+use std::collections::HashMap;
+
+use model::{Labels, labels::METRIC_NAME};
+
+use crate::{Cell, Column, Env, Error, Result, Series, histogram, math};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateOp {
@@ -74,6 +83,152 @@ pub fn aggregate(
     input: Vec<Series>,
     env: &mut Env<'_>,
 ) -> Result<Vec<Series>> {
-    let _ = (op, grouping, parameter, input, env);
-    Err(crate::Error::invalid("aggregation is not built yet"))
+    use AggregateOp::*;
+    match op {
+        Topk | Bottomk | Limitk | LimitRatio => pick::pick(op, grouping, parameter, input, env),
+        CountValues => count_values(grouping, parameter, input, env),
+        Quantile => quantile(grouping, parameter, input, env),
+        _ => reduce::reduce(op, grouping, input, env),
+    }
 }
+
+/// The labels that name a series' group.
+fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+    match grouping {
+        Grouping::By(names) if names.is_empty() => Labels::default(),
+        Grouping::By(names) => labels.only(names),
+        Grouping::Without(names) => {
+            labels.filter(|n| n != METRIC_NAME && !names.iter().any(|w| w == n))
+        }
+    }
+}
+
+/// A group's labels and its series by index, in order of first appearance.
+struct Groups {
+    labels: Vec<Labels>,
+    members: Vec<Vec<usize>>,
+}
+
+fn group(input: &[Series], grouping: &Grouping) -> Groups {
+    let mut at: HashMap<Labels, usize> = HashMap::new();
+    let mut out = Groups { labels: Vec::new(), members: Vec::new() };
+    for (i, row) in input.iter().enumerate() {
+        let labels = group_labels(&row.labels, grouping);
+        let g = *at.entry(labels).or_insert_with_key(|l| {
+            out.labels.push(l.clone());
+            out.members.push(Vec::new());
+            out.labels.len() - 1
+        });
+        out.members[g].push(i);
+    }
+    out
+}
+
+fn ignored_histogram(op: AggregateOp, env: &mut Env<'_>) {
+    let message = format!("PromQL info: ignored histogram in {} aggregation", op.as_str());
+    env.notes.info(&env.span, message);
+}
+
+fn quantile(
+    grouping: &Grouping,
+    parameter: Parameter<'_>,
+    input: Vec<Series>,
+    env: &mut Env<'_>,
+) -> Result<Vec<Series>> {
+    let Parameter::Numbers(q) = parameter else {
+        return Err(Error::invalid("quantile needs a number as its first argument"));
+    };
+    let groups = group(&input, grouping);
+    let steps = input.first().map_or(0, |s| s.column.len());
+    let mut out = Vec::with_capacity(groups.labels.len());
+    let mut values = Vec::new();
+    for (labels, members) in groups.labels.into_iter().zip(groups.members) {
+        env.meter.tick()?;
+        let mut column = Column::empty(steps);
+        for step in 0..steps {
+            values.clear();
+            for i in &members {
+                match input[*i].column.get(step) {
+                    Some(Cell::Float(v)) => values.push(v),
+                    Some(Cell::Histogram(_)) => ignored_histogram(AggregateOp::Quantile, env),
+                    None => {}
+                }
+            }
+            if let Some(q) = q.float(step)
+                && !values.is_empty()
+            {
+                column.set_float(step, math::quantile(q, &mut values));
+            }
+        }
+        let drop_name = members.iter().any(|i| input[*i].drop_name);
+        out.push(Series { labels, column, drop_name });
+    }
+    out.retain(|r| !r.column.is_empty());
+    Ok(out)
+}
+
+/// One series per group and distinct value; the value becomes a label before the groups are made.
+fn count_values(
+    grouping: &Grouping,
+    parameter: Parameter<'_>,
+    input: Vec<Series>,
+    env: &mut Env<'_>,
+) -> Result<Vec<Series>> {
+    let Parameter::Label(name) = parameter else {
+        return Err(Error::invalid("count_values needs a label name as its first argument"));
+    };
+    let steps = input.first().map_or(0, |s| s.column.len());
+    let mut at: HashMap<Labels, usize> = HashMap::new();
+    let mut out: Vec<Series> = Vec::new();
+    for row in &input {
+        env.meter.tick()?;
+        for step in row.column.steps() {
+            let text = match row.column.get(step) {
+                Some(Cell::Float(v)) => plain_text(v),
+                Some(Cell::Histogram(h)) => histogram::describe(h),
+                None => continue,
+            };
+            let labels = group_labels_with(&row.labels, grouping, name, &text);
+            let g = *at.entry(labels).or_insert_with_key(|l| {
+                out.push(Series::new(l.clone(), Column::empty(steps)));
+                out.len() - 1
+            });
+            if out.len() > MAX_DISTINCT_VALUES {
+                return Err(Error::Limited {
+                    limit: "query.max_series",
+                    max: MAX_DISTINCT_VALUES as u64,
+                    what: "count_values met that many distinct values".to_owned(),
+                });
+            }
+            let column = &mut out[g].column;
+            let n = column.float(step).unwrap_or(0.0);
+            column.set_float(step, n + 1.0);
+        }
+    }
+    Ok(out)
+}
+
+/// Each distinct value is a series over all steps; more would hold gigabytes.
+const MAX_DISTINCT_VALUES: usize = 100_000;
+
+fn group_labels_with(labels: &Labels, grouping: &Grouping, name: &str, value: &str) -> Labels {
+    let valued = labels.with(name, value);
+    match grouping {
+        // The value's label is kept by every grouping that does not exclude it by name.
+        Grouping::By(names) => valued.filter(|n| n == name || names.iter().any(|k| k == n)),
+        Grouping::Without(_) => group_labels(&valued, grouping),
+    }
+}
+
+fn plain_text(v: f64) -> String {
+    if v.is_nan() {
+        "NaN".to_owned()
+    } else if v.is_infinite() {
+        if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
+    } else {
+        format!("{v}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

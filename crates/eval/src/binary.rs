@@ -1,6 +1,13 @@
 //! Binary operators: between numbers, between a vector and a number, and between vectors with label matching.
 
-use crate::{Column, Env, Result, Series};
+mod element;
+mod matching;
+mod set;
+
+use std::sync::Arc;
+
+use crate::{Cell, Column, Env, Error, Result, Series, Value, rows};
+use element::{Element, element};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BinaryOp {
@@ -59,6 +66,12 @@ impl BinaryOp {
     pub fn is_set(self) -> bool {
         matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless)
     }
+
+    /// Whether the result measures something else than its operands, so that their name no longer fits.
+    pub fn changes_meaning(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Add | Sub | Mul | Div | Mod | Pow | Atan2)
+    }
 }
 
 /// How many series of one side may match one of the other.
@@ -96,7 +109,8 @@ pub enum Side {
     Right,
 }
 
-/// Vector with vector. Comparisons filter, or give 0 and 1 with `return_bool`.
+/// Vector with vector. Comparisons filter, or give 0 and 1 with `return_bool`. Series without any value are left
+/// out of the result.
 pub fn binary(
     op: BinaryOp,
     return_bool: bool,
@@ -105,22 +119,68 @@ pub fn binary(
     rhs: Vec<Series>,
     env: &mut Env<'_>,
 ) -> Result<Vec<Series>> {
-    let _ = (op, return_bool, matching, lhs, rhs, env);
-    Err(crate::Error::invalid("binary operators are not built yet"))
+    match op {
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => set::set(op, matching, lhs, rhs, env),
+        _ => matching::arithmetic(op, return_bool, matching, lhs, rhs, env),
+    }
 }
 
-/// Vector with one number per step; `number` says which operand the number is. Arithmetic and set operators:
-/// a set operator is an error here.
+/// Vector with one number per step; `number` says which operand the number is. Where the number is absent, so is
+/// the result. A set operator is an error here.
 pub fn binary_scalar(
     op: BinaryOp,
     return_bool: bool,
-    vector: Vec<Series>,
+    mut vector: Vec<Series>,
     scalar: &Column,
     number: Side,
     env: &mut Env<'_>,
 ) -> Result<Vec<Series>> {
-    let _ = (op, return_bool, vector, scalar, number, env);
-    Err(crate::Error::invalid("binary operators are not built yet"))
+    if op.is_set() {
+        return Err(Error::invalid(format!(
+            "set operator {:?} not allowed in binary scalar expression",
+            op.as_str()
+        )));
+    }
+    for row in &mut vector {
+        env.meter.tick()?;
+        row.column = with_scalar(op, return_bool, &row.column, scalar, number, env);
+    }
+    vector.retain(|r| !r.column.is_empty());
+    if op.changes_meaning() || return_bool { rows::drop_names(vector, env) } else { Ok(vector) }
+}
+
+fn with_scalar(
+    op: BinaryOp,
+    return_bool: bool,
+    vector: &Column,
+    scalar: &Column,
+    number: Side,
+    env: &mut Env<'_>,
+) -> Column {
+    let mut out = Column::empty(vector.len());
+    let plain = !vector.has_histograms() && !op.is_comparison();
+    for step in vector.steps() {
+        let (Some(v), Some(s)) = (vector.get(step), scalar.float(step)) else { continue };
+        if plain && let Cell::Float(v) = v {
+            let (a, b) = if number == Side::Right { (v, s) } else { (s, v) };
+            if !matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
+                out.set_float(step, scalar_op(op, a, b));
+                continue;
+            }
+        }
+        let (a, b) = if number == Side::Right { (v, Cell::Float(s)) } else { (Cell::Float(s), v) };
+        let Element { value, keep } = element(op, a, b, env);
+        let Some(value) = value else { continue };
+        if return_bool {
+            out.set_float(step, f64::from(u8::from(keep)));
+        } else if keep && op.is_comparison() {
+            // A comparison keeps the vector's value, on whichever side it stands.
+            out.set(step, v);
+        } else if keep {
+            out.put(step, value);
+        }
+    }
+    out
 }
 
 /// Number with number; comparisons give 0 or 1. Set and trim operators give NaN.
@@ -143,3 +203,13 @@ pub fn scalar_op(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => f64::NAN,
     }
 }
+
+fn owned(cell: Cell<'_>) -> Value {
+    match cell {
+        Cell::Float(v) => Value::Float(v),
+        Cell::Histogram(h) => Value::Histogram(Arc::clone(h)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,19 @@ pub enum Cell<'a> {
     Histogram(&'a Arc<Histogram>),
 }
 
+/// A value that was computed.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Float(f64),
+    Histogram(Arc<Histogram>),
+}
+
+impl From<Histogram> for Value {
+    fn from(h: Histogram) -> Self {
+        Value::Histogram(Arc::new(h))
+    }
+}
+
 /// One value or nothing per step.
 #[derive(Debug, Clone, Default)]
 pub struct Column {
@@ -124,6 +137,48 @@ impl Column {
             Cell::Float(v) => self.set_float(step, v),
             Cell::Histogram(h) => self.set_histogram(step, h.clone()),
         }
+    }
+
+    pub fn put(&mut self, step: usize, value: Value) {
+        match value {
+            Value::Float(v) => self.set_float(step, v),
+            Value::Histogram(h) => self.set_histogram(step, h),
+        }
+    }
+
+    /// Presence, one bit per step.
+    pub fn presence(&self) -> &[u64] {
+        &self.present
+    }
+
+    /// The floats of all steps; meaningless where nothing is present or a histogram is.
+    pub fn raw_floats(&self) -> &[f64] {
+        &self.floats
+    }
+
+    /// Keeps only steps whose bit is set in `mask`.
+    pub fn mask(&mut self, mask: impl Fn(usize) -> u64) {
+        for (i, w) in self.present.iter_mut().enumerate() {
+            *w &= mask(i);
+        }
+        if self.has_histograms() {
+            for i in 0..self.histograms.len() {
+                if !self.is_present(i) {
+                    self.histograms[i] = None;
+                }
+            }
+        }
+    }
+
+    /// Repeats the only step of this column `steps` times.
+    pub fn broadcast(&self, steps: usize) -> Column {
+        let mut out = Column::empty(steps);
+        if let Some(cell) = self.get(0) {
+            for i in 0..steps {
+                out.set(i, cell);
+            }
+        }
+        out
     }
 
     /// Removes the value at a step.

@@ -12,16 +12,21 @@ pub mod binary;
 pub mod column;
 pub mod error;
 pub mod grid;
+pub mod histogram;
+pub mod math;
 pub mod meter;
 pub mod notes;
+pub mod rows;
+pub mod window;
 
 pub use aggregate::{AggregateOp, Grouping, Parameter, aggregate};
 pub use binary::{BinaryOp, Cardinality, Matching, Side, binary, binary_scalar, scalar_op};
-pub use column::{Cell, Column, Series};
+pub use column::{Cell, Column, Series, Value};
 pub use error::Error;
 pub use grid::Grid;
 pub use meter::Meter;
 pub use notes::{Note, Notes, Span};
+pub use rows::{drop_metadata, drop_names, merge_same};
 
 /// What every operator needs beside its operands.
 pub struct Env<'a> {

@@ -1,0 +1,75 @@
+//! Names and identity of series.
+
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+use model::{Labels, labels::METRIC_NAME};
+
+use crate::{Env, Error, Result, Series};
+
+/// Labels that say what a metric is rather than which series; they go together when a value changes its meaning.
+fn is_metadata(name: &str) -> bool {
+    matches!(name, METRIC_NAME | "__type__" | "__unit__")
+}
+
+/// The labels without name, type and unit.
+pub fn drop_metadata(labels: &Labels) -> Labels {
+    // Most results passed here before; then the same allocation serves.
+    if labels.iter().any(|(n, _)| is_metadata(n)) { labels.filter(|n| !is_metadata(n)) } else { labels.clone() }
+}
+
+/// Marks or drops the names of series whose values changed their meaning, and merges those that became equal.
+pub fn drop_names(mut rows: Vec<Series>, env: &mut Env<'_>) -> Result<Vec<Series>> {
+    for row in &mut rows {
+        row.drop_name = true;
+        if !env.delay_name_removal {
+            row.labels = drop_metadata(&row.labels);
+        }
+    }
+    merge_same(rows, env)
+}
+
+/// Makes one series of those with equal labels. Values at the same step are an error, except while names are
+/// still to be dropped: then both stay and the end of the query decides.
+pub fn merge_same(rows: Vec<Series>, env: &mut Env<'_>) -> Result<Vec<Series>> {
+    merge(rows, !env.delay_name_removal)
+}
+
+/// The end of a query with delayed name removal.
+pub fn apply_drops(mut rows: Vec<Series>) -> Result<Vec<Series>> {
+    for row in rows.iter_mut().filter(|r| r.drop_name) {
+        row.labels = drop_metadata(&row.labels);
+    }
+    merge(rows, true)
+}
+
+fn merge(rows: Vec<Series>, strict: bool) -> Result<Vec<Series>> {
+    if !has_duplicates(&rows) {
+        return Ok(rows);
+    }
+    let mut at: HashMap<Labels, usize> = HashMap::with_capacity(rows.len());
+    let mut out: Vec<Series> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match at.entry(row.labels.clone()) {
+            Entry::Vacant(e) => {
+                e.insert(out.len());
+                out.push(row);
+            }
+            Entry::Occupied(e) => {
+                let first = &mut out[*e.get()];
+                if first.column.absorb(&row.column) {
+                    first.drop_name |= row.drop_name;
+                } else if strict {
+                    return Err(Error::invalid("vector cannot contain metrics with the same labelset"));
+                } else {
+                    out.push(row);
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn has_duplicates(rows: &[Series]) -> bool {
+    let mut seen = HashSet::with_capacity(rows.len());
+    rows.len() > 1 && !rows.iter().all(|r| seen.insert(&r.labels))
+}
