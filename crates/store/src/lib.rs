@@ -2,12 +2,32 @@
 //! seams, [`contract::Append`] and [`contract::Select`], over a write-ahead log and immutable segments.
 //!
 //! This crate exists because durability is one subject: what was acknowledged is in the log, what is in the
-//! log is in a head, what is in a head becomes segments by one catalog commit, and nothing is in two of these
-//! places for a reader. It must never know query languages or HTTP, and never Parquet: bytes of segments are
-//! the `segment` crate's, bytes of log frames are `wire`'s.
+//! log is in a head, what is in a head becomes segments by one catalog commit, and for a reader nothing is
+//! in two of these places. It must never know query languages or HTTP, and never Parquet: bytes of segments
+//! are the `segment` crate's, bytes of log frames are `wire`'s.
 //!
-//! Start reading at [`store`] (the handle), then `commit` (the way in), `flush` (head to segments),
-//! `catalog` (what is published) and `select` (the way out).
+//! Start reading at [`store`] (the handle), then `append` and `commit` (the way in), `flush` (head to
+//! segments), `catalog` (what is published), `recover` (opening after a crash), `tend` (retention, merging)
+//! and `select` (the way out).
+
+mod admit;
+mod append;
+mod catalog;
+mod commit;
+mod core;
+mod counts;
+mod dedup;
+mod disk;
+mod flush;
+mod frame;
+mod head;
+mod merge;
+mod readers;
+mod recover;
+mod select;
+mod shelf;
+mod tend;
+mod windows;
 
 pub mod error;
 pub mod local;

@@ -1,0 +1,112 @@
+//! The way in, up to the commit queue: what one caller's task does for its own unit.
+
+use std::sync::Arc;
+
+use base::{Kind, memory::Use};
+use contract::{AppendUnit, Receipt};
+use model::TenantId;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Error, Result,
+    admit::admit,
+    commit::{Pending, Work},
+    core::Core,
+};
+
+/// Largest encoded unit; a frame of the log takes a whole group.
+const MAX_UNIT_BYTES: usize = 48 << 20;
+
+pub(crate) async fn append(
+    core: &Arc<Core>,
+    queue: &mpsc::Sender<Work>,
+    tenant: &TenantId,
+    unit: AppendUnit,
+) -> contract::Result<Receipt> {
+    let done = append_inner(core, queue, tenant, unit).await;
+    if let Err(e) = &done
+        && e.kind.is_retryable()
+        && let Some(limit) = e.limit
+    {
+        core.counts.shed(limit, &e.message, &core.clock);
+    }
+    done
+}
+
+async fn append_inner(
+    core: &Arc<Core>,
+    queue: &mpsc::Sender<Work>,
+    tenant: &TenantId,
+    unit: AppendUnit,
+) -> contract::Result<Receipt> {
+    if core.is_closing() {
+        return Err(contract::Error::unavailable("the store is shutting down"));
+    }
+    crate::disk::check_reserve(core)?;
+    // Ids are remembered by this node's time of receipt; a caller's clock must not shorten the horizon.
+    let received_ns = core.clock.now_ns();
+    if let Some(id) = unit.batch_id
+        && core.known.lock().contains(tenant, id, received_ns)
+    {
+        let receipt = Receipt { duplicate: true, ..Receipt::default() };
+        core.counts.receipt(&receipt, &core.clock);
+        return Ok(receipt);
+    }
+    let bytes: usize = unit.batches.iter().map(model::Batch::heap_bytes).sum();
+    let memory = core.budget.reserve(Use::Ingest, 2 * bytes as u64).map_err(|over| {
+        core.flush_now.notify_one();
+        contract::Error::from(over)
+    })?;
+    let mut receipt = Receipt::default();
+    let batches = admit(unit.batches, &core.policy.load(), received_ns, &mut receipt);
+    if batches.is_empty() {
+        core.counts.receipt(&receipt, &core.clock);
+        return Ok(receipt);
+    }
+    let id = unit.batch_id.filter(|_| receipt.refused.is_empty());
+    let payload = wire::native::encode(tenant, id, received_ns, &batches)
+        .map_err(|e| contract::Error::new(e.kind(), format!("unit of tenant {tenant}: {e}")))?;
+    if payload.len() > MAX_UNIT_BYTES {
+        let message = format!("one unit of {} bytes, at most {MAX_UNIT_BYTES} are taken", payload.len());
+        return Err(contract::Error::limited("limits.max_unit_bytes", message));
+    }
+    let mut shelves = Vec::new();
+    for batch in &batches {
+        if !shelves.iter().any(|s: &Arc<crate::shelf::Shelf>| s.signal == batch.signal()) {
+            shelves.push(core.shelf_or_new(tenant, &batch.signal(), true).await.map_err(refused_tenant)?);
+        }
+    }
+    let (reply, answer) = oneshot::channel();
+    let pending = Pending {
+        tenant: tenant.clone(),
+        id,
+        received_ns,
+        batches,
+        shelves,
+        payload: payload.into(),
+        receipt,
+        reply,
+        _memory: memory,
+        slots: None,
+    };
+    let closed = || contract::Error::unavailable("the store is shutting down");
+    queue.send(Work::Append(Box::new(pending))).await.map_err(|_| closed())?;
+    Ok(answer.await.map_err(|_| closed())??)
+}
+
+/// A limit on tenants is the caller's own making, not a state of this node.
+fn refused_tenant(e: Error) -> contract::Error {
+    let mut e = contract::Error::from(e);
+    if e.limit == Some("limits.max_tenants") {
+        e.kind = Kind::Limited;
+    }
+    e
+}
+
+/// Freezes all heads behind everything appended before.
+pub(crate) async fn freeze(queue: &mpsc::Sender<Work>) -> Result<()> {
+    let closed = || Error::Refused { limit: None, message: "the store is shutting down".to_owned() };
+    let (reply, done) = oneshot::channel();
+    queue.send(Work::Freeze(reply)).await.map_err(|_| closed())?;
+    done.await.map_err(|_| closed())
+}

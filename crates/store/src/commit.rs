@@ -1,0 +1,288 @@
+//! The committer: one task through which every append passes, in groups.
+//!
+//! ```text
+//! callers ──admit, encode──► queue ──► stage each ──► one frame, one sync ──► insert each ──► answers
+//!                                      (known id? conflict? limit? memory?)
+//! ```
+//! While a group is being synced the next one gathers in the queue. Because one task does it all, heads are
+//! filled in the order of the log, what a head holds is a prefix of it, and freezing is one more step between
+//! two groups. Nothing is visible before it is durable, and nothing has to be undone when the log refuses.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
+use base::memory::Reservation;
+use bytes::Bytes;
+use contract::Receipt;
+use disklog::Position;
+use model::{Batch, BatchId, Signal, TenantId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Error, Result,
+    core::Core,
+    frame,
+    head::metrics::{Rules, Staged},
+    shelf::Shelf,
+};
+
+/// Units and bytes of one group. Larger groups: fewer syncs, and more work lost on callers' time-outs.
+const GROUP_UNITS: usize = 1024;
+const GROUP_BYTES: usize = 8 << 20;
+/// Frozen heads that may wait for a flush; beyond, the active head goes on filling until memory refuses.
+const MAX_FROZEN: usize = 3;
+
+/// What the committer is asked to do.
+pub(crate) enum Work {
+    Append(Box<Pending>),
+    /// Freeze all heads behind everything that was queued before.
+    Freeze(oneshot::Sender<()>),
+}
+
+/// A unit on its way.
+pub(crate) struct Pending {
+    pub(crate) tenant: TenantId,
+    pub(crate) id: Option<BatchId>,
+    pub(crate) received_ns: i64,
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) shelves: Vec<Arc<Shelf>>,
+    /// The unit as it goes into the log, if staging refuses nothing more.
+    pub(crate) payload: Bytes,
+    pub(crate) receipt: Receipt,
+    pub(crate) reply: oneshot::Sender<Result<Receipt>>,
+    /// Memory of the unit while it is under way.
+    pub(crate) _memory: Reservation,
+    /// Slots of the metrics batch once staged.
+    pub(crate) slots: Option<Vec<u32>>,
+}
+
+enum Verdict {
+    Staged,
+    NextGroup,
+    Answer(Result<Receipt>),
+}
+
+pub(crate) struct Committer {
+    core: Arc<Core>,
+    queue: mpsc::Receiver<Work>,
+    carried: VecDeque<Work>,
+    group: u64,
+}
+
+impl Committer {
+    pub(crate) fn new(core: Arc<Core>, queue: mpsc::Receiver<Work>) -> Self {
+        Committer { core, queue, carried: VecDeque::new(), group: 0 }
+    }
+
+    /// Runs until every sender is gone and the queue is empty.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let first = match self.carried.pop_front() {
+                Some(work) => work,
+                None => match self.queue.recv().await {
+                    Some(work) => work,
+                    None => return,
+                },
+            };
+            match first {
+                Work::Freeze(reply) => {
+                    self.freeze().await;
+                    let _ = reply.send(());
+                }
+                Work::Append(pending) => self.commit_group(pending).await,
+            }
+        }
+    }
+
+    async fn commit_group(&mut self, first: Box<Pending>) {
+        self.group += 1;
+        let mut ids = HashSet::new();
+        let mut staged: Vec<Pending> = Vec::new();
+        let mut payload = Vec::new();
+        let mut next = Some(first);
+        while let Some(mut pending) = next.take() {
+            match self.stage(&mut pending, &mut ids, staged.len() as u32) {
+                Verdict::Answer(answer) => {
+                    let refused_whole = answer.is_err();
+                    if let Ok(receipt) = &answer {
+                        self.core.counts.receipt(receipt, &self.core.clock);
+                    }
+                    let _ = pending.reply.send(answer);
+                    if refused_whole {
+                        // It has left marks in heads that only hold while it is part of the group.
+                        if staged.is_empty() {
+                            pending.shelves.iter().for_each(|s| s.settle());
+                        }
+                        break;
+                    }
+                }
+                Verdict::NextGroup => {
+                    self.carried.push_front(Work::Append(pending));
+                    break;
+                }
+                Verdict::Staged => {
+                    frame::push(&mut payload, &pending.payload);
+                    staged.push(*pending);
+                }
+            }
+            if staged.len() >= GROUP_UNITS || payload.len() >= GROUP_BYTES {
+                break;
+            }
+            next = match self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) {
+                Some(Work::Append(p)) => Some(p),
+                Some(freeze) => {
+                    self.carried.push_front(freeze);
+                    None
+                }
+                None => None,
+            };
+        }
+        if staged.is_empty() {
+            return;
+        }
+        let before = *self.core.end.lock();
+        let touched: Vec<Arc<Shelf>> = staged.iter().flat_map(|p| p.shelves.iter().cloned()).collect();
+        match self.core.log.append(frame::UNITS, payload).await {
+            Ok(end) => self.insert(staged, before, end),
+            Err(e) => self.turn_away(staged, e),
+        }
+        for shelf in touched {
+            shelf.settle();
+        }
+        if self.core.head_bytes() > self.core.max_head_bytes() || self.core.log.bytes() > self.core.max_wal_bytes() {
+            self.core.flush_now.notify_one();
+        }
+    }
+
+    fn stage(&self, p: &mut Pending, ids: &mut HashSet<(TenantId, BatchId)>, unit: u32) -> Verdict {
+        let core = &self.core;
+        if let Some(id) = p.id {
+            if core.known.lock().contains(&p.tenant, id, core.clock.now_ns()) {
+                return Verdict::Answer(Ok(Receipt { duplicate: true, ..Receipt::default() }));
+            }
+            if ids.contains(&(p.tenant.clone(), id)) {
+                return Verdict::NextGroup;
+            }
+        }
+        let refused_before = p.receipt.refused_items();
+        if let Some(verdict) = self.stage_metrics(p, unit) {
+            return verdict;
+        }
+        p.batches.retain(|b| !matches!(b, Batch::Metrics(m) if m.is_empty()));
+        if p.batches.is_empty() {
+            return Verdict::Answer(Ok(std::mem::take(&mut p.receipt)));
+        }
+        if p.payload.is_empty() || p.receipt.refused_items() != refused_before {
+            // Only whole units are remembered: what was refused may be sent again.
+            p.id = None;
+            match wire::native::encode(&p.tenant, None, p.received_ns, &p.batches) {
+                Ok(bytes) => p.payload = bytes.into(),
+                Err(e) => return Verdict::Answer(Err(Error::Internal(format!("encoding an admitted unit: {e}")))),
+            }
+        }
+        for batch in &p.batches {
+            let Some(shelf) = p.shelves.iter().find(|s| s.signal == batch.signal()) else { continue };
+            if let Err(over) = shelf.reserve(&core.budget, batch.heap_bytes() as u64) {
+                core.flush_now.notify_one();
+                return Verdict::Answer(Err(Error::Refused { limit: Some("memory.limit"), message: over.to_string() }));
+            }
+        }
+        ids.extend(p.id.map(|id| (p.tenant.clone(), id)));
+        Verdict::Staged
+    }
+
+    fn stage_metrics(&self, p: &mut Pending, unit: u32) -> Option<Verdict> {
+        let policy = self.core.policy.load();
+        let shelf = p.shelves.iter().find(|s| s.signal == Signal::METRICS)?;
+        let batch = p.batches.iter_mut().find_map(|b| if let Batch::Metrics(m) = b { Some(m) } else { None })?;
+        let rules = Rules {
+            limits: &policy.limits,
+            out_of_order_ms: i64::try_from(policy.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
+            group: self.group,
+            unit,
+        };
+        let mut receipt = p.receipt.clone();
+        let staged = shelf.with_metrics(|head| {
+            let families = batch.metadata.len();
+            if head.metadata_count().saturating_add(families) > policy.limits.max_metadata {
+                batch.metadata.retain(|m| head.knows_family(&m.family));
+            }
+            (head.stage(batch, &rules, &mut receipt), batch.metadata.len() != families)
+        });
+        let (outcome, dropped_families) = staged?;
+        let Staged::Taken { slots, changed } = outcome else { return Some(Verdict::NextGroup) };
+        receipt.accept(Signal::METRICS, batch.item_count() as u64);
+        p.receipt = receipt;
+        p.slots = Some(slots);
+        if changed || dropped_families {
+            p.payload = Bytes::new();
+        }
+        None
+    }
+
+    /// Makes visible what the log has, in its order, and answers.
+    fn insert(&mut self, staged: Vec<Pending>, before: Position, end: Position) {
+        let now = self.core.clock.now_ns();
+        let mut answers = Vec::with_capacity(staged.len());
+        for p in staged {
+            insert_unit(&p.shelves, p.batches, p.slots.as_deref(), before, (p.id.map(|id| (id, p.received_ns)), p.received_ns));
+            if let Some(id) = p.id {
+                self.core.known.lock().insert(&p.tenant, id, p.received_ns, now);
+            }
+            self.core.counts.receipt(&p.receipt, &self.core.clock);
+            answers.push((p.reply, p.receipt));
+        }
+        *self.core.end.lock() = end;
+        for (reply, receipt) in answers {
+            let _ = reply.send(Ok(receipt));
+        }
+    }
+
+    fn turn_away(&self, staged: Vec<Pending>, e: disklog::Error) {
+        let limit = if e.is_disk_full() { "disk.reserve" } else { "wal" };
+        self.core.counts.shed(limit, &e.to_string(), &self.core.clock);
+        for p in staged {
+            let answer = if e.is_disk_full() {
+                Error::Refused { limit: Some("disk.reserve"), message: format!("the disk is full: {e}") }
+            } else {
+                Error::Log(e.clone())
+            };
+            let _ = p.reply.send(Err(answer));
+        }
+    }
+
+    async fn freeze(&mut self) {
+        // A new log segment, so that the ones before can be removed once the heads are flushed.
+        match self.core.log.rotate().await {
+            Ok(start) => *self.core.end.lock() = start,
+            Err(e) => tracing::warn!(error = %e, "could not begin a new log segment before a flush"),
+        }
+        let upto = *self.core.end.lock();
+        for shelf in self.core.shelves() {
+            if shelf.frozen_count() < MAX_FROZEN {
+                shelf.freeze(upto);
+                shelf.reserve_registry(&self.core.budget);
+            }
+        }
+    }
+}
+
+/// Makes a unit visible, shelf by shelf; on each it appears as a whole.
+pub(crate) fn insert_unit(
+    shelves: &[Arc<Shelf>],
+    batches: Vec<Batch>,
+    slots: Option<&[u32]>,
+    before: Position,
+    seen: (Option<(BatchId, i64)>, i64),
+) {
+    let mut batches = batches;
+    for shelf in shelves {
+        let (mine, rest): (Vec<_>, Vec<_>) = batches.into_iter().partition(|b| b.signal() == shelf.signal);
+        batches = rest;
+        if !mine.is_empty() {
+            shelf.insert(mine, slots, before, seen);
+        }
+    }
+}

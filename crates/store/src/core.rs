@@ -1,0 +1,169 @@
+//! What the parts of a store share. The handle is [`crate::Store`].
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+use base::{Clock, MemoryBudget};
+use disklog::{Log, Position};
+use model::{Signal, TenantId};
+use object_store::ObjectStore;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::{
+    Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, readers::Readers,
+    shelf::Shelf,
+};
+
+pub(crate) struct Core {
+    pub(crate) options: Options,
+    pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) clock: Clock,
+    pub(crate) budget: MemoryBudget,
+    pub(crate) log: Log,
+    /// Identity of the log: positions mean something only together with it.
+    pub(crate) log_id: String,
+    pub(crate) counts: Counts,
+    pub(crate) readers: Readers,
+    pub(crate) known: Mutex<KnownIds>,
+    /// Everything of the log before it is in a head or in segments. Written by the committer alone.
+    pub(crate) end: Mutex<Position>,
+    /// Rung when a flush should not wait for its next turn.
+    pub(crate) flush_now: Notify,
+    /// One flush of the store at a time.
+    pub(crate) flushing: tokio::sync::Mutex<()>,
+    pub(crate) closing: AtomicBool,
+    /// Objects that no catalog names any more, and when they may go.
+    pub(crate) garbage: Mutex<Vec<Garbage>>,
+    /// Objects put by this process that no catalog names yet.
+    pub(crate) unpublished: Mutex<HashSet<String>>,
+    shelves: RwLock<BTreeMap<(TenantId, Signal), Arc<Shelf>>>,
+    opening: tokio::sync::Mutex<()>,
+    numbers: AtomicU64,
+}
+
+pub(crate) struct Garbage {
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) due_ns: i64,
+}
+
+impl Core {
+    pub(crate) fn new(
+        options: Options,
+        objects: Arc<dyn ObjectStore>,
+        clock: Clock,
+        budget: MemoryBudget,
+        log: Log,
+        log_id: String,
+        counts: Counts,
+    ) -> Self {
+        let known = KnownIds::new(ns(options.dedup_horizon), options.dedup_max_ids);
+        Core {
+            policy: ArcSwap::from_pointee(options.policy.clone()),
+            options,
+            objects,
+            clock,
+            budget,
+            end: Mutex::new(log.first()),
+            log,
+            log_id,
+            counts,
+            readers: Readers::default(),
+            known: Mutex::new(known),
+            flush_now: Notify::new(),
+            flushing: Default::default(),
+            closing: AtomicBool::new(false),
+            garbage: Mutex::default(),
+            unpublished: Mutex::default(),
+            shelves: RwLock::default(),
+            opening: Default::default(),
+            numbers: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn shelf(&self, tenant: &TenantId, signal: &Signal) -> Option<Arc<Shelf>> {
+        self.shelves.read().get(&(tenant.clone(), signal.clone())).cloned()
+    }
+
+    pub(crate) fn shelves(&self) -> Vec<Arc<Shelf>> {
+        self.shelves.read().values().cloned().collect()
+    }
+
+    pub(crate) fn tenants(&self) -> usize {
+        let shelves = self.shelves.read();
+        let mut tenants: Vec<_> = shelves.keys().map(|(t, _)| t).collect();
+        tenants.dedup();
+        tenants.len()
+    }
+
+    /// The shelf, opened or made. `limit`: whether a new tenant may be refused.
+    pub(crate) async fn shelf_or_new(&self, tenant: &TenantId, signal: &Signal, limit: bool) -> Result<Arc<Shelf>> {
+        if let Some(found) = self.shelf(tenant, signal) {
+            return Ok(found);
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(found) = self.shelf(tenant, signal) {
+            return Ok(found);
+        }
+        let max = self.policy.load().limits.max_tenants;
+        if limit && self.tenants() >= max && !self.shelves.read().keys().any(|(t, _)| t == tenant) {
+            return Err(Error::Refused {
+                limit: Some("limits.max_tenants"),
+                message: format!("tenant {tenant} is new and limits.max_tenants ({max}) is reached"),
+            });
+        }
+        let horizon = ns(self.options.dedup_horizon);
+        let (catalog, live) =
+            Catalog::open(self.objects.clone(), self.clock.clone(), tenant, signal, horizon).await?;
+        let shelf = Shelf::new(tenant.clone(), signal.clone(), catalog, live, self.log_id.clone());
+        let shelf = Arc::new(shelf);
+        self.shelves.write().insert((tenant.clone(), signal.clone()), shelf.clone());
+        Ok(shelf)
+    }
+
+    /// A name that no other object or commit of any process has.
+    pub(crate) fn unique(&self) -> String {
+        format!("{}-{:x}-{:x}", self.log_id, self.clock.now_ns(), self.numbers.fetch_add(1, Relaxed))
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Bytes of all heads that a flush would free.
+    pub(crate) fn head_bytes(&self) -> u64 {
+        self.shelves().iter().map(|s| s.head_load().0).sum()
+    }
+
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.shelves().iter().map(|s| s.live().bytes()).sum()
+    }
+
+    pub(crate) fn garbage_bytes(&self) -> u64 {
+        self.garbage.lock().iter().map(|g| g.bytes).sum()
+    }
+
+    /// How large heads may get before a flush: as configured, but never so large that flushing them would
+    /// not fit into the memory limit.
+    pub(crate) fn max_head_bytes(&self) -> u64 {
+        self.policy.load().flush.max_head_bytes.min(self.budget.limit_bytes() / 6)
+    }
+
+    /// How large the log may get before a flush: a small part of what the disk may hold.
+    pub(crate) fn max_wal_bytes(&self) -> u64 {
+        let policy = self.policy.load();
+        policy.flush.max_wal_bytes.min(policy.retention.max_bytes.map_or(u64::MAX, |b| b / 8)).max(1 << 20)
+    }
+}
+
+pub(crate) fn ns(d: std::time::Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}

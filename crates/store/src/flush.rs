@@ -1,0 +1,163 @@
+//! From head to segments: freeze all heads behind one place in the log, write each as segments by window,
+//! put them, and publish them with one catalog commit per (tenant, signal) that also says which part of the
+//! log they cover. Only then may the log lose that part.
+//!
+//! Whatever fails leaves the frozen head readable where it is; the next flush goes on from there. Objects
+//! put by a flush that was not published are garbage and found by `tend`.
+
+pub(crate) mod build;
+
+use std::sync::Arc;
+
+use model::TimeRange;
+use object_store::{ObjectStoreExt, path::Path};
+use segment::Written;
+
+use crate::{
+    Error, Result,
+    catalog::{Change, Commit, Covered, IdsRef, SegmentRef, tenant_dir},
+    core::Core,
+    dedup,
+    shelf::{Frozen, FrozenData, Shelf},
+    windows,
+};
+
+/// Flushes every frozen head, oldest first, and cuts the log. The first error is returned, but one shelf's
+/// error does not keep the others from being flushed.
+pub(crate) async fn flush_frozen(core: &Arc<Core>) -> Result<()> {
+    let mut first_error = None;
+    for shelf in core.shelves() {
+        let _one = shelf.flushing.lock().await;
+        while let Some(frozen) = shelf.oldest_frozen() {
+            let done = flush_one(core, &shelf, &frozen).await;
+            core.counts.flush(&shelf.signal, done.is_ok());
+            if let Err(e) = done {
+                tracing::warn!(tenant = %shelf.tenant, signal = %shelf.signal, error = %e, "flush did not succeed");
+                first_error.get_or_insert(e);
+                break;
+            }
+        }
+    }
+    let cut = cut_log(core).await;
+    match first_error {
+        Some(e) => Err(e),
+        None => cut,
+    }
+}
+
+/// Removes what no head needs any more from the log.
+pub(crate) async fn cut_log(core: &Core) -> Result<()> {
+    // Read before the heads: what is appended meanwhile lies behind it.
+    let end = *core.end.lock();
+    let needed = core.shelves().iter().filter_map(|s| s.needs_from()).min();
+    let upto = needed.map_or(end, |n| n.min(end));
+    core.log.truncate_before(upto).await?;
+    Ok(())
+}
+
+async fn flush_one(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -> Result<()> {
+    let made = frozen.commit.lock().clone();
+    let commit = match made {
+        Some(c) => c,
+        None => {
+            let c = prepare(core, shelf, frozen).await?;
+            *frozen.commit.lock() = Some(c.clone());
+            c
+        }
+    };
+    shelf.publish(&commit).await?;
+    published(core, &commit.change);
+    Ok(())
+}
+
+/// The objects of a change are the catalog's from now on.
+pub(crate) fn published(core: &Core, change: &Change) {
+    let mut unpublished = core.unpublished.lock();
+    for path in change.added.iter().map(|a| &a.path).chain(change.ids.iter().map(|i| &i.path)) {
+        unpublished.remove(path);
+    }
+}
+
+/// Writes and puts everything; the change is not published yet.
+async fn prepare(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -> Result<Commit> {
+    let mut change = Change { covered: Some(Covered::new(&core.log_id, frozen.upto)), ..Change::default() };
+    let order = Arc::new(match &frozen.data {
+        FrozenData::Metrics(m) => build::sorted(m),
+        _ => Vec::new(),
+    });
+    let metadata: Arc<Vec<_>> = Arc::new(shelf.metadata().into_values().collect());
+    let range = frozen.data.range().unwrap_or(TimeRange::new(Default::default(), Default::default()));
+    for window in windows::cut(range, core.options.window) {
+        let mut part = 0;
+        loop {
+            let (frozen, order, metadata) = (frozen.clone(), order.clone(), metadata.clone());
+            let build = move || build::window(&frozen.data, &order, &metadata, window, part);
+            let built = tokio::task::spawn_blocking(build)
+                .await
+                .map_err(|e| Error::Internal(format!("writing a segment: {e}")))?
+                .map_err(|source| Error::Segment { path: segment_dir(shelf, window), source })?;
+            if let Some(written) = built.written {
+                change.added.push(put_segment(core, shelf, window, written).await?);
+            }
+            if !built.more {
+                break;
+            }
+            part = built.next;
+        }
+    }
+    change.ids = put_ids(core, shelf, frozen).await?;
+    if let FrozenData::Metrics(m) = &frozen.data {
+        change.metadata = m.metadata.iter().map(Into::into).collect();
+    }
+    Ok(Commit { id: core.unique(), change })
+}
+
+fn segment_dir(shelf: &Shelf, window: TimeRange) -> String {
+    let start_s = window.start.0.div_euclid(1_000_000_000);
+    format!("segments/{}/{}/{start_s}", tenant_dir(&shelf.tenant), shelf.signal)
+}
+
+/// Puts a segment under a name of its own; equal contents of two flushes are two segments.
+pub(crate) async fn put_segment(
+    core: &Core,
+    shelf: &Shelf,
+    window: TimeRange,
+    written: Written,
+) -> Result<SegmentRef> {
+    let path = format!("{}/{}-{}.parquet", segment_dir(shelf, window), written.hash, core.unique());
+    put(core, &path, written.bytes).await?;
+    Ok(SegmentRef { path, window: (window.start.0, window.end.0), sequence: 0, info: written.info })
+}
+
+async fn put_ids(core: &Core, shelf: &Shelf, frozen: &Frozen) -> Result<Option<IdsRef>> {
+    let since = core.clock.now_ns().saturating_sub(crate::core::ns(core.options.dedup_horizon));
+    let ids: Vec<_> = frozen.ids.iter().filter(|(_, received)| *received >= since).copied().collect();
+    let Some(newest_ns) = ids.iter().map(|(_, received)| *received).max() else { return Ok(None) };
+    let path = format!("segments/{}/{}/ids/{}.ids", tenant_dir(&shelf.tenant), shelf.signal, core.unique());
+    put(core, &path, dedup::encode(&ids).into()).await?;
+    Ok(Some(IdsRef { path, newest_ns }))
+}
+
+async fn put(core: &Core, path: &str, bytes: bytes::Bytes) -> Result<()> {
+    // Named before it exists, so that the search for orphans never sees it as one.
+    core.unpublished.lock().insert(path.to_owned());
+    let location = Path::from(path);
+    match core.objects.put(&location, bytes.into()).await {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            core.unpublished.lock().remove(path);
+            Err(Error::object(&location, e))
+        }
+    }
+}
+
+/// Whether any signal of this node waits for a flush by size, age or length of the log.
+pub(crate) fn is_due(core: &Core) -> bool {
+    let policy = core.policy.load();
+    let oldest = core.shelves().iter().filter_map(|s| s.head_load().1).min();
+    let age = crate::core::ns(policy.flush.max_age);
+    core.head_bytes() > core.max_head_bytes()
+        || core.log.bytes() > core.max_wal_bytes() && oldest.is_some()
+        || oldest.is_some_and(|o| core.clock.now_ns().saturating_sub(o) >= age)
+        || core.shelves().iter().any(|s| s.frozen_count() > 0)
+}

@@ -1,0 +1,156 @@
+//! One window of a frozen head as segments. Synchronous and without I/O; runs on a blocking thread.
+
+use std::collections::BTreeSet;
+
+use model::{MetricMetadata, TimeRange, TimestampNs};
+use segment::{Result, Written, logs, metrics, spans};
+
+use crate::{
+    head::{FrozenMetrics, LogsHead, SpansHead},
+    merge::{LogMerger, SpanMerger},
+    shelf::FrozenData,
+};
+
+/// Records or spans of one segment, as held in memory. Larger: fewer files, and more memory while flushing.
+pub(crate) const SEGMENT_HEAP_BYTES: usize = 64 << 20;
+
+/// One segment and whether the window has more.
+pub(crate) struct Built {
+    pub(crate) written: Option<Written>,
+    pub(crate) more: bool,
+    /// What to pass as `from` for the next one.
+    pub(crate) next: usize,
+}
+
+/// Writes the window's items from the `from`th on.
+pub(crate) fn window(
+    data: &FrozenData,
+    order: &[u32],
+    metadata: &[MetricMetadata],
+    window: TimeRange,
+    from: usize,
+) -> Result<Built> {
+    match data {
+        FrozenData::Metrics(m) => metrics_window(m, order, metadata, window),
+        FrozenData::Logs(l) => logs_window(l, window, from),
+        FrozenData::Spans(s) => spans_window(s, window, from),
+    }
+}
+
+/// Positions of series in ascending order of labels, the order that segments have.
+pub(crate) fn sorted(m: &FrozenMetrics) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..m.series.len() as u32).collect();
+    order.sort_by(|a, b| {
+        let labels = |i: u32| m.series.get(i as usize).map(|s| &s.labels);
+        labels(*a).cmp(&labels(*b))
+    });
+    order
+}
+
+fn metrics_window(
+    m: &FrozenMetrics,
+    order: &[u32],
+    metadata: &[MetricMetadata],
+    window: TimeRange,
+) -> Result<Built> {
+    let (first, last) = window.to_ms_inclusive();
+    let inside: Vec<_> = order
+        .iter()
+        .filter_map(|i| m.series.get(*i as usize))
+        .filter(|s| s.store.overlaps(first, last))
+        .collect();
+    let nothing = Built { written: None, more: false, next: 0 };
+    if inside.is_empty() {
+        return Ok(nothing);
+    }
+    let columns = metrics::LabelColumns::of(inside.iter().map(|s| &s.labels));
+    let names: BTreeSet<&str> = inside.iter().map(|s| family_of(s.labels.metric_name())).collect();
+    let known = |m: &&MetricMetadata| names.contains(m.family.as_str()) || names.contains(family_of(&m.family));
+    let options = metrics::WriteOptions {
+        metadata: metadata.iter().filter(known).cloned().collect(),
+        ..metrics::WriteOptions::default()
+    };
+    let mut writer = metrics::Writer::new(&columns, &options)?;
+    let mut wrote = false;
+    for s in inside {
+        let rows = s.store.rows(&s.labels, window, true);
+        if !rows.values.is_empty() || !rows.histograms.is_empty() {
+            writer.push(&rows)?;
+            wrote = true;
+        }
+    }
+    if !wrote {
+        return Ok(nothing);
+    }
+    Ok(Built { written: Some(writer.finish()?), more: false, next: 0 })
+}
+
+/// The family a sample name may belong to: OpenMetrics' suffixes are not part of it.
+fn family_of(name: &str) -> &str {
+    ["_bucket", "_sum", "_count", "_total", "_created", "_info", "_gsum", "_gcount"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name)
+}
+
+fn logs_window(head: &LogsHead, window: TimeRange, from: usize) -> Result<Built> {
+    let mut merger = LogMerger::default();
+    let (mut seen, mut bytes) = (0, 0);
+    for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
+        let mut streams = vec![None; part.batch.streams.len()];
+        for r in part.batch.records.iter().filter(|r| window.contains(TimestampNs(r.timestamp_ns))) {
+            seen += 1;
+            if seen <= from {
+                continue;
+            }
+            let (Some(at), Some(stream)) =
+                (streams.get_mut(r.stream as usize), part.batch.streams.get(r.stream as usize))
+            else {
+                continue;
+            };
+            let at = *at.get_or_insert_with(|| merger.stream(stream));
+            merger.push(at, r.clone());
+            bytes += r.heap_bytes();
+            if bytes >= SEGMENT_HEAP_BYTES {
+                return Ok(Built { written: Some(write_logs(&mut merger, 0)?), more: true, next: seen });
+            }
+        }
+    }
+    let written = if merger.records() > 0 { Some(write_logs(&mut merger, 0)?) } else { None };
+    Ok(Built { written, more: false, next: 0 })
+}
+
+pub(crate) fn write_logs(merger: &mut LogMerger, level: u8) -> Result<Written> {
+    logs::write(&merger.take(), &logs::WriteOptions { level })
+}
+
+fn spans_window(head: &SpansHead, window: TimeRange, from: usize) -> Result<Built> {
+    let mut merger = SpanMerger::default();
+    let (mut seen, mut bytes) = (0, 0);
+    for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
+        let mut origins = vec![None; part.batch.origins.len()];
+        for s in part.batch.spans.iter().filter(|s| window.contains(TimestampNs(s.start_ns))) {
+            seen += 1;
+            if seen <= from {
+                continue;
+            }
+            let (Some(at), Some(origin)) =
+                (origins.get_mut(s.origin as usize), part.batch.origins.get(s.origin as usize))
+            else {
+                continue;
+            };
+            let at = *at.get_or_insert_with(|| merger.origin(origin));
+            merger.push(at, s.clone());
+            bytes += s.heap_bytes();
+            if bytes >= SEGMENT_HEAP_BYTES {
+                return Ok(Built { written: Some(write_spans(&mut merger, 0)?), more: true, next: seen });
+            }
+        }
+    }
+    let written = if bytes > 0 { Some(write_spans(&mut merger, 0)?) } else { None };
+    Ok(Built { written, more: false, next: 0 })
+}
+
+pub(crate) fn write_spans(merger: &mut SpanMerger, level: u8) -> Result<Written> {
+    spans::write(&merger.take(), &spans::WriteOptions { level })
+}

@@ -1,0 +1,528 @@
+//! The metrics head of one tenant: a registry of series that outlives flushes, and the samples since the
+//! last one.
+//!
+//! A sender repeats its series in the same order, so each series remembers which one followed it last time:
+//! the expected next is compared by label bytes and the hash is looked up only on a miss.
+//!
+//! Appending is two steps. [`MetricsHead::stage`] decides what is taken, before anything is durable and
+//! visible to nobody; [`MetricsHead::insert`] makes visible what the log has. Between them only marks
+//! (`pending_*`) remember what the same commit group has decided already.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use contract::{Receipt, RefusalReason};
+use model::{Labels, Matcher, MetricBatch, MetricMetadata, Signal, TimeRange, matcher::all_match};
+
+use super::{SeriesSnapshot, SeriesStore, index::Index};
+use crate::options::Limits;
+
+const NONE: u32 = u32::MAX;
+
+/// Bytes of a registered series beside its labels and index entries.
+const SERIES_BYTES: usize = std::mem::size_of::<Series>() + 40;
+
+/// What staging goes by.
+pub(crate) struct Rules<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) out_of_order_ms: i64,
+    /// Commit group; a new number forgets all pending marks.
+    pub(crate) group: u64,
+    /// Unit inside the group.
+    pub(crate) unit: u32,
+}
+
+/// The outcome of staging a batch.
+pub(crate) enum Staged {
+    /// Slot of each series of the batch. `changed`: refused samples were taken out of the batch.
+    Taken { slots: Vec<u32>, changed: bool },
+    /// It depends on a unit of the same group that is not visible yet: stage it again in the next group.
+    NextGroup,
+}
+
+struct Series {
+    labels: Labels,
+    /// Next series with the same hash.
+    chain: u32,
+    /// The series that followed last time.
+    successor: u32,
+    store: SeriesStore,
+    newest_ms: i64,
+    newest_bits: u64,
+    newest_histogram_ms: i64,
+    /// Which group and unit last decided on this series, and the newest sample it took (`i64::MIN`: none
+    /// that was newer than the visible ones).
+    pending_group: u64,
+    pending_unit: u32,
+    pending_ms: i64,
+    pending_bits: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct MetricsHead {
+    series: Vec<Series>,
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    index: Index,
+    /// Where the last batch ended: the next one is expected to begin with its successor.
+    cursor: Option<u32>,
+    registry_bytes: usize,
+    sample_bytes: usize,
+    samples: u64,
+    bounds_ms: Option<(i64, i64)>,
+    /// Newest sample ever taken, flushed ones included.
+    newest_ms: Option<i64>,
+    metadata: BTreeMap<String, MetricMetadata>,
+    /// Families whose metadata changed since the last freeze.
+    changed_families: BTreeSet<String>,
+}
+
+/// The hash is one already.
+#[derive(Default)]
+pub(crate) struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
+        }
+    }
+
+    fn write_u64(&mut self, v: u64) {
+        self.0 = v;
+    }
+}
+
+impl MetricsHead {
+    /// A head that knows what earlier segments said.
+    pub(crate) fn new(metadata: impl IntoIterator<Item = MetricMetadata>, newest_ms: Option<i64>) -> Self {
+        let metadata = metadata.into_iter().map(|m| (m.family.clone(), m)).collect();
+        MetricsHead { metadata, newest_ms, ..MetricsHead::default() }
+    }
+
+    /// Resolves a series, expecting it where its predecessor points.
+    fn find(&mut self, labels: &Labels, before: Option<u32>) -> Option<u32> {
+        if let Some(expected) = before.and_then(|b| self.series.get(b as usize)).map(|s| s.successor)
+            && self.series.get(expected as usize).is_some_and(|s| s.labels == *labels)
+        {
+            return Some(expected);
+        }
+        let mut slot = self.by_hash.get(&labels.stable_hash()).copied().unwrap_or(NONE);
+        while let Some(s) = self.series.get(slot as usize) {
+            if s.labels == *labels {
+                self.follow(before, slot);
+                return Some(slot);
+            }
+            slot = s.chain;
+        }
+        None
+    }
+
+    fn follow(&mut self, before: Option<u32>, slot: u32) {
+        if let Some(s) = before.and_then(|b| self.series.get_mut(b as usize)) {
+            s.successor = slot;
+        }
+    }
+
+    fn register(&mut self, labels: &Labels, before: Option<u32>) -> u32 {
+        let slot = self.series.len() as u32;
+        let chain = self.by_hash.insert(labels.stable_hash(), slot).unwrap_or(NONE);
+        self.registry_bytes += SERIES_BYTES + labels.packed_len() + self.index.insert(slot, labels);
+        self.series.push(Series {
+            labels: labels.clone(),
+            chain,
+            successor: NONE,
+            store: SeriesStore::default(),
+            newest_ms: i64::MIN,
+            newest_bits: 0,
+            newest_histogram_ms: i64::MIN,
+            pending_group: 0,
+            pending_unit: 0,
+            pending_ms: i64::MIN,
+            pending_bits: 0,
+        });
+        self.follow(before, slot);
+        slot
+    }
+
+    /// The slot of every series of the batch; `NONE` for one that a limit refuses.
+    fn resolve(&mut self, batch: &MetricBatch, limits: Option<&Limits>) -> Vec<u32> {
+        let mut before = self.cursor;
+        let mut slots = Vec::with_capacity(batch.series.len());
+        for labels in &batch.series {
+            let slot = match self.find(labels, before) {
+                Some(slot) => slot,
+                None if limits.is_some_and(|l| self.is_full(labels, l)) => NONE,
+                None => self.register(labels, before),
+            };
+            if slot != NONE {
+                before = Some(slot);
+            }
+            slots.push(slot);
+        }
+        self.cursor = before;
+        slots
+    }
+
+    fn is_full(&self, labels: &Labels, limits: &Limits) -> bool {
+        self.series.len() >= limits.max_series.min(NONE as usize)
+            || self.index.count(model::labels::METRIC_NAME, labels.metric_name())
+                >= limits.max_series_per_metric as u64
+    }
+
+    /// Decides sample by sample and takes refused ones out of the batch. The batch's samples must ascend
+    /// strictly per series and its indexes be in range, which `admit` sees to.
+    pub(crate) fn stage(&mut self, batch: &mut MetricBatch, rules: &Rules<'_>, receipt: &mut Receipt) -> Staged {
+        let slots = self.resolve(batch, Some(rules.limits));
+        let mut refused = Vec::new();
+        let oldest_ms = self.newest_ms.map_or(i64::MIN, |n| n.saturating_sub(rules.out_of_order_ms));
+        for i in 0..batch.samples.len() {
+            let Some((&at, (&t, v))) = batch
+                .samples
+                .series
+                .get(i)
+                .zip(batch.samples.timestamp_ms.get(i).zip(batch.samples.value.get(i)))
+            else {
+                break;
+            };
+            let slot = slots.get(at as usize).copied().unwrap_or(NONE);
+            match self.judge(slot, t, v.to_bits(), rules, oldest_ms) {
+                Judgement::Take => {}
+                Judgement::Wait => return Staged::NextGroup,
+                Judgement::Refuse(reason) => {
+                    refused.push(i);
+                    receipt.refuse(Signal::METRICS, reason, || {
+                        self.explain(reason, batch.series.get(at as usize), t, rules)
+                    });
+                }
+            }
+        }
+        let mut refused_histograms = Vec::new();
+        for (i, h) in batch.histograms.iter().enumerate() {
+            let slot = slots.get(h.series as usize).copied().unwrap_or(NONE);
+            if let Some(reason) = self.judge_histogram(slot, h, oldest_ms) {
+                refused_histograms.push(i);
+                receipt.refuse(Signal::METRICS, reason, || {
+                    self.explain(reason, batch.series.get(h.series as usize), h.timestamp_ms, rules)
+                });
+            }
+        }
+        let changed = !refused.is_empty() || !refused_histograms.is_empty();
+        if changed {
+            remove_samples(batch, &refused);
+            remove_at(&mut batch.histograms, &refused_histograms);
+        }
+        Staged::Taken { slots, changed }
+    }
+
+    fn judge(&mut self, slot: u32, t: i64, bits: u64, rules: &Rules<'_>, oldest_ms: i64) -> Judgement {
+        let Some(s) = self.series.get_mut(slot as usize) else {
+            return Judgement::Refuse(RefusalReason::SeriesLimit);
+        };
+        let marked = s.pending_group == rules.group;
+        let (newest, newest_bits) = if marked && s.pending_ms > s.newest_ms {
+            (s.pending_ms, s.pending_bits)
+        } else {
+            (s.newest_ms, s.newest_bits)
+        };
+        if t > newest {
+            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) = (rules.group, rules.unit, t, bits);
+            return Judgement::Take;
+        }
+        if t == newest {
+            let same = bits == newest_bits;
+            return if same { Judgement::Take } else { Judgement::Refuse(RefusalReason::DuplicateConflict) };
+        }
+        if marked && s.pending_unit != rules.unit {
+            // What another unit of the group brings of this series cannot be looked up yet.
+            return Judgement::Wait;
+        }
+        if t < oldest_ms {
+            return Judgement::Refuse(RefusalReason::TooOld);
+        }
+        if !marked {
+            (s.pending_group, s.pending_unit, s.pending_ms) = (rules.group, rules.unit, i64::MIN);
+        }
+        match s.store.float_at(t) {
+            Some(held) if held != bits => Judgement::Refuse(RefusalReason::DuplicateConflict),
+            _ => Judgement::Take,
+        }
+    }
+
+    fn judge_histogram(
+        &self,
+        slot: u32,
+        h: &model::metric::HistogramSample,
+        oldest_ms: i64,
+    ) -> Option<RefusalReason> {
+        let Some(s) = self.series.get(slot as usize) else { return Some(RefusalReason::SeriesLimit) };
+        if h.timestamp_ms > s.newest_histogram_ms {
+            return None;
+        }
+        match s.store.histogram_at(h.timestamp_ms) {
+            Some(held) if *held != h.histogram => Some(RefusalReason::DuplicateConflict),
+            None if h.timestamp_ms < oldest_ms => Some(RefusalReason::TooOld),
+            _ => None,
+        }
+    }
+
+    fn explain(&self, reason: RefusalReason, labels: Option<&Labels>, t: i64, rules: &Rules<'_>) -> String {
+        let series = labels.map(ToString::to_string).unwrap_or_default();
+        match reason {
+            RefusalReason::SeriesLimit => format!(
+                "series {series} is new and limits.max_series ({}) or limits.max_series_per_metric ({}) is reached",
+                rules.limits.max_series, rules.limits.max_series_per_metric
+            ),
+            RefusalReason::TooOld => format!(
+                "sample of {series} at {t} ms is out of order and more than {} ms older than the newest",
+                rules.out_of_order_ms
+            ),
+            _ => format!("series {series} has another value at {t} ms already"),
+        }
+    }
+
+    /// Makes a staged batch visible, or a replayed one: without `slots` the series are resolved anew and no
+    /// rule is applied.
+    pub(crate) fn insert(&mut self, batch: &MetricBatch, slots: Option<&[u32]>) {
+        let resolved;
+        let slots = match slots {
+            Some(s) => s,
+            None => {
+                resolved = self.resolve(batch, None);
+                &resolved
+            }
+        };
+        let samples = &batch.samples;
+        let mut grown = 0;
+        for i in 0..samples.len() {
+            let (Some(at), Some(&t), Some(&v)) =
+                (samples.series.get(i), samples.timestamp_ms.get(i), samples.value.get(i))
+            else {
+                break;
+            };
+            let Some(s) = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize)) else {
+                continue;
+            };
+            if t > s.newest_ms {
+                (s.newest_ms, s.newest_bits) = (t, v.to_bits());
+            }
+            let Some(bytes) = s.store.push(t, v, samples.start_of(i)) else { continue };
+            grown += bytes;
+            self.samples += 1;
+            widen(&mut self.bounds_ms, t);
+        }
+        for h in &batch.histograms {
+            let Some(s) = slots.get(h.series as usize).and_then(|slot| self.series.get_mut(*slot as usize))
+            else {
+                continue;
+            };
+            s.newest_histogram_ms = s.newest_histogram_ms.max(h.timestamp_ms);
+            grown += s.store.push_histogram(h.timestamp_ms, h.start_ms, &h.histogram);
+            self.samples += 1;
+            widen(&mut self.bounds_ms, h.timestamp_ms);
+        }
+        for (at, exemplar) in &batch.exemplars {
+            if let Some(s) = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize)) {
+                grown += s.store.push_exemplar(exemplar.clone());
+            }
+        }
+        self.sample_bytes += grown;
+        self.newest_ms = self.newest_ms.max(self.bounds_ms.map(|(_, b)| b));
+        self.learn(&batch.metadata);
+    }
+
+    fn learn(&mut self, metadata: &[MetricMetadata]) {
+        for m in metadata {
+            if self.metadata.get(&m.family) != Some(m) {
+                self.registry_bytes += m.family.len() * 3 + m.help.len() + m.unit.len() + 160;
+                self.changed_families.insert(m.family.clone());
+                self.metadata.insert(m.family.clone(), m.clone());
+            }
+        }
+    }
+
+    /// Takes the samples out; the registry stays, without the series that brought nothing since last time if
+    /// these are many. `None` when there is nothing to flush.
+    pub(crate) fn freeze(&mut self) -> Option<FrozenMetrics> {
+        let changed: Vec<_> =
+            std::mem::take(&mut self.changed_families).iter().filter_map(|f| self.metadata.get(f)).cloned().collect();
+        if self.samples == 0 && changed.is_empty() {
+            return None;
+        }
+        let mut series = Vec::new();
+        let mut idle = vec![false; self.series.len()];
+        let mut idle_count = 0;
+        for (s, idle) in self.series.iter_mut().zip(&mut idle) {
+            if s.store.is_empty() {
+                *idle = true;
+                idle_count += 1;
+            } else {
+                series.push(SeriesSnapshot { labels: s.labels.clone(), store: std::mem::take(&mut s.store) });
+            }
+        }
+        let frozen = FrozenMetrics {
+            series,
+            samples: std::mem::take(&mut self.samples),
+            bounds_ms: self.bounds_ms.take(),
+            bytes: std::mem::take(&mut self.sample_bytes),
+            metadata: changed,
+        };
+        if idle_count * 4 > self.series.len() {
+            self.forget(&idle);
+        }
+        Some(frozen)
+    }
+
+    /// Rebuilds the registry without idle series, in the same order, so that prediction goes on working.
+    fn forget(&mut self, idle: &[bool]) {
+        let old = std::mem::take(&mut self.series);
+        self.by_hash.clear();
+        self.index = Index::default();
+        self.cursor = None;
+        self.registry_bytes = self.metadata.values().map(|m| m.family.len() * 3 + m.help.len() + 160).sum();
+        let mut before = None;
+        for (s, idle) in old.into_iter().zip(idle) {
+            if !idle {
+                let slot = self.register(&s.labels, before);
+                if let Some(new) = self.series.get_mut(slot as usize) {
+                    new.newest_ms = s.newest_ms;
+                    new.newest_bits = s.newest_bits;
+                    new.newest_histogram_ms = s.newest_histogram_ms;
+                }
+                before = Some(slot);
+            }
+        }
+    }
+
+    /// Series that match and hold something in the range, in no order; at most one more than `max`.
+    pub(crate) fn select(&self, matchers: &[Matcher], range: TimeRange, max: u64) -> Vec<SeriesSnapshot> {
+        let (first, last) = range.to_ms_inclusive();
+        if !self.bounds_ms.is_some_and(|(a, b)| a <= last && first <= b) {
+            return Vec::new();
+        }
+        let slots = self.index.select(matchers);
+        slots
+            .iter()
+            .filter_map(|slot| self.series.get(slot as usize))
+            .filter(|s| s.store.overlaps(first, last))
+            .map(|s| SeriesSnapshot { labels: s.labels.clone(), store: s.store.clone() })
+            .take(usize::try_from(max).unwrap_or(usize::MAX).saturating_add(1))
+            .collect()
+    }
+
+    /// Labels of such series; one of the selectors must match where there is any.
+    pub(crate) fn label_sets(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Vec<Labels> {
+        let (first, last) = range.to_ms_inclusive();
+        let mut slots = roaring::RoaringBitmap::new();
+        if selectors.is_empty() {
+            slots = self.index.select(&[]);
+        }
+        for matchers in selectors {
+            slots |= self.index.select(matchers);
+        }
+        let held = slots.iter().filter_map(|slot| self.series.get(slot as usize));
+        held.filter(|s| s.store.overlaps(first, last)).map(|s| s.labels.clone()).collect()
+    }
+
+    pub(crate) fn metadata(&self) -> impl Iterator<Item = &MetricMetadata> {
+        self.metadata.values()
+    }
+
+    pub(crate) fn metadata_count(&self) -> usize {
+        self.metadata.len()
+    }
+
+    pub(crate) fn knows_family(&self, family: &str) -> bool {
+        self.metadata.contains_key(family)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.registry_bytes + self.sample_bytes
+    }
+
+    /// Bytes that a flush would free.
+    pub(crate) fn sample_bytes(&self) -> usize {
+        self.sample_bytes
+    }
+
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    pub(crate) fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    pub(crate) fn bounds_ms(&self) -> Option<(i64, i64)> {
+        self.bounds_ms
+    }
+}
+
+enum Judgement {
+    Take,
+    Wait,
+    Refuse(RefusalReason),
+}
+
+/// The samples of a head between two flushes, in the order in which series were registered.
+#[derive(Default)]
+pub(crate) struct FrozenMetrics {
+    pub(crate) series: Vec<SeriesSnapshot>,
+    pub(crate) samples: u64,
+    pub(crate) bounds_ms: Option<(i64, i64)>,
+    pub(crate) bytes: usize,
+    /// What changed since the freeze before.
+    pub(crate) metadata: Vec<MetricMetadata>,
+}
+
+impl FrozenMetrics {
+    pub(crate) fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<SeriesSnapshot> {
+        let (first, last) = range.to_ms_inclusive();
+        let wanted = |s: &&SeriesSnapshot| all_match(matchers, &s.labels) && s.store.overlaps(first, last);
+        self.series.iter().filter(wanted).cloned().collect()
+    }
+
+    pub(crate) fn label_sets(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Vec<Labels> {
+        let (first, last) = range.to_ms_inclusive();
+        let any = |l: &Labels| selectors.is_empty() || selectors.iter().any(|m| all_match(m, l));
+        let wanted = |s: &&SeriesSnapshot| any(&s.labels) && s.store.overlaps(first, last);
+        self.series.iter().filter(wanted).map(|s| s.labels.clone()).collect()
+    }
+}
+
+fn widen(bounds: &mut Option<(i64, i64)>, t: i64) {
+    let (a, b) = bounds.unwrap_or((t, t));
+    *bounds = Some((a.min(t), b.max(t)));
+}
+
+/// Takes the samples at ascending positions `gone` out of all parallel arrays.
+pub(crate) fn remove_samples(batch: &mut MetricBatch, gone: &[usize]) {
+    let s = &mut batch.samples;
+    remove_at(&mut s.series, gone);
+    remove_at(&mut s.timestamp_ms, gone);
+    remove_at(&mut s.value, gone);
+    if !s.start_ms.is_empty() {
+        remove_at(&mut s.start_ms, gone);
+    }
+}
+
+/// Takes the elements at ascending positions `gone` out of a vector.
+pub(crate) fn remove_at<T>(items: &mut Vec<T>, gone: &[usize]) {
+    if gone.is_empty() {
+        return;
+    }
+    let (mut at, mut gone) = (0, gone.iter().peekable());
+    items.retain(|_| {
+        let goes = gone.next_if(|g| **g == at).is_some();
+        at += 1;
+        !goes
+    });
+}
+
+#[cfg(test)]
+mod tests;
