@@ -162,5 +162,3 @@ impl Run<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -267,5 +267,3 @@ impl Parser<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;

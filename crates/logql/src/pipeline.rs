@@ -270,5 +270,3 @@ fn label_format(row: &mut Row<'_>, formats: &[(String, Source)]) {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -57,5 +57,3 @@ impl Template {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -289,5 +289,3 @@ impl Queue<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;
