@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base::{
     Clock, Kind, Metrics, Shutdown,
     backoff::Backoff,
-    metrics::Counters,
+    metrics::{Counters, Gauges, pair},
 };
 use contract::{Append, AppendUnit, Receipt};
 use model::TenantId;
@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub(crate) dropped: Counters,
     pub(crate) retries: Counters,
     pub(crate) problems: Counters,
+    pub(crate) files: Gauges,
 }
 
 /// What became of a unit.
@@ -59,6 +60,7 @@ impl Context {
             dropped: metrics.counters("agent_dropped_items", "Items given up, by source and reason."),
             retries: metrics.counters("agent_append_retries", "Appends tried again, by source."),
             problems: metrics.counters("agent_problems", "Things a source could not read, by source and reason."),
+            files: metrics.gauges("agent_followed_files", "Files being followed, by tail."),
         };
         Context { append, tenant, clock, shutdown, host_name: host_name.into(), counts }
     }
@@ -124,6 +126,10 @@ impl Context {
     pub(crate) fn problem(&self, source: &'static str, reason: &str) {
         let pairs = vec![("source", source.to_owned()), ("reason", reason.to_owned())];
         self.counts.problems.get_or_create(&pairs).inc();
+    }
+
+    pub(crate) fn following(&self, tail: &str, files: usize) {
+        self.counts.files.get_or_create(&pair("tail", tail)).set(files as i64);
     }
 
     /// Sleeps; `false` when the node began to shut down meanwhile.

@@ -5,6 +5,10 @@
 
 use std::{
     fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -42,11 +46,16 @@ pub struct Options {
     pub cluster: Option<String>,
 }
 
-/// Hand this to the tracer provider. Clones feed the same queue.
-#[derive(Clone)]
+/// Hand this to the tracer provider.
 pub struct Exporter {
     queue: mpsc::Sender<SpanData>,
-    context: Context,
+    overflown: Arc<AtomicU64>,
+}
+
+/// The other end: finished spans that wait for [`start`].
+pub struct Spans {
+    waiting: mpsc::Receiver<SpanData>,
+    overflown: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Exporter {
@@ -55,32 +64,36 @@ impl fmt::Debug for Exporter {
     }
 }
 
-/// Starts the appending task and returns the exporter that feeds it.
-pub fn start(context: &Context, options: Options) -> Exporter {
+/// Makes the queue. Tracing begins before there is a store, so the two ends are made first and joined later.
+pub fn queue() -> (Exporter, Spans) {
     let (queue, waiting) = mpsc::channel(QUEUE_SPANS);
+    let overflown = Arc::new(AtomicU64::new(0));
+    (Exporter { queue, overflown: overflown.clone() }, Spans { waiting, overflown })
+}
+
+/// Starts the task that appends.
+pub fn start(context: &Context, spans: Spans, options: Options) {
     let resource = resource(&context.host_name, &options);
-    context.shutdown.spawn(run(context.clone(), resource, waiting).with_subscriber(NoSubscriber::default()));
-    Exporter { queue, context: context.clone() }
+    context.shutdown.spawn(run(context.clone(), resource, spans).with_subscriber(NoSubscriber::default()));
 }
 
 impl SpanExporter for Exporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let mut dropped = 0;
         for span in batch {
             match self.queue.try_send(span) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(_)) => dropped += 1,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.overflown.fetch_add(1, Relaxed);
+                }
                 Err(mpsc::error::TrySendError::Closed(_)) => return Err(OTelSdkError::AlreadyShutdown),
             }
-        }
-        if dropped > 0 {
-            self.context.drop_items(SOURCE, "queue_full", dropped);
         }
         Ok(())
     }
 }
 
-async fn run(context: Context, resource: Resource, mut waiting: mpsc::Receiver<SpanData>) {
+async fn run(context: Context, resource: Resource, spans: Spans) {
+    let Spans { mut waiting, overflown } = spans;
     loop {
         let mut spans = Vec::new();
         tokio::select! {
@@ -95,6 +108,10 @@ async fn run(context: Context, resource: Resource, mut waiting: mpsc::Receiver<S
             && let Ok(span) = waiting.try_recv()
         {
             spans.push(span);
+        }
+        let lost = overflown.swap(0, Relaxed);
+        if lost > 0 {
+            context.drop_items(SOURCE, "queue_full", lost);
         }
         if !spans.is_empty() {
             let batch = Batch::Spans(to_batch(&resource, &spans));
@@ -230,7 +247,8 @@ mod tests {
     async fn finished_spans_are_appended_with_their_resource() {
         let (c, recorder) = context(Clock::manual(7));
         let options = Options { service_version: "1.2.3".into(), cluster: Some("dev-01".into()) };
-        let exporter = start(&c, options);
+        let (exporter, spans) = queue();
+        start(&c, spans, options);
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
         let tracer = provider.tracer("test-scope");
         let builder = SpanBuilder::from_name("GET /x").with_attributes([KeyValue::new("http.status", 200)]);

@@ -1,7 +1,7 @@
 //! Following log files: plain files by glob, and pod logs in the layout the kubelet gives them.
 //!
 //! ```text
-//! scan (globs, pods) ─► Tailer: files by identity ─► plan: one range of bytes per file
+//! discover (globs, pods) ─► tailer: files by identity ─► plan: one range of bytes per file
 //!      ▲ notify, poll                                  │
 //!      │                    checkpoint: what is planned, before it is appended
 //!      │                                               │
@@ -20,15 +20,13 @@
 //! whose last part has not come), so reading needs no state but the offset.
 
 mod checkpoint;
-mod container;
-mod files;
+mod discover;
+mod follow;
 mod glob;
 mod lines;
-mod plan;
 mod records;
 mod runner;
 mod tailer;
-mod watch;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -97,3 +95,6 @@ pub fn start(context: &Context, options: Options) {
     let context = context.clone();
     context.shutdown.clone().spawn(runner::run(context, options));
 }
+
+#[cfg(test)]
+mod tests;

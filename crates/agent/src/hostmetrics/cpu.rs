@@ -1,102 +1,97 @@
 //! `/proc/stat`, `/proc/loadavg`, `/proc/uptime` (proc(5)).
 
-use super::points::{Family, Points};
+use super::emit::{Emit, Metric};
 
-/// Clock ticks per second in `/proc/stat`: USER_HZ, which is 100 on every Linux architecture in use.
-pub const TICKS_PER_SECOND: f64 = 100.0;
-
-const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "interrupt", "softirq", "steal"];
-
-const TIME: Family =
-    Family::counter("system_cpu_time_seconds_total", "s", "Seconds each logical CPU spent in each mode.");
-const UTILIZATION: Family = Family::gauge(
-    "system_cpu_utilization_ratio",
+const TIME: Metric = Metric::counter("system.cpu.time", "s", "Seconds each logical CPU spent in each mode.");
+const UTILIZATION: Metric = Metric::gauge(
+    "system.cpu.utilization",
     "1",
     "Share of time each logical CPU spent in each mode since the last reading.",
 );
-const COUNT: Family = Family::gauge("system_cpu_logical_count", "{cpu}", "Logical CPUs the system has.");
-const LOAD: [Family; 3] = [
-    Family::gauge("system_cpu_load_average_1m", "{thread}", "Average CPU load over 1 minute."),
-    Family::gauge("system_cpu_load_average_5m", "{thread}", "Average CPU load over 5 minutes."),
-    Family::gauge("system_cpu_load_average_15m", "{thread}", "Average CPU load over 15 minutes."),
+const LOGICAL: Metric = Metric::gauge("system.cpu.logical.count", "{cpu}", "Logical CPUs.");
+const LOADS: [Metric; 3] = [
+    Metric::gauge("system.cpu.load_average.1m", "{thread}", "Load average over 1 minute."),
+    Metric::gauge("system.cpu.load_average.5m", "{thread}", "Load average over 5 minutes."),
+    Metric::gauge("system.cpu.load_average.15m", "{thread}", "Load average over 15 minutes."),
 ];
-const PROCESSES: Family = Family::gauge("system_process_count", "{process}", "Processes by status.");
-const CREATED: Family = Family::counter(
-    "system_process_created_total",
-    "{process}",
-    "Processes created since the system started.",
-);
-const SWITCHES: Family = Family::counter(
-    "system_context_switches_total",
-    "{switch}",
-    "Context switches since the system started.",
-);
-const UPTIME: Family = Family::gauge("system_uptime_seconds", "s", "Seconds since the system started.");
+const UPTIME: Metric = Metric::gauge("system.uptime", "s", "Seconds since the machine started.");
+const SWITCHES: Metric =
+    Metric::counter("system.context_switches", "{count}", "Switches from one thread to another.");
 
-/// Ticks by CPU number and mode.
-pub type Times = Vec<(String, [f64; 8])>;
+/// Modes in the order of the columns of `/proc/stat`. The two columns behind them, guest time, are already
+/// contained in user and nice.
+const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "interrupt", "softirq", "steal"];
 
-/// The `cpuN` lines of `/proc/stat`.
-pub fn parse(stat: &str) -> Times {
-    let mut out = Times::new();
-    for line in stat.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let Some(number) = words.next().and_then(|w| w.strip_prefix("cpu")).filter(|n| !n.is_empty()) else {
-            continue;
-        };
-        let mut ticks = [0.0; 8];
-        for (slot, word) in ticks.iter_mut().zip(words) {
-            *slot = word.parse().unwrap_or(0.0);
-        }
-        out.push((number.to_owned(), ticks));
-    }
-    out
+/// Kernel clock ticks a second as user space sees them: 100 on every architecture Linux runs on today.
+pub(super) const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What is used of `/proc/stat`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Stat {
+    /// (logical number, ticks per mode).
+    pub(super) cpus: Vec<(u32, [u64; 8])>,
+    pub(super) context_switches: Option<u64>,
+    pub(super) processes_created: Option<u64>,
+    pub(super) boot_time_s: Option<u64>,
 }
 
-pub fn points(p: &mut Points, now: &Times, before: Option<&Times>) {
-    if now.is_empty() {
-        return;
-    }
-    p.push(&COUNT, &[], now.len() as f64);
-    for (number, ticks) in now {
-        for (mode, t) in MODES.iter().zip(ticks) {
-            p.push(&TIME, &[("cpu_logical_number", number), ("cpu_mode", mode)], t / TICKS_PER_SECOND);
-        }
-        let Some((_, earlier)) = before.and_then(|b| b.iter().find(|(n, _)| n == number)) else { continue };
-        let spent: Vec<f64> = ticks.iter().zip(earlier).map(|(a, b)| (a - b).max(0.0)).collect();
-        let total: f64 = spent.iter().sum();
-        if total > 0.0 {
-            for (mode, t) in MODES.iter().zip(&spent) {
-                p.push(&UTILIZATION, &[("cpu_logical_number", number), ("cpu_mode", mode)], t / total);
+pub(super) fn parse_stat(text: &str) -> Option<Stat> {
+    let mut stat = Stat::default();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let Some(key) = words.next() else { continue };
+        let mut number = || words.next().and_then(|w| w.parse::<u64>().ok());
+        match key {
+            "ctxt" => stat.context_switches = number(),
+            "processes" => stat.processes_created = number(),
+            "btime" => stat.boot_time_s = number(),
+            _ => {
+                // "cpu" alone is the sum of all.
+                if let Some(n) = key.strip_prefix("cpu").and_then(|n| n.parse().ok()) {
+                    stat.cpus.push((n, std::array::from_fn(|_| number().unwrap_or(0))));
+                }
             }
         }
     }
+    (!stat.cpus.is_empty()).then_some(stat)
 }
 
-pub fn load_points(p: &mut Points, loadavg: &str) {
-    for (family, word) in LOAD.iter().zip(loadavg.split_ascii_whitespace()) {
-        if let Ok(v) = word.parse() {
-            p.push(family, &[], v);
+pub(super) fn emit(e: &mut Emit, now: &Stat, before: Option<&Stat>) {
+    for (cpu, ticks) in &now.cpus {
+        let number = cpu.to_string();
+        let attributes = |mode| [("cpu.logical_number", number.as_str()), ("cpu.mode", mode)];
+        for (mode, t) in MODES.iter().zip(ticks) {
+            e.push(&TIME, &attributes(mode), *t as f64 / TICKS_PER_SECOND);
         }
+        let Some((_, old)) = before.and_then(|b| b.cpus.iter().find(|(n, _)| n == cpu)) else { continue };
+        // Idle and iowait may step back a little (proc(5)); a negative share would be nonsense.
+        let spent: [u64; 8] = std::array::from_fn(|i| ticks[i].saturating_sub(old[i]));
+        let all: u64 = spent.iter().sum();
+        if all > 0 {
+            for (mode, t) in MODES.iter().zip(spent) {
+                e.push(&UTILIZATION, &attributes(mode), t as f64 / all as f64);
+            }
+        }
+    }
+    e.push(&LOGICAL, &[], now.cpus.len() as f64);
+    if let Some(n) = now.context_switches {
+        e.push(&SWITCHES, &[], n as f64);
     }
 }
 
-pub fn process_points(p: &mut Points, stat: &str, uptime: &str) {
-    let value = |key: &str| {
-        stat.lines().find_map(|l| l.strip_prefix(key)?.split_ascii_whitespace().next()?.parse::<f64>().ok())
-    };
-    for (key, status) in [("procs_running ", "running"), ("procs_blocked ", "blocked")] {
-        if let Some(v) = value(key) {
-            p.push(&PROCESSES, &[("process_status", status)], v);
-        }
+pub(super) fn emit_load(e: &mut Emit, text: &str) -> Option<()> {
+    let mut words = text.split_ascii_whitespace();
+    for m in &LOADS {
+        e.push(m, &[], words.next()?.parse().ok()?);
     }
-    if let Some(v) = value("processes ") {
-        p.push(&CREATED, &[], v);
-    }
-    if let Some(v) = value("ctxt ") {
-        p.push(&SWITCHES, &[], v);
-    }
-    if let Some(v) = uptime.split_ascii_whitespace().next().and_then(|w| w.parse().ok()) {
-        p.push(&UPTIME, &[], v);
-    }
+    Some(())
+}
+
+pub(super) fn parse_uptime(text: &str) -> Option<f64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+pub(super) fn emit_uptime(e: &mut Emit, text: &str) -> Option<()> {
+    e.push(&UPTIME, &[], parse_uptime(text)?);
+    Some(())
 }

@@ -1,48 +1,73 @@
-//! `/proc/diskstats` (Documentation/admin-guide/iostats). Whole devices only: partitions count the same I/O
-//! again, so a device is taken when `/sys/block` lists it; without `/sys/block` every line is taken.
+//! `/proc/diskstats` (kernel documentation, `admin-guide/iostats`).
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use super::points::{Family, Points};
+use super::emit::{Emit, Metric};
 
-/// The unit of `/proc/diskstats`, whatever the device's own sector size is.
+const IO: Metric = Metric::counter("system.disk.io", "By", "Bytes read from and written to disks.");
+const OPERATIONS: Metric =
+    Metric::counter("system.disk.operations", "{operation}", "Reads and writes completed.");
+const MERGED: Metric =
+    Metric::counter("system.disk.merged", "{operation}", "Reads and writes merged into others.");
+const OPERATION_TIME: Metric =
+    Metric::counter("system.disk.operation_time", "s", "Seconds that reads and writes took, added up.");
+const IO_TIME: Metric = Metric::counter("system.disk.io_time", "s", "Seconds during which the disk was busy.");
+const PENDING: Metric =
+    Metric::gauge("system.disk.pending_operations", "{operation}", "Reads and writes under way.");
+
+/// A sector in `/proc/diskstats` is 512 bytes, whatever the device says.
 const SECTOR_BYTES: f64 = 512.0;
 
-const IO: Family =
-    Family::counter("system_disk_io_bytes_total", "By", "Bytes read from and written to each disk.");
-const OPERATIONS: Family =
-    Family::counter("system_disk_operations_total", "{operation}", "Reads and writes each disk has done.");
-const OPERATION_TIME: Family = Family::counter(
-    "system_disk_operation_time_seconds_total",
-    "s",
-    "Sum of the time each read and write took.",
-);
-const MERGED: Family =
-    Family::counter("system_disk_merged_total", "{operation}", "Reads and writes merged into another one.");
-const IO_TIME: Family = Family::counter("system_disk_io_time_seconds_total", "s", "Time each disk was busy.");
-const PENDING: Family =
-    Family::gauge("system_disk_pending_operations", "{operation}", "Reads and writes under way.");
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Disk<'a> {
+    pub(super) name: &'a str,
+    /// The columns after the name.
+    pub(super) columns: [u64; 10],
+}
 
-pub fn points(p: &mut Points, diskstats: &str, sys: &Path) {
-    let blocks = sys.join("block");
-    let listed = blocks.is_dir();
-    for line in diskstats.lines() {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let Some((device, counts)) = words.get(2).zip(words.get(3..14)) else { continue };
-        let virtual_only = device.starts_with("loop") || device.starts_with("ram");
-        if virtual_only || (listed && !blocks.join(device).exists()) {
+/// Whole disks as `/sys/block` lists them; empty where it cannot be read.
+pub(super) fn names(sys_block: &Path) -> BTreeSet<String> {
+    let Ok(entries) = std::fs::read_dir(sys_block) else { return BTreeSet::new() };
+    entries.flatten().take(4096).filter_map(|e| e.file_name().into_string().ok()).collect()
+}
+
+pub(super) fn parse(text: &str) -> Vec<Disk<'_>> {
+    text.lines()
+        .filter_map(|l| {
+            let mut words = l.split_ascii_whitespace().skip(2);
+            let name = words.next()?;
+            let mut columns = [0; 10];
+            for c in &mut columns {
+                *c = words.next()?.parse().ok()?;
+            }
+            Some(Disk { name, columns })
+        })
+        .collect()
+}
+
+/// Emits disks and device-mapper volumes, not their partitions (whose numbers are part of them), and nothing
+/// that has never been used, as most loop and RAM disks have not.
+pub(super) fn emit(e: &mut Emit, text: &str, whole: &BTreeSet<String>) {
+    for d in parse(text) {
+        let is_whole = whole.is_empty() || whole.contains(d.name);
+        if !is_whole || d.columns.iter().all(|c| *c == 0) || d.name.starts_with("ram") {
             continue;
         }
-        let n: Vec<f64> = counts.iter().map(|w| w.parse().unwrap_or(0.0)).collect();
-        // Reads begin at column 0, writes at column 4: completed, merged, sectors, milliseconds.
-        for (direction, at) in [("read", 0), ("write", 4)] {
-            let labels = [("system_device", *device), ("disk_io_direction", direction)];
-            p.push(&OPERATIONS, &labels, n[at]);
-            p.push(&MERGED, &labels, n[at + 1]);
-            p.push(&IO, &labels, n[at + 2] * SECTOR_BYTES);
-            p.push(&OPERATION_TIME, &labels, n[at + 3] / 1000.0);
+        let [reads, reads_merged, sectors_in, read_ms, writes, writes_merged, sectors_out, write_ms, pending, busy_ms] =
+            d.columns;
+        let device = ("system.device", d.name);
+        let sides = [
+            ("read", reads, reads_merged, sectors_in, read_ms),
+            ("write", writes, writes_merged, sectors_out, write_ms),
+        ];
+        for (direction, operations, merged, sectors, ms) in sides {
+            let attributes = [device, ("disk.io.direction", direction)];
+            e.push(&IO, &attributes, sectors as f64 * SECTOR_BYTES);
+            e.push(&OPERATIONS, &attributes, operations as f64);
+            e.push(&MERGED, &attributes, merged as f64);
+            e.push(&OPERATION_TIME, &attributes, ms as f64 / 1000.0);
         }
-        p.push(&PENDING, &[("system_device", device)], n[8]);
-        p.push(&IO_TIME, &[("system_device", device)], n[9] / 1000.0);
+        e.push(&IO_TIME, &[device], busy_ms as f64 / 1000.0);
+        e.push(&PENDING, &[device], pending as f64);
     }
 }

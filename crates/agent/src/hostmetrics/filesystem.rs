@@ -1,99 +1,121 @@
-//! Mounted file systems: `/proc/self/mounts` and statvfs(3). Only file systems that hold files of a disk or a
-//! network; each device once, at its shortest mount point.
+//! Mounted file systems: `/proc/<pid>/mountinfo` (proc(5)) and statvfs(3).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::points::{Family, Points};
+use super::emit::{Emit, Metric};
 
-const USAGE: Family =
-    Family::gauge("system_filesystem_usage_bytes", "By", "Bytes of each file system by state.");
-const LIMIT: Family = Family::gauge("system_filesystem_limit_bytes", "By", "Size of each file system.");
-const UTILIZATION: Family =
-    Family::gauge("system_filesystem_utilization_ratio", "1", "Share of each file system in use.");
-const INODES: Family =
-    Family::gauge("system_filesystem_inodes", "{inode}", "Inodes of each file system by state.");
+const USAGE: Metric = Metric::gauge("system.filesystem.usage", "By", "Bytes of a file system by state.");
+const UTILIZATION: Metric =
+    Metric::gauge("system.filesystem.utilization", "1", "Share of a file system that is used.");
+const LIMIT: Metric = Metric::gauge("system.filesystem.limit", "By", "Bytes a file system has.");
+const INODES: Metric = Metric::gauge("system.filesystem.inodes.usage", "{inode}", "Inodes by state.");
 
-const REAL: [&str; 14] = [
-    "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "ntfs3", "overlay", "nfs", "nfs4", "cifs",
-    "bcachefs",
+/// What is no file system on a disk or on the network: it holds no space of its own.
+const PSEUDO: [&str; 34] = [
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "overlay", "proc", "procfs", "pstore", "ramfs",
+    "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs", "fuse.lxcfs",
+    "fuse.gvfsd-fuse", "fuse.portal", "rootfs", "sockfs", "pipefs", "erofs",
 ];
 
-pub fn points(p: &mut Points, mounts: &str) {
-    for (device, (mountpoint, kind, read_only)) in real_mounts(mounts) {
-        let Ok(s) = rustix::fs::statvfs(mountpoint.as_str()) else { continue };
-        let unit = s.f_frsize as f64;
-        let (total, free, available) =
-            (s.f_blocks as f64 * unit, s.f_bfree as f64 * unit, s.f_bavail as f64 * unit);
-        if total <= 0.0 {
-            continue;
-        }
-        let mode = if read_only { "ro" } else { "rw" };
-        let base = [
-            ("system_device", device.as_str()),
-            ("system_filesystem_mountpoint", mountpoint.as_str()),
-            ("system_filesystem_type", kind.as_str()),
-            ("system_filesystem_mode", mode),
-        ];
-        let with_state = |state| [base.as_slice(), &[("system_filesystem_state", state)]].concat();
-        let used = total - free;
-        for (state, value) in [("used", used), ("free", available), ("reserved", free - available)] {
-            p.push(&USAGE, &with_state(state), value);
-        }
-        p.push(&LIMIT, &base, total);
-        p.push(&UTILIZATION, &base, used / (used + available).max(1.0));
-        let (inodes, unused) = (s.f_files as f64, s.f_ffree as f64);
-        if inodes > 0.0 {
-            p.push(&INODES, &with_state("used"), inodes - unused);
-            p.push(&INODES, &with_state("free"), unused);
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    pub(super) device: String,
+    /// `major:minor`, to tell bind mounts from file systems.
+    pub(super) id: String,
+    pub(super) point: String,
+    pub(super) kind: String,
+    pub(super) read_only: bool,
 }
 
-/// Device to (mount point, type, read only).
-fn real_mounts(mounts: &str) -> BTreeMap<String, (String, String, bool)> {
-    let mut out: BTreeMap<String, (String, String, bool)> = BTreeMap::new();
-    for line in mounts.lines() {
-        let mut words = line.split(' ');
-        let (Some(device), Some(mountpoint), Some(kind), Some(options)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            continue;
-        };
-        if !REAL.contains(&kind) {
-            continue;
-        }
-        let mountpoint = unescape(mountpoint);
-        let read_only = options.split(',').any(|o| o == "ro");
-        let entry = (mountpoint, kind.to_owned(), read_only);
-        out.entry(unescape(device))
-            .and_modify(|known| {
-                if entry.0.len() < known.0.len() {
-                    *known = entry.clone();
-                }
+/// `36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw`; optional fields end at ` - `.
+pub(super) fn parse(text: &str) -> Vec<Mount> {
+    text.lines()
+        .filter_map(|l| {
+            let (left, right) = l.split_once(" - ")?;
+            let left: Vec<&str> = left.split(' ').collect();
+            let right: Vec<&str> = right.split(' ').collect();
+            Some(Mount {
+                id: (*left.get(2)?).to_owned(),
+                point: unescape(left.get(4)?),
+                read_only: left.get(5)?.split(',').any(|o| o == "ro"),
+                kind: (*right.first()?).to_owned(),
+                device: unescape(right.get(1)?),
             })
-            .or_insert(entry);
-    }
-    out
+        })
+        .collect()
 }
 
-/// Spaces, tabs, newlines and backslashes are written as three octal digits (getmntent(3)).
+/// Blanks and backslashes are written as octal escapes.
 fn unescape(s: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(s.to_owned(), |s, (code, plain)| s.replace(code, plain))
+    let mut out = Vec::with_capacity(s.len());
+    let mut bytes = s.as_bytes();
+    while let Some((&b, rest)) = bytes.split_first() {
+        let digits = rest.get(..3).filter(|d| b == b'\\' && d.iter().all(|c| (b'0'..b'8').contains(c)));
+        match digits {
+            Some(d) => {
+                let value = d.iter().fold(0u32, |n, c| n * 8 + u32::from(c - b'0'));
+                out.push(value as u8);
+                bytes = &rest[3..];
+            }
+            None => {
+                out.push(b);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Emits every file system once, at the shortest of its mount points.
+pub(super) fn emit(e: &mut Emit, text: &str, root: &Path) {
+    let mut mounts: Vec<Mount> = parse(text).into_iter().filter(|m| !PSEUDO.contains(&m.kind.as_str())).collect();
+    mounts.sort_by_key(|m| (m.point.len(), m.point.clone()));
+    let mut seen = BTreeSet::new();
+    for m in mounts {
+        if !seen.insert(m.id.clone()) {
+            continue;
+        }
+        let relative = m.point.trim_start_matches('/');
+        let path: PathBuf = if relative.is_empty() { root.to_owned() } else { root.join(relative) };
+        // A mount that is gone meanwhile or not ours to see is no problem worth counting.
+        if let Ok(s) = rustix::fs::statvfs(&path) {
+            emit_one(e, &m, &s);
+        }
+    }
+}
 
-    #[test]
-    fn a_device_counts_once_at_its_shortest_mount_point() {
-        let mounts = "proc /proc proc rw 0 0\n/dev/sda1 /var/lib/x ext4 rw 0 0\n/dev/sda1 / ext4 ro,relatime 0 0\n\
-                      /dev/sdb /my\\040disk xfs rw 0 0\n";
-        let m = real_mounts(mounts);
-        assert_eq!(m.len(), 2);
-        assert_eq!(m["/dev/sda1"], ("/".to_owned(), "ext4".to_owned(), true));
-        assert_eq!(m["/dev/sdb"].0, "/my disk");
+fn emit_one(e: &mut Emit, m: &Mount, s: &rustix::fs::StatVfs) {
+    let bytes = |blocks: u64| blocks as f64 * s.f_frsize as f64;
+    let used = bytes(s.f_blocks.saturating_sub(s.f_bfree));
+    let free = bytes(s.f_bavail);
+    let reserved = bytes(s.f_bfree.saturating_sub(s.f_bavail));
+    if s.f_blocks == 0 {
+        return;
+    }
+    let mode = if m.read_only { "ro" } else { "rw" };
+    let common = [
+        ("system.device", m.device.as_str()),
+        ("system.filesystem.mountpoint", m.point.as_str()),
+        ("system.filesystem.type", m.kind.as_str()),
+        ("system.filesystem.mode", mode),
+    ];
+    for (state, value) in [("used", used), ("free", free), ("reserved", reserved)] {
+        let [a, b, c, d] = common;
+        e.push(&USAGE, &[a, b, c, d, ("system.filesystem.state", state)], value);
+    }
+    // As df(1) reckons: what is reserved for root is neither used nor there for others.
+    if used + free > 0.0 {
+        e.push(&UTILIZATION, &common, used / (used + free));
+    }
+    e.push(&LIMIT, &common, bytes(s.f_blocks));
+    for (state, value) in [("used", s.f_files.saturating_sub(s.f_ffree)), ("free", s.f_ffree)] {
+        let [a, b, c, d] = common;
+        if s.f_files > 0 {
+            e.push(&INODES, &[a, b, c, d, ("system.filesystem.state", state)], value as f64);
+        }
     }
 }

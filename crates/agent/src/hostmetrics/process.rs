@@ -1,43 +1,126 @@
-//! This process: `/proc/self/{stat,io,fd}` (proc(5)).
+//! Processes: how many there are, and this one (`/proc/self/stat`, proc(5)).
 
 use std::path::Path;
 
 use super::{
-    cpu::TICKS_PER_SECOND,
-    points::{Family, Points},
+    cpu::{Stat, TICKS_PER_SECOND, parse_uptime},
+    emit::{Emit, Metric},
 };
 
-const CPU: Family = Family::counter("process_cpu_time_seconds_total", "s", "CPU time of Orrery by mode.");
-const MEMORY: Family = Family::gauge("process_memory_usage_bytes", "By", "Resident memory of Orrery.");
-const VIRTUAL: Family = Family::gauge("process_memory_virtual_bytes", "By", "Address space of Orrery.");
-const THREADS: Family = Family::gauge("process_thread_count", "{thread}", "Threads of Orrery.");
-const FILES: Family =
-    Family::gauge("process_open_file_descriptor_count", "{file_descriptor}", "Files Orrery has open.");
-const DISK: Family =
-    Family::counter("process_disk_io_bytes_total", "By", "Bytes Orrery made the disks read and write.");
+const COUNT: Metric = Metric::gauge("system.processes.count", "{process}", "Processes by state.");
+const CREATED: Metric = Metric::counter("system.processes.created", "{process}", "Processes created.");
+const CPU_TIME: Metric = Metric::counter("process.cpu.time", "s", "CPU seconds this process used.");
+const RSS: Metric = Metric::gauge("process.memory.usage", "By", "Physical memory this process holds.");
+const VIRTUAL: Metric = Metric::gauge("process.memory.virtual", "By", "Address space this process has mapped.");
+const THREADS: Metric = Metric::gauge("process.thread.count", "{thread}", "Threads of this process.");
+const OPEN_FILES: Metric =
+    Metric::gauge("process.open_file_descriptor.count", "{file_descriptor}", "Files this process has open.");
+const FAULTS: Metric = Metric::counter("process.paging.faults", "{fault}", "Page faults of this process.");
+const UPTIME: Metric = Metric::gauge("process.uptime", "s", "Seconds since this process started.");
 
-pub fn points(p: &mut Points, stat: &str, io: &str, proc: &Path) {
-    let me = [("process_executable_name", "orrery")];
-    let with = |name, value| [me.as_slice(), &[(name, value)]].concat();
-    // The second field is the name in parentheses, which may hold anything; fields are counted after it.
-    if let Some((_, rest)) = stat.rsplit_once(')') {
-        let f: Vec<f64> = rest.split_ascii_whitespace().map(|w| w.parse().unwrap_or(0.0)).collect();
-        if let (Some(user), Some(system), Some(threads), Some(virt), Some(pages)) =
-            (f.get(11), f.get(12), f.get(17), f.get(20), f.get(21))
-        {
-            p.push(&CPU, &with("cpu_mode", "user"), user / TICKS_PER_SECOND);
-            p.push(&CPU, &with("cpu_mode", "system"), system / TICKS_PER_SECOND);
-            p.push(&THREADS, &me, *threads);
-            p.push(&VIRTUAL, &me, *virt);
-            p.push(&MEMORY, &me, pages * rustix::param::page_size() as f64);
+/// Processes looked at in one reading. More exist on few machines, and only their states are missed.
+const MAX_PROCESSES: usize = 32_768;
+
+pub(super) struct Files {
+    pub(super) stat: Option<String>,
+    pub(super) open_files: Option<usize>,
+    pub(super) uptime: Option<String>,
+}
+
+/// What is used of `/proc/<pid>/stat`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ProcessStat {
+    pub(super) name: String,
+    pub(super) state: char,
+    pub(super) minor_faults: u64,
+    pub(super) major_faults: u64,
+    pub(super) user_ticks: u64,
+    pub(super) system_ticks: u64,
+    pub(super) threads: u64,
+    /// Ticks after the machine's start.
+    pub(super) started_ticks: u64,
+    pub(super) virtual_bytes: u64,
+    pub(super) rss_pages: u64,
+}
+
+/// The name stands in parentheses and may hold blanks and parentheses itself; the last one closes it.
+pub(super) fn parse_stat(text: &str) -> Option<ProcessStat> {
+    let open = text.find('(')?;
+    let close = text.rfind(')')?;
+    let name = text.get(open + 1..close)?.to_owned();
+    let rest: Vec<&str> = text.get(close + 1..)?.split_ascii_whitespace().collect();
+    // Field 3 of proc(5) is the first one behind the name.
+    let field = |n: usize| rest.get(n - 3).and_then(|w| w.parse::<u64>().ok());
+    Some(ProcessStat {
+        name,
+        state: rest.first()?.chars().next()?,
+        minor_faults: field(10)?,
+        major_faults: field(12)?,
+        user_ticks: field(14)?,
+        system_ticks: field(15)?,
+        threads: field(20)?,
+        started_ticks: field(22)?,
+        virtual_bytes: field(23)?,
+        rss_pages: field(24)?,
+    })
+}
+
+pub(super) fn count_open_files(dir: &Path) -> Option<usize> {
+    Some(std::fs::read_dir(dir).ok()?.take(1 << 20).count())
+}
+
+pub(super) fn emit(e: &mut Emit, files: &Files) -> Option<()> {
+    let s = parse_stat(files.stat.as_deref()?)?;
+    let name = ("process.executable.name", s.name.as_str());
+    for (mode, ticks) in [("user", s.user_ticks), ("system", s.system_ticks)] {
+        e.push(&CPU_TIME, &[name, ("cpu.mode", mode)], ticks as f64 / TICKS_PER_SECOND);
+    }
+    let page = rustix::param::page_size() as f64;
+    e.push(&RSS, &[name], s.rss_pages as f64 * page);
+    e.push(&VIRTUAL, &[name], s.virtual_bytes as f64);
+    e.push(&THREADS, &[name], s.threads as f64);
+    for (kind, n) in [("minor", s.minor_faults), ("major", s.major_faults)] {
+        e.push(&FAULTS, &[name, ("system.paging.fault.type", kind)], n as f64);
+    }
+    if let Some(n) = files.open_files {
+        e.push(&OPEN_FILES, &[name], n as f64);
+    }
+    if let Some(up) = files.uptime.as_deref().and_then(parse_uptime) {
+        e.push(&UPTIME, &[name], (up - s.started_ticks as f64 / TICKS_PER_SECOND).max(0.0));
+    }
+    Some(())
+}
+
+/// OpenTelemetry's word for a state letter of proc(5).
+fn state_name(letter: char) -> &'static str {
+    match letter {
+        'R' => "running",
+        'S' | 'I' => "sleeping",
+        'D' => "blocked",
+        'Z' => "defunct",
+        'T' | 't' => "stopped",
+        _ => "unknown",
+    }
+}
+
+pub(super) fn emit_counts(e: &mut Emit, proc: &Path, stat: Option<&Stat>) -> Option<()> {
+    let mut counts: Vec<(&'static str, u64)> =
+        ["running", "sleeping", "blocked", "defunct", "stopped", "unknown"].map(|s| (s, 0)).to_vec();
+    let entries = std::fs::read_dir(proc).ok()?;
+    let pids = entries.flatten().filter(|d| d.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
+    for pid in pids.take(MAX_PROCESSES) {
+        // It may have ended since it was listed.
+        let Some(found) = super::read(&pid.path().join("stat")).as_deref().and_then(parse_stat) else { continue };
+        let name = state_name(found.state);
+        if let Some((_, n)) = counts.iter_mut().find(|(s, _)| *s == name) {
+            *n += 1;
         }
     }
-    if let Ok(entries) = std::fs::read_dir(proc.join("self/fd")) {
-        p.push(&FILES, &me, entries.count() as f64);
+    for (state, n) in counts {
+        e.push(&COUNT, &[("process.state", state)], n as f64);
     }
-    for (key, direction) in [("read_bytes: ", "read"), ("write_bytes: ", "write")] {
-        if let Some(v) = io.lines().find_map(|l| l.strip_prefix(key)?.parse().ok()) {
-            p.push(&DISK, &with("disk_io_direction", direction), v);
-        }
+    if let Some(n) = stat.and_then(|s| s.processes_created) {
+        e.push(&CREATED, &[], n as f64);
     }
+    Some(())
 }

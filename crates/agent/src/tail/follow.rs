@@ -1,0 +1,166 @@
+//! One followed file: who it is, how far it was read, and reading on.
+
+use std::{
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use model::LogStream;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::checkpoint::{Entry, Fingerprint};
+
+/// First bytes that make a fingerprint. Log files tell themselves apart by their first timestamp.
+const FINGERPRINT_BYTES: u64 = 256;
+
+/// Device and inode.
+pub(super) type FileId = (u64, u64);
+
+pub(super) fn id_of(m: &Metadata) -> FileId {
+    (m.dev(), m.ino())
+}
+
+pub(super) struct Followed {
+    pub(super) entry: Entry,
+    pub(super) stream: LogStream,
+    /// Where the file is now, which differs from `entry.path` after a rename.
+    pub(super) place: PathBuf,
+    handle: Option<File>,
+    /// Length when last looked at.
+    pub(super) len: u64,
+    pub(super) grown_ns: i64,
+    /// Since when no path leads to it.
+    pub(super) gone_ns: Option<i64>,
+    pub(super) finished: bool,
+}
+
+/// What looking at a file found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Same,
+    /// Cut short or written anew in place (copytruncate, or an inode used again): another file.
+    Replaced,
+}
+
+impl Followed {
+    pub(super) fn new(entry: Entry, stream: LogStream, now_ns: i64) -> Self {
+        Followed {
+            place: entry.path.clone(),
+            len: entry.offset,
+            entry,
+            stream,
+            handle: None,
+            grown_ns: now_ns,
+            gone_ns: None,
+            finished: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> FileId {
+        (self.entry.device, self.entry.inode)
+    }
+
+    /// Bytes there are and were not read. A planned range counts too.
+    pub(super) fn unread(&self) -> u64 {
+        self.len.saturating_sub(self.entry.offset)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.handle.is_some()
+    }
+
+    /// Keeps the number of open files down; the file is found again by its path.
+    pub(super) fn close(&mut self) {
+        self.handle = None;
+    }
+
+    /// Opens the file if necessary and checks that it is still the one it was. `NotFound` when its path
+    /// leads to another file.
+    pub(super) fn look(&mut self, now_ns: i64) -> io::Result<Look> {
+        if self.handle.is_none() {
+            let file = File::open(&self.place)?;
+            if id_of(&file.metadata()?) != self.id() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            self.handle = Some(file);
+        }
+        let Some(file) = &self.handle else { return Err(io::ErrorKind::NotFound.into()) };
+        let len = file.metadata()?.len();
+        if len > self.len {
+            self.grown_ns = now_ns;
+        }
+        self.len = len;
+        let known = self.entry.fingerprint;
+        if len < self.entry.offset || len < known.bytes || fingerprint(file, known.bytes)? != known {
+            return Ok(Look::Replaced);
+        }
+        if known.bytes < FINGERPRINT_BYTES && len > known.bytes {
+            self.entry.fingerprint = fingerprint(file, len.min(FINGERPRINT_BYTES))?;
+        }
+        Ok(Look::Same)
+    }
+
+    /// Begins again at the first byte under another key.
+    pub(super) fn begin_again(&mut self, now_ns: i64) -> io::Result<()> {
+        self.entry.key = new_key(self.id(), now_ns ^ self.entry.key as i64);
+        self.entry.offset = 0;
+        self.entry.planned = None;
+        self.entry.fingerprint = match &self.handle {
+            Some(file) => fingerprint(file, self.len.min(FINGERPRINT_BYTES))?,
+            None => Fingerprint::default(),
+        };
+        Ok(())
+    }
+
+    /// Up to `max` bytes from the offset on.
+    pub(super) fn read(&self, max: usize) -> io::Result<Vec<u8>> {
+        let Some(file) = &self.handle else { return Ok(Vec::new()) };
+        let want = self.unread().min(max as u64) as usize;
+        let mut bytes = vec![0; want];
+        let mut done = 0;
+        while done < want {
+            match file.read_at(&mut bytes[done..], self.entry.offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(done);
+        Ok(bytes)
+    }
+}
+
+/// Identifies a file for batch ids; no two files get the same, not even under one inode.
+pub(super) fn new_key((device, inode): FileId, salt: i64) -> u64 {
+    let mut bytes = [0u8; 24];
+    bytes[..8].copy_from_slice(&device.to_le_bytes());
+    bytes[8..16].copy_from_slice(&inode.to_le_bytes());
+    bytes[16..].copy_from_slice(&salt.to_le_bytes());
+    xxh3_64(&bytes)
+}
+
+pub(super) fn first_fingerprint(path: &Path) -> io::Result<Fingerprint> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    fingerprint(&file, len.min(FINGERPRINT_BYTES))
+}
+
+fn fingerprint(file: &File, bytes: u64) -> io::Result<Fingerprint> {
+    let mut first = [0u8; FINGERPRINT_BYTES as usize];
+    let want = bytes.min(FINGERPRINT_BYTES) as usize;
+    file.read_exact_at(&mut first[..want], 0)?;
+    Ok(Fingerprint { bytes: want as u64, hash: xxh3_64(&first[..want]) })
+}
+
+/// The file with this identity in `dir`, where a rotation has probably left it.
+pub(super) fn find_in(dir: &Path, id: FileId) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    entries
+        .flatten()
+        .take(10_000)
+        .find(|e| e.metadata().is_ok_and(|m| m.is_file() && id_of(&m) == id))
+        .map(|e| e.path())
+}
