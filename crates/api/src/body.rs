@@ -31,11 +31,6 @@ pub struct Held {
 /// Growing in steps keeps the budget's counters quiet under many small chunks.
 const STEP_BYTES: u64 = 64 << 10;
 
-/// Reads what is to be ingested, bounded by admission's own limit.
-pub async fn read_ingest(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Held, Error> {
-    read(state, headers, body, state.ingest.max_body_bytes(), "limits.max_body_bytes").await
-}
-
 /// Reads the whole body of at most `limit` bytes; `name` is the limit's name.
 pub async fn read(
     state: &AppState,

@@ -22,6 +22,7 @@ pub mod loki;
 pub mod otlp;
 pub mod params;
 pub mod prom;
+pub mod push;
 pub mod router;
 pub mod state;
 pub mod status;

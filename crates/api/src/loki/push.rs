@@ -10,30 +10,24 @@ use http::header;
 use ingest::{LokiFormat, Receipt};
 
 use crate::{
-    AppState, Error, body, layers,
-    prom::write::{acknowledge, header_text, sender},
-    status, tenant,
+    AppState, Error, layers,
+    push::{self, Push},
+    status,
 };
 
 pub async fn push(State(state): State<AppState>, request: Request) -> Response {
     match take(&state, request).await {
-        Ok(receipt) => acknowledge(&receipt),
+        Ok(receipt) => push::acknowledge(&receipt),
         Err(e) => layers::plain_error(&e, status::push(&e)),
     }
 }
 
 async fn take(state: &AppState, request: Request) -> Result<Receipt, Error> {
-    let sender = sender(&request);
-    let (head, incoming) = request.into_parts();
-    let tenant = tenant::for_write(&head.headers)?;
-    let media = header_text(&head.headers, &header::CONTENT_TYPE);
-    let format = LokiFormat::from_content_type(media).ok_or_else(|| {
-        let media: String = media.chars().take(100).collect();
-        Error::UnsupportedMedia(format!(
-            "content type {media:?} is not supported, use application/json or application/x-protobuf"
-        ))
-    })?;
-    let encoding = Encoding::parse(header_text(&head.headers, &header::CONTENT_ENCODING))?;
-    let held = body::read_ingest(state, &head.headers, incoming).await?;
+    let push = Push::open(request)?;
+    let media = push.header(&header::CONTENT_TYPE);
+    let format = LokiFormat::from_content_type(media)
+        .ok_or_else(|| push::unsupported_media(media, "application/json or application/x-protobuf"))?;
+    let encoding = Encoding::parse(push.header(&header::CONTENT_ENCODING))?;
+    let (tenant, sender, held) = push.read(state).await?;
     Ok(state.ingest.loki_push(&tenant, &sender, format, encoding, held.bytes.clone()).await?)
 }

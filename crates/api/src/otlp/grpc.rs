@@ -26,9 +26,9 @@ use tonic::Code;
 
 use super::answer;
 use crate::{
-    AppState, Error, body, layers,
-    prom::write::{header_text, sender},
-    tenant,
+    AppState, Error, layers,
+    push::{Push, header_text, unsupported_media},
+    status,
 };
 
 const PREFIX_BYTES: usize = 5;
@@ -58,11 +58,8 @@ async fn traces(State(state): State<AppState>, request: Request) -> Response {
 async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
     let media = header_text(request.headers(), &header::CONTENT_TYPE);
     if !matches!(media, "application/grpc" | "application/grpc+proto") {
-        let e = Error::UnsupportedMedia(format!(
-            "content type {:?} is not supported here, use application/grpc",
-            media.chars().take(100).collect::<String>()
-        ));
-        return layers::plain_error(&e, crate::status::http_of(&e));
+        let e = unsupported_media(media, "application/grpc");
+        return layers::plain_error(&e, status::http_of(&e));
     }
     match take(&state, request, signal).await {
         Ok(receipt) => success(&receipt),
@@ -71,12 +68,17 @@ async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Respon
 }
 
 async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<Receipt, Error> {
-    let sender = sender(&request);
-    let (head, incoming) = request.into_parts();
-    let tenant = tenant::for_write(&head.headers)?;
-    let held = body::read_ingest(state, &head.headers, incoming).await?;
+    let push = Push::open(request)?;
+    let named = push.header(&GRPC_ENCODING).to_owned();
+    let (tenant, sender, held) = push.read(state).await?;
     let (packed, message) = message(&held.bytes)?;
-    let encoding = if packed { packing(&head.headers)? } else { Encoding::Identity };
+    let encoding = match (packed, named.as_str()) {
+        (false, _) => Encoding::Identity,
+        (true, "" | "identity") => {
+            return Err(Error::invalid("the gRPC message is packed but grpc-encoding names nothing"));
+        }
+        (true, named) => Encoding::parse(named)?,
+    };
     Ok(state.ingest.otlp(&tenant, &sender, signal, OtlpFormat::Protobuf, encoding, message).await?)
 }
 
@@ -93,13 +95,6 @@ fn message(body: &Bytes) -> Result<(bool, Bytes), Error> {
     match flag {
         0 | 1 => Ok((flag == 1, body.slice(PREFIX_BYTES..))),
         other => Err(broken(format!("its flag is {other}"))),
-    }
-}
-
-fn packing(headers: &HeaderMap) -> Result<Encoding, Error> {
-    match header_text(headers, &GRPC_ENCODING) {
-        "" | "identity" => Err(Error::invalid("the gRPC message is packed but grpc-encoding names nothing")),
-        named => Ok(Encoding::parse(named)?),
     }
 }
 
@@ -124,12 +119,12 @@ const ACCEPTED: &str = "identity,gzip,zstd,deflate,snappy";
 
 /// An error travels in the headers alone.
 fn failure(e: &Error) -> Response {
-    let status = match e {
+    let failed = match e {
         // gRPC's own word for a packing the server does not know; the client then reads what it accepts.
         Error::UnsupportedMedia(why) => tonic::Status::new(Code::Unimplemented, why.clone()),
         other => answer::grpc_status(other),
     };
-    let mut response = status.into_http::<Body>();
+    let mut response = failed.into_http::<Body>();
     response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
     layers::finish_error(response, e)
 }

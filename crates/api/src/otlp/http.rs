@@ -7,15 +7,15 @@ use axum::{
     routing::post,
 };
 use base::cap::Encoding;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use ingest::{OtlpFormat, OtlpSignal, Receipt};
 use prost::Message;
 
 use super::answer;
 use crate::{
-    AppState, Error, body, layers,
-    prom::write::{header_text, sender},
-    status, tenant,
+    AppState, Error, layers,
+    push::{Push, header_text, unsupported_media},
+    status,
 };
 
 pub fn routes() -> Router<AppState> {
@@ -44,14 +44,11 @@ async fn traces(State(state): State<AppState>, request: Request) -> Response {
 
 async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
     // The answer speaks the request's format, errors included.
-    let named = header_text(request.headers(), &header::CONTENT_TYPE).to_owned();
-    let format = OtlpFormat::from_content_type(&named);
+    let named = header_text(request.headers(), &header::CONTENT_TYPE);
+    let format = OtlpFormat::from_content_type(named);
     let outcome = match format {
         Some(f) => take(&state, request, signal, f).await,
-        None => Err(Error::UnsupportedMedia(format!(
-            "content type {:?} is not supported, use application/x-protobuf or application/json",
-            named.chars().take(100).collect::<String>()
-        ))),
+        None => Err(unsupported_media(named, "application/x-protobuf or application/json")),
     };
     let format = format.unwrap_or(OtlpFormat::Json);
     match outcome {
@@ -66,16 +63,10 @@ async fn take(
     signal: OtlpSignal,
     format: OtlpFormat,
 ) -> Result<Receipt, Error> {
-    let sender = sender(&request);
-    let (head, incoming) = request.into_parts();
-    let tenant = tenant::for_write(&head.headers)?;
-    let encoding = encoding(&head.headers)?;
-    let held = body::read_ingest(state, &head.headers, incoming).await?;
+    let push = Push::open(request)?;
+    let encoding = Encoding::parse(push.header(&header::CONTENT_ENCODING))?;
+    let (tenant, sender, held) = push.read(state).await?;
     Ok(state.ingest.otlp(&tenant, &sender, signal, format, encoding, held.bytes.clone()).await?)
-}
-
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Error> {
-    Ok(Encoding::parse(header_text(headers, &header::CONTENT_ENCODING))?)
 }
 
 fn success(receipt: &Receipt, signal: OtlpSignal, format: OtlpFormat) -> Response {

@@ -9,7 +9,7 @@ mod labels;
 mod query;
 mod status;
 mod tree;
-pub(crate) mod write;
+mod write;
 
 use axum::{
     Router,

@@ -1,0 +1,77 @@
+//! What every write has in common: one tenant, a sender, a bounded body, and for senders of plain protocols
+//! an acknowledgement of nothing but a status.
+
+use std::net::SocketAddr;
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use ingest::{Receipt, Sender};
+use model::TenantId;
+
+use crate::{
+    AppState, Error,
+    body::{self, Held},
+    tenant,
+};
+
+/// The head of a write, before its body is read.
+pub struct Push {
+    pub tenant: TenantId,
+    pub sender: Sender,
+    headers: HeaderMap,
+    incoming: Body,
+}
+
+impl Push {
+    pub fn open(request: Request) -> Result<Self, Error> {
+        let tenant = tenant::for_write(request.headers())?;
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let sender = Sender {
+            addr: peer.map(|p| p.0.ip().to_string()).unwrap_or_default(),
+            user_agent: header_text(request.headers(), &header::USER_AGENT).to_owned(),
+        };
+        let (head, incoming) = request.into_parts();
+        Ok(Push { tenant, sender, headers: head.headers, incoming })
+    }
+
+    /// A header's text, empty where absent or not ASCII.
+    pub fn header(&self, name: &HeaderName) -> &str {
+        header_text(&self.headers, name)
+    }
+
+    /// Reads the body under admission's own limit. Call it when the head is known to be good: a refused one
+    /// then costs nothing.
+    pub async fn read(self, state: &AppState) -> Result<(TenantId, Sender, Held), Error> {
+        let limit = state.ingest.max_body_bytes();
+        let held = body::read(state, &self.headers, self.incoming, limit, "limits.max_body_bytes").await?;
+        Ok((self.tenant, self.sender, held))
+    }
+}
+
+/// A header's text, empty where absent or not ASCII.
+pub fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+/// The error for a content type nobody reads here.
+pub fn unsupported_media(value: &str, wanted: &str) -> Error {
+    let value: String = value.chars().take(100).collect();
+    Error::UnsupportedMedia(format!("content type {value:?} is not supported, use {wanted}"))
+}
+
+/// 204, or 400 with what was refused; what was not refused is stored either way.
+pub fn acknowledge(receipt: &Receipt) -> Response {
+    if receipt.refused.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let (refused, stored) = (receipt.refused_items(), receipt.accepted_items());
+    let mut text = format!("{refused} items refused, {stored} stored:\n");
+    for r in &receipt.refused {
+        text.push_str(&format!("{} {}: {}\n", r.count, r.reason.as_str(), r.detail));
+    }
+    (StatusCode::BAD_REQUEST, text).into_response()
+}

@@ -1,0 +1,145 @@
+//! What surrounds every handler: panics, spans, the gate, foreign origins.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::body::Body;
+use base::MemoryBudget;
+use http::{Request, StatusCode};
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    layer::{Context, Layer, SubscriberExt},
+    registry::LookupSpan,
+};
+
+use crate::node::{self, ask, get};
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_is_counted_and_the_node_goes_on() {
+    let router = api::router(node::state_with(MemoryBudget::unlimited(), |o| {
+        o.version.revision = node::PANIC.to_owned();
+    }));
+    let a = get(&router, "/api/v1/orrery/fleet").await;
+    assert_eq!(a.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(a.text().contains("the handler panicked: no fleet today"), "{}", a.text());
+    let metrics = get(&router, "/metrics").await.text();
+    assert!(metrics.contains("orrery_http_panics_total{handler=\"/api/v1/orrery/fleet\"} 1"), "{metrics}");
+    assert!(metrics.contains("handler=\"/api/v1/orrery/fleet\",method=\"GET\",code=\"500\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn past_the_queue_a_query_is_503_naming_the_limit() {
+    let state = node::state_with(MemoryBudget::unlimited(), |o| {
+        o.max_concurrent_queries = 1;
+        o.max_queued_queries = 0;
+    });
+    let router = api::router(state.clone());
+    let running = state.gate().enter(None).await.unwrap();
+    let a = get(&router, "/api/v1/labels").await;
+    assert_eq!((a.status, &a.json()["errorType"]), (StatusCode::SERVICE_UNAVAILABLE, &"unavailable".into()));
+    assert!(a.text().contains("query.max_concurrent 1") && a.headers["retry-after"] == "5", "{}", a.text());
+    assert_eq!(get(&router, "/-/healthy").await.status, StatusCode::OK);
+    drop(running);
+    assert_eq!(get(&router, "/api/v1/labels").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_timeout_shorter_than_the_wait_is_503_timeout() {
+    let state = node::state_with(MemoryBudget::unlimited(), |o| o.max_concurrent_queries = 1);
+    let router = api::router(state.clone());
+    let _running = state.gate().enter(None).await.unwrap();
+    let a = get(&router, "/api/v1/labels?timeout=1ms").await;
+    assert_eq!((a.status, &a.json()["errorType"]), (StatusCode::SERVICE_UNAVAILABLE, &"timeout".into()));
+}
+
+#[tokio::test]
+async fn foreign_origins_are_let_in_only_when_configured() {
+    let origin =
+        || Request::get("/api/v1/labels").header("origin", "http://a.example").body(Body::empty()).unwrap();
+    let closed = ask(&node::router(), origin()).await;
+    assert!(!closed.headers.contains_key("access-control-allow-origin"));
+    let open =
+        node::state_with(MemoryBudget::unlimited(), |o| o.cors_origin = Some("http://a.example".to_owned()));
+    let open = ask(&api::router(open), origin()).await;
+    assert_eq!(open.headers["access-control-allow-origin"], "http://a.example");
+    assert_eq!(open.headers["access-control-expose-headers"], "x-orrery-coverage");
+}
+
+#[tokio::test]
+async fn large_answers_are_packed_for_clients_that_take_it() {
+    let router = node::router();
+    get(&router, "/api/v1/labels").await;
+    for encoding in ["gzip", "br", "zstd"] {
+        let asked = Request::get("/metrics").header("accept-encoding", encoding).body(Body::empty()).unwrap();
+        assert_eq!(ask(&router, asked).await.headers["content-encoding"], encoding);
+    }
+    assert!(!get(&router, "/metrics").await.headers.contains_key("content-encoding"));
+}
+
+/// Fields of the spans called `request`, by span.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<BTreeMap<u64, BTreeMap<String, String>>>>);
+
+struct Fields<'a>(&'a mut BTreeMap<String, String>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        if attributes.metadata().name() == "request" {
+            let mut seen = self.0.lock().unwrap();
+            attributes.record(&mut Fields(seen.entry(id.into_u64()).or_default()));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        if let Some(fields) = self.0.lock().unwrap().get_mut(&id.into_u64()) {
+            values.record(&mut Fields(fields));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_a_span_with_the_conventional_fields_and_probes_are_none() {
+    let seen = Seen::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(seen.clone()));
+    let router = node::router();
+    let asked = Request::get("/api/v1/label/job/values?start=x")
+        .header("host", "node.example:9494")
+        .header("user-agent", "test/1")
+        .body(Body::empty())
+        .unwrap();
+    ask(&router, asked).await;
+    for quiet in ["/-/healthy", "/metrics", "/ui/", "/nowhere"] {
+        get(&router, quiet).await;
+    }
+    let own = Request::post("/v1/traces").header("x-orrery-self", "1").body(Body::empty()).unwrap();
+    ask(&router, own).await;
+    let spans = seen.0.lock().unwrap();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    let fields = spans.values().next().unwrap();
+    for (name, value) in [
+        ("otel.name", "GET /api/v1/label/{name}/values"),
+        ("otel.kind", "server"),
+        ("http.request.method", "GET"),
+        ("http.route", "/api/v1/label/{name}/values"),
+        ("url.path", "/api/v1/label/job/values"),
+        ("http.response.status_code", "400"),
+        ("server.address", "node.example"),
+        ("server.port", "9494"),
+        ("user_agent.original", "test/1"),
+    ] {
+        assert_eq!(fields.get(name).map(String::as_str), Some(value), "{name} in {fields:?}");
+    }
+    assert!(!fields.contains_key("otel.status_code"), "a 4xx is the client's error");
+}
