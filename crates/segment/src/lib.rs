@@ -13,12 +13,14 @@
 //! is a merge of sorted streams and needs no sorting memory.
 
 pub(crate) mod arrays;
+pub(crate) mod attrs;
 pub(crate) mod codec;
 pub mod error;
 pub(crate) mod file;
 pub mod info;
 pub mod logs;
 pub mod metrics;
+pub(crate) mod origin;
 pub(crate) mod rows;
 pub mod spans;
 pub(crate) mod text;

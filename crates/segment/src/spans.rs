@@ -1,22 +1,43 @@
-//! Trace segments.
+//! Trace segments: one row per span, the spans of a trace together, traces by the time they began.
+//!
+//! ```text
+//! column                    type             what
+//! trace_id span_id          bytes 16, 8      null where all zero
+//! parent_span_id            bytes 8          null for a root span
+//! service                   dictionary text  service.name of the resource, for filters and other readers
+//! name                      dictionary text
+//! kind status_code          u8               OTLP numbers
+//! start end                 timestamp(ns)    delta-packed
+//! status_message, trace_state                text, null where empty
+//! flags, dropped_attributes, dropped_events, dropped_links   u32
+//! origin                    u32              number of resource and scope in the blob `origins`
+//! events links              text             typed JSON arrays ([`crate::text`]), null where empty
+//! a_…, attributes_…                          attributes, see [`crate::attrs`]
+//! ```
+//! Everything is zstd-compressed. Row groups end between traces unless one trace is larger than four of them.
+//!
+//! Blobs: `traces` finds a trace's rows by its id ([`directory`]); `origins` (packed text, a typed JSON array
+//! of resources and scopes), `services` (packed text, `{"service":{"span name":[kinds]}}`) and `keys` (packed
+//! text, a JSON array of attribute keys) answer listings without reading rows.
+
+mod columns;
+mod decode;
+mod directory;
+mod reader;
+mod tables;
+mod writer;
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
-use model::{Span, SpanBatch, SpanKind, TimeRange, span::SpanOrigin};
-use object_store::{ObjectStore, path::Path};
+use model::{Span, SpanKind, TimeRange, span::SpanOrigin};
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, SegmentInfo, Written};
+pub use reader::Reader;
+pub use writer::write;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteOptions {
     pub level: u8,
-}
-
-/// Writes a segment of spans in any order.
-pub fn write(batch: &SpanBatch, options: &WriteOptions) -> Result<Written> {
-    let _ = (batch, options);
-    Err(Error::Encode("not there yet".into()))
 }
 
 /// Decides over a whole span.
@@ -52,63 +73,11 @@ impl Selection {
     }
 }
 
-/// An open trace segment. Cheap to clone; holds the footer, reads everything else by range when asked.
-#[derive(Clone)]
-pub struct Reader {}
-
-impl Reader {
-    /// Reads and checks the footer.
-    pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Self> {
-        let _ = (store, size);
-        Err(Error::corrupt(path, "not there yet"))
-    }
-
-    pub fn info(&self) -> &SegmentInfo {
-        unreachable!()
-    }
-
-    /// Bytes held by the reader, for caches.
-    pub fn heap_bytes(&self) -> usize {
-        0
-    }
-
-    /// All spans of the traces that start in the range. Reads the directory pages of the ids and the data
-    /// pages of their rows.
-    pub async fn by_trace_ids(&self, ids: &[[u8; 16]], range: TimeRange) -> Result<SpanBatch> {
-        let _ = (ids, range);
-        unreachable!()
-    }
-
-    /// Matching spans, traces that began last first, spans of one trace together where a piece allows. Lazy.
-    pub fn select(&self, selection: Selection) -> BoxStream<'static, Result<SpanBatch>> {
-        let _ = selection;
-        unreachable!()
-    }
-
-    /// Everything in file order: the input of compaction.
-    pub fn scan(&self) -> BoxStream<'static, Result<SpanBatch>> {
-        unreachable!()
-    }
-
-    /// Service names, sorted.
-    pub async fn services(&self) -> Result<Vec<String>> {
-        unreachable!()
-    }
-
-    /// Span names of one service or all, of one kind or all. Sorted, distinct.
-    pub async fn operations(&self, service: Option<&str>, kind: Option<SpanKind>) -> Result<Vec<String>> {
-        let _ = (service, kind);
-        unreachable!()
-    }
-
-    /// Keys of span and resource attributes, sorted.
-    pub async fn attribute_keys(&self) -> Result<Vec<String>> {
-        unreachable!()
-    }
-
-    /// Values of a span or resource attribute as text, sorted, distinct, at most `limit`.
-    pub async fn attribute_values(&self, key: &str, limit: usize) -> Result<Vec<String>> {
-        let _ = (key, limit);
-        unreachable!()
-    }
+/// The footer entry `orrery.layout`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Layout {
+    attributes: crate::attrs::Plan,
 }
+
+#[cfg(test)]
+mod tests;

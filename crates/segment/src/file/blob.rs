@@ -38,3 +38,28 @@ impl BlobRef {
         (parts.next().is_none() && end <= file_size).then_some(BlobRef { offset, length, crc })
     }
 }
+
+/// Blobs of text are kept below this, so that a reader knows what unpacking can cost.
+pub(crate) const MAX_TEXT: usize = 256 << 20;
+const LEVEL: i32 = 3;
+
+/// `| length of the text u32, little-endian | zstd frame |`
+pub(crate) fn pack_text(what: &str, text: &str) -> crate::Result<Vec<u8>> {
+    if text.len() > MAX_TEXT {
+        return Err(crate::Error::Invalid(format!("the {what} take {} bytes, more than {MAX_TEXT}", text.len())));
+    }
+    let frame = zstd::bulk::compress(text.as_bytes(), LEVEL).map_err(|e| crate::Error::Encode(e.to_string()))?;
+    let mut out = (text.len() as u32).to_le_bytes().to_vec();
+    out.extend_from_slice(&frame);
+    Ok(out)
+}
+
+pub(crate) fn unpack_text(bytes: &[u8]) -> Option<String> {
+    let (length, frame) = bytes.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > MAX_TEXT {
+        return None;
+    }
+    let text = zstd::bulk::decompress(frame, length).ok().filter(|t| t.len() == length)?;
+    String::from_utf8(text).ok()
+}

@@ -1,0 +1,109 @@
+//! Record batches to log records.
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
+};
+use model::{AnyValue, LogRecord};
+
+use super::Layout;
+use crate::{
+    Result,
+    arrays::{Dictionary, at, column, primitive, str_at, strings},
+    attrs,
+    file::File,
+    text,
+};
+
+pub(super) const BODY: [&str; 2] = ["body", "body_typed"];
+
+/// Columns a record is put together from.
+pub(super) fn record_columns(layout: &Layout) -> Vec<String> {
+    let own = [
+        "ts",
+        "observed",
+        "stream",
+        "severity_number",
+        "severity_text",
+        "body",
+        "body_typed",
+        "trace_id",
+        "span_id",
+        "flags",
+        "dropped",
+        "event_name",
+    ];
+    own.into_iter().map(str::to_owned).chain(layout.attributes.names()).collect()
+}
+
+/// The body of a row, given its two columns.
+fn body_of(file: &File, plain: Option<&str>, typed: Option<&str>) -> Result<AnyValue> {
+    match (plain, typed) {
+        (Some(s), _) => Ok(AnyValue::from(s)),
+        (None, Some(json)) => text::decode(json).map_err(|e| file.corrupt(format!("body_typed: {e}"))),
+        (None, None) => Ok(AnyValue::Empty),
+    }
+}
+
+/// Which rows of a batch have a body whose text passes.
+pub(super) fn passing(file: &File, batch: &RecordBatch, line: &dyn Fn(&str) -> bool) -> Result<Vec<bool>> {
+    let (body, typed) = (strings(file, batch, "body")?, strings(file, batch, "body_typed")?);
+    (0..batch.num_rows())
+        .map(|row| match str_at(body, row) {
+            Some(s) => Ok(line(s)),
+            None => Ok(line(&body_of(file, None, str_at(typed, row))?.to_string())),
+        })
+        .collect()
+}
+
+/// The records of a batch; `stream` is the number in the segment's table.
+pub(super) fn records(file: &File, layout: &Layout, batch: &RecordBatch) -> Result<Vec<LogRecord>> {
+    let ts = primitive::<TimestampNanosecondType>(file, batch, "ts")?;
+    let observed = primitive::<TimestampNanosecondType>(file, batch, "observed")?;
+    let stream = primitive::<UInt32Type>(file, batch, "stream")?;
+    let severity_number = primitive::<UInt8Type>(file, batch, "severity_number")?;
+    let severity_text = Dictionary::of(file, batch, "severity_text")?;
+    let (body, typed) = (strings(file, batch, "body")?, strings(file, batch, "body_typed")?);
+    let trace_id = Ids::<16>::of(file, batch, "trace_id")?;
+    let span_id = Ids::<8>::of(file, batch, "span_id")?;
+    let flags = primitive::<UInt32Type>(file, batch, "flags")?;
+    let dropped = primitive::<UInt32Type>(file, batch, "dropped")?;
+    let event_name = Dictionary::of(file, batch, "event_name")?;
+    let attributes = attrs::decode(file, &layout.attributes, batch)?;
+    let text = |d: &Dictionary<'_>, row| d.get(row).unwrap_or_default().to_owned();
+    attributes
+        .into_iter()
+        .enumerate()
+        .map(|(row, attributes)| {
+            Ok(LogRecord {
+                stream: at(stream, row).ok_or_else(|| file.corrupt("a stream for each record"))?,
+                timestamp_ns: at(ts, row).ok_or_else(|| file.corrupt("a time for each record"))?,
+                observed_ns: at(observed, row).unwrap_or(0),
+                severity_number: at(severity_number, row).unwrap_or(0),
+                severity_text: text(&severity_text, row),
+                body: body_of(file, str_at(body, row), str_at(typed, row))?,
+                attributes,
+                dropped_attributes: at(dropped, row).unwrap_or(0),
+                flags: at(flags, row).unwrap_or(0),
+                trace_id: trace_id.get(row),
+                span_id: span_id.get(row),
+                event_name: text(&event_name, row),
+            })
+        })
+        .collect()
+}
+
+/// A column of ids; null is all zero.
+pub(crate) struct Ids<'a, const N: usize>(&'a arrow::array::FixedSizeBinaryArray);
+
+impl<'a, const N: usize> Ids<'a, N> {
+    pub fn of(file: &File, batch: &'a RecordBatch, name: &str) -> Result<Self> {
+        let a = column(file, batch, name)?.as_fixed_size_binary_opt();
+        a.map(Ids).ok_or_else(|| file.corrupt(format!("column {name} to hold ids of {N} bytes")))
+    }
+
+    pub fn get(&self, row: usize) -> [u8; N] {
+        let some = row < self.0.len() && self.0.is_valid(row);
+        some.then(|| self.0.value(row).try_into().ok()).flatten().unwrap_or([0; N])
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading log segments.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use model::{Labels, LogBatch, Matcher, Signal, TimeRange, matcher::all_match};
+use object_store::{ObjectStore, path::Path};
+use tokio::sync::OnceCell;
+
+use super::{
+    Layout, Selection,
+    decode::{self, record_columns},
+    select::Cursor,
+    streams::{self, Entry},
+};
+use crate::{Result, SegmentInfo, file::File};
+
+/// Rows of one piece of a scan.
+const SCAN_ROWS: usize = 4096;
+
+/// An open log segment. Cheap to clone; holds the footer and, once asked for, the table of streams; reads
+/// everything else by range.
+#[derive(Clone)]
+pub struct Reader(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub file: File,
+    pub layout: Layout,
+    entries: OnceCell<Arc<Vec<Entry>>>,
+}
+
+impl Reader {
+    /// Reads and checks the footer.
+    pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Self> {
+        let file = File::open(store, path, size).await?;
+        if file.info.signal != Signal::LOGS {
+            return Err(file.corrupt(format!("logs, it holds {}", file.info.signal)));
+        }
+        let layout = serde_json::from_str(&file.layout)
+            .map_err(|e| file.corrupt(format!("orrery.layout of a log segment: {e}")))?;
+        Ok(Reader(Arc::new(Inner { file, layout, entries: OnceCell::new() })))
+    }
+
+    pub fn info(&self) -> &SegmentInfo {
+        &self.0.file.info
+    }
+
+    /// Bytes held by the reader, for caches. Grows once, by the table of streams.
+    pub fn heap_bytes(&self) -> usize {
+        let table = self.0.entries.get().map_or(0, |entries| {
+            let of = |e: &Entry| {
+                e.stream.labels.packed_len()
+                    + e.stream.resource.attributes.heap_bytes()
+                    + e.stream.scope.attributes.heap_bytes()
+                    + std::mem::size_of::<Entry>()
+            };
+            entries.iter().map(of).sum()
+        });
+        self.0.file.heap_bytes() + table
+    }
+
+    /// Matching records ordered by time in the asked direction over the whole stream of batches (ties keep
+    /// the order of the file, reversed for newest first). A batch names only streams it uses. Lazy; holds 16
+    /// bytes per record in range while it runs.
+    pub fn select(&self, selection: Selection) -> BoxStream<'static, Result<LogBatch>> {
+        let inner = self.0.clone();
+        stream::once(Cursor::start(inner, selection))
+            .map_ok(|cursor| {
+                stream::try_unfold(cursor, |mut cursor| async move {
+                    Ok(cursor.advance().await?.map(|batch| (batch, cursor)))
+                })
+            })
+            .try_flatten()
+            .boxed()
+    }
+
+    /// Everything in file order (stream, time): the input of compaction.
+    pub fn scan(&self) -> BoxStream<'static, Result<LogBatch>> {
+        let inner = self.0.clone();
+        stream::once(async move {
+            let entries = inner.entries().await?;
+            let columns = inner.indexes(record_columns(&inner.layout))?;
+            let groups = (0..inner.file.row_groups().len()).collect();
+            let batches = inner.file.stream(groups, columns, None, SCAN_ROWS)?;
+            Ok::<_, crate::Error>((inner, entries, batches))
+        })
+        .map_ok(|state| {
+            stream::try_unfold(state, |(inner, entries, mut batches)| async move {
+                let next = batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?;
+                let Some(batch) = next else { return Ok::<_, crate::Error>(None) };
+                let records = decode::records(&inner.file, &inner.layout, &batch)?;
+                let batch = inner.batch(&entries, records)?;
+                Ok(Some((batch, (inner, entries, batches))))
+            })
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    /// Label sets of streams that overlap the range and satisfy one of the selectors (all streams where there
+    /// is none). Sorted, distinct.
+    pub async fn streams(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<Labels>> {
+        let entries = self.0.entries().await?;
+        let found: BTreeSet<&Labels> = entries
+            .iter()
+            .filter(|e| e.from < range.end.0 && e.to >= range.start.0)
+            .map(|e| &e.stream.labels)
+            .filter(|l| selectors.is_empty() || selectors.iter().any(|s| all_match(s, l)))
+            .collect();
+        Ok(found.into_iter().cloned().collect())
+    }
+}
+
+impl Inner {
+    /// The table of streams, read once.
+    pub async fn entries(&self) -> Result<Arc<Vec<Entry>>> {
+        let entries =
+            self.entries.get_or_try_init(|| async { streams::read(&self.file).await.map(Arc::new) }).await?;
+        Ok(entries.clone())
+    }
+
+    /// Row groups: number, first row, rows.
+    pub fn groups(&self) -> Vec<(usize, usize, usize)> {
+        let mut first = 0;
+        (0..self.file.row_groups().len())
+            .map(|g| {
+                let rows = self.file.rows_in(g);
+                first += rows;
+                (g, first - rows, rows)
+            })
+            .collect()
+    }
+
+    pub fn indexes(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<usize>> {
+        names
+            .into_iter()
+            .map(|n| {
+                let n = n.as_ref();
+                self.file.column(n).ok_or_else(|| self.file.corrupt(format!("a column {n}")))
+            })
+            .collect()
+    }
+}

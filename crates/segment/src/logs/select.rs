@@ -1,0 +1,180 @@
+//! Records in order of time out of rows in order of (stream, time).
+//!
+//! The times of the matching streams are read first, which is a few bytes per record, and sorted. Records are
+//! then read in slices of that order: the first slice is as large as the caller's hint, each following one
+//! four times larger up to a budget of bytes. A small limit therefore reads few pages, and a whole scan of a
+//! segment below the budget unpacks each page once.
+
+use std::sync::Arc;
+
+use arrow::datatypes::TimestampNanosecondType;
+use futures::TryStreamExt;
+use model::{LogBatch, LogRecord, TimestampNs, matcher::all_match};
+
+use super::{
+    Order, Selection,
+    decode::{self, BODY, record_columns},
+    reader::Inner,
+    streams::{Entry, Renumber},
+};
+use crate::{
+    Result,
+    arrays::{at, primitive},
+    rows::Rows,
+};
+
+/// Uncompressed bytes of one slice. Larger costs memory per query, smaller unpacks pages more often.
+const SLICE_BYTES: u64 = 32 << 20;
+const MIN_SLICE: usize = 512;
+const MAX_SLICE: usize = 128 << 10;
+/// Rows decoded together.
+const BATCH_ROWS: usize = 4096;
+
+/// A selection under way.
+pub(super) struct Cursor {
+    inner: Arc<Inner>,
+    entries: Arc<Vec<Entry>>,
+    selection: Selection,
+    /// Rows in the order asked for.
+    order: Vec<u32>,
+    next: usize,
+    slice: usize,
+    max_slice: usize,
+}
+
+impl Cursor {
+    pub async fn start(inner: Arc<Inner>, selection: Selection) -> Result<Self> {
+        let entries = inner.entries().await?;
+        let order = inner.times(&entries, &selection).await?;
+        let uncompressed: i64 = inner.file.row_groups().iter().map(|g| g.total_byte_size().max(0)).sum();
+        let per_row = (uncompressed as u64 / inner.file.info.rows.max(1)).max(1);
+        let max_slice = ((SLICE_BYTES / per_row) as usize).clamp(MIN_SLICE, MAX_SLICE);
+        // With a line filter more than the limit is needed to find it.
+        let wanted = selection.limit_hint.map(|n| if selection.line.is_some() { n.saturating_mul(8) } else { n });
+        let slice = wanted.unwrap_or(max_slice).clamp(MIN_SLICE, max_slice);
+        Ok(Cursor { inner, entries, selection, order, next: 0, slice, max_slice })
+    }
+
+    /// The next records, `None` after the last.
+    pub async fn advance(&mut self) -> Result<Option<LogBatch>> {
+        while self.next < self.order.len() {
+            let end = (self.next + self.slice).min(self.order.len());
+            let rows = self.order.get(self.next..end).unwrap_or_default().to_vec();
+            self.next = end;
+            self.slice = self.slice.saturating_mul(4).min(self.max_slice);
+            let records = self.inner.slice(&rows, &self.selection).await?;
+            if !records.is_empty() {
+                return self.inner.batch(&self.entries, records).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Inner {
+    /// Rows of matching streams inside the range, in the order asked for.
+    async fn times(&self, entries: &[Entry], selection: &Selection) -> Result<Vec<u32>> {
+        let range = selection.range;
+        let wanted: Vec<&Entry> = entries
+            .iter()
+            .filter(|e| e.from < range.end.0 && e.to >= range.start.0)
+            .filter(|e| all_match(&selection.matchers, &e.stream.labels))
+            .collect();
+        let mut found: Vec<(i64, u32)> = Vec::new();
+        for (group, first, total) in self.groups() {
+            let rows = Rows::from_ranges(wanted.iter().map(|e| {
+                let start = e.rows.start.clamp(first, first + total) - first;
+                start..e.rows.end.clamp(first, first + total) - first
+            }));
+            if rows.is_empty() {
+                continue;
+            }
+            let column = self.indexes(["ts"])?;
+            let mut batches =
+                self.file.stream(vec![group], column, Some(rows.selection(total)), BATCH_ROWS * 4)?;
+            let mut row = rows.iter();
+            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
+                let ts = primitive::<TimestampNanosecondType>(&self.file, &batch, "ts")?;
+                for (i, row) in (0..batch.num_rows()).zip(&mut row) {
+                    let t = at(ts, i).ok_or_else(|| self.file.corrupt("a time for each record"))?;
+                    if range.contains(TimestampNs(t)) {
+                        found.push((t, (first + row) as u32));
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        if selection.order == Order::NewestFirst {
+            found.reverse();
+        }
+        Ok(found.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// The records of some rows that pass the line condition, in the order of `rows`.
+    async fn slice(&self, rows: &[u32], selection: &Selection) -> Result<Vec<LogRecord>> {
+        let mut wanted: Vec<(u32, usize)> = rows.iter().enumerate().map(|(rank, row)| (*row, rank)).collect();
+        wanted.sort_unstable();
+        if let Some(line) = &selection.line {
+            wanted = self.passing(wanted, &**line).await?;
+        }
+        let columns = self.indexes(record_columns(&self.layout))?;
+        let mut out: Vec<(usize, LogRecord)> = Vec::with_capacity(wanted.len());
+        for (group, rows, ranks) in self.by_group(&wanted) {
+            let selection = rows.selection(self.file.rows_in(group));
+            let mut batches = self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
+            let mut ranks = ranks.into_iter();
+            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
+                let records = decode::records(&self.file, &self.layout, &batch)?;
+                out.extend(ranks.by_ref().zip(records));
+            }
+        }
+        if out.len() != wanted.len() {
+            return Err(self.file.corrupt(format!("{} rows, read {}", wanted.len(), out.len())));
+        }
+        out.sort_unstable_by_key(|(rank, _)| *rank);
+        Ok(out.into_iter().map(|(_, r)| r).collect())
+    }
+
+    /// Those of the rows whose body passes; reads the body columns only.
+    async fn passing(&self, wanted: Vec<(u32, usize)>, line: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<(u32, usize)>> {
+        let columns = self.indexes(BODY)?;
+        let mut mask: Vec<bool> = Vec::with_capacity(wanted.len());
+        for (group, rows, _) in self.by_group(&wanted) {
+            let selection = rows.selection(self.file.rows_in(group));
+            let mut batches = self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
+            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
+                mask.extend(decode::passing(&self.file, &batch, line)?);
+            }
+        }
+        Ok(wanted.into_iter().zip(mask).filter(|(_, pass)| *pass).map(|(w, _)| w).collect())
+    }
+
+    /// Rows in ascending order, cut by row group: rows inside the group, and what came with each.
+    fn by_group(&self, wanted: &[(u32, usize)]) -> Vec<(usize, Rows, Vec<usize>)> {
+        let mut out = Vec::new();
+        for (group, first, total) in self.groups() {
+            let from = wanted.partition_point(|w| (w.0 as usize) < first);
+            let to = wanted.partition_point(|w| (w.0 as usize) < first + total);
+            let part = wanted.get(from..to).unwrap_or_default();
+            if !part.is_empty() {
+                let rows = Rows::from_ranges(part.iter().map(|w| w.0 as usize - first..w.0 as usize - first + 1));
+                out.push((group, rows, part.iter().map(|w| w.1).collect()));
+            }
+        }
+        out
+    }
+
+    /// Records with the streams they name.
+    pub(super) fn batch(&self, entries: &[Entry], records: Vec<LogRecord>) -> Result<LogBatch> {
+        let mut batch = LogBatch::default();
+        let mut numbers = Renumber::default();
+        batch.records.reserve(records.len());
+        for mut r in records {
+            r.stream = numbers
+                .add(entries, r.stream, &mut batch)
+                .ok_or_else(|| self.file.corrupt(format!("stream {} in the table of streams", r.stream)))?;
+            batch.records.push(r);
+        }
+        Ok(batch)
+    }
+}

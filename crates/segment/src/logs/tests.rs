@@ -1,0 +1,280 @@
+use bytes::Bytes;
+use futures::executor::block_on;
+use model::{
+    AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, TimestampNs,
+    attributes::{Resource, Scope},
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Result,
+    testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
+    text::tests::{any_attributes, any_value},
+};
+
+fn open(bytes: &Bytes) -> Result<Reader> {
+    let (store, path) = stored(bytes);
+    block_on(Reader::open(store, path, bytes.len() as u64))
+}
+
+/// Everything as text, each record with its stream: floats as bits, so that NaN equals itself.
+fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
+    let records = batches.iter().flat_map(|b| b.records.iter().map(move |r| (b, r)));
+    records
+        .map(|(b, r)| {
+            let s = &b.streams[r.stream as usize];
+            let v = |v: &AnyValue| crate::text::encode(v).unwrap();
+            let a = |a: &Attributes| v(&AnyValue::Map(a.clone()));
+            let resource = (a(&s.resource.attributes), s.resource.dropped_attributes, &s.resource.schema_url);
+            let scope = (&s.scope.name, &s.scope.version, a(&s.scope.attributes), s.scope.dropped_attributes);
+            let ids = (r.trace_id, r.span_id, r.flags, r.dropped_attributes);
+            let rest = (r.observed_ns, r.severity_number, &r.severity_text, v(&r.body), a(&r.attributes));
+            let text = format!("{resource:?} {scope:?} {ids:?} {rest:?} {}", r.event_name);
+            (s.labels.clone(), r.timestamp_ns, text)
+        })
+        .collect()
+}
+
+fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
+    Ok(flat(&collect(open(bytes)?.scan())?))
+}
+
+/// What a segment gives back of a batch: records in order of (stream, time).
+fn in_file_order(batch: &LogBatch) -> Vec<(Labels, i64, String)> {
+    let mut all: Vec<(String, (Labels, i64, String))> = Vec::new();
+    for (r, f) in batch.records.iter().zip(flat(std::slice::from_ref(batch))) {
+        let s = &batch.streams[r.stream as usize];
+        let mut d = Attributes::default();
+        crate::origin::encode(&s.resource, &s.scope, &mut d);
+        all.push((crate::text::encode_pairs(d.iter()).unwrap(), f));
+    }
+    all.sort_by(|a, b| (&a.1.0, &a.0, a.1.1).cmp(&(&b.1.0, &b.0, b.1.1)));
+    all.into_iter().map(|(_, f)| f).collect()
+}
+
+/// `streams` streams of `n` records each, interleaved in time.
+fn services(streams: usize, n: usize) -> LogBatch {
+    let mut batch = LogBatch::default();
+    for s in 0..streams {
+        batch.streams.push(LogStream {
+            labels: Labels::from_pairs([("service_name", format!("svc-{s:02}"))]),
+            resource: Resource {
+                attributes: Attributes::from_iter([("service.name", format!("svc-{s:02}"))]),
+                ..Resource::default()
+            },
+            scope: Scope { name: "test".into(), ..Scope::default() },
+        });
+    }
+    for i in 0..n {
+        for s in 0..streams {
+            let mut r = LogRecord {
+                stream: s as u32,
+                timestamp_ns: 1_700_000_000_000_000_000 + (i * streams + s) as i64 * 1_000_003,
+                severity_number: 9,
+                severity_text: "INFO".into(),
+                body: format!("request {i} of {s} took {} ms", (i * 7919 + s * 31) % 1000).into(),
+                ..LogRecord::default()
+            };
+            r.attributes.push("http.status", (200 + i as i64 % 3) * 1);
+            r.attributes.push("http.method", if i % 2 == 0 { "GET" } else { "POST" });
+            batch.records.push(r);
+        }
+    }
+    batch
+}
+
+/// One of everything, fixed for ever: the fixture of version 1.
+fn sample_batch() -> LogBatch {
+    let mut b = services(2, 3);
+    b.records[0].body = AnyValue::Map(Attributes::from_iter([("n", AnyValue::Double(f64::NAN))]));
+    b.records[1].body = AnyValue::Empty;
+    b.records[2].trace_id = [7; 16];
+    b.records[2].span_id = [8; 8];
+    b.records[2].attributes.push("http.status", "again, and text");
+    b.records[3].attributes = Attributes::from_iter([("z", AnyValue::Bool(true)), ("a", AnyValue::Bytes(vec![1]))]);
+    b.records[4].attributes.0.reverse();
+    b.records[5].observed_ns = 12;
+    b.records[5].event_name = "boot".into();
+    b.records[5].flags = 1;
+    b.records[5].dropped_attributes = 2;
+    b
+}
+
+#[test]
+fn a_segment_gives_back_what_was_written() {
+    let b = sample_batch();
+    let w = write(&b, &WriteOptions { level: 1 }).unwrap();
+    assert_eq!(read_all(&w.bytes).unwrap(), in_file_order(&b));
+    assert_eq!(plain_rows(&w.bytes), 6);
+    assert_eq!((w.info.items, w.info.level), (6, 1));
+    assert_eq!(w.info.services, Some(vec!["svc-00".into(), "svc-01".into()]));
+    let times = b.records.iter().map(|r| r.timestamp_ns);
+    assert_eq!(w.info.range.start.0, times.clone().min().unwrap());
+    assert_eq!(w.info.range.end.0, times.max().unwrap() + 1);
+    assert_eq!(open(&w.bytes).unwrap().info(), &w.info);
+}
+
+#[test]
+fn the_fixture_of_format_version_1_opens() {
+    let b = sample_batch();
+    write_fixture("logs-v1.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
+    let bytes = from_hex(include_str!("../../tests/fixtures/logs-v1.hex"));
+    assert_eq!(read_all(&bytes).unwrap(), in_file_order(&b));
+}
+
+#[test]
+fn a_damaged_file_is_corrupt_and_never_a_panic() {
+    survives_damage(&write(&sample_batch(), &WriteOptions::default()).unwrap().bytes, read_all);
+}
+
+#[test]
+fn a_selection_is_in_order_of_time_across_streams() {
+    let b = services(5, 3000);
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let m = vec![Matcher::new("service_name", MatchOp::Regex, "svc-0[13]").unwrap()];
+    let range = TimeRange::new(TimestampNs(1_700_000_001_000_000_000), TimestampNs(1_700_000_009_000_000_000));
+    let wanted: Vec<i64> = b
+        .records
+        .iter()
+        .filter(|x| [1, 3].contains(&x.stream) && range.contains(TimestampNs(x.timestamp_ns)))
+        .map(|x| x.timestamp_ns)
+        .collect();
+    for (order, hint) in [(Order::OldestFirst, None), (Order::NewestFirst, Some(10))] {
+        let mut s = Selection::new(m.clone(), range, order);
+        s.limit_hint = hint;
+        let batches = collect(r.select(s)).unwrap();
+        let mut times: Vec<i64> = batches.iter().flat_map(|b| &b.records).map(|r| r.timestamp_ns).collect();
+        if order == Order::NewestFirst {
+            times.reverse();
+            assert!(batches.len() > 1, "a hint makes the first piece small");
+        }
+        assert_eq!(times, wanted);
+        assert!(batches.iter().all(|b| b.streams.len() <= 2));
+    }
+}
+
+#[test]
+fn a_line_condition_decides_over_bodies() {
+    let b = services(3, 2000);
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let mut s = Selection::new(vec![], TimeRange::ALL, Order::NewestFirst);
+    s.line = Some(Arc::new(|l| l.ends_with("took 7 ms")));
+    let wanted = b.records.iter().filter(|r| r.body.as_str().unwrap().ends_with("took 7 ms")).count();
+    let got: usize = collect(r.select(s)).unwrap().iter().map(|b| b.records.len()).sum();
+    assert!(wanted > 0);
+    assert_eq!(got, wanted);
+}
+
+#[test]
+fn a_few_records_are_read_without_the_whole_file() {
+    let mut b = services(4, 40_000);
+    for (i, r) in b.records.iter_mut().enumerate() {
+        r.body = format!("{:032x} {:032x}", (i as u128).wrapping_mul(0x9e3779b97f4a7c15f39cc0605cedc835), i).into();
+    }
+    let w = write(&b, &WriteOptions::default()).unwrap();
+    let (store, path) = stored(&w.bytes);
+    let r = block_on(Reader::open(store.clone(), path, w.bytes.len() as u64)).unwrap();
+    store.take_reads();
+    let mut s = Selection::new(vec![Matcher::equal("service_name", "svc-02")], TimeRange::ALL, Order::NewestFirst);
+    s.limit_hint = Some(20);
+    assert_eq!(drain_count(r.select(s), 1).len(), 1);
+    let read = store.take_bytes();
+    println!("file {} B, 20 newest of one stream of four read {read} B", w.bytes.len());
+    assert!(read < w.bytes.len() as u64 / 6, "{read} of {}", w.bytes.len());
+    let nobody = vec![Matcher::equal("service_name", "nobody")];
+    assert!(collect(r.select(Selection::new(nobody, TimeRange::ALL, Order::NewestFirst))).unwrap().is_empty());
+    assert_eq!(store.take_bytes(), 0, "the table of streams is held");
+}
+
+#[test]
+fn streams_are_listed_by_selector_and_range() {
+    let b = services(3, 5);
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    assert_eq!(block_on(r.streams(&[], TimeRange::ALL)).unwrap().len(), 3);
+    let one = [vec![Matcher::equal("service_name", "svc-01")], vec![Matcher::equal("x", "y")]];
+    assert_eq!(block_on(r.streams(&one, TimeRange::ALL)).unwrap(), [b.streams[1].labels.clone()]);
+    assert!(block_on(r.streams(&[], TimeRange::from_ms_inclusive(0, 5))).unwrap().is_empty());
+}
+
+#[test]
+fn a_record_of_no_stream_is_refused_and_an_empty_batch_is_not() {
+    let mut b = services(1, 1);
+    b.records[0].stream = 9;
+    assert_eq!(write(&b, &WriteOptions::default()).unwrap_err().kind(), base::Kind::Invalid);
+    let w = write(&LogBatch::default(), &WriteOptions::default()).unwrap();
+    assert!(read_all(&w.bytes).unwrap().is_empty());
+    let all = Selection::new(vec![], TimeRange::ALL, Order::NewestFirst);
+    assert!(collect(open(&w.bytes).unwrap().select(all)).unwrap().is_empty());
+}
+
+fn any_stream() -> impl Strategy<Value = LogStream> {
+    (
+        prop::collection::btree_map("[a-c]{1,2}", ".{0,3}", 0..3),
+        any_attributes(),
+        any_attributes(),
+        (any::<u32>(), any::<u32>(), ".{0,3}", ".{0,3}", ".{0,3}"),
+    )
+        .prop_map(|(labels, resource, scope, (rd, sd, url, name, version))| LogStream {
+            labels: Labels::from_pairs(labels),
+            resource: Resource { attributes: resource, dropped_attributes: rd, schema_url: url },
+            scope: Scope { name, version, attributes: scope, dropped_attributes: sd },
+        })
+}
+
+fn any_record() -> impl Strategy<Value = LogRecord> {
+    (
+        (prop_oneof![any::<i64>(), 0i64..50], prop_oneof![Just(0i64), any::<i64>()]),
+        (any::<u8>(), ".{0,3}", any_value(), any_attributes()),
+        (any::<u32>(), any::<u32>(), prop_oneof![Just([0u8; 16]), any::<[u8; 16]>()], any::<[u8; 8]>(), ".{0,3}"),
+    )
+        .prop_map(|((ts, observed), (number, severity, body, attributes), (dropped, flags, trace, span, event))| {
+            LogRecord {
+                stream: 0,
+                timestamp_ns: ts,
+                observed_ns: observed,
+                severity_number: number,
+                severity_text: severity,
+                body,
+                attributes,
+                dropped_attributes: dropped,
+                flags,
+                trace_id: trace,
+                span_id: span,
+                event_name: event,
+            }
+        })
+}
+
+pub(crate) fn any_batch() -> impl Strategy<Value = LogBatch> {
+    (
+        prop::collection::vec(any_stream(), 1..4),
+        prop::collection::vec((any_record(), any::<prop::sample::Index>()), 0..24),
+    )
+        .prop_map(|(streams, records)| LogBatch {
+            records: records
+                .into_iter()
+                .map(|(mut r, i)| {
+                    r.stream = i.index(streams.len()) as u32;
+                    r
+                })
+                .collect(),
+            streams,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_batch_comes_back(b in any_batch()) {
+        let w = write(&b, &WriteOptions::default()).unwrap();
+        prop_assert_eq!(read_all(&w.bytes).unwrap(), in_file_order(&b));
+        prop_assert_eq!(plain_rows(&w.bytes), b.records.len());
+        // Ties come in file order, so oldest first is a stable sort of it by time.
+        let mut wanted: Vec<_> = in_file_order(&b).into_iter().filter(|r| r.1 != i64::MAX).collect();
+        wanted.sort_by_key(|r| r.1);
+        let all = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
+        prop_assert_eq!(flat(&collect(open(&w.bytes).unwrap().select(all)).unwrap()), wanted);
+    }
+}

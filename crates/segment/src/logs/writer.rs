@@ -1,0 +1,242 @@
+//! Records in, segment out.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::{
+    array::{
+        ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, StringDictionaryBuilder,
+        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+    },
+    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
+};
+use model::{AnyValue, LogBatch, LogRecord, Signal, TimeRange, TimestampNs};
+use parquet::{
+    basic::Encoding,
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+
+use super::{
+    Layout, WriteOptions,
+    streams::{self, Entry},
+};
+use crate::{
+    Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs,
+    file::writer::{FileWriter, properties},
+    info::MAX_SERVICES,
+    text,
+};
+
+/// Rows of a row group at most. Larger compresses a little better and reads more where few rows are wanted.
+const GROUP_ROWS: usize = 64 << 10;
+const GROUP_BYTES: usize = 32 << 20;
+/// Rows of a page: what a read of one record unpacks per column.
+const PAGE_ROWS: usize = 4096;
+/// Records handed to the Parquet writer at once.
+const BATCH_ROWS: usize = 1024;
+
+/// Writes a segment of records in any order; equal streams are merged, records of equal (stream, time) keep
+/// their order.
+///
+/// `Invalid` where a record names no stream of the batch, or a value is nested deeper than 128 levels.
+pub fn write(batch: &LogBatch, options: &WriteOptions) -> Result<Written> {
+    let (streams, numbers) = streams::merge(batch)?;
+    let mut order: Vec<(usize, i64, usize)> = batch
+        .records
+        .iter()
+        .enumerate()
+        .filter_map(|(i, r)| Some((numbers.get(r.stream as usize).copied().flatten()?, r.timestamp_ns, i)))
+        .collect();
+    order.sort_unstable();
+    let plan = attrs::Plan::of(batch.records.iter().map(|r| &r.attributes));
+    let schema = schema(&plan);
+    let mut file = FileWriter::new(schema.clone(), write_properties())?;
+    let mut rows = Builders::new(schema, &plan);
+    let labels: Vec<String> = streams
+        .iter()
+        .map(|s| text::encode(&AnyValue::Map(s.labels.iter().collect())))
+        .collect::<Result<_>>()?;
+    let mut entries: Vec<Entry> = Vec::with_capacity(streams.len());
+    let mut in_group = 0usize;
+    for (row, (stream, ts, i)) in order.iter().enumerate() {
+        let (Some(record), Some(json)) = (batch.records.get(*i), labels.get(*stream)) else { continue };
+        rows.push(*stream as u32, json, record)?;
+        match entries.get_mut(*stream) {
+            Some(e) => (e.rows.end, e.to) = (row + 1, *ts),
+            None => entries.extend(streams.get(*stream).map(|s| Entry {
+                stream: s.clone(),
+                rows: row..row + 1,
+                from: *ts,
+                to: *ts,
+            })),
+        }
+        in_group += 1;
+        if rows.len >= BATCH_ROWS || row + 1 == order.len() {
+            file.write(&rows.take()?)?;
+            if in_group >= GROUP_ROWS || file.in_progress_bytes() >= GROUP_BYTES {
+                file.flush()?;
+                in_group = 0;
+            }
+        }
+    }
+    let layout = serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
+    file.finish(vec![streams::encode(&entries)?], layout, describe(&entries, order.len() as u64, options))
+}
+
+fn describe(entries: &[Entry], rows: u64, options: &WriteOptions) -> SegmentInfo {
+    let first = entries.iter().map(|e| e.from).min();
+    let last = entries.iter().map(|e| e.to).max();
+    let (start, end) = first.zip(last).map_or((0, 0), |(a, b)| (a, b.saturating_add(1)));
+    let services: BTreeSet<&str> = entries.iter().map(|e| e.stream.labels.value("service_name")).collect();
+    SegmentInfo {
+        signal: Signal::LOGS,
+        format_version: FORMAT_VERSION,
+        level: options.level,
+        rows,
+        items: rows,
+        bytes: 0,
+        range: TimeRange::new(TimestampNs(start), TimestampNs(end)),
+        names: None,
+        services: (services.len() <= MAX_SERVICES).then(|| services.into_iter().map(str::to_owned).collect()),
+    }
+}
+
+fn schema(plan: &attrs::Plan) -> SchemaRef {
+    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let mut fields = vec![
+        Field::new("ts", time(), false),
+        Field::new("observed", time(), true),
+        Field::new("stream", DataType::UInt32, false),
+        Field::new("labels", dictionary(), false),
+        Field::new("severity_number", DataType::UInt8, false),
+        Field::new("severity_text", dictionary(), true),
+        Field::new("body", DataType::Utf8, true),
+        Field::new("body_typed", DataType::Utf8, true),
+        Field::new("trace_id", DataType::FixedSizeBinary(16), true),
+        Field::new("span_id", DataType::FixedSizeBinary(8), true),
+        Field::new("flags", DataType::UInt32, false),
+        Field::new("dropped", DataType::UInt32, false),
+        Field::new("event_name", dictionary(), true),
+    ];
+    fields.extend(plan.fields());
+    Arc::new(Schema::new(fields))
+}
+
+fn write_properties() -> WriterProperties {
+    let mut p = properties().set_data_page_row_count_limit(PAGE_ROWS);
+    for name in ["ts", "observed"] {
+        let path = ColumnPath::from(name);
+        p = p
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in ["body", "body_typed", "trace_id", "span_id"] {
+        let path = ColumnPath::from(name);
+        p = p
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    p.build()
+}
+
+struct Builders {
+    schema: SchemaRef,
+    len: usize,
+    ts: TimestampNanosecondBuilder,
+    observed: TimestampNanosecondBuilder,
+    stream: UInt32Builder,
+    labels: StringDictionaryBuilder<Int32Type>,
+    severity_number: UInt8Builder,
+    severity_text: StringDictionaryBuilder<Int32Type>,
+    body: StringBuilder,
+    body_typed: StringBuilder,
+    trace_id: FixedSizeBinaryBuilder,
+    span_id: FixedSizeBinaryBuilder,
+    flags: UInt32Builder,
+    dropped: UInt32Builder,
+    event_name: StringDictionaryBuilder<Int32Type>,
+    attributes: attrs::Builders,
+}
+
+impl Builders {
+    fn new(schema: SchemaRef, plan: &attrs::Plan) -> Self {
+        Builders {
+            schema,
+            len: 0,
+            ts: Default::default(),
+            observed: Default::default(),
+            stream: Default::default(),
+            labels: Default::default(),
+            severity_number: Default::default(),
+            severity_text: Default::default(),
+            body: Default::default(),
+            body_typed: Default::default(),
+            trace_id: FixedSizeBinaryBuilder::new(16),
+            span_id: FixedSizeBinaryBuilder::new(8),
+            flags: Default::default(),
+            dropped: Default::default(),
+            event_name: Default::default(),
+            attributes: attrs::Builders::new(plan),
+        }
+    }
+
+    fn push(&mut self, stream: u32, labels: &str, r: &LogRecord) -> Result<()> {
+        let (body, typed) = match &r.body {
+            AnyValue::Empty => (None, None),
+            AnyValue::String(s) => (Some(s.as_str()), None),
+            other => (None, Some(text::encode(other)?)),
+        };
+        self.attributes.push(&r.attributes)?;
+        self.ts.append_value(r.timestamp_ns);
+        self.observed.append_option((r.observed_ns != 0).then_some(r.observed_ns));
+        self.stream.append_value(stream);
+        self.labels.append_value(labels);
+        self.severity_number.append_value(r.severity_number);
+        self.severity_text.append_option(non_empty(&r.severity_text));
+        self.body.append_option(body);
+        self.body_typed.append_option(typed);
+        append_id(&mut self.trace_id, &r.trace_id)?;
+        append_id(&mut self.span_id, &r.span_id)?;
+        self.flags.append_value(r.flags);
+        self.dropped.append_value(r.dropped_attributes);
+        self.event_name.append_option(non_empty(&r.event_name));
+        self.len += 1;
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<RecordBatch> {
+        self.len = 0;
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(self.ts.finish()),
+            Arc::new(self.observed.finish()),
+            Arc::new(self.stream.finish()),
+            Arc::new(self.labels.finish()),
+            Arc::new(self.severity_number.finish()),
+            Arc::new(self.severity_text.finish()),
+            Arc::new(self.body.finish()),
+            Arc::new(self.body_typed.finish()),
+            Arc::new(self.trace_id.finish()),
+            Arc::new(self.span_id.finish()),
+            Arc::new(self.flags.finish()),
+            Arc::new(self.dropped.finish()),
+            Arc::new(self.event_name.finish()),
+        ];
+        arrays.extend(self.attributes.finish());
+        Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
+    }
+}
+
+fn non_empty(s: &str) -> Option<&str> {
+    (!s.is_empty()).then_some(s)
+}
+
+/// All zero means that there is none.
+pub(crate) fn append_id(b: &mut FixedSizeBinaryBuilder, id: &[u8]) -> Result<()> {
+    if id.iter().all(|x| *x == 0) {
+        b.append_null();
+        Ok(())
+    } else {
+        Ok(b.append_value(id)?)
+    }
+}

@@ -1,0 +1,194 @@
+//! The Arrow schema of spans and the builders that fill it.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, StringDictionaryBuilder,
+        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+    },
+    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
+};
+use model::{AnyValue, Attributes, Span, SpanEvent, SpanLink};
+use parquet::{
+    basic::Encoding,
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+
+use crate::{Result, attrs, file::writer::properties, logs::writer::append_id, text};
+
+/// Rows of a page: what a read of one trace unpacks per column.
+const PAGE_ROWS: usize = 2048;
+
+const IDS: [(&str, i32); 3] = [("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)];
+const TEXTS: [&str; 3] = ["status_message", "events", "links"];
+const COUNTS: [&str; 5] = ["flags", "dropped_attributes", "dropped_events", "dropped_links", "origin"];
+
+pub(super) fn schema(plan: &attrs::Plan) -> SchemaRef {
+    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let mut fields: Vec<Field> =
+        IDS.iter().map(|(n, width)| Field::new(*n, DataType::FixedSizeBinary(*width), true)).collect();
+    fields.extend([
+        Field::new("service", dictionary(), false),
+        Field::new("name", dictionary(), false),
+        Field::new("kind", DataType::UInt8, false),
+        Field::new("status_code", DataType::UInt8, false),
+        Field::new("start", time(), false),
+        Field::new("end", time(), false),
+        Field::new("trace_state", dictionary(), true),
+    ]);
+    fields.extend(TEXTS.iter().map(|n| Field::new(*n, DataType::Utf8, true)));
+    fields.extend(COUNTS.iter().map(|n| Field::new(*n, DataType::UInt32, false)));
+    fields.extend(plan.fields());
+    Arc::new(Schema::new(fields))
+}
+
+/// Columns a span is put together from.
+pub(super) fn span_columns(plan: &attrs::Plan) -> Vec<String> {
+    let ids = IDS.iter().map(|(n, _)| *n);
+    let own = ["name", "kind", "status_code", "start", "end", "trace_state"];
+    let names = ids.chain(own).chain(TEXTS).chain(COUNTS).map(str::to_owned);
+    names.chain(plan.names()).collect()
+}
+
+pub(super) fn write_properties() -> WriterProperties {
+    let mut p = properties().set_data_page_row_count_limit(PAGE_ROWS);
+    for name in ["start", "end"] {
+        let path = ColumnPath::from(name);
+        p = p
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in IDS.iter().map(|(n, _)| *n).chain(TEXTS) {
+        let path = ColumnPath::from(name);
+        // Ids of one trace repeat in its rows; every other id is there once.
+        p = p
+            .set_column_dictionary_enabled(path.clone(), name == "trace_id")
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    p.build()
+}
+
+pub(super) struct Builders {
+    schema: SchemaRef,
+    len: usize,
+    ids: [FixedSizeBinaryBuilder; 3],
+    service: StringDictionaryBuilder<Int32Type>,
+    name: StringDictionaryBuilder<Int32Type>,
+    kind: UInt8Builder,
+    status_code: UInt8Builder,
+    start: TimestampNanosecondBuilder,
+    end: TimestampNanosecondBuilder,
+    trace_state: StringDictionaryBuilder<Int32Type>,
+    texts: [StringBuilder; 3],
+    counts: [UInt32Builder; 5],
+    attributes: attrs::Builders,
+}
+
+impl Builders {
+    pub fn new(schema: SchemaRef, plan: &attrs::Plan) -> Self {
+        Builders {
+            schema,
+            len: 0,
+            ids: IDS.map(|(_, width)| FixedSizeBinaryBuilder::new(width)),
+            service: Default::default(),
+            name: Default::default(),
+            kind: Default::default(),
+            status_code: Default::default(),
+            start: Default::default(),
+            end: Default::default(),
+            trace_state: Default::default(),
+            texts: Default::default(),
+            counts: Default::default(),
+            attributes: attrs::Builders::new(plan),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn push(&mut self, s: &Span, origin: u32, service: &str) -> Result<()> {
+        let events = encode_list(&s.events, event)?;
+        let links = encode_list(&s.links, link)?;
+        self.attributes.push(&s.attributes)?;
+        let ids: [&[u8]; 3] = [&s.trace_id, &s.span_id, &s.parent_span_id];
+        for (b, id) in self.ids.iter_mut().zip(ids) {
+            append_id(b, id)?;
+        }
+        self.service.append_value(service);
+        self.name.append_value(&s.name);
+        self.kind.append_value(s.kind.number() as u8);
+        self.status_code.append_value(s.status.code as u8);
+        self.start.append_value(s.start_ns);
+        self.end.append_value(s.end_ns);
+        let non_empty = |t: &String| (!t.is_empty()).then(|| t.clone());
+        self.trace_state.append_option(non_empty(&s.trace_state));
+        let texts = [non_empty(&s.status.message), events, links];
+        self.texts.iter_mut().zip(texts).for_each(|(b, t)| b.append_option(t));
+        let counts = [s.flags, s.dropped_attributes, s.dropped_events, s.dropped_links, origin];
+        self.counts.iter_mut().zip(counts).for_each(|(b, n)| b.append_value(n));
+        self.len += 1;
+        Ok(())
+    }
+
+    pub fn take(&mut self) -> Result<RecordBatch> {
+        self.len = 0;
+        let mut arrays: Vec<ArrayRef> = self.ids.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+        arrays.push(Arc::new(self.service.finish()));
+        arrays.push(Arc::new(self.name.finish()));
+        arrays.push(Arc::new(self.kind.finish()));
+        arrays.push(Arc::new(self.status_code.finish()));
+        arrays.push(Arc::new(self.start.finish()));
+        arrays.push(Arc::new(self.end.finish()));
+        arrays.push(Arc::new(self.trace_state.finish()));
+        arrays.extend(self.texts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        arrays.extend(self.counts.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef));
+        arrays.extend(self.attributes.finish());
+        Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
+    }
+}
+
+fn encode_list<T>(items: &[T], describe: impl Fn(&T) -> Attributes) -> Result<Option<String>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let items = items.iter().map(|x| AnyValue::Map(describe(x))).collect();
+    text::encode(&AnyValue::Array(items)).map(Some)
+}
+
+/// `{"ts":ns,"name":"…","attributes":{…},"dropped":n}`
+fn event(e: &SpanEvent) -> Attributes {
+    let mut a = Attributes::default();
+    a.push("ts", e.timestamp_ns);
+    a.push("name", e.name.as_str());
+    extras(&mut a, &e.attributes, e.dropped_attributes);
+    a
+}
+
+/// `{"trace_id":"hex","span_id":"hex","trace_state":"…","flags":n,"attributes":{…},"dropped":n}`
+fn link(l: &SpanLink) -> Attributes {
+    let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let mut a = Attributes::default();
+    a.push("trace_id", hex(&l.trace_id));
+    a.push("span_id", hex(&l.span_id));
+    if !l.trace_state.is_empty() {
+        a.push("trace_state", l.trace_state.as_str());
+    }
+    if l.flags != 0 {
+        a.push("flags", i64::from(l.flags));
+    }
+    extras(&mut a, &l.attributes, l.dropped_attributes);
+    a
+}
+
+fn extras(out: &mut Attributes, attributes: &Attributes, dropped: u32) {
+    if !attributes.is_empty() {
+        out.push("attributes", AnyValue::Map(attributes.clone()));
+    }
+    if dropped != 0 {
+        out.push("dropped", i64::from(dropped));
+    }
+}
