@@ -2,17 +2,11 @@
 import { Compartment, EditorState, type Extension } from '@codemirror/state';
 import { EditorView } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
+import type { FieldProps } from './QueryField';
 import { type Hooks, setup } from './setup';
-import './editor.css';
 
-interface Props {
-  label: string;
-  hint: string;
-  /** The text that last ran; a change from outside (back button, example) replaces what is in the editor. */
-  value: string;
+interface Props extends FieldProps {
   language: Extension;
-  onRun: () => void;
-  onDraft: (text: string) => void;
 }
 
 export function CodeField({ label, hint, value, language, onRun, onDraft }: Props) {

@@ -1,6 +1,6 @@
 /** What both query editors have in common: keys, brackets, colours from the tokens. */
 import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from '@codemirror/commands';
+import { history, historyKeymap, insertNewlineAndIndent, standardKeymap } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { type Extension, Prec } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, placeholder } from '@codemirror/view';
@@ -67,6 +67,6 @@ export function setup(label: string, hint: string, hooks: () => Hooks): Extensio
       { key: 'Shift-Enter', run: insertNewlineAndIndent },
       { key: 'Tab', run: acceptCompletion },
     ])),
-    keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, { key: 'Escape', run: leave }]),
+    keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...standardKeymap, { key: 'Escape', run: leave }]),
   ];
 }

@@ -62,6 +62,8 @@ export interface LogsSearch extends CommonSearch {
   wrap?: 'on' | undefined;
   /** The field whose values are open in the sidebar. */
   field?: string | undefined;
+  /** Fields shown as columns before the line, with commas; `-` for none. */
+  cols?: string | undefined;
   /** The expanded line, as `<ns>-<hash>`. */
   line?: string | undefined;
   /** The histogram as a table of values, or not at all. */
@@ -154,6 +156,7 @@ export function logsSearch(raw: Record<string, unknown>): LogsSearch {
     q: one(raw.q),
     wrap: choice(raw.wrap, ['on']),
     field: one(raw.field),
+    cols: one(raw.cols),
     line: one(raw.line),
     hist: choice(raw.hist, ['table', 'off']),
     cap: whole(raw.cap, 1, 500),

@@ -11,6 +11,7 @@ import { Problem } from '../../parts/Problem';
 import { useAnswer, usePageCoverage } from '../../state/answers';
 import { useView } from '../../state/view';
 import { NodeList } from './NodeList';
+import { RateCharts } from './RateCharts';
 import './fleet.css';
 
 /** Freshness is about this moment: it is asked for again on its own, whatever the refresh of the view. */
@@ -45,6 +46,8 @@ export default function FleetPage() {
       ) : (
         <NodeList nodes={list} rates={rates.data?.data.series ?? []} atMs={atMs} />
       )}
+      {rates.error ? <Problem error={rates.error} onRetry={() => void rates.refetch()} /> : null}
+      {rates.data ? <RateCharts series={rates.data.data.series} step={step} nodes={list.length} /> : null}
       {coverage.length > 0 ? <section className="panel fleetCoverage" aria-label="Coverage"><h2>Coverage</h2><CoverageTable rows={coverage} /></section> : null}
     </div>
   );

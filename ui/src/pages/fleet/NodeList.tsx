@@ -25,7 +25,7 @@ export function NodeList({ nodes, rates, atMs }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({ count: nodes.length, getScrollElement: () => scroller.current, estimateSize: () => BLOCK_PX, overscan: 4 });
   return (
-    <div ref={scroller} className="virtual grow nodeList" tabIndex={0} role="region" aria-label="Nodes">
+    <div ref={scroller} className="virtual nodeList" style={{ height: virtual.getTotalSize() }} tabIndex={0} role="region" aria-label="Nodes">
       <div className="inner" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const node = nodes[item.index];

@@ -18,6 +18,9 @@ interface Props {
   fields: readonly FieldValues[];
   loaded: number;
   open: string | undefined;
+  /** Fields that stand as columns in the list. */
+  columns: readonly string[];
+  onColumn: (name: string) => void;
   onOpen: (name: string | undefined) => void;
   onFilter: (label: string, value: string, operator: '=' | '!=', isStream: boolean) => void;
 }
@@ -60,7 +63,7 @@ export function FieldSidebar(props: Props) {
             const row = rows[item.index];
             return row ? (
               <div key={item.key} className="vrow" style={{ transform: `translateY(${item.start}px)`, height: ROW_PX }}>
-                <SidebarRow row={row} open={open} onOpen={props.onOpen} onFilter={props.onFilter} />
+                <SidebarRow row={row} open={open} columns={props.columns} onColumn={props.onColumn} onOpen={props.onOpen} onFilter={props.onFilter} />
               </div>
             ) : null;
           })}
@@ -94,11 +97,11 @@ function useWholeRange(query: string, label: string | undefined): { rows: Row[] 
   }, [label, answer.data, answer.error, answer.isPlaceholderData]);
 }
 
-interface RowProps extends Pick<Props, 'open' | 'onOpen' | 'onFilter'> {
+interface RowProps extends Pick<Props, 'open' | 'columns' | 'onColumn' | 'onOpen' | 'onFilter'> {
   row: Row;
 }
 
-function SidebarRow({ row, open, onOpen, onFilter }: RowProps) {
+function SidebarRow({ row, open, columns, onColumn, onOpen, onFilter }: RowProps) {
   switch (row.kind) {
     case 'head':
       return <div className="fieldHead"><strong>{row.text}</strong><span className="faint">{row.note}</span></div>;
@@ -106,11 +109,14 @@ function SidebarRow({ row, open, onOpen, onFilter }: RowProps) {
       return <div className="fieldNote clip soft" title={row.text}>{row.text}</div>;
     case 'field':
       return (
-        <button type="button" className="fieldName" aria-expanded={row.name === open} onClick={() => onOpen(row.name === open ? undefined : row.name)}>
-          <span className="fieldArrow" aria-hidden="true">{row.name === open ? '▾' : '▸'}</span>
-          <span className="clip grow">{row.name}</span>
-          <span className="faint num">{row.distinct || ''}</span>
-        </button>
+        <div className="fieldRow" data-open={row.name === open}>
+          <button type="button" className="fieldName" aria-expanded={row.name === open} onClick={() => onOpen(row.name === open ? undefined : row.name)}>
+            <span className="fieldArrow" aria-hidden="true">{row.name === open ? '▾' : '▸'}</span>
+            <span className="clip grow">{row.name}</span>
+            <span className="faint num">{row.distinct || ''}</span>
+          </button>
+          <button type="button" className="fieldColumn" aria-pressed={columns.includes(row.name)} aria-label={`Show ${row.name} as a column`} title="Show as a column" onClick={() => onColumn(row.name)}>▥</button>
+        </div>
       );
     case 'value':
       return (

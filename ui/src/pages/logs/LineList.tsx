@@ -12,6 +12,7 @@ interface Props {
   zone: Zone;
   withDate: boolean;
   wrap: boolean;
+  columns: readonly string[];
   open: string | undefined;
   marked: readonly string[];
   streamLabels: ReadonlySet<string>;
@@ -58,7 +59,7 @@ export function LineList(props: Props) {
           const key = lineKey(line);
           return (
             <div key={item.key} ref={virtual.measureElement} data-index={item.index} className={item.index === current ? 'vrow current' : 'vrow'} style={{ transform: `translateY(${item.start}px)` }}>
-              <Line line={line} id={key} open={key === open} zone={props.zone} withDate={props.withDate} marked={props.marked} onOpen={onOpen} />
+              <Line line={line} id={key} open={key === open} zone={props.zone} withDate={props.withDate} marked={props.marked} columns={props.columns} onOpen={onOpen} />
               {key === open ? <LineDetail line={line} zone={props.zone} streamLabels={props.streamLabels} onFilter={props.onFilter} /> : null}
             </div>
           );
@@ -76,6 +77,7 @@ interface LineProps {
   zone: Zone;
   withDate: boolean;
   marked: readonly string[];
+  columns: readonly string[];
   onOpen: (key: string | undefined) => void;
 }
 
@@ -83,13 +85,14 @@ const SHORT: Record<Level, string> = { fatal: 'FTL', error: 'ERR', warn: 'WRN', 
 /** A longer line is cut here and whole in its detail: one megabyte of text in a row stops the page. */
 const SHOWN_CHARS = 2000;
 
-const Line = memo(function Line({ line, id, open, zone, withDate, marked, onOpen }: LineProps) {
+const Line = memo(function Line({ line, id, open, zone, withDate, marked, columns, onOpen }: LineProps) {
   const level = levelOf(line.labels);
   const text = line.line.length > SHOWN_CHARS ? `${line.line.slice(0, SHOWN_CHARS)}…` : line.line;
   return (
     <button type="button" className="line" data-level={level} aria-expanded={open} tabIndex={-1} onClick={() => onOpen(open ? undefined : id)}>
       <span className="lineTime">{formatLogTime(line.ms, zone, withDate)}</span>
       <span className="lineLevel">{SHORT[level]}</span>
+      {columns.map((name) => <span key={name} className="lineColumn" title={`${name}: ${line.labels[name] ?? ''}`}>{line.labels[name] ?? '–'}</span>)}
       <span className="lineText">{markPieces(text, marked).map((piece, i) => (piece.marked ? <mark key={i}>{piece.text}</mark> : piece.text))}</span>
     </button>
   );

@@ -3,8 +3,7 @@ import { useSearch } from '@tanstack/react-router';
 import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { logLabels, queryLogMetric } from '../../api/loki';
 import { Graph } from '../../chart/Graph';
-import { CodeField } from '../../editor/CodeField';
-import { logql } from '../../editor/logql';
+import { QueryField } from '../../editor/QueryField';
 import { countFields } from '../../lib/loglines';
 import { addFilter, isLogQuery, searchedTexts } from '../../lib/logql';
 import { niceStep } from '../../lib/steps';
@@ -42,12 +41,11 @@ export default function LogsPage() {
     (label: string, value: string, operator: '=' | '!=', isStream: boolean) => patch({ q: addFilter(query, label, value, operator, isStream), line: undefined }),
     [query, patch],
   );
-  const language = useLanguage();
   const lines = isLogQuery(query);
   return (
     <div className="page logsPage">
       <div className="row" data-query-target="">
-        <CodeField label="LogQL query" hint='LogQL, for example: {service_name="checkout"} |= "timeout"' value={query} language={language} onRun={run} onDraft={(text) => { draft.current = text; }} />
+        <QueryField language="logql" label="LogQL query" hint='LogQL, for example: {service_name="checkout"} |= "timeout"' value={query} onRun={run} onDraft={(text) => { draft.current = text; }} />
         <button type="button" className="btn primary logsRun" onClick={run} title="Run (Enter)">Run</button>
         <button type="button" className="btn logsRun" aria-pressed={search.wrap === 'on'} onClick={() => patch({ wrap: search.wrap === 'on' ? undefined : 'on' }, 'replace')}>Wrap</button>
       </div>
@@ -68,15 +66,6 @@ function everything(labels: readonly string[]): string {
   return label === undefined ? '' : `{${label}=~".+"}`;
 }
 
-function useLanguage() {
-  const { tenant, range } = useView();
-  const where = useRef({ tenant, range });
-  useEffect(() => {
-    where.current = { tenant, range };
-  });
-  return useMemo(() => logql(() => where.current), []);
-}
-
 interface LinesProps {
   query: string;
   streamLabels: readonly string[];
@@ -92,12 +81,17 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
   const fields = useMemo(() => countFields(lines), [lines]);
   const streams = useMemo(() => new Set(streamLabels), [streamLabels]);
   const marked = useMemo(() => searchedTexts(query), [query]);
+  const columns = useMemo(() => columnsOf(search.cols, streamLabels), [search.cols, streamLabels]);
+  const onColumn = (name: string) => {
+    const next = columns.includes(name) ? columns.filter((one) => one !== name) : [...columns, name];
+    patch({ cols: next.join(',') || '-' }, 'replace');
+  };
   const onMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
   const onOpen = useCallback((line: string | undefined) => patch({ line }), [patch]);
   const ended = lines.length >= MOST_LINES ? `The newest ${formatCount(MOST_LINES)} lines are here. Narrow the query or the range for older ones.` : 'No older lines in this range.';
   return (
     <div className="logsBody">
-      <FieldSidebar query={query} streamLabels={streamLabels} fields={fields} loaded={lines.length} open={search.field} onOpen={(field) => patch({ field }, 'replace')} onFilter={onFilter} />
+      <FieldSidebar query={query} streamLabels={streamLabels} fields={fields} loaded={lines.length} open={search.field} columns={columns} onColumn={onColumn} onOpen={(field) => patch({ field }, 'replace')} onFilter={onFilter} />
       <div className="logsMain">
         <Histogram query={query} shown={search.hist} loaded={lines.length} />
         {found.error ? <Problem error={found.error} query={query} onRetry={() => void found.refetch()} /> : null}
@@ -106,7 +100,7 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
             <div className="empty"><h2>No lines match in this range</h2><p>Widen the range (t −), remove a filter, or open a field on the left to see which values exist.</p></div>
           ) : (
             <LineList
-              lines={lines} zone={zone} withDate={range.toMs - range.fromMs > 20 * 36e5} wrap={search.wrap === 'on'} open={search.line} marked={marked} streamLabels={streams}
+              lines={lines} zone={zone} withDate={range.toMs - range.fromMs > 20 * 36e5} wrap={search.wrap === 'on'} columns={columns} open={search.line} marked={marked} streamLabels={streams}
               more={found.hasNextPage} loadingMore={found.isFetchingNextPage} end={lines.length === 0 ? '' : ended} onMore={onMore} onOpen={onOpen} onFilter={onFilter}
             />
           )}
@@ -114,6 +108,17 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
       </div>
     </div>
   );
+}
+
+/** More columns than this leave no room for the line. */
+const MOST_COLUMNS = 6;
+
+/** Until someone chooses, the label that tells senders apart. */
+function columnsOf(text: string | undefined, streamLabels: readonly string[]): string[] {
+  if (text === '-') return [];
+  if (text !== undefined) return text.split(',').filter(Boolean).slice(0, MOST_COLUMNS);
+  const usual = USUAL.find((name) => streamLabels.includes(name));
+  return usual === undefined ? [] : [usual];
 }
 
 function MetricOverLogs({ query }: { query: string }) {

@@ -1,8 +1,7 @@
 /** Metrics explorer: query rows on the right, the metric browser on the left, examples while nothing is asked yet. */
 import { useSearch } from '@tanstack/react-router';
-import { useEffect, useMemo, useRef } from 'react';
+import { useMemo } from 'react';
 import { labelValues, metadata } from '../../api/prom';
-import { promql } from '../../editor/promql';
 import { decodeQueries, encodeQueries, MAX_QUERIES, type QueryRow, startQuery } from '../../lib/queries';
 import { PlusIcon } from '../../shell/icons';
 import { useAnswer } from '../../state/answers';
@@ -18,7 +17,6 @@ export default function MetricsPage() {
   const view = useView();
   const patch = usePatch();
   const rows = useMemo(() => decodeQueries(search.q, search.tabs), [search.q, search.tabs]);
-  const language = useLanguage();
   const { tenant, range } = view;
   const names = useAnswer(['metric names', tenant, view.from, view.to], (signal) => labelValues('__name__', { tenant, signal }, range), { staleMs: 60_000 });
   const types = useAnswer(['metadata', tenant], (signal) => metadataAnswer(tenant, signal), { staleMs: 300_000 });
@@ -44,7 +42,7 @@ export default function MetricsPage() {
       <div className="metricsRows">
         {rows.map((row, i) => (
           <QueryPanel
-            key={i} index={i} row={row} cap={search.cap ?? 50} language={language} removable={rows.length > 1 || row.expr !== ''} solo={search.solo}
+            key={i} index={i} row={row} cap={search.cap ?? 50} removable={rows.length > 1 || row.expr !== ''} solo={search.solo}
             onChange={(next, how) => set(rows.map((one, at) => (at === i ? next : one)), how)} onRemove={() => set(rows.filter((_, at) => at !== i))}
             onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })} onSolo={(solo) => patch({ solo })} onRerun={advanceNow}
           />
@@ -61,15 +59,6 @@ export default function MetricsPage() {
 
 async function metadataAnswer(tenant: string, signal: AbortSignal) {
   return { data: await metadata({ tenant, signal }), coverage: [], warnings: [], elapsedMs: 0 };
-}
-
-function useLanguage() {
-  const { tenant, range } = useView();
-  const where = useRef({ tenant, range });
-  useEffect(() => {
-    where.current = { tenant, range };
-  });
-  return useMemo(() => promql(() => where.current), []);
 }
 
 function Examples({ names, onPick }: { names: readonly string[]; onPick: (expr: string) => void }) {

@@ -1,8 +1,7 @@
 /** One query: editor, what it cost, and its answer as a graph, the graph's values, or a table at the end of the range. */
-import type { Extension } from '@codemirror/state';
 import { useMemo, useRef } from 'react';
 import { queryInstant, queryRange } from '../../api/prom';
-import { CodeField } from '../../editor/CodeField';
+import { QueryField } from '../../editor/QueryField';
 import type { QueryRow, Tab } from '../../lib/queries';
 import { rowName } from '../../lib/queries';
 import { niceStep, promDuration } from '../../lib/steps';
@@ -18,7 +17,6 @@ interface Props {
   index: number;
   row: QueryRow;
   cap: number;
-  language: Extension;
   removable: boolean;
   solo: string | undefined;
   onChange: (row: QueryRow, how: 'push' | 'replace') => void;
@@ -33,7 +31,7 @@ const TABS: readonly (readonly [Tab, string])[] = [['graph', 'Graph'], ['values'
 const POINTS = 360;
 
 export function QueryPanel(props: Props) {
-  const { index, row, cap, language, onChange } = props;
+  const { index, row, cap, onChange } = props;
   const { range, tenant, nowMs, from, to } = useView();
   const draft = useRef(row.expr);
   const step = niceStep(range.toMs - range.fromMs, POINTS);
@@ -55,7 +53,7 @@ export function QueryPanel(props: Props) {
     <section className="panel queryPanel" aria-label={`Query ${name}`}>
       <div className="queryHead" {...(index === 0 ? { 'data-query-target': '' } : {})}>
         <span className="queryName" aria-hidden="true">{name}</span>
-        <CodeField label={`PromQL query ${name}`} hint="PromQL, for example: rate(http_requests_total[5m])" value={row.expr} language={language} onRun={run} onDraft={(text) => { draft.current = text; }} />
+        <QueryField language="promql" label={`PromQL query ${name}`} hint="PromQL, for example: rate(http_requests_total[5m])" value={row.expr} onRun={run} onDraft={(text) => { draft.current = text; }} />
         <button type="button" className="btn primary" onClick={run} title="Run (Enter)">{answer.isFetching ? <span className="busy" /> : null}Run</button>
         <div className="group" role="group" aria-label={`Show query ${name} as`}>
           {TABS.map(([tab, label]) => (

@@ -1,6 +1,6 @@
 /** The whole trace in a strip; dragging over it chooses the window, a double click shows everything again. */
 import { useComputedColorScheme } from '@mantine/core';
-import { useRef, useState } from 'react';
+import { memo, useRef, useState } from 'react';
 import { useCanvas } from '../../chart/useCanvas';
 import type { Trace } from '../../lib/trace';
 import type { Window } from '../../lib/zoom';
@@ -13,7 +13,8 @@ interface Props {
   onWindow: (window: Window) => void;
 }
 
-export function Minimap({ trace, window: view, colour, onWindow }: Props) {
+/** Memoised: choosing a span changes the page around it but nothing in the strip. */
+export const Minimap = memo(function Minimap({ trace, window: view, colour, onWindow }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [drag, setDrag] = useState<Window | null>(null);
   useComputedColorScheme('light');
@@ -34,4 +35,4 @@ export function Minimap({ trace, window: view, colour, onWindow }: Props) {
       onPointerUp={finish} onDoubleClick={() => onWindow({ from: 0, to: trace.durationUs })}
     />
   );
-}
+});

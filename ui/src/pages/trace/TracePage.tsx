@@ -46,7 +46,7 @@ function Loaded({ wire }: { wire: WireTrace }) {
   const fold = useMemo<Fold>(() => ({ depth: search.depth, toggled: new Set(search.fold?.split(',') ?? []) }), [search.depth, search.fold]);
   const matches = useMemo(() => findSpans(trace.spans, search.find ?? ''), [trace, search.find]);
   const rows = useMemo(() => visibleSpans(trace.spans, fold, search.only && search.find ? matches : undefined), [trace, fold, matches, search.only, search.find]);
-  const view = parseWindow(search.zoom, trace.durationUs);
+  const view = useMemo(() => parseWindow(search.zoom, trace.durationUs), [search.zoom, trace.durationUs]);
   const selected = useMemo(() => trace.spans.findIndex((span) => span.id === search.span), [trace, search.span]);
   const chosen = trace.spans[selected];
 

@@ -66,6 +66,7 @@ export function paintWaterfall(surface: Surface, scene: Scene): void {
   const first = Math.max(0, Math.floor(scene.scrollTop / ROW_PX));
   const last = Math.min(scene.rows.length, Math.ceil((scene.scrollTop + height - RULER_PX) / ROW_PX) + 1);
   const palette = new Map<string, string>();
+  const marks = ticks(scene.window, Math.max(2, Math.floor((width - scene.split) / 120)));
   for (let row = first; row < last; row += 1) {
     const index = scene.rows[row] ?? 0;
     const span = scene.trace.spans[index];
@@ -73,14 +74,14 @@ export function paintWaterfall(surface: Surface, scene: Scene): void {
     const top = RULER_PX + row * ROW_PX - scene.scrollTop;
     let colour = palette.get(span.service);
     if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
-    paintBackground(c, scene, index, top, width, ink);
+    paintBackground(c, scene, index, top, width, marks, ink);
     paintBar(c, scene, span, top, width, colour, ink);
     paintName(c, scene, span, index, top, colour, ink);
   }
-  paintRuler(c, scene, width, height, ink);
+  paintRuler(c, scene, width, height, marks, ink);
 }
 
-function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: number, top: number, width: number, ink: Inks): void {
+function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: number, top: number, width: number, marks: readonly number[], ink: Inks): void {
   const tone = index === scene.selected ? ink.chosen : index === scene.hover ? ink.hover : '';
   if (tone) {
     c.fillStyle = tone;
@@ -90,6 +91,8 @@ function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: numbe
     c.fillStyle = ink.mark;
     c.fillRect(0, top, scene.split, ROW_PX);
   }
+  c.fillStyle = ink.line;
+  for (const at of marks) c.fillRect(Math.round(timeToX(at, scene, width)), top, 1, ROW_PX);
 }
 
 function paintName(c: CanvasRenderingContext2D, scene: Scene, span: Span, index: number, top: number, colour: string, ink: Inks): void {
@@ -177,7 +180,7 @@ function paintDuration(c: CanvasRenderingContext2D, span: Span, from: number, to
   }
 }
 
-function paintRuler(c: CanvasRenderingContext2D, scene: Scene, width: number, height: number, ink: Inks): void {
+function paintRuler(c: CanvasRenderingContext2D, scene: Scene, width: number, height: number, marks: readonly number[], ink: Inks): void {
   c.fillStyle = ink.surface;
   c.fillRect(0, 0, width, RULER_PX);
   c.font = '11px system-ui, "DejaVu Sans", sans-serif';
@@ -186,15 +189,8 @@ function paintRuler(c: CanvasRenderingContext2D, scene: Scene, width: number, he
   c.fillText('Service and operation', 8, RULER_PX / 2);
   c.strokeStyle = ink.line;
   c.lineWidth = 1;
-  const count = Math.max(2, Math.floor((width - scene.split) / 120));
-  for (const at of ticks(scene.window, count)) {
-    const x = Math.round(timeToX(at, scene, width)) + 0.5;
-    c.globalAlpha = 0.7;
-    stroke(c, x, RULER_PX, x, height);
-    c.globalAlpha = 1;
-    c.fillStyle = ink.faint;
-    c.fillText(formatDurationUs(at), x + 3, RULER_PX / 2);
-  }
+  c.fillStyle = ink.faint;
+  for (const at of marks) c.fillText(formatDurationUs(at), Math.round(timeToX(at, scene, width)) + 3, RULER_PX / 2);
   stroke(c, 0, RULER_PX - 0.5, width, RULER_PX - 0.5);
   stroke(c, scene.split - 3.5, 0, scene.split - 3.5, height);
 }
@@ -206,13 +202,18 @@ function stroke(c: CanvasRenderingContext2D, x1: number, y1: number, x2: number,
   c.stroke();
 }
 
+const MINIMAP_SPANS = 6000;
+
 /** The whole trace at the top: a thin line per span, compressed to the height there is, with the window in sight framed. */
 export function paintMinimap({ context: c, width, height }: Surface, scene: Pick<Scene, 'trace' | 'window' | 'colour'>, drag: Window | null): void {
   const { spans, durationUs } = scene.trace;
   const whole = Math.max(durationUs, 1);
   const palette = new Map<string, string>();
   const dy = Math.min(4, (height - 4) / Math.max(1, spans.length));
+  // Past a few thousand spans several share a pixel: every n-th shows the same shape in a frame's time.
+  const stride = Math.ceil(spans.length / MINIMAP_SPANS);
   spans.forEach((span, i) => {
+    if (i % stride !== 0 && !span.error) return;
     let colour = palette.get(span.service);
     if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
     c.fillStyle = colour;

@@ -1,0 +1,122 @@
+/** Every page, light and dark: loads without a word on the console, shows data, has no accessibility fault. */
+import { address, expect, expectAccessible, type Seed, test } from './node';
+import type { Page } from '@playwright/test';
+
+interface Case {
+  name: string;
+  at: (seed: Seed) => string;
+  shows: (page: Page, seed: Seed) => Promise<void>;
+}
+
+const CASES: Case[] = [
+  {
+    name: 'fleet',
+    at: () => address('/'),
+    shows: async (page) => {
+      await expect(page.getByRole('region', { name: /^Node / }).first()).toBeVisible();
+      await expect(page.getByRole('row').filter({ hasText: /metrics/i }).first()).toContainText(/ago|nothing yet/);
+      await expect(page.getByRole('button', { name: /^Coverage: / })).toHaveAttribute('data-state', /complete|late|partial/);
+    },
+  },
+  {
+    name: 'metrics without a query',
+    at: () => address('/metrics'),
+    shows: async (page) => {
+      await expect(page.getByRole('region', { name: 'Examples' }).getByRole('button').first()).toBeVisible();
+      await expect(page.getByRole('option').first()).toBeVisible();
+    },
+  },
+  {
+    name: 'metrics as a graph',
+    at: (seed) => address('/metrics', { q: [seed.metric, `count(${seed.metric})`] }),
+    shows: async (page) => {
+      await expect(page.getByRole('region', { name: 'Query A' })).toContainText(/[1-9]\d* series/);
+      await expect(page.getByRole('group', { name: /series/ }).first()).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Query B' }).getByRole('list', { name: 'Series' }).getByRole('listitem')).toHaveCount(1);
+    },
+  },
+  {
+    name: 'metrics as tables',
+    at: (seed) => address('/metrics', { q: [seed.metric, seed.metric], tabs: 'tv' }),
+    shows: async (page) => {
+      await expect(page.getByRole('table', { name: /at one instant/ }).getByRole('row').nth(1)).toBeVisible();
+      await expect(page.getByRole('table', { name: /values/ }).getByRole('row').nth(1)).toBeVisible();
+    },
+  },
+  {
+    name: 'logs',
+    at: (seed) => address('/logs', { field: seed.logLabel }),
+    shows: async (page) => {
+      await expect(page.getByRole('log').getByRole('button').first()).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Histogram' })).toContainText(/[1-9][\d\u202f]*\s*lines in the range/);
+      await expect(page.getByRole('complementary', { name: 'Fields' }).getByRole('button', { name: /^Only / }).first()).toBeVisible();
+    },
+  },
+  {
+    name: 'trace search without a service',
+    at: () => address('/traces'),
+    shows: async (page, seed) => expect(page.getByRole('region', { name: 'Services' }).getByRole('link', { name: seed.service, exact: true })).toBeVisible(),
+  },
+  {
+    name: 'trace search',
+    at: (seed) => address('/traces', { service: seed.service }),
+    shows: async (page) => {
+      await expect(page.getByRole('region', { name: 'Traces found' }).getByRole('link').first()).toBeVisible();
+      await expect(page.getByRole('img', { name: /Trace durations over time/ })).toBeVisible();
+    },
+  },
+  {
+    name: 'trace',
+    at: (seed) => address(`/trace/${seed.traceId}`),
+    shows: async (page) => {
+      await expect(page.getByRole('group', { name: /^Waterfall of [1-9]/ })).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Trace', exact: true })).toContainText('spans');
+    },
+  },
+  {
+    name: 'trace as a table',
+    at: (seed) => address(`/trace/${seed.traceId}`, { view: 'table' }),
+    shows: async (page) => expect(page.getByRole('table', { name: 'Spans' }).getByRole('row').nth(1)).toBeVisible(),
+  },
+];
+
+for (const scheme of ['light', 'dark'] as const) {
+  test.describe(scheme, () => {
+    test.use({ colorScheme: scheme });
+    for (const one of CASES) {
+      test(`${one.name} shows data and has no accessibility fault`, async ({ page, seed }) => {
+        await page.goto(one.at(seed));
+        await one.shows(page, seed);
+        await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', scheme);
+        await expectAccessible(page);
+      });
+    }
+  });
+}
+
+test('the root leads to the fleet', async ({ page }) => {
+  await page.goto('/');
+  await expect(page).toHaveURL(/\/ui\/$/);
+  await expect(page.getByRole('heading', { level: 1, name: 'Fleet' })).toBeVisible();
+});
+
+test('an address that names nothing says so', async ({ page }) => {
+  await page.goto('/ui/nowhere');
+  await expect(page.getByRole('heading', { name: 'No such page' })).toBeVisible();
+  await expectAccessible(page);
+});
+
+test('a trace that does not exist says what may have happened', async ({ page }) => {
+  await page.goto('/ui/trace/00000000000000000000000000000abc');
+  await expect(page.getByRole('heading', { name: /^No trace / })).toBeVisible();
+});
+
+test('an empty range says what to do next', async ({ page, seed }) => {
+  const past = { from: '2001-01-01 00:00:00', to: '2001-01-01 01:00:00' };
+  await page.goto(address('/metrics', { ...past, q: seed.metric }));
+  await expect(page.getByText(/No series in this range/)).toBeVisible();
+  await page.goto(address('/logs', { ...past, q: `{${seed.logLabel}=~".+"}` }));
+  await expect(page.getByRole('heading', { name: 'No lines match in this range' })).toBeVisible();
+  await page.goto(address('/traces', { ...past, service: seed.service }));
+  await expect(page.getByRole('heading', { name: 'No trace matches' })).toBeVisible();
+});

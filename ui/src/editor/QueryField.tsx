@@ -1,0 +1,19 @@
+/** A query editor by language. Until its code is here the query stands as plain text in the same place. */
+import { lazy, Suspense } from 'react';
+import './editor.css';
+
+export interface FieldProps {
+  label: string;
+  hint: string;
+  /** The text that last ran; a change from outside (back button, example) replaces what is in the editor. */
+  value: string;
+  onRun: () => void;
+  onDraft: (text: string) => void;
+}
+
+const FIELDS = { promql: lazy(() => import('./PromField')), logql: lazy(() => import('./LogField')) };
+
+export function QueryField({ language, ...props }: FieldProps & { language: keyof typeof FIELDS }) {
+  const Field = FIELDS[language];
+  return <Suspense fallback={<pre className="codeField codeWaiting">{props.value || ' '}</pre>}><Field {...props} /></Suspense>;
+}

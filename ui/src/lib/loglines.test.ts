@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { compareNs, flatten, nsToMs } from '../api/loki';
+import { countFields, joinPages, levelOf, lineKey, markPieces, nextEnd, normaliseLevel, traceIdOf } from './loglines';
+
+const line = (ns: string, text: string, labels: Record<string, string> = {}) => ({ ns, ms: nsToMs(ns), line: text, labels });
+
+describe('levels', () => {
+  it('have many spellings and one name', () => {
+    expect(['ERROR', 'err', 'Error2', 'severe'].map(normaliseLevel)).toEqual(['error', 'error', 'error', 'error']);
+    expect(['critical', 'WARNING', 'notice', 'dbg', 'TRACE', 'huh'].map(normaliseLevel)).toEqual(['fatal', 'warn', 'info', 'debug', 'trace', 'unknown']);
+  });
+
+  it('come from the most trusted label', () => {
+    expect(levelOf({ level: 'info', detected_level: 'error' })).toBe('error');
+    expect(levelOf({})).toBe('unknown');
+  });
+});
+
+describe('pages of lines', () => {
+  it('ask next for what ends just after the oldest instant seen', () => {
+    expect(nextEnd([line('1000', 'a'), line('900', 'b')], 2, '2000')).toBe('901');
+    expect(nextEnd([line('1000', 'a')], 2, '2000')).toBeUndefined();
+    expect(nextEnd([], 2, '2000')).toBeUndefined();
+  });
+
+  it('step over an instant that fills a whole page', () => {
+    expect(nextEnd([line('900', 'a'), line('900', 'b')], 2, '901')).toBe('900');
+  });
+
+  it('join without doubling the lines of the shared instant and without losing new ones', () => {
+    const joined = joinPages([[line('3', 'c'), line('2', 'x'), line('2', 'x')], [line('2', 'x'), line('2', 'x'), line('2', 'y'), line('1', 'a')]]);
+    expect(joined.map((one) => one.line)).toEqual(['c', 'x', 'x', 'y', 'a']);
+  });
+});
+
+describe('nanoseconds', () => {
+  it('order as numbers although they are text', () => {
+    expect(compareNs('999', '1000')).toBeLessThan(0);
+    expect(compareNs('1795218607000000001', '1795218607000000002')).toBeLessThan(0);
+  });
+
+  it('keep their milliseconds', () => {
+    expect(nsToMs('1795218607123456789')).toBeCloseTo(1795218607123.4568, 3);
+  });
+
+  it('sort the lines of several streams newest first', () => {
+    const lines = flatten([{ stream: { a: '1' }, values: [['10', 'x'], ['30', 'z']] }, { stream: { a: '2' }, values: [['20', 'y', { structuredMetadata: { t: '9' } }]] }]);
+    expect(lines.map((one) => one.line)).toEqual(['z', 'y', 'x']);
+    expect(lines[1]?.labels).toEqual({ a: '2', t: '9' });
+  });
+});
+
+it('counts the values of fields, most frequent first', () => {
+  const fields = countFields([line('1', '', { a: 'x' }), line('2', '', { a: 'y' }), line('3', '', { a: 'y', b: '1' })]);
+  expect(fields).toEqual([{ name: 'a', lines: 3, values: [{ value: 'y', count: 2 }, { value: 'x', count: 1 }] }, { name: 'b', lines: 1, values: [{ value: '1', count: 1 }] }]);
+});
+
+it('finds a trace id in labels or in the line', () => {
+  const id = 'abcdef0123456789abcdef0123456789';
+  expect(traceIdOf(line('1', '', { trace_id: id }))).toBe(id);
+  expect(traceIdOf(line('1', `{"trace_id":"${id}"}`))).toBe(id);
+  expect(traceIdOf(line('1', 'traceid=nope'))).toBeUndefined();
+});
+
+it('marks searched texts, special characters included', () => {
+  expect(markPieces('a (b) a', ['(b)'])).toEqual([{ text: 'a ', marked: false }, { text: '(b)', marked: true }, { text: ' a', marked: false }]);
+  expect(markPieces('abc', [])).toEqual([{ text: 'abc', marked: false }]);
+});
+
+it('gives a line the same key however its labels are ordered', () => {
+  expect(lineKey(line('1', 'x', { a: '1', b: '2' }))).toBe(lineKey(line('1', 'x', { b: '2', a: '1' })));
+});

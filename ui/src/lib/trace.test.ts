@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type { WireSpan, WireTrace } from '../api/jaeger';
+import { buildTrace, findSpans, isFolded, parseTags, selfTimes, summariseTrace, visibleSpans } from './trace';
+
+const span = (spanID: string, parent: string | null, startTime: number, duration: number, extra: Partial<WireSpan> = {}): WireSpan => ({
+  traceID: 't', spanID, operationName: `op ${spanID}`, startTime, duration, processID: 'p',
+  references: parent === null ? [] : [{ refType: 'CHILD_OF', traceID: 't', spanID: parent }], ...extra,
+});
+const wire = (spans: WireSpan[]): WireTrace => ({ traceID: 't', spans, processes: { p: { serviceName: 'shop' } } });
+const none = { depth: undefined, toggled: new Set<string>() };
+
+describe('the tree of a trace', () => {
+  it('puts children after their parent in order of start, whatever order they came in', () => {
+    const trace = buildTrace(wire([span('c', 'b', 130, 5), span('b', 'a', 120, 50), span('a', null, 100, 100), span('d', 'a', 110, 5)]));
+    expect(trace.spans.map((one) => [one.id, one.depth, one.startUs, one.below])).toEqual([['a', 0, 0, 3], ['d', 1, 10, 0], ['b', 1, 20, 1], ['c', 2, 30, 0]]);
+    expect(trace.durationUs).toBe(100);
+  });
+
+  it('marks a span whose parent is missing and keeps it as a root', () => {
+    const trace = buildTrace(wire([span('a', 'lost', 0, 10)]));
+    expect(trace.spans[0]).toMatchObject({ depth: 0, orphan: true });
+  });
+
+  it('shows spans that are each others parents instead of losing them', () => {
+    const trace = buildTrace(wire([span('a', 'b', 0, 1), span('b', 'a', 1, 1), span('s', 's', 2, 1)]));
+    expect(trace.spans.map((one) => one.id).sort()).toEqual(['a', 'b', 's']);
+  });
+
+  it('counts a span sent twice once', () => {
+    expect(buildTrace(wire([span('a', null, 0, 10), span('a', null, 0, 10)])).spans).toHaveLength(1);
+  });
+
+  it('may be empty', () => {
+    expect(buildTrace(wire([]))).toMatchObject({ durationUs: 0, spans: [] });
+  });
+
+  it('takes a chain of fifty thousand without running out of stack', () => {
+    const chain = Array.from({ length: 50_000 }, (_, i) => span(`s${i}`, i === 0 ? null : `s${i - 1}`, i, 100_000 - i));
+    const trace = buildTrace(wire(chain));
+    expect(trace.spans[49_999]?.depth).toBe(49_999);
+    expect(trace.spans[0]?.below).toBe(49_999);
+  });
+});
+
+describe('folding', () => {
+  const { spans } = buildTrace(wire([span('a', null, 0, 100), span('b', 'a', 1, 50), span('c', 'b', 2, 5), span('d', 'a', 60, 5)]));
+  const ids = (rows: number[]) => rows.map((i) => spans[i]?.id).join('');
+
+  it('hides what is below', () => {
+    expect(ids(visibleSpans(spans, none))).toBe('abcd');
+    expect(ids(visibleSpans(spans, { depth: undefined, toggled: new Set(['b']) }))).toBe('abd');
+    expect(ids(visibleSpans(spans, { depth: 0, toggled: new Set() }))).toBe('a');
+  });
+
+  it('by depth is undone span by span', () => {
+    expect(ids(visibleSpans(spans, { depth: 0, toggled: new Set(['a']) }))).toBe('abd');
+  });
+
+  it('does not apply to leaves', () => {
+    const leaf = spans[2];
+    expect(leaf && isFolded(leaf, { depth: 0, toggled: new Set() })).toBe(false);
+  });
+
+  it('gives way to a filter', () => {
+    expect(ids(visibleSpans(spans, { depth: 0, toggled: new Set() }, findSpans(spans, 'op c')))).toBe('c');
+  });
+});
+
+it('finds spans by text, by attribute and by error', () => {
+  const { spans } = buildTrace(wire([span('a', null, 0, 9, { tags: [{ key: 'http.status_code', value: 500 }] }), span('b', 'a', 1, 2, { tags: [{ key: 'error', value: true }] })]));
+  expect([...findSpans(spans, 'http.status_code=500')]).toEqual([0]);
+  expect([...findSpans(spans, 'ERROR')]).toEqual([1]);
+  expect([...findSpans(spans, 'op b')]).toEqual([1]);
+  expect([...findSpans(spans, ' ')]).toEqual([]);
+});
+
+it('counts overlapping children once in the time a span spent itself', () => {
+  const { spans } = buildTrace(wire([span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 30, 40), span('d', 'a', 90, 50)]));
+  expect(selfTimes(spans)[0]).toBe(100 - 60 - 10);
+});
+
+it('sums a trace up for the result list', () => {
+  const summary = summariseTrace(wire([span('b', 'a', 120, 10, { tags: [{ key: 'error', value: true }] }), span('a', null, 100, 100)]));
+  expect(summary).toMatchObject({ operation: 'op a', service: 'shop', startUs: 100, durationUs: 100, spans: 2, errors: 1 });
+});
+
+describe('tags', () => {
+  it('are pairs with optional quotes', () => {
+    expect(parseTags('error=true http.status_code=500 msg="two words"')).toEqual({ error: 'true', 'http.status_code': '500', msg: 'two words' });
+    expect(parseTags('  ')).toEqual({});
+    expect(parseTags('q="say \\"hi\\""')).toEqual({ q: 'say "hi"' });
+  });
+
+  it('are refused when a piece is no pair', () => {
+    expect(parseTags('error')).toBeNull();
+    expect(parseTags('a=1 b')).toBeNull();
+    expect(parseTags('a="open')).toBeNull();
+  });
+});
