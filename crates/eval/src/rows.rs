@@ -34,6 +34,11 @@ pub fn merge_same(rows: Vec<Series>, env: &mut Env<'_>) -> Result<Vec<Series>> {
     merge(rows, !env.delay_name_removal)
 }
 
+/// As [`merge_same`], but values at the same step are an error in any case.
+pub fn merge_strict(rows: Vec<Series>) -> Result<Vec<Series>> {
+    merge(rows, true)
+}
+
 /// The end of a query with delayed name removal.
 pub fn apply_drops(mut rows: Vec<Series>) -> Result<Vec<Series>> {
     for row in rows.iter_mut().filter(|r| r.drop_name) {

@@ -1,10 +1,18 @@
-//! From text to answer.
+//! From text to answer: parse, plan, read, evaluate, dress.
 
 use std::sync::Arc;
 
 use contract::Select;
+use eval::{Grid, Meter, Note};
 
-use crate::{Answer, EngineOptions, Error, QueryContext, parse};
+use crate::{
+    Answer, EngineOptions, Error, InstantSample, QueryContext, RangeSeries, SampleValue, Stats, Value,
+    ast::{NodeKind, ValueType},
+    error::line_and_column,
+    exec::{Evaluator, Finished, Outcome},
+    fetch, parse,
+    plan::{Context, Plan},
+};
 
 /// Evaluates PromQL over a [`Select`]. Cheap to clone.
 #[derive(Clone)]
@@ -23,13 +31,17 @@ impl Engine {
     }
 
     /// Evaluates at one instant.
+    ///
+    /// Errors are `Invalid` for what can never work (with the position in the text where there is one), `Limited`
+    /// and `Unavailable` with the limit's name, `Timeout`, or the kind the data source gave. Dropping the future
+    /// stops reading; an evaluation that has begun runs on until its next look at the clock.
     pub async fn instant(&self, q: &str, at_ms: i64, ctx: &QueryContext) -> Result<Answer, Error> {
-        let _ = (&self.select, at_ms, ctx);
-        parse(q, &self.options.parser())?;
-        Err(Error::NotYetSupported { what: "evaluation".to_owned() })
+        let at_ms = checked_time("time", at_ms)?;
+        self.run(q, Grid::instant(at_ms), true, ctx).await
     }
 
-    /// Evaluates at `start_ms`, `start_ms + step_ms`, … up to `end_ms`; the answer is always a matrix.
+    /// Evaluates at `start_ms`, `start_ms + step_ms`, … up to `end_ms`; the answer is always a matrix. Errors as
+    /// for [`Engine::instant`].
     pub async fn range(
         &self,
         q: &str,
@@ -38,8 +50,130 @@ impl Engine {
         step_ms: i64,
         ctx: &QueryContext,
     ) -> Result<Answer, Error> {
-        let _ = (start_ms, end_ms, step_ms, ctx);
-        parse(q, &self.options.parser())?;
-        Err(Error::NotYetSupported { what: "evaluation".to_owned() })
+        let (start_ms, end_ms) = (checked_time("start", start_ms)?, checked_time("end", end_ms)?);
+        if step_ms <= 0 {
+            return Err(Error::Parameter(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned(),
+            ));
+        }
+        let grid = Grid::range(start_ms, end_ms, step_ms).ok_or_else(|| {
+            Error::Parameter(format!("end timestamp {end_ms} must not be before start time {start_ms}"))
+        })?;
+        if grid.len() > self.options.max_points {
+            return Err(Error::Parameter(format!(
+                "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
+                self.options.max_points
+            )));
+        }
+        self.run(q, grid, false, ctx).await
+    }
+
+    async fn run(&self, q: &str, grid: Grid, instant: bool, ctx: &QueryContext) -> Result<Answer, Error> {
+        let expr = parse(q, &self.options.parser())?;
+        let ty = expr.value_type();
+        if !instant && !matches!(ty, ValueType::Scalar | ValueType::Vector) {
+            return Err(Error::Parameter(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                ty.documented()
+            )));
+        }
+        let lookback_ms = ctx.lookback_ms.unwrap_or(self.options.lookback_ms).max(1);
+        let context = Context {
+            text: q,
+            options: &self.options,
+            lookback_ms,
+            max_steps: ctx.limits.max_samples,
+            step_ms: if instant { 0 } else { grid.step_ms },
+        };
+        let plan = Plan::new(expr, grid, &context)?;
+        let mut meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?;
+        let mut stats = Stats::default();
+        let data = fetch::fetch(&self.select, &plan, ctx, &mut meter, &mut stats).await?;
+        let coverage = data.coverage.clone();
+        let evaluator = Evaluator::new(plan, data, meter, self.options, lookback_ms, instant, ctx.limits.max_samples);
+        // Evaluation computes without waiting, for seconds if the query is large.
+        let done = tokio::task::spawn_blocking(move || evaluator.run())
+            .await
+            .map_err(|e| Error::Internal(e.to_string()))??;
+        stats.peak_bytes = done.peak_bytes;
+        let (warnings, infos) = (texts(&done.notes.warnings, q), texts(&done.notes.infos, q));
+        let value = dress(done, grid, instant);
+        Ok(Answer { value, warnings, infos, coverage, stats })
+    }
+}
+
+/// Times further out could overflow sums of times; they are some 290,000 years away.
+fn checked_time(name: &str, ms: i64) -> Result<i64, Error> {
+    if ms.unsigned_abs() > (i64::MAX / 1000) as u64 {
+        return Err(Error::Parameter(format!("{name} of {ms} ms is out of range")));
+    }
+    Ok(ms)
+}
+
+fn texts(notes: &[Note], q: &str) -> Vec<String> {
+    let text = |n: &Note| {
+        let (line, column) = line_and_column(q, n.span.start);
+        format!("{} ({line}:{column})", n.message)
+    };
+    let mut out: Vec<String> = notes.iter().map(text).collect();
+    out.dedup();
+    out
+}
+
+fn dress(done: Finished, grid: Grid, instant: bool) -> Value {
+    match done.outcome {
+        Outcome::String(s) => Value::String { t_ms: grid.start_ms, s },
+        Outcome::Scalar(c) if instant => {
+            Value::Scalar { t_ms: grid.start_ms, v: c.float(0).unwrap_or(f64::NAN) }
+        }
+        Outcome::Scalar(c) => {
+            let floats = grid.times().enumerate().filter_map(|(i, t)| c.float(i).map(|v| (t, v))).collect();
+            Value::Matrix(vec![RangeSeries { floats, ..Default::default() }])
+        }
+        Outcome::Rows(rows) if instant => {
+            let samples = rows.into_iter().filter_map(|r| {
+                let value = match r.column.get(0)? {
+                    eval::Cell::Float(v) => SampleValue::Float(v),
+                    eval::Cell::Histogram(h) => SampleValue::Histogram(Box::new((**h).clone())),
+                };
+                Some(InstantSample { labels: r.labels, t_ms: grid.start_ms, value })
+            });
+            let mut samples: Vec<InstantSample> = samples.collect();
+            if !done.ordered {
+                samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+            }
+            Value::Vector(samples)
+        }
+        Outcome::Rows(rows) => {
+            let mut list: Vec<RangeSeries> = rows.into_iter().map(|r| range_series(r, grid)).collect();
+            list.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Value::Matrix(list)
+        }
+        Outcome::Raw(mut list) => {
+            list.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Value::Matrix(list)
+        }
+    }
+}
+
+fn range_series(r: eval::Series, grid: Grid) -> RangeSeries {
+    let mut out = RangeSeries { labels: r.labels, ..Default::default() };
+    for step in r.column.steps() {
+        match r.column.get(step) {
+            Some(eval::Cell::Float(v)) => out.floats.push((grid.at(step), v)),
+            Some(eval::Cell::Histogram(h)) => out.histograms.push((grid.at(step), (**h).clone())),
+            None => {}
+        }
+    }
+    out
+}
+
+/// Whether the order of an instant answer is part of it.
+pub(crate) fn is_ordered(expr: &crate::Expr) -> bool {
+    use crate::functions::FunctionId::*;
+    match expr.kind(expr.unwrap_parens(expr.root())) {
+        NodeKind::Call(c) => matches!(c.function.id, Sort | SortDesc | SortByLabel | SortByLabelDesc),
+        NodeKind::Aggregate(a) => matches!(a.op, eval::AggregateOp::Topk | eval::AggregateOp::Bottomk),
+        _ => false,
     }
 }

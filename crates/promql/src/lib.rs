@@ -10,11 +10,14 @@ pub mod answer;
 pub mod ast;
 pub mod engine;
 pub mod error;
+mod exec;
+mod fetch;
 pub mod functions;
 mod lex;
 pub mod literal;
 pub mod options;
 pub mod parse;
+mod plan;
 mod print;
 
 pub use answer::{Answer, InstantSample, RangeSeries, SampleValue, Stats, Value, format_float};

@@ -1,0 +1,309 @@
+//! Range selectors, subqueries and the functions over them.
+
+use std::borrow::Cow;
+
+use eval::{
+    Column, Series, Value,
+    window::{self, Arguments, Edges, HistogramPoint, Samples, Window, WindowFunction},
+};
+use model::Labels;
+
+use super::{Result, Run, bytes_of, labels::absent_labels};
+use crate::{
+    Error, RangeSeries,
+    ast::{Call, Extent, Modifiers, NodeId, NodeKind},
+    fetch::without_stale,
+    functions::FunctionId,
+    plan::reference,
+};
+
+/// The series of a range vector and where each step's window lies.
+pub(super) struct Ranges<'a> {
+    rows: Vec<RangeRow<'a>>,
+    range_ms: i64,
+    modifiers: &'a Modifiers,
+    edges: Edges,
+    lookback_ms: i64,
+    /// Bytes charged for samples made here.
+    charged: usize,
+}
+
+struct RangeRow<'a> {
+    labels: Labels,
+    drop_name: bool,
+    samples: Cow<'a, Samples>,
+}
+
+impl Ranges<'_> {
+    /// The window of one step.
+    fn window<'s>(&self, samples: &'s Samples, step_ms: i64) -> Window<'s> {
+        let to = reference(self.modifiers, step_ms);
+        let from = to.saturating_sub(self.range_ms);
+        let (before, after) = match self.edges {
+            Edges::Plain => (0, 0),
+            Edges::Anchored => (self.lookback_ms, 0),
+            Edges::Smoothed => (self.lookback_ms, self.lookback_ms),
+        };
+        let w = samples.between(from.saturating_sub(before), to.saturating_add(after));
+        Window { from_ms: from, to_ms: to, edges: self.edges, ..w }
+    }
+}
+
+pub(super) fn window_function(id: FunctionId) -> Option<WindowFunction> {
+    use WindowFunction as W;
+    Some(match id {
+        FunctionId::Rate => W::Rate,
+        FunctionId::Increase => W::Increase,
+        FunctionId::Delta => W::Delta,
+        FunctionId::Irate => W::Irate,
+        FunctionId::Idelta => W::Idelta,
+        FunctionId::Deriv => W::Deriv,
+        FunctionId::PredictLinear => W::PredictLinear,
+        FunctionId::Resets => W::Resets,
+        FunctionId::Changes => W::Changes,
+        FunctionId::AvgOverTime => W::Avg,
+        FunctionId::SumOverTime => W::Sum,
+        FunctionId::MinOverTime => W::Min,
+        FunctionId::MaxOverTime => W::Max,
+        FunctionId::CountOverTime => W::Count,
+        FunctionId::StddevOverTime => W::Stddev,
+        FunctionId::StdvarOverTime => W::Stdvar,
+        FunctionId::QuantileOverTime => W::Quantile,
+        FunctionId::MadOverTime => W::Mad,
+        FunctionId::FirstOverTime => W::First,
+        FunctionId::LastOverTime => W::Last,
+        FunctionId::PresentOverTime => W::Present,
+        FunctionId::TsOfFirstOverTime => W::TsOfFirst,
+        FunctionId::TsOfLastOverTime => W::TsOfLast,
+        FunctionId::TsOfMaxOverTime => W::TsOfMax,
+        FunctionId::TsOfMinOverTime => W::TsOfMin,
+        FunctionId::DoubleExponentialSmoothing => W::DoubleExponentialSmoothing,
+        _ => return None,
+    })
+}
+
+/// Functions that look at start timestamps.
+fn uses_starts(f: WindowFunction) -> bool {
+    matches!(f, WindowFunction::Rate | WindowFunction::Increase | WindowFunction::Irate | WindowFunction::Resets)
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn ranges(&mut self, id: NodeId) -> Result<Ranges<'a>> {
+        let id = self.plan.expr.unwrap_parens(id);
+        match self.kind(id) {
+            NodeKind::Matrix { selector, range } => {
+                let NodeKind::Selector(s) = self.kind(*selector) else {
+                    return Err(Error::Internal("a range without a selector".to_owned()));
+                };
+                let edges = match s.extent {
+                    Extent::None => Edges::Plain,
+                    Extent::Anchored => Edges::Anchored,
+                    Extent::Smoothed => Edges::Smoothed,
+                };
+                let mut rows = Vec::new();
+                let mut charged = 0;
+                for f in self.fetched(*selector) {
+                    let samples = if f.has_stale {
+                        let clean = without_stale(&f.samples);
+                        charged += clean.heap_bytes();
+                        self.meter.charge(clean.heap_bytes())?;
+                        Cow::Owned(clean)
+                    } else {
+                        Cow::Borrowed(&f.samples)
+                    };
+                    rows.push(RangeRow { labels: f.labels.clone(), drop_name: false, samples });
+                }
+                let lookback_ms = self.lookback_ms;
+                Ok(Ranges { rows, range_ms: range.millis(), modifiers: &s.modifiers, edges, lookback_ms, charged })
+            }
+            NodeKind::Subquery(s) => {
+                let mut rows = Vec::new();
+                let mut charged = 0;
+                if let Some(grid) = self.plan.grid_of(s.expr) {
+                    let inner = self.rows(s.expr)?;
+                    let consumed = bytes_of(&inner);
+                    for row in inner {
+                        let samples = samples_of(&row.column, grid);
+                        charged += samples.heap_bytes();
+                        self.meter.charge(samples.heap_bytes())?;
+                        rows.push(RangeRow { labels: row.labels, drop_name: row.drop_name, samples: Cow::Owned(samples) });
+                    }
+                    self.meter.release(consumed);
+                }
+                Ok(Ranges {
+                    rows,
+                    range_ms: s.range.millis(),
+                    modifiers: &s.modifiers,
+                    edges: Edges::Plain,
+                    lookback_ms: self.lookback_ms,
+                    charged,
+                })
+            }
+            _ => Err(Error::Internal("a range vector was expected".to_owned())),
+        }
+    }
+
+    /// A function over a range vector; its other arguments are numbers.
+    pub(super) fn window_call(&mut self, id: NodeId, c: &Call, f: WindowFunction) -> Result<Vec<Series>> {
+        let mut numbers = Vec::new();
+        let mut ranges = None;
+        let mut range_span = self.span(id);
+        for arg in &c.args {
+            if self.plan.expr.type_of(*arg) == crate::ValueType::Matrix {
+                range_span = self.span(*arg);
+                ranges = Some(self.ranges(*arg)?);
+            } else {
+                numbers.push(self.scalar(*arg)?);
+            }
+        }
+        let Some(mut ranges) = ranges else {
+            return Err(Error::Internal(format!("{} without a range vector", c.function.name)));
+        };
+        self.check_edges(f, ranges.edges, c.function.name)?;
+        let span = match (f, c.args.first()) {
+            (WindowFunction::Quantile, Some(first)) => self.span(*first),
+            _ => range_span,
+        };
+        let grid = self.grid(id);
+        let starts = self.options.experimental.start_timestamps && uses_starts(f);
+        // With `@` every step sees the same window; then one step speaks for all.
+        let once = ranges.modifiers.at.is_some() && numbers.is_empty();
+        let mut rows = Vec::new();
+        let mut at_step = Vec::with_capacity(numbers.len());
+        for row in std::mem::take(&mut ranges.rows) {
+            self.meter.tick()?;
+            let mut column: Option<Column> = None;
+            let steps = if once { 1 } else { grid.len() };
+            for step in 0..steps {
+                let at_ms = grid.at(step);
+                let mut w = ranges.window(&row.samples, at_ms);
+                if !starts {
+                    w.starts_ms = &[];
+                }
+                if w.is_empty() {
+                    continue;
+                }
+                at_step.clear();
+                at_step.extend(numbers.iter().map(|n| n.float(step).unwrap_or(f64::NAN)));
+                let args = Arguments { numbers: &at_step, at_ms, metric: row.labels.metric_name() };
+                let value = if starts || w.histograms.is_empty() {
+                    window::apply(f, &w, &args, &mut self.env(span))?
+                } else {
+                    let bare: Vec<HistogramPoint> =
+                        w.histograms.iter().map(|p| HistogramPoint { start_ms: 0, ..p.clone() }).collect();
+                    window::apply(f, &Window { histograms: &bare, ..w }, &args, &mut self.env(span))?
+                };
+                if let Some(value) = value {
+                    column.get_or_insert_with(|| Column::empty(steps)).put(step, value);
+                }
+            }
+            let Some(column) = column else { continue };
+            let column = if once { column.broadcast(grid.len()) } else { column };
+            let series = Series { labels: row.labels, column, drop_name: row.drop_name };
+            self.meter.charge(series.heap_bytes())?;
+            rows.push(series);
+        }
+        self.meter.release(ranges.charged);
+        self.check_points(&rows)?;
+        if f.keeps_name() {
+            return Ok(rows);
+        }
+        let span = self.span(id);
+        Ok(eval::drop_names(rows, &mut self.env(span))?)
+    }
+
+    fn check_edges(&self, f: WindowFunction, edges: Edges, name: &str) -> Result<()> {
+        if f.allows(edges) {
+            return Ok(());
+        }
+        let (word, allowed) = match edges {
+            Edges::Anchored => ("anchored", "changes, delta, increase, rate, resets"),
+            _ => ("smoothed", "delta, increase, rate"),
+        };
+        Err(eval::Error::invalid(format!("{word} modifier can only be used with: {allowed} - not with {name}")).into())
+    }
+
+    /// 1 at the steps at which no series has a sample.
+    pub(super) fn absent_over_time(&mut self, id: NodeId, arg: NodeId) -> Result<Vec<Series>> {
+        let ranges = self.ranges(arg)?;
+        if ranges.edges != Edges::Plain {
+            let name = "absent_over_time";
+            self.check_edges(WindowFunction::Present, ranges.edges, name)?;
+        }
+        let grid = self.grid(id);
+        let mut column = Column::constant(1.0, grid.len());
+        for row in &ranges.rows {
+            self.meter.tick()?;
+            for (step, t) in grid.times().enumerate() {
+                if column.is_present(step) && !ranges.window(&row.samples, t).is_empty() {
+                    column.clear(step);
+                }
+            }
+        }
+        self.meter.release(ranges.charged);
+        if column.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Series::new(absent_labels(&self.plan.expr, arg), column)])
+    }
+
+    /// The samples of a range vector that is the whole query.
+    pub(super) fn raw(&mut self, id: NodeId) -> Result<Vec<RangeSeries>> {
+        let ranges = self.ranges(id)?;
+        let at = self.plan.grid.start_ms;
+        let mut out = Vec::new();
+        for row in &ranges.rows {
+            let w = ranges.window(&row.samples, at);
+            let filled;
+            let shown = if ranges.edges == Edges::Plain {
+                w
+            } else {
+                if !w.histograms.is_empty() {
+                    let word = if ranges.edges == Edges::Anchored { "anchored" } else { "smoothed" };
+                    let message = format!("{word} modifier is not supported with histograms");
+                    return Err(eval::Error::invalid(message).into());
+                }
+                filled = window::fill_edges(&w);
+                filled.between(i64::MIN, i64::MAX)
+            };
+            if shown.is_empty() {
+                continue;
+            }
+            let labels = if row.drop_name { eval::drop_metadata(&row.labels) } else { row.labels.clone() };
+            out.push(RangeSeries {
+                labels,
+                floats: shown.timestamps_ms.iter().copied().zip(shown.values.iter().copied()).collect(),
+                histograms: shown.histograms.iter().map(|p| (p.t_ms, (*p.histogram).clone())).collect(),
+            });
+        }
+        Ok(out)
+    }
+}
+
+fn samples_of(column: &Column, grid: eval::Grid) -> Samples {
+    let mut out = Samples::default();
+    for step in column.steps() {
+        match column.get(step) {
+            Some(eval::Cell::Float(v)) => {
+                out.timestamps_ms.push(grid.at(step));
+                out.values.push(v);
+            }
+            Some(eval::Cell::Histogram(h)) => {
+                out.histograms.push(HistogramPoint { t_ms: grid.at(step), start_ms: 0, histogram: h.clone() });
+            }
+            None => {}
+        }
+    }
+    out
+}
+
+/// One value per step that is the same for each.
+pub(super) fn per_step(len: usize, mut f: impl FnMut(usize) -> Option<f64>) -> Column {
+    let mut column = Column::empty(len);
+    for step in 0..len {
+        if let Some(v) = f(step) {
+            column.put(step, Value::Float(v));
+        }
+    }
+    column
+}
