@@ -47,6 +47,7 @@ test('a relative range stays relative until it is frozen', async ({ page }) => {
 
 test('a typed range is checked before it is used', async ({ page }) => {
   await page.goto('/ui/');
+  await expect(page.getByRole('heading', { level: 1, name: 'Fleet' })).toBeVisible();
   await page.keyboard.press('t');
   await page.keyboard.press('r');
   await page.getByLabel('From', { exact: true }).fill('now-1x');

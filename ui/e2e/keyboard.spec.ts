@@ -14,6 +14,7 @@ test('g and a letter go to a page and keep the range', async ({ page }) => {
 
 test('the palette opens, filters, goes, and closes', async ({ page, seed }) => {
   await page.goto('/ui/');
+  await expect(page.getByRole('heading', { level: 1, name: 'Fleet' })).toBeVisible();
   await page.keyboard.press('Control+k');
   const input = page.getByRole('combobox', { name: 'Go to' });
   await expect(input).toBeFocused();

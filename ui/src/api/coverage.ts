@@ -7,8 +7,9 @@ export interface Coverage {
   replica: string;
   signal: string;
   state: CoverageState;
-  /** Pairs of nanoseconds; they exceed 2^53, so they are only ever shown roughly. */
-  covered: [number, number][];
+  /** Pairs of Unix seconds, half open. */
+  covered: [number | null, number | null][];
+  /** Unix seconds: everything up to here is in the answer. */
   watermark: number | null;
   reason: string;
 }

@@ -14,14 +14,16 @@ export interface SignalState {
 }
 
 export interface NodeState {
-  cluster: string;
-  replica: string;
+  cluster: string | null;
+  replica: string | null;
   version: string;
   /** Unix seconds. */
   started_at: number;
   uptime_seconds: number;
   memory: { limit_bytes: number; used_bytes: number };
   disk: { free_bytes: number; total_bytes: number; used_bytes: number };
+  /** Why the node takes nothing in at the moment. */
+  refusing?: string | null;
   signals: SignalState[];
   tenants: string[];
 }

@@ -35,6 +35,7 @@ export interface Ask {
   tenant: string;
   signal?: AbortSignal | undefined;
   params?: Params;
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** Longer query strings travel as a form: proxies cut URLs at 4 to 8 KiB. */
@@ -42,7 +43,7 @@ const LONGEST_QUERY = 2000;
 
 export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
   const query = encodeParams(ask.params ?? {});
-  const headers: Record<string, string> = { Accept: 'application/json' };
+  const headers: Record<string, string> = { Accept: 'application/json', ...ask.headers };
   if (ask.tenant) headers['X-Scope-OrgID'] = ask.tenant;
   const init: RequestInit = { headers, signal: ask.signal ?? null };
   let url = query ? `${path}?${query}` : path;

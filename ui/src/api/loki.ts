@@ -31,7 +31,9 @@ export function msToNs(ms: number): string {
 
 export async function queryLines(expr: string, startNs: string, endNs: string, limit: number, ask: Context): Promise<Answer<LogLine[]>> {
   const params = { query: expr, start: startNs, end: endNs, limit, direction: 'backward' };
-  const answer = await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params });
+  // Fields of a single line come beside it instead of making a stream of their own for every trace id.
+  const headers = { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' };
+  const answer = await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params, headers });
   return { ...answer, data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[]) : [] };
 }
 

@@ -1,5 +1,5 @@
 /** What both query editors have in common: keys, brackets, colours from the tokens. */
-import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus } from '@codemirror/autocomplete';
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap, completionStatus } from '@codemirror/autocomplete';
 import { history, historyKeymap, insertNewlineAndIndent, standardKeymap } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { type Extension, Prec } from '@codemirror/state';
@@ -43,11 +43,15 @@ export interface Hooks {
 }
 
 export function setup(label: string, hint: string, hooks: () => Hooks): Extension {
+  const runNow = (view: EditorView) => {
+    closeCompletion(view);
+    hooks().run();
+    return true;
+  };
   const run = (view: EditorView) => {
     // While the list of completions is open, Enter means "take this one".
     if (completionStatus(view.state) === 'active' && acceptCompletion(view)) return true;
-    hooks().run();
-    return true;
+    return runNow(view);
   };
   const leave = (view: EditorView) => {
     if (completionStatus(view.state) !== null) return false;
@@ -62,7 +66,7 @@ export function setup(label: string, hint: string, hooks: () => Hooks): Extensio
       if (update.docChanged) hooks().draft(update.state.doc.toString());
     }),
     Prec.highest(keymap.of([
-      { key: 'Mod-Enter', run: (view) => { hooks().run(); return view !== null; } },
+      { key: 'Mod-Enter', run: runNow },
       { key: 'Enter', run },
       { key: 'Shift-Enter', run: insertNewlineAndIndent },
       { key: 'Tab', run: acceptCompletion },

@@ -26,7 +26,7 @@ export function nodeName(node: Pick<NodeState, 'cluster' | 'replica'>): string {
 
 /** The rate series of one node and signal. A node that is not told its cluster stamps none, so absence matches. */
 export function rateOf(series: readonly Series[], node: NodeState, signal: string): Series | undefined {
-  const fits = (wanted: string, has: string | undefined) => has === undefined || has === '' || has === wanted;
+  const fits = (wanted: string | null, has: string | undefined) => has === undefined || has === '' || has === wanted;
   return series.find((one) => one.labels.signal === signal && fits(node.cluster, one.labels.cluster) && fits(node.replica, one.labels.replica));
 }
 

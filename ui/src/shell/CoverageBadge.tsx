@@ -1,7 +1,9 @@
 /** How complete the answers on this page are: a badge that is always there, and a banner when something is missing. */
 import { Popover } from '@mantine/core';
 import { type Coverage, coverageName, worstState } from '../api/coverage';
+import { formatDateTime } from '../lib/timeformat';
 import { usePageCoverage } from '../state/answers';
+import { useView } from '../state/view';
 import { OkIcon, WarnIcon } from './icons';
 
 const WORDS = { complete: 'Complete', late: 'Late', partial: 'Partial', missing: 'Missing', unknown: 'No data yet' } as const;
@@ -11,7 +13,7 @@ export function CoverageBadge() {
   const rows = usePageCoverage();
   const state = worstState(rows);
   return (
-    <Popover position="bottom-end" width={420} trapFocus>
+    <Popover position="bottom-end" width={560} trapFocus>
       <Popover.Target>
         <button type="button" className={`btn coverage ${TONES[state]}`} aria-label={`Coverage: ${WORDS[state]}`} data-state={state}>
           {state === 'complete' ? <OkIcon /> : <WarnIcon />}
@@ -31,11 +33,12 @@ export function CoverageBadge() {
 }
 
 export function CoverageTable({ rows }: { rows: readonly Coverage[] }) {
+  const { zone } = useView();
   return (
     <div className="coverageTable">
       <table className="grid">
         <thead>
-          <tr><th scope="col">Cluster</th><th scope="col">Signal</th><th scope="col">State</th><th scope="col">Reason</th></tr>
+          <tr><th scope="col">Cluster</th><th scope="col">Signal</th><th scope="col">State</th><th scope="col">Complete up to</th><th scope="col">Reason</th></tr>
         </thead>
         <tbody>
           {rows.slice(0, 200).map((row) => (
@@ -43,6 +46,7 @@ export function CoverageTable({ rows }: { rows: readonly Coverage[] }) {
               <td>{coverageName(row)}</td>
               <td>{row.signal || 'all'}</td>
               <td><span className={`tag ${TONES[row.state]}`}>{row.state}</span></td>
+              <td className="data">{row.watermark === null ? '–' : formatDateTime(row.watermark * 1e3, zone)}</td>
               <td className="coverageReason">{row.reason || '–'}</td>
             </tr>
           ))}

@@ -1,7 +1,8 @@
 /** Every key, grouped, and the switch that turns single letters off. */
-import { Modal } from '@mantine/core';
 import { useState } from 'react';
 import { type Actions, letterKeysOn, PAGE_KEYS, setLetterKeys, shortcuts } from './actions';
+import { Dialog } from './Dialog';
+import { CloseIcon } from './icons';
 
 interface Props {
   actions: Actions;
@@ -15,7 +16,8 @@ export default function Help({ actions, onClose }: Props) {
   const all = [...shortcuts(actions), ...PAGE_KEYS];
   const groups = [...new Set(all.map((one) => one.group))];
   return (
-    <Modal opened onClose={onClose} title="Keyboard" size="lg" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog label="Keyboard" padding={16} onClose={onClose}>
+      <div className="row helpHead"><h2 className="grow">Keyboard</h2><button type="button" className="btn quiet" aria-label="Close" onClick={onClose}><CloseIcon /></button></div>
       <div className="helpGroups">
         {groups.map((group) => (
           <section key={group} aria-label={group}>
@@ -35,6 +37,6 @@ export default function Help({ actions, onClose }: Props) {
         <input type="checkbox" checked={letters} onChange={(event) => { setLetters(event.target.checked); setLetterKeys(event.target.checked); }} />
         Keys without Ctrl work
       </label>
-    </Modal>
+    </Dialog>
   );
 }

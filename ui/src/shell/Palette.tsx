@@ -1,5 +1,4 @@
 /** Ctrl+K: pages, actions, services, metrics, and a pasted trace id, in one filtered list. */
-import { Modal } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { services } from '../api/jaeger';
@@ -9,6 +8,7 @@ import { useAnswer } from '../state/answers';
 import type { CommonSearch } from '../state/search';
 import { pickCommon, useView } from '../state/view';
 import { type Actions, PAGES } from './actions';
+import { Dialog } from './Dialog';
 
 interface Entry {
   kind: string;
@@ -43,7 +43,7 @@ export default function Palette({ actions, onClose }: Props) {
     event.preventDefault();
   };
   return (
-    <Modal opened onClose={onClose} withCloseButton={false} size="lg" padding={0} yOffset="12vh" aria-label="Palette">
+    <Dialog label="Palette" padding={0} onClose={onClose}>
       <input
         className="paletteInput" role="combobox" aria-expanded aria-controls="palette-list" aria-autocomplete="list" aria-label="Go to"
         aria-activedescendant={current >= 0 ? `palette-${current}` : undefined} data-autofocus autoFocus placeholder="Page, action, metric, service or trace id"
@@ -60,7 +60,7 @@ export default function Palette({ actions, onClose }: Props) {
         ))}
       </ul>
       {found.length === 0 ? <p className="paletteNone soft">Nothing matches. A trace id is 16 or 32 hex digits.</p> : null}
-    </Modal>
+    </Dialog>
   );
 }
 

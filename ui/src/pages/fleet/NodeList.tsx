@@ -53,6 +53,7 @@ function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]
         <Gauge name="Memory" used={node.memory.used_bytes} of={node.memory.limit_bytes} />
         <Gauge name="Disk" used={node.disk.total_bytes - node.disk.free_bytes} of={node.disk.total_bytes} own={node.disk.used_bytes} />
       </div>
+      {node.refusing ? <div className="problem" role="alert">Takes nothing in: {node.refusing}</div> : null}
       <table className="grid nodeSignals">
         <thead>
           <tr>

@@ -50,7 +50,7 @@ export function MetricBrowser({ names, metadata, find, loading, onFind, onPick }
         />
         <span className="faint">{loading ? 'loading' : `${formatCount(found.length)} of ${formatCount(names.length)}`}</span>
       </div>
-      <div ref={scroller} className="virtual grow">
+      <div ref={scroller} className="virtual grow" tabIndex={0} role="region" aria-label="Metrics found">
         <div id="metric-list" role="listbox" aria-label="Metrics" className="inner" style={{ height: virtual.getTotalSize() }}>
           {virtual.getVirtualItems().map((item) => {
             const name = found[item.index] ?? '';
