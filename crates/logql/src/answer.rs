@@ -58,9 +58,11 @@ pub struct Entry {
 
 /// Regroups entries by all their labels: stream labels, then structured metadata, then parsed labels, a later
 /// one winning. This is how Loki encodes streams for clients that do not ask for categorised labels; the
-/// entries' own labels are empty afterwards. The order of entries inside a stream stays.
+/// entries' own labels are empty afterwards. Entries stay in the direction of time they were in.
 pub fn by_all_labels(streams: Vec<StreamEntries>) -> Vec<StreamEntries> {
     let mut groups: BTreeMap<Labels, Vec<Entry>> = BTreeMap::new();
+    let falls = |s: &StreamEntries| s.entries.windows(2).any(|w| w[0].ts_ns > w[1].ts_ns);
+    let newest_first = streams.iter().any(falls);
     for stream in streams {
         for mut entry in stream.entries {
             let structured = std::mem::take(&mut entry.structured);
@@ -72,6 +74,13 @@ pub fn by_all_labels(streams: Vec<StreamEntries>) -> Vec<StreamEntries> {
                 Labels::from_pairs(all)
             };
             groups.entry(labels).or_default().push(entry);
+        }
+    }
+    // Streams that differed only in what their entries replaced have become one.
+    for entries in groups.values_mut() {
+        match newest_first {
+            true => entries.sort_by_key(|e| std::cmp::Reverse(e.ts_ns)),
+            false => entries.sort_by_key(|e| e.ts_ns),
         }
     }
     groups.into_iter().map(|(labels, entries)| StreamEntries { labels, entries }).collect()

@@ -161,4 +161,3 @@ impl Run<'_> {
         Answer { value, coverage: self.coverage, warnings: Vec::new(), stats: self.stats }
     }
 }
-

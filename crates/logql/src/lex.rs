@@ -28,8 +28,10 @@ impl Token {
     pub fn name(&self) -> String {
         match self {
             Token::Ident(i) => match i.as_str() {
-                "by" | "without" | "bool" | "on" | "ignoring" | "or" | "and" | "unless" | "offset" | "json"
-                | "logfmt" | "regexp" | "pattern" | "unpack" | "unwrap" | "drop" | "keep" => i.clone(),
+                "by" | "without" | "bool" | "on" | "ignoring" | "or" | "and" | "unless" | "offset"
+                | "json" | "logfmt" | "regexp" | "pattern" | "unpack" | "unwrap" | "drop" | "keep" => {
+                    i.clone()
+                }
                 _ => "IDENTIFIER".to_owned(),
             },
             Token::Str(_) => "STRING".to_owned(),
@@ -165,9 +167,8 @@ fn quoted(text: &str, at: &mut usize) -> Result<Token, ParseError> {
             }
             '\n' => break,
             '\\' => {
-                let bad = |end: usize| {
-                    ParseError::at(text, i..end, format!("invalid escape {:?}", &text[i..end]))
-                };
+                let bad =
+                    |end: usize| ParseError::at(text, i..end, format!("invalid escape {:?}", &text[i..end]));
                 let Some((j, e)) = chars.next() else { break };
                 let after = j + e.len_utf8();
                 let digits = match e {

@@ -87,12 +87,6 @@ impl Parser<'_> {
         self.tokens.get(self.at + ahead).map_or(&Token::End, |(t, _)| t)
     }
 
-    fn next(&mut self) -> Token {
-        let token = self.peek().clone();
-        self.at += 1;
-        token
-    }
-
     fn span(&self) -> Range<usize> {
         let end = self.text.len()..self.text.len();
         self.tokens.get(self.at).map_or(end, |(_, s)| s.clone())
@@ -235,13 +229,7 @@ impl Parser<'_> {
         }
     }
 
-    fn build_matcher(
-        &self,
-        name: String,
-        op: MatchOp,
-        value: String,
-        span: Range<usize>,
-    ) -> Parsed<Matcher> {
+    fn build_matcher(&self, name: String, op: MatchOp, value: String, span: Range<usize>) -> Parsed<Matcher> {
         // Go's syntax is a little wider than ours; what it accepts and we do not is rewritten.
         Matcher::new(name.clone(), op, value.clone())
             .or_else(|e| Matcher::new(name, op, re2::translate(&value).into_owned()).map_err(|_| e))
@@ -266,4 +254,3 @@ impl Parser<'_> {
         }
     }
 }
-

@@ -21,7 +21,7 @@ pub(crate) mod ip;
 pub(crate) mod json;
 pub(crate) mod labels;
 pub(crate) mod line;
-pub(crate) mod logfmt;
+pub mod logfmt;
 pub(crate) mod pattern;
 pub(crate) mod record;
 
@@ -269,4 +269,3 @@ fn label_format(row: &mut Row<'_>, formats: &[(String, Source)]) {
         }
     }
 }
-

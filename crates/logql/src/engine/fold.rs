@@ -82,14 +82,27 @@ impl Pieces {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Acc {
     /// Kahan-compensated.
-    Sum { n: f64, sum: f64, lost: f64 },
+    Sum {
+        n: f64,
+        sum: f64,
+        lost: f64,
+    },
     /// Welford's: mean and squared distance from it.
-    Spread { n: f64, mean: f64, m2: f64 },
+    Spread {
+        n: f64,
+        mean: f64,
+        m2: f64,
+    },
     Min(f64),
     Max(f64),
     First(f64),
     Last(f64),
-    Counter { n: f64, first: (i64, f64), last: (i64, f64), resets: f64 },
+    Counter {
+        n: f64,
+        first: (i64, f64),
+        last: (i64, f64),
+        resets: f64,
+    },
     All(Vec<f64>),
 }
 
@@ -289,3 +302,5 @@ impl Queue<'_> {
     }
 }
 
+#[cfg(test)]
+mod tests;

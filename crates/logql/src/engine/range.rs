@@ -200,12 +200,9 @@ pub(super) async fn evaluate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> 
 
 /// 1 at every step without a line; labelled by the matchers that name one value.
 fn absent_series(matchers: &[Matcher], grid: Grid, present: Option<&Series>) -> Series {
-    let named = |m: &&Matcher| {
-        m.op == MatchOp::Equal && matchers.iter().filter(|o| o.name == m.name).count() == 1
-    };
-    let labels = Labels::from_pairs(
-        matchers.iter().filter(named).map(|m| (m.name.clone(), m.value.clone())),
-    );
+    let named =
+        |m: &&Matcher| m.op == MatchOp::Equal && matchers.iter().filter(|o| o.name == m.name).count() == 1;
+    let labels = Labels::from_pairs(matchers.iter().filter(named).map(|m| (m.name.clone(), m.value.clone())));
     let values = (0..grid.len)
         .map(|k| match present.and_then(|s| s.values[k]) {
             Some(_) => None,

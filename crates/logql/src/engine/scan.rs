@@ -51,11 +51,7 @@ pub(super) async fn scan(
     let (line_filters, exact) = pushdown(scan.stages);
     let filtered = line_filters.is_empty() || run.select.capabilities().filters_lines;
     let request = LogsRequest {
-        scope: Scope {
-            tenants: run.ctx.tenants.clone(),
-            range: scan.range,
-            limits: run.ctx.limits.clone(),
-        },
+        scope: Scope { tenants: run.ctx.tenants.clone(), range: scan.range, limits: run.ctx.limits.clone() },
         matchers: scan.matchers.to_vec(),
         line_filters,
         direction: scan.direction,

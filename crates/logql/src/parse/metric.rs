@@ -61,8 +61,10 @@ impl Parser<'_> {
         if op.is_set() {
             for side in [&left, &right] {
                 if let MetricExpr::Literal(v) = side {
-                    let message =
-                        format!("unexpected literal {v} for a leg of logical/set binary operation ({})", op.as_str());
+                    let message = format!(
+                        "unexpected literal {v} for a leg of logical/set binary operation ({})",
+                        op.as_str()
+                    );
                     return Err(self.error(message));
                 }
             }
@@ -95,7 +97,8 @@ impl Parser<'_> {
         if left || self.is_word("group_right") {
             self.at += 1;
             // `group_left (…)` could open the list or the operand: it is a list where one fits.
-            let include = if self.is_sym("(") && self.list_follows() { self.label_list()? } else { Vec::new() };
+            let include =
+                if self.is_sym("(") && self.list_follows() { self.label_list()? } else { Vec::new() };
             group = if left { Group::Left(include) } else { Group::Right(include) };
         }
         Ok((return_bool, Some(Matching { on, labels, group })))
@@ -242,9 +245,8 @@ impl Parser<'_> {
         }
         self.expect_sym(")")?;
         let [target, replacement, source, pattern] = strings;
-        re2::compile(&pattern).map_err(|e| {
-            ParseError::at(self.text, span, format!("invalid regex in label_replace: {e}"))
-        })?;
+        re2::compile(&pattern)
+            .map_err(|e| ParseError::at(self.text, span, format!("invalid regex in label_replace: {e}")))?;
         let node = LabelReplace { inner: inner.node, target, replacement, source, pattern };
         Ok(metric(MetricExpr::LabelReplace(Box::new(node)), inner.depth + 1))
     }
@@ -273,9 +275,7 @@ impl Parser<'_> {
     fn log_range(&mut self) -> Parsed<LogRange> {
         let p = self.partial_range()?;
         match p.window {
-            Some((range_ns, offset_ns)) => {
-                Ok(LogRange { log: p.log, unwrap: p.unwrap, range_ns, offset_ns })
-            }
+            Some((range_ns, offset_ns)) => Ok(LogRange { log: p.log, unwrap: p.unwrap, range_ns, offset_ns }),
             None => Err(self.unexpected("[")),
         }
     }
@@ -328,7 +328,11 @@ impl Parser<'_> {
             "duration" => Some(Conversion::Duration),
             "duration_seconds" => Some(Conversion::DurationSeconds),
             "bytes" => Some(Conversion::Bytes),
-            _ => return Err(self.error(format!("{word:?} is not a conversion: use duration, duration_seconds or bytes"))),
+            _ => {
+                return Err(self.error(format!(
+                    "{word:?} is not a conversion: use duration, duration_seconds or bytes"
+                )));
+            }
         };
         let label = if conversion.is_some() {
             self.expect_sym("(")?;

@@ -35,7 +35,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn at_unwrap(&self) -> bool {
-        self.is_sym("|") && matches!(self.peek_at(1), Token::Ident(i) if i == "unwrap") && !self.compares_at(2)
+        self.is_sym("|")
+            && matches!(self.peek_at(1), Token::Ident(i) if i == "unwrap")
+            && !self.compares_at(2)
     }
 
     fn line_op(&self) -> Option<LineOp> {

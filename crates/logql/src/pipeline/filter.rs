@@ -31,11 +31,9 @@ impl LabelTest {
                 LabelTest::DurationNs(label.clone(), *op, *value_ns)
             }
             LabelFilter::Bytes { label, op, value } => LabelTest::Bytes(label.clone(), *op, *value),
-            LabelFilter::Ip { label, negative, pattern } => LabelTest::Ip {
-                label: label.clone(),
-                negative: *negative,
-                test: IpTest::parse(pattern)?,
-            },
+            LabelFilter::Ip { label, negative, pattern } => {
+                LabelTest::Ip { label: label.clone(), negative: *negative, test: IpTest::parse(pattern)? }
+            }
             LabelFilter::And(a, b) => LabelTest::And(Box::new(Self::new(a)?), Box::new(Self::new(b)?)),
             LabelFilter::Or(a, b) => LabelTest::Or(Box::new(Self::new(a)?), Box::new(Self::new(b)?)),
         })
@@ -44,9 +42,7 @@ impl LabelTest {
     pub fn passes(&self, labels: &mut RowLabels<'_>) -> bool {
         match self {
             LabelTest::Text(m) => m.matches(labels.get(&m.name).unwrap_or("")),
-            LabelTest::Number(l, op, v) => {
-                compare(labels, l, *op, v, |s| s.trim().parse().ok(), "a number")
-            }
+            LabelTest::Number(l, op, v) => compare(labels, l, *op, v, |s| s.trim().parse().ok(), "a number"),
             LabelTest::DurationNs(l, op, v) => compare(labels, l, *op, v, parse_duration, "a duration"),
             LabelTest::Bytes(l, op, v) => compare(labels, l, *op, v, parse_bytes, "a size in bytes"),
             LabelTest::Ip { label, negative, test } => {

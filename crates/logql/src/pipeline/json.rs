@@ -331,3 +331,6 @@ fn element(array: &str, index: usize) -> Scan<Option<Value<'_>>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,8 @@ impl<'a> RowLabels<'a> {
 
     /// All labels, each name once, with the value [`RowLabels::get`] finds. In no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let error = self.error.iter().flat_map(|(e, d)| [(ERROR_LABEL, *e), (ERROR_DETAILS_LABEL, d.as_str())]);
+        let error =
+            self.error.iter().flat_map(|(e, d)| [(ERROR_LABEL, *e), (ERROR_DETAILS_LABEL, d.as_str())]);
         let parsed = pairs(&self.parsed);
         let structured = pairs(&self.structured).filter(|(n, _)| find(&self.parsed, n).is_none());
         let above = |n: &str| find(&self.parsed, n).is_some() || find(&self.structured, n).is_some();

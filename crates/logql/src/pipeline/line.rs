@@ -27,7 +27,9 @@ impl LineTest {
         let alternatives = filter.alternatives.iter().map(|a| {
             Ok(match (a, filter.op) {
                 (LinePattern::Ip(p), _) => Alternative::Ip(IpTest::parse(p)?),
-                (LinePattern::Text(t), LineOp::Contains | LineOp::NotContains) => Alternative::Text(t.clone()),
+                (LinePattern::Text(t), LineOp::Contains | LineOp::NotContains) => {
+                    Alternative::Text(t.clone())
+                }
                 (LinePattern::Text(t), LineOp::Regex | LineOp::NotRegex) => {
                     Alternative::Regex(re2::compile(t).map_err(|e| format!("error parsing regexp: {e}"))?)
                 }
@@ -83,8 +85,12 @@ fn push(filter: &LineFilter) -> Option<Vec<Pushed>> {
     }
     Some(match (filter.op, texts.as_slice()) {
         (LineOp::Contains, [t]) => vec![Pushed::Contains((*t).to_owned())],
-        (LineOp::Contains, many) => vec![Pushed::Regex(many.iter().map(|t| regex::escape(t)).collect::<Vec<_>>().join("|"))],
-        (LineOp::Regex, many) => vec![Pushed::Regex(many.iter().map(|t| alone(t)).collect::<Vec<_>>().join("|"))],
+        (LineOp::Contains, many) => {
+            vec![Pushed::Regex(many.iter().map(|t| regex::escape(t)).collect::<Vec<_>>().join("|"))]
+        }
+        (LineOp::Regex, many) => {
+            vec![Pushed::Regex(many.iter().map(|t| alone(t)).collect::<Vec<_>>().join("|"))]
+        }
         (LineOp::NotContains, many) => many.iter().map(|t| Pushed::NotContains((*t).to_owned())).collect(),
         (LineOp::NotRegex, many) => many.iter().map(|t| Pushed::NotRegex(alone(t))).collect(),
         (LineOp::Pattern | LineOp::NotPattern, _) => return None,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Calls `f` with each pair; a key alone has the value "". A pair that breaks the format ends a strict reading
 /// with an error and is skipped otherwise.
-pub(crate) fn decode(line: &str, strict: bool, f: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
+pub fn decode(line: &str, strict: bool, f: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
     let mut at = 0;
     let bytes = line.as_bytes();
     while at < bytes.len() {

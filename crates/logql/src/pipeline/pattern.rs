@@ -125,3 +125,36 @@ fn split(text: &str) -> Vec<Part> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(pattern: &str, line: &str) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        let p = Pattern::parser(pattern).unwrap();
+        p.extract(line, &mut |n, v| out.push((n.to_owned(), v.to_owned())));
+        out
+    }
+
+    #[test]
+    fn a_missing_literal_gives_the_rest_to_the_capture_before_it() {
+        let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+        assert_eq!(found("<a> - <b>!", "x - y!z"), [pair("a", "x"), pair("b", "y")]);
+        assert_eq!(found("<a> - <b>!", "x and y"), [pair("a", "x and y")]);
+        assert_eq!(found("at <a>", "on x"), []);
+        assert_eq!(found("<_>=<v>", "k=1=2"), [pair("v", "1=2")]);
+        assert_eq!(found("<a> <1b> <c", "x <1b> <c"), [pair("a", "x")]);
+    }
+
+    #[test]
+    fn a_filter_fits_the_whole_line() {
+        let fits = |p: &str, line: &str| Pattern::filter(p).unwrap().fits(line);
+        assert!(fits("a <_> c", "a b c") && fits("<_>c", "abc") && fits("a<_>", "abc") && fits("abc", "abc"));
+        assert!(
+            !fits("a <_> c", "a b cd") && !fits("b<_>", "abc") && !fits("abc<_>", "abc") && !fits("a", "ab")
+        );
+        assert!(fits("", "") && !fits("", "a") && !fits("<_>", ""));
+        assert!(Pattern::filter("<name>").is_err() && Pattern::filter("<_><_>").is_err());
+    }
+}

@@ -85,7 +85,11 @@ fn add_all(out: &mut Vec<(String, String)>, stream: &Labels, attributes: &Attrib
 
 /// Adds what is neither empty nor a stream label already. The first value of a name stays.
 fn add(out: &mut Vec<(String, String)>, stream: &Labels, name: &str, value: String) {
-    if !name.is_empty() && !value.is_empty() && stream.get(name).is_none() && !out.iter().any(|(n, _)| n == name) {
+    if !name.is_empty()
+        && !value.is_empty()
+        && stream.get(name).is_none()
+        && !out.iter().any(|(n, _)| n == name)
+    {
         out.push((name.to_owned(), value));
     }
 }

@@ -28,8 +28,7 @@ enum Dot {
 type Done<T = ()> = Result<T, String>;
 
 pub(super) fn render(template: &Template, row: &Row<'_>) -> Result<String, String> {
-    let mut exec =
-        Exec { template, row, out: String::new(), steps: 0, variables: Vec::new(), labels: None };
+    let mut exec = Exec { template, row, out: String::new(), steps: 0, variables: Vec::new(), labels: None };
     exec.nodes(&template.nodes, &Dot::Labels)?;
     Ok(exec.out)
 }
@@ -142,8 +141,7 @@ impl Exec<'_> {
                 if name == "and" || name == "or" {
                     return self.lazily(name == "or", args, piped, dot);
                 }
-                let mut values =
-                    args.iter().map(|a| self.operand(a, dot)).collect::<Result<Vec<_>, _>>()?;
+                let mut values = args.iter().map(|a| self.operand(a, dot)).collect::<Result<Vec<_>, _>>()?;
                 values.extend(piped);
                 functions::call(&Call { name, args: values, template: self.template, row: self.row })
             }

@@ -18,8 +18,8 @@ const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
 
 /// Longer parts before their prefixes.
 const PARTS: [&str; 26] = [
-    "January", "Jan", "Monday", "Mon", "MST", "2006", "Z07:00", "Z0700", "-07:00", "-0700", "-07", "15", "01",
-    "02", "03", "04", "05", "06", "_2", "PM", "pm", "1", "2", "3", "4", "5",
+    "January", "Jan", "Monday", "Mon", "MST", "2006", "Z07:00", "Z0700", "-07:00", "-0700", "-07", "15",
+    "01", "02", "03", "04", "05", "06", "_2", "PM", "pm", "1", "2", "3", "4", "5",
 ];
 
 /// Days since 1970 to year, month (1-12), day. Howard Hinnant's civil calendar algorithm.
@@ -96,7 +96,13 @@ pub(super) fn format(ns: i64, offset: i32, layout: &str) -> String {
             "5" => s.to_string(),
             "PM" => if h >= 12 { "PM" } else { "AM" }.to_owned(),
             "pm" => if h >= 12 { "pm" } else { "am" }.to_owned(),
-            "MST" => if offset == 0 { "UTC".to_owned() } else { zone(offset, "") },
+            "MST" => {
+                if offset == 0 {
+                    "UTC".to_owned()
+                } else {
+                    zone(offset, "")
+                }
+            }
             "Z07:00" | "Z0700" if offset == 0 => "Z".to_owned(),
             "Z07:00" | "-07:00" => zone(offset, ":"),
             "Z0700" | "-0700" => zone(offset, ""),

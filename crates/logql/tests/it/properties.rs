@@ -9,12 +9,81 @@ use model::TenantId;
 use proptest::prelude::*;
 
 const PIECES: &[&str] = &[
-    "{", "}", "(", ")", "[", "]", "5m", "1h30m", "20MB", "app", "=", "!=", "=~", "!~", "|=", "|~", "|>", "!>", "|",
-    "\"x\"", "`y`", "\"(\"", ",", "json", "logfmt", "--strict", "unwrap", "duration", "bytes", "by", "without",
-    "sum", "rate", "count_over_time", "quantile_over_time", "topk", "vector", "label_replace", "0.5", "1", "-", "+",
-    "*", "/", "^", "%", ">", ">=", "==", "bool", "on", "ignoring", "group_left", "or", "and", "unless", "offset",
-    "ip", "line_format", "label_format", "\"{{.a}}\"", "drop", "keep", "pattern", "\"<a> <b>\"", "regexp",
-    "decolorize", "unpack", "variants", "of", "{app=\"x\"}", "# c\n", "é", "\\", "'",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "5m",
+    "1h30m",
+    "20MB",
+    "app",
+    "=",
+    "!=",
+    "=~",
+    "!~",
+    "|=",
+    "|~",
+    "|>",
+    "!>",
+    "|",
+    "\"x\"",
+    "`y`",
+    "\"(\"",
+    ",",
+    "json",
+    "logfmt",
+    "--strict",
+    "unwrap",
+    "duration",
+    "bytes",
+    "by",
+    "without",
+    "sum",
+    "rate",
+    "count_over_time",
+    "quantile_over_time",
+    "topk",
+    "vector",
+    "label_replace",
+    "0.5",
+    "1",
+    "-",
+    "+",
+    "*",
+    "/",
+    "^",
+    "%",
+    ">",
+    ">=",
+    "==",
+    "bool",
+    "on",
+    "ignoring",
+    "group_left",
+    "or",
+    "and",
+    "unless",
+    "offset",
+    "ip",
+    "line_format",
+    "label_format",
+    "\"{{.a}}\"",
+    "drop",
+    "keep",
+    "pattern",
+    "\"<a> <b>\"",
+    "regexp",
+    "decolorize",
+    "unpack",
+    "variants",
+    "of",
+    "{app=\"x\"}",
+    "# c\n",
+    "é",
+    "\\",
+    "'",
 ];
 
 fn soup() -> impl Strategy<Value = String> {
@@ -25,24 +94,39 @@ fn soup() -> impl Strategy<Value = String> {
 fn query() -> impl Strategy<Value = String> {
     let stage = prop::sample::select(
         &[
-            "|= \"a\" or \"b\"", "!~ `x+`", "|> \"<_> b\"", "| json", "| json a=\"b.c[0]\"", "| logfmt --strict",
-            "| a>5 or b<=1.5s and c!=\"d\", e==2KiB", "| x=ip(\"10.0.0.0/8\")", "| line_format \"{{.a}}\\n\"",
-            "| label_format a=b, c=\"{{.d}}\"", "| drop a, b=\"c\"", "| keep d=~\"e\"", "| pattern \"<a> <_>\"",
+            "|= \"a\" or \"b\"",
+            "!~ `x+`",
+            "|> \"<_> b\"",
+            "| json",
+            "| json a=\"b.c[0]\"",
+            "| logfmt --strict",
+            "| a>5 or b<=1.5s and c!=\"d\", e==2KiB",
+            "| x=ip(\"10.0.0.0/8\")",
+            "| line_format \"{{.a}}\\n\"",
+            "| label_format a=b, c=\"{{.d}}\"",
+            "| drop a, b=\"c\"",
+            "| keep d=~\"e\"",
+            "| pattern \"<a> <_>\"",
             "| unpack | decolorize",
         ][..],
     );
     let log = prop::collection::vec(stage, 0..4).prop_map(|s| format!("{{app=\"x\"}} {}", s.join(" ")));
-    let leaf = (log, prop::sample::select(&["count_over_time", "rate", "sum_over_time", "absent_over_time"][..]))
-        .prop_map(|(l, op)| {
-            let unwrap = if op == "sum_over_time" { "| unwrap duration(v) | __error__=\"\"" } else { "" };
-            format!("{op}({l} {unwrap} [1h5m] offset -3s)")
-        });
+    let leaf =
+        (log, prop::sample::select(&["count_over_time", "rate", "sum_over_time", "absent_over_time"][..]))
+            .prop_map(|(l, op)| {
+                let unwrap = if op == "sum_over_time" { "| unwrap duration(v) | __error__=\"\"" } else { "" };
+                format!("{op}({l} {unwrap} [1h5m] offset -3s)")
+            });
     leaf.prop_recursive(4, 24, 2, |inner| {
         prop_oneof![
             inner.clone().prop_map(|i| format!("sum by (a, b) ({i})")),
             inner.clone().prop_map(|i| format!("topk(3, {i}) without ()")),
             inner.clone().prop_map(|i| format!("label_replace({i}, \"a\", \"$1\", \"b\", \"(.*)\")")),
-            (inner.clone(), prop::sample::select(&["+", "^", "or", "unless", "> bool", "/ on (a) group_left (b)"][..]), inner)
+            (
+                inner.clone(),
+                prop::sample::select(&["+", "^", "or", "unless", "> bool", "/ on (a) group_left (b)"][..]),
+                inner
+            )
                 .prop_map(|(l, op, r)| format!("{l} {op} {r}")),
         ]
     })
@@ -92,10 +176,8 @@ fn engine(lines: &[String]) -> Engine {
         body: l.as_str().into(),
         ..model::LogRecord::default()
     });
-    let stream = model::LogStream {
-        labels: model::Labels::from_pairs([("app", "x")]),
-        ..model::LogStream::default()
-    };
+    let stream =
+        model::LogStream { labels: model::Labels::from_pairs([("app", "x")]), ..model::LogStream::default() };
     let batch = model::LogBatch { records: records.collect(), streams: vec![stream] };
     let fake = Fake::new();
     let unit = AppendUnit { batch_id: None, received_ns: 0, batches: vec![model::Batch::Logs(batch)] };
@@ -160,7 +242,9 @@ proptest! {
 
 #[test]
 fn a_hundred_thousand_parentheses_are_an_error_and_not_a_crash() {
-    for (open, inner, close) in [("(", "1", ")"), ("sum(", "vector(1)", ")"), ("1 + (", "1", ")"), ("1 ^ ", "1", "")] {
+    for (open, inner, close) in
+        [("(", "1", ")"), ("sum(", "vector(1)", ")"), ("1 + (", "1", ")"), ("1 ^ ", "1", "")]
+    {
         let text = format!("{}{inner}{}", open.repeat(100_000), close.repeat(100_000));
         let e = parse(&text).unwrap_err();
         assert!(e.message.contains("nested deeper than"), "{e}");
@@ -186,18 +270,21 @@ fn the_deepest_query_that_parses_also_evaluates() {
 
 #[test]
 fn limits_end_a_query_by_name() {
-    let lines: Vec<String> = (0..5000).map(|i| format!("v={i} some words to make the line longer")).collect();
+    let lines: Vec<String> =
+        (0..12_000).map(|i| format!("v={i} some words to make the line longer")).collect();
     let e = engine(&lines);
     let s = 1_000_000_000;
     let ask = |q: &str, limits: QueryLimits| {
-        run(e.range(q, 0, 6000 * s, 60 * s, 100_000, Direction::OldestFirst, &ctx(limits))).unwrap_err()
+        run(e.range(q, 0, 12_000 * s, 60 * s, 100_000, Direction::OldestFirst, &ctx(limits))).unwrap_err()
     };
     let over = ask("{app=\"x\"}", QueryLimits { max_bytes: 1000, ..QueryLimits::default() });
     assert!(over.to_string().contains("query.max_bytes"), "{over}");
     assert_eq!(over.kind(), base::Kind::Limited);
-    let memory = || QueryLimits { memory: MemoryBudget::new(200_000), ..QueryLimits::default() };
+    // One step of the accounting fits, two do not.
+    let memory = || QueryLimits { memory: MemoryBudget::new(100_000), ..QueryLimits::default() };
     assert!(ask("{app=\"x\"}", memory()).to_string().contains("memory.limit"));
-    let q = "quantile_over_time(0.5, {app=\"x\"} | logfmt | unwrap v [1h])";
+    let q =
+        "quantile_over_time(0.5, {app=\"x\"} | logfmt | unwrap v [1h]) by (app) > 0 or vector(1) + vector(1)";
     assert!(ask(q, memory()).to_string().contains("memory.limit"));
     let few = QueryLimits { max_series: 10, ..QueryLimits::default() };
     assert!(ask("count_over_time({app=\"x\"} | logfmt [1h])", few).to_string().contains("query.max_series"));

@@ -117,7 +117,8 @@ async fn load(fake: &Fake, stream: &str, body: &[&str]) {
         if let Some(r) = rest.strip_prefix('@') {
             let (set, r) = r.split_once("} ").unwrap();
             let set = labels(&format!("{set}}}"));
-            record.attributes = Attributes::from_iter(set.iter().map(|(n, v)| (n.replace("__dot__", "."), v)));
+            record.attributes =
+                Attributes::from_iter(set.iter().map(|(n, v)| (n.replace("__dot__", "."), v)));
             rest = r;
         }
         record.body = match rest.strip_prefix("#int ") {
@@ -137,8 +138,7 @@ async fn load(fake: &Fake, stream: &str, body: &[&str]) {
 async fn answer(select: Arc<dyn Select>, eval: &str) -> Vec<String> {
     let options = EngineOptions { clock: Clock::manual(0), ..EngineOptions::default() };
     let engine = Engine::new(select, options);
-    let ctx =
-        QueryContext { tenants: Tenants::one(TenantId::default()), limits: QueryLimits::default() };
+    let ctx = QueryContext { tenants: Tenants::one(TenantId::default()), limits: QueryLimits::default() };
     let (kind, rest) = eval.split_once(' ').unwrap();
     let word = |rest: &mut &str| {
         let (w, r) = rest.split_once(' ').unwrap();
@@ -205,17 +205,16 @@ fn printed(answer: Answer, grid: &[i64]) -> Vec<String> {
             }
             out
         }
-        Value::Matrix(m) => {
-            m.iter()
-                .map(|(l, points)| {
-                    let value = |t: i64| match points.iter().find(|(x, _)| *x == t) {
-                        Some((_, v)) => v.to_string(),
-                        None => "_".to_owned(),
-                    };
-                    let values: Vec<String> = grid.iter().map(|t| value(*t)).collect();
-                    format!("{} {}", set(l), values.join(" "))
-                })
-                .collect()
-        }
+        Value::Matrix(m) => m
+            .iter()
+            .map(|(l, points)| {
+                let value = |t: i64| match points.iter().find(|(x, _)| *x == t) {
+                    Some((_, v)) => v.to_string(),
+                    None => "_".to_owned(),
+                };
+                let values: Vec<String> = grid.iter().map(|t| value(*t)).collect();
+                format!("{} {}", set(l), values.join(" "))
+            })
+            .collect(),
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contract::{
-    Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, Result, Select,
-    Selection, SeriesData, SeriesRequest, SpansRequest, fake::Fake,
+    Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, Result,
+    Select, Selection, SeriesData, SeriesRequest, SpansRequest, fake::Fake,
 };
 use futures::{StreamExt, stream};
 use model::{Labels, LogBatch, MetricMetadata, SpanBatch};
