@@ -1,1 +1,35 @@
-//! generator and senders for load and proof
+//! Load and proof: generators of metrics, logs and traces, senders for the protocols of the field, and a check
+//! that what was acknowledged is stored once. Aimed at any address, so that a peer is measured the same way.
+//!
+//! ```text
+//! write    generate ─► payload ─► send ─► latency, rate, errors by status       (run)
+//!            └ counting: every item numbered ─► journal of what was sent and acknowledged
+//! verify   journal ─► query back ─► lost, doubled, unknown
+//! query    expressions ─► ask ─► latency, errors, answer sizes
+//! ```
+//! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
+//! no API crate, only addresses. Start reading at [`options`], then [`run`].
+
+pub mod error;
+pub mod generate;
+pub mod journal;
+pub mod latency;
+pub mod options;
+pub mod query;
+pub mod report;
+pub mod run;
+pub mod verify;
+
+mod payload;
+mod random;
+mod send;
+
+pub use error::Error;
+pub use latency::Latencies;
+pub use options::{Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
+pub use query::query;
+pub use report::{Progress, QueryReport, VerifyReport, WriteReport};
+pub use run::write;
+pub use verify::verify;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
