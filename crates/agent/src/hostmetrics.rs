@@ -56,6 +56,11 @@ impl Default for Options {
     }
 }
 
+/// The kernel's name of this machine.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Starts collecting, at once and then at every interval.
 pub fn start(context: &Context, options: Options) {
     let context = context.clone();

@@ -69,6 +69,16 @@ impl Default for ScrapeConfig {
     }
 }
 
+impl std::fmt::Debug for ScrapeConfig {
+    /// Without the authentication: a secret must not reach a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScrapeConfig")
+            .field("job_name", &self.job_name)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How a scrape identifies itself. Files are read at each scrape, so that a rotated secret is picked up.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Auth {

@@ -54,11 +54,17 @@ fn unit() -> AppendUnit {
     AppendUnit { batch_id: None, received_ns: 0, batches: vec![Batch::Logs(batch)] }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_refusal_that_may_pass_is_tried_again() {
-    let (c, recorder) = context(Clock::system());
+    let clock = Clock::manual(0);
+    let (c, recorder) = context(clock.clone());
     recorder.errors.lock().extend([Error::unavailable("disk reserve"), Error::unavailable("disk reserve")]);
-    assert!(matches!(c.deliver("test", unit(), None).await, Delivery::Stored(_)));
+    let delivery = tokio::spawn(async move { c.deliver("test", unit(), None).await });
+    while !delivery.is_finished() {
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_millis(50));
+    }
+    assert!(matches!(delivery.await.unwrap(), Delivery::Stored(_)));
     assert_eq!(recorder.units.lock().len(), 1);
 }
 

@@ -331,6 +331,7 @@ proptest! {
                 }
                 Step::Restart => rig.restart(),
                 Step::Rename(file) => {
+                    rig.cycle();
                     rotated += 1;
                     let to = format!("{file}.log.{rotated}");
                     let _ = fs::rename(rig.log(&format!("{file}.log")), rig.log(&to));
