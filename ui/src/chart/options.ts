@@ -12,6 +12,8 @@ export interface Look {
   zone: Zone;
   kind: 'line' | 'bars';
   height: number;
+  /** The axis starts at zero even where the data stays far above it: for rates whose drop to nothing matters. */
+  fromZero?: boolean;
 }
 
 /** Canvas knows no CSS variables: ask the document for their value under the current scheme. */
@@ -37,7 +39,7 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
     legend: { show: false },
     focus: { alpha: 0.25 },
     padding: [8, 10, 0, 0],
-    scales: { x: { time: true }, y: { range: look.kind === 'bars' ? zeroBased : padded } },
+    scales: { x: { time: true }, y: { range: look.kind === 'bars' || look.fromZero ? zeroBased : padded } },
     cursor: {
       drag: { x: true, y: false, setScale: false },
       sync: { key: 'orrery-time', setSeries: false },
@@ -82,8 +84,8 @@ function seriesOptions(label: string, look: Look, index: number): uPlot.Series {
     label,
     stroke: colour,
     width: 1.5,
-    // A lone line reads better with its area; among many the areas would hide each other.
-    ...(look.names.length === 1 ? { fill: `color-mix(in srgb, ${colour} 12%, transparent)` } : {}),
+    // A lone line reads better with its area, but an area that does not stand on zero exaggerates.
+    ...(look.names.length === 1 ? { fill: (plot: uPlot) => (plot.scales.y?.min === 0 ? `color-mix(in srgb, ${colour} 12%, transparent)` : 'transparent') } : {}),
     points: { show: (plot, i) => lonePoints(plot, i), size: 4 },
     spanGaps: false,
   };

@@ -18,6 +18,8 @@ interface Props {
 }
 
 const BLOCK_PX = 168;
+/** Fixed, so that the columns of all nodes stand under each other. */
+const WIDTHS = ['7%', '10%', '8%', '14%', '11%', '9%', '8%', '9%', '12%', '12%'];
 const COLOURS: Record<string, string> = { metrics: 'var(--series-0)', logs: 'var(--series-2)', traces: 'var(--series-3)' };
 const TARGETS: Record<string, '/metrics' | '/logs' | '/traces'> = { metrics: '/metrics', logs: '/logs', traces: '/traces' };
 
@@ -55,6 +57,7 @@ function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]
       </div>
       {node.refusing ? <div className="problem" role="alert">Takes nothing in: {node.refusing}</div> : null}
       <table className="grid nodeSignals">
+        <colgroup>{WIDTHS.map((width, i) => <col key={i} style={{ width }} />)}</colgroup>
         <thead>
           <tr>
             <th scope="col">Signal</th><th scope="col" className="num">Newest</th><th scope="col" className="num">Rate</th><th scope="col">Over the range</th>

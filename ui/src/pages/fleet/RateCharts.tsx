@@ -54,7 +54,7 @@ function RateChart({ signal, series, step, nodes }: Props & { signal: string }) 
         </Link>
       </div>
       <TimeChart
-        title={`${signal} per second`} columns={shaped.columns} names={shaped.names} colours={shaped.colours} unit="ps" zone={zone} kind="line" height={170}
+        title={`${signal} per second`} columns={shaped.columns} names={shaped.names} colours={shaped.colours} unit="ps" zone={zone} kind="line" height={170} fromZero
         range={range} onZoom={setRange} onZoomOut={moves.out}
       />
     </div>
