@@ -25,6 +25,10 @@ pub(crate) struct Fetch {
     pub function: Option<&'static str>,
 }
 
+/// Different selectors one query may have. Each is a read of its own; a query built to have more costs more in
+/// looking for equal ones than in anything else.
+const MAX_FETCHES: usize = 1_000;
+
 pub(crate) struct Plan {
     pub expr: Expr,
     /// The whole query's steps.
@@ -55,6 +59,12 @@ impl Plan {
             Plan { expr, grid, grids: vec![Some(grid); n], fetches: Vec::new(), fetch_of: vec![None; n] };
         plan.spread_grids(cx)?;
         plan.collect_fetches(cx);
+        if plan.fetches.len() > MAX_FETCHES {
+            return Err(Error::Parameter(format!(
+                "the query has {} different selectors, at most {MAX_FETCHES} are read for one",
+                plan.fetches.len()
+            )));
+        }
         Ok(plan)
     }
 
@@ -124,6 +134,9 @@ impl Plan {
             wanted.push((call, fetch));
         }
         for (id, fetch) in wanted {
+            if self.fetches.len() > MAX_FETCHES {
+                return;
+            }
             let at = self.fetches.iter().position(|f| *f == fetch).unwrap_or_else(|| {
                 self.fetches.push(fetch);
                 self.fetches.len() - 1

@@ -38,8 +38,8 @@ impl<'a> Run<'a> {
             Clamp | ClampMin | ClampMax => self.clamp(id, c).map(Val::Rows),
             Round => self.round(id, c).map(Val::Rows),
             Sort | SortDesc | SortByLabel | SortByLabelDesc => self.sort(id, c).map(Val::Rows),
-            LabelReplace => self.label_replace(id, c).map(Val::Rows),
-            LabelJoin => self.label_join(id, c).map(Val::Rows),
+            LabelReplace => self.label_replace(c).map(Val::Rows),
+            LabelJoin => self.label_join(c).map(Val::Rows),
             HistogramQuantile | HistogramQuantiles | HistogramFraction => {
                 self.histogram_share(id, c).map(Val::Rows)
             }

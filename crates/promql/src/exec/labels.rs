@@ -33,7 +33,7 @@ pub(super) fn absent_labels(expr: &Expr, arg: NodeId) -> Labels {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn label_replace(&mut self, id: NodeId, c: &Call) -> Result<Vec<Series>> {
+    pub(super) fn label_replace(&mut self, c: &Call) -> Result<Vec<Series>> {
         let mut rows = self.rows(arg(c, 0)?)?;
         let target = self.string(arg(c, 1)?)?;
         let replacement = self.string(arg(c, 2)?)?;
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         Ok(eval::rows::merge_strict(rows)?)
     }
 
-    pub(super) fn label_join(&mut self, id: NodeId, c: &Call) -> Result<Vec<Series>> {
+    pub(super) fn label_join(&mut self, c: &Call) -> Result<Vec<Series>> {
         let mut rows = self.rows(arg(c, 0)?)?;
         let target = self.string(arg(c, 1)?)?;
         let separator = self.string(arg(c, 2)?)?;

@@ -1,0 +1,22 @@
+//! Tests of the language through the engine: scripts of our own, scripts and reference answers nobody on the
+//! project wrote (where they are at hand), and limits.
+
+mod compliance;
+mod corpus;
+mod memory;
+mod notation;
+mod queries;
+mod script;
+mod suites;
+
+use std::path::PathBuf;
+
+/// A folder of outside test data beside the repository; prints a line and answers nothing where it is absent.
+fn shared_data(folder: &str) -> Option<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
+    if root.is_dir() {
+        return Some(root);
+    }
+    println!("skipped: {} is not there", root.display());
+    None
+}
