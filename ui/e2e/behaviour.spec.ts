@@ -70,11 +70,23 @@ test('a missing cluster is named in a banner and in the badge', async ({ page, s
   await page.route('**/api/v1/query_range*', async (route) => {
     const response = await route.fetch();
     const body = (await response.json()) as Record<string, unknown>;
-    body.coverage = [{ cluster: 'prod-02', replica: 'a', signal: 'metrics', state: 'missing', covered: [], watermark: null, reason: 'connection refused' }];
+    body.coverage = [
+      {
+        cluster: 'prod-02',
+        replica: 'a',
+        signal: 'metrics',
+        state: 'missing',
+        covered: [],
+        watermark: null,
+        reason: 'connection refused',
+      },
+    ];
     await route.fulfill({ response, json: body });
   });
   await page.goto(address('/metrics', { q: seed.metric }));
-  await expect(page.getByRole('status').filter({ hasText: 'prod-02/a metrics missing (connection refused)' })).toBeVisible();
+  await expect(
+    page.getByRole('status').filter({ hasText: 'prod-02/a metrics missing (connection refused)' }),
+  ).toBeVisible();
   const badge = page.getByRole('button', { name: 'Coverage: Missing' });
   await badge.click();
   await expect(page.getByRole('cell', { name: 'prod-02/a' })).toBeVisible();
@@ -85,7 +97,9 @@ test('a tenant goes into the address and into the header', async ({ page }) => {
   await page.goto('/ui/');
   await page.getByRole('button', { name: /^Tenant: / }).click();
   await page.getByLabel('Another tenant').fill('e2e-none');
-  const asked = page.waitForRequest((request) => request.url().includes('/api/v1/orrery/fleet') && request.headers()['x-scope-orgid'] === 'e2e-none');
+  const asked = page.waitForRequest(
+    (request) => request.url().includes('/api/v1/orrery/fleet') && request.headers()['x-scope-orgid'] === 'e2e-none',
+  );
   await page.getByRole('button', { name: 'Use' }).click();
   await asked;
   await expect(page).toHaveURL(/tenant=e2e-none/);
@@ -112,7 +126,11 @@ test('a log line opens to its fields, and a field becomes a filter', async ({ pa
   await first.click();
   await expect(page).toHaveURL(/line=\d+-/);
   await expectAccessible(page);
-  await page.getByRole('log').getByRole('button', { name: new RegExp(`^Only ${seed.logLabel} = `) }).first().click();
+  await page
+    .getByRole('log')
+    .getByRole('button', { name: new RegExp(`^Only ${seed.logLabel} = `) })
+    .first()
+    .click();
   await expect(page).toHaveURL(new RegExp(`q=%7B${seed.logLabel}%3D%22`));
   await expect(page.getByRole('log').getByRole('button').first()).toBeVisible();
   await page.goBack();

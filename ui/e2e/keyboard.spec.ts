@@ -4,7 +4,12 @@ import { address, expect, expectAccessible, test } from './node';
 test('g and a letter go to a page and keep the range', async ({ page }) => {
   await page.goto('/ui/?from=now-2h');
   await expect(page.getByRole('heading', { level: 1, name: 'Fleet' })).toBeVisible();
-  for (const [letter, title] of [['m', 'Metrics'], ['l', 'Logs'], ['t', 'Traces'], ['f', 'Fleet']] as const) {
+  for (const [letter, title] of [
+    ['m', 'Metrics'],
+    ['l', 'Logs'],
+    ['t', 'Traces'],
+    ['f', 'Fleet'],
+  ] as const) {
     await page.keyboard.press('g');
     await page.keyboard.press(letter);
     await expect(page.getByRole('heading', { level: 1, name: title })).toBeVisible();

@@ -26,20 +26,29 @@ const HOURS = 6;
 export async function readSeed(): Promise<Seed> {
   const now = Date.now();
   const start = now - HOURS * 36e5;
-  const names = (await get(`/api/v1/label/__name__/values?start=${start / 1e3}&end=${now / 1e3}`)) as { data: string[] };
+  const names = (await get(`/api/v1/label/__name__/values?start=${start / 1e3}&end=${now / 1e3}`)) as {
+    data: string[];
+  };
   const labels = (await get(`/loki/api/v1/labels?start=${start}000000&end=${now}000000`)) as { data: string[] };
   const services = (await get('/jaeger/api/services')) as { data: string[] };
   const metric = names.data.find((name) => name.endsWith('_total')) ?? names.data[0];
   const logLabel = ['service_name', 'job'].find((name) => labels.data.includes(name)) ?? labels.data[0];
   const found = await firstTrace(services.data, start, now);
-  if (!metric || !logLabel || !found) throw new Error('the node under test lacks metrics, logs or traces of the last six hours: seed it first');
+  if (!metric || !logLabel || !found)
+    throw new Error('the node under test lacks metrics, logs or traces of the last six hours: seed it first');
   return { metric, logLabel, ...found };
 }
 
 /** A service is known for longer than its traces are kept: take the first that still has one. */
-async function firstTrace(services: readonly string[], start: number, end: number): Promise<{ service: string; traceId: string } | null> {
+async function firstTrace(
+  services: readonly string[],
+  start: number,
+  end: number,
+): Promise<{ service: string; traceId: string } | null> {
   for (const service of services) {
-    const traces = (await get(`/jaeger/api/traces?service=${encodeURIComponent(service)}&start=${start}000&end=${end}000&limit=20&lookback=custom`)) as {
+    const traces = (await get(
+      `/jaeger/api/traces?service=${encodeURIComponent(service)}&start=${start}000&end=${end}000&limit=20&lookback=custom`,
+    )) as {
       data: { traceID: string; spans: unknown[] }[] | null;
     };
     const most = [...(traces.data ?? [])].sort((a, b) => b.spans.length - a.spans.length)[0];
@@ -80,15 +89,26 @@ interface Violation {
 export async function expectAccessible(page: Page): Promise<void> {
   await page.evaluate(axeSource);
   const violations = await page.evaluate(async () => {
-    const axe = (window as unknown as { axe: { run: (where: Document, options: object) => Promise<{ violations: Violation[] }> } }).axe;
-    const result = await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-    return result.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary.slice(0, 160)}`).join(' | ')}`);
+    const axe = (
+      window as unknown as { axe: { run: (where: Document, options: object) => Promise<{ violations: Violation[] }> } }
+    ).axe;
+    const result = await axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return result.violations.map(
+      (one) =>
+        `${one.id}: ${one.help}: ${one.nodes
+          .slice(0, 3)
+          .map((node) => `${node.html.slice(0, 160)} ${node.failureSummary.slice(0, 160)}`)
+          .join(' | ')}`,
+    );
   });
   expect(violations).toEqual([]);
 }
 
 export function address(path: string, search: Record<string, string | string[]> = {}): string {
   const params = new URLSearchParams();
-  for (const [key, value] of Object.entries({ ...RANGE, ...search })) for (const one of [value].flat()) params.append(key, one);
+  for (const [key, value] of Object.entries({ ...RANGE, ...search }))
+    for (const one of [value].flat()) params.append(key, one);
   return `/ui${path}?${params.toString()}`;
 }

@@ -14,8 +14,16 @@ const CASES: Case[] = [
     at: () => address('/'),
     shows: async (page) => {
       await expect(page.getByRole('region', { name: /^Node / }).first()).toBeVisible();
-      await expect(page.getByRole('row').filter({ hasText: /metrics/i }).first()).toContainText(/ago|nothing yet/);
-      await expect(page.getByRole('button', { name: /^Coverage: / })).toHaveAttribute('data-state', /complete|late|partial/);
+      await expect(
+        page
+          .getByRole('row')
+          .filter({ hasText: /metrics/i })
+          .first(),
+      ).toContainText(/ago|nothing yet/);
+      await expect(page.getByRole('button', { name: /^Coverage: / })).toHaveAttribute(
+        'data-state',
+        /complete|late|partial/,
+      );
     },
   },
   {
@@ -32,15 +40,27 @@ const CASES: Case[] = [
     shows: async (page) => {
       await expect(page.getByRole('region', { name: 'Query A' })).toContainText(/[1-9]\d* series/);
       await expect(page.getByRole('group', { name: /series/ }).first()).toBeVisible();
-      await expect(page.getByRole('region', { name: 'Query B' }).getByRole('list', { name: 'Series' }).getByRole('listitem')).toHaveCount(1);
+      await expect(
+        page.getByRole('region', { name: 'Query B' }).getByRole('list', { name: 'Series' }).getByRole('listitem'),
+      ).toHaveCount(1);
     },
   },
   {
     name: 'metrics as tables',
     at: (seed) => address('/metrics', { q: [seed.metric, seed.metric], tabs: 'tv' }),
     shows: async (page) => {
-      await expect(page.getByRole('table', { name: /at one instant/ }).getByRole('row').nth(1)).toBeVisible();
-      await expect(page.getByRole('table', { name: /values/ }).getByRole('row').nth(1)).toBeVisible();
+      await expect(
+        page
+          .getByRole('table', { name: /at one instant/ })
+          .getByRole('row')
+          .nth(1),
+      ).toBeVisible();
+      await expect(
+        page
+          .getByRole('table', { name: /values/ })
+          .getByRole('row')
+          .nth(1),
+      ).toBeVisible();
     },
   },
   {
@@ -48,14 +68,24 @@ const CASES: Case[] = [
     at: (seed) => address('/logs', { field: seed.logLabel }),
     shows: async (page) => {
       await expect(page.getByRole('log').getByRole('button').first()).toBeVisible();
-      await expect(page.getByRole('region', { name: 'Histogram' })).toContainText(/[1-9][\d\u202f]*\s*lines in the range/);
-      await expect(page.getByRole('complementary', { name: 'Fields' }).getByRole('button', { name: /^Only / }).first()).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Histogram' })).toContainText(
+        /[1-9][\d\u202f]*\s*lines in the range/,
+      );
+      await expect(
+        page
+          .getByRole('complementary', { name: 'Fields' })
+          .getByRole('button', { name: /^Only / })
+          .first(),
+      ).toBeVisible();
     },
   },
   {
     name: 'trace search without a service',
     at: () => address('/traces'),
-    shows: async (page, seed) => expect(page.getByRole('region', { name: 'Services' }).getByRole('link', { name: seed.service, exact: true })).toBeVisible(),
+    shows: async (page, seed) =>
+      expect(
+        page.getByRole('region', { name: 'Services' }).getByRole('link', { name: seed.service, exact: true }),
+      ).toBeVisible(),
   },
   {
     name: 'trace search',

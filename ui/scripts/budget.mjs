@@ -36,6 +36,8 @@ let failed = false;
 for (const [name, bytes, limit] of rows) {
   const over = bytes > limit;
   failed ||= over;
-  console.log(`${over ? 'OVER' : 'ok  '} ${name.padEnd(36)} ${(bytes / 1000).toFixed(1).padStart(7)} kB gz of ${limit / 1000}`);
+  console.log(
+    `${over ? 'OVER' : 'ok  '} ${name.padEnd(36)} ${(bytes / 1000).toFixed(1).padStart(7)} kB gz of ${limit / 1000}`,
+  );
 }
 process.exit(failed ? 1 : 0);

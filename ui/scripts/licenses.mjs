@@ -2,15 +2,33 @@
 // may also be file-level copyleft, since none of their code is shipped.
 import { readFileSync } from 'node:fs';
 
-const PERMISSIVE = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'Unlicense', 'CC0-1.0', 'Python-2.0', 'CC-BY-4.0'];
+const PERMISSIVE = [
+  'MIT',
+  'ISC',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'Unlicense',
+  'CC0-1.0',
+  'Python-2.0',
+  'CC-BY-4.0',
+];
 const TOOLS_ONLY = ['MPL-2.0'];
 
 const root = new URL('../', import.meta.url);
 const lock = JSON.parse(readFileSync(new URL('package-lock.json', root), 'utf8'));
 
 function allowed(expression, list) {
-  if (expression.includes(' OR ')) return strip(expression).split(' OR ').some((one) => allowed(one, list));
-  if (expression.includes(' AND ')) return strip(expression).split(' AND ').every((one) => allowed(one, list));
+  if (expression.includes(' OR '))
+    return strip(expression)
+      .split(' OR ')
+      .some((one) => allowed(one, list));
+  if (expression.includes(' AND '))
+    return strip(expression)
+      .split(' AND ')
+      .every((one) => allowed(one, list));
   return list.includes(strip(expression));
 }
 

@@ -2,7 +2,15 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Failure, NotFound } from './parts/Failure';
 import { Shell } from './shell/Shell';
-import { commonSearch, logsSearch, metricsSearch, parseSearch, stringifySearch, traceSearch, tracesSearch } from './state/search';
+import {
+  commonSearch,
+  logsSearch,
+  metricsSearch,
+  parseSearch,
+  stringifySearch,
+  traceSearch,
+  tracesSearch,
+} from './state/search';
 
 const root = createRootRoute({ component: Shell, validateSearch: commonSearch, notFoundComponent: NotFound });
 

@@ -101,7 +101,8 @@ export function readError(status: number, text: string): ApiError {
 
 /** Parsers say where they stopped as `1:5: …`, `line 1, col 5` or `line 1, column 5`. */
 export function findPosition(message: string): Position | null {
-  const m = /(?:^|[^\d])(\d{1,5}):(\d{1,6}):/.exec(message) ?? /line (\d{1,5}),? col(?:umn)?:? ?(\d{1,6})/i.exec(message);
+  const m =
+    /(?:^|[^\d])(\d{1,5}):(\d{1,6}):/.exec(message) ?? /line (\d{1,5}),? col(?:umn)?:? ?(\d{1,6})/i.exec(message);
   return m ? { line: Number(m[1]), column: Number(m[2]) } : null;
 }
 

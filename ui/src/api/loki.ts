@@ -29,12 +29,21 @@ export function msToNs(ms: number): string {
   return `${Math.round(ms)}000000`;
 }
 
-export async function queryLines(expr: string, startNs: string, endNs: string, limit: number, ask: Context): Promise<Answer<LogLine[]>> {
+export async function queryLines(
+  expr: string,
+  startNs: string,
+  endNs: string,
+  limit: number,
+  ask: Context,
+): Promise<Answer<LogLine[]>> {
   const params = { query: expr, start: startNs, end: endNs, limit, direction: 'backward' };
   // Fields of a single line come beside it instead of making a stream of their own for every trace id.
   const headers = { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' };
   const answer = await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params, headers });
-  return { ...answer, data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[]) : [] };
+  return {
+    ...answer,
+    data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[]) : [],
+  };
 }
 
 /** All lines of all streams, newest first. */
@@ -66,7 +75,12 @@ export function nsToMs(ns: string): number {
   return ns.length > 6 ? Number(ns.slice(0, -6)) + Number(ns.slice(-6)) / 1e6 : 0;
 }
 
-export async function queryLogMetric(expr: string, range: Range, stepSeconds: number, ask: Context): Promise<Answer<PromResult>> {
+export async function queryLogMetric(
+  expr: string,
+  range: Range,
+  stepSeconds: number,
+  ask: Context,
+): Promise<Answer<PromResult>> {
   const params = { query: expr, start: msToNs(range.fromMs), end: msToNs(range.toMs), step: stepSeconds };
   return shape(await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params }));
 }
@@ -78,7 +92,8 @@ export async function queryLogInstant(expr: string, atMs: number, ask: Context):
 
 function shape(answer: Answer<LokiEnvelope>): Answer<PromResult> {
   const { resultType, result } = answer.data.data;
-  const data: PromResult = resultType === 'streams' ? { kind: 'matrix', series: [], samples: 0 } : shapeResult({ resultType, result });
+  const data: PromResult =
+    resultType === 'streams' ? { kind: 'matrix', series: [], samples: 0 } : shapeResult({ resultType, result });
   return { ...answer, data };
 }
 

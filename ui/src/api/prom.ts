@@ -50,7 +50,12 @@ interface WireSeries {
 
 type Context = Omit<Ask, 'params'>;
 
-export async function queryRange(expr: string, range: Range, stepSeconds: number, ask: Context): Promise<Answer<PromResult>> {
+export async function queryRange(
+  expr: string,
+  range: Range,
+  stepSeconds: number,
+  ask: Context,
+): Promise<Answer<PromResult>> {
   // Steps stand on multiples of themselves so that a refresh moves no point.
   const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
   const end = Math.floor(range.toMs / 1e3 / stepSeconds) * stepSeconds;
@@ -105,9 +110,17 @@ export async function labelNames(ask: Context, range?: Range, match?: string): P
   return (await getJson<Envelope<string[]>>('/api/v1/labels', { ...ask, params })).data.data;
 }
 
-export async function labelValues(label: string, ask: Context, range?: Range, match?: string): Promise<Answer<string[]>> {
+export async function labelValues(
+  label: string,
+  ask: Context,
+  range?: Range,
+  match?: string,
+): Promise<Answer<string[]>> {
   const params = { ...between(range), 'match[]': match };
-  const answer = await getJson<Envelope<string[]>>(`/api/v1/label/${encodeURIComponent(label)}/values`, { ...ask, params });
+  const answer = await getJson<Envelope<string[]>>(`/api/v1/label/${encodeURIComponent(label)}/values`, {
+    ...ask,
+    params,
+  });
   return { ...answer, data: answer.data.data };
 }
 

@@ -40,20 +40,43 @@ export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap }: 
       ) : (
         <>
           <TimeChart
-            title={expr} columns={drawn.columns} names={drawn.names} colours={drawn.colours} unit={unit} zone={zone} kind="line" height={240}
-            range={range} onZoom={setRange} onZoomOut={moves.out} focus={alone < 0 ? focus : undefined}
+            title={expr}
+            columns={drawn.columns}
+            names={drawn.names}
+            colours={drawn.colours}
+            unit={unit}
+            zone={zone}
+            kind="line"
+            height={240}
+            range={range}
+            onZoom={setRange}
+            onZoomOut={moves.out}
+            focus={alone < 0 ? focus : undefined}
           />
           <Legend
-            names={shaped.names} colours={shaped.colours} columns={shaped.columns} unit={unit} solo={alone < 0 ? undefined : alone}
-            onFocus={setFocus} onSolo={(i) => onSolo(i === undefined ? undefined : shaped.full[i])}
+            names={shaped.names}
+            colours={shaped.colours}
+            columns={shaped.columns}
+            unit={unit}
+            solo={alone < 0 ? undefined : alone}
+            onFocus={setFocus}
+            onSolo={(i) => onSolo(i === undefined ? undefined : shaped.full[i])}
           />
         </>
       )}
       {shaped.total > shaped.names.length || cap > 50 ? (
         <div className="capNote" role="status">
           Showing {shaped.names.length} of {formatCount(shaped.total)} series, those with the highest mean.
-          {shaped.total > shaped.names.length && cap < MOST ? <button type="button" className="linkish" onClick={() => onCap(MOST)}>Show up to {MOST}</button> : null}
-          {cap > 50 ? <button type="button" className="linkish" onClick={() => onCap(50)}>Back to 50</button> : null}
+          {shaped.total > shaped.names.length && cap < MOST ? (
+            <button type="button" className="linkish" onClick={() => onCap(MOST)}>
+              Show up to {MOST}
+            </button>
+          ) : null}
+          {cap > 50 ? (
+            <button type="button" className="linkish" onClick={() => onCap(50)}>
+              Back to 50
+            </button>
+          ) : null}
         </div>
       ) : null}
     </>

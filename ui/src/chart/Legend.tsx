@@ -19,7 +19,12 @@ export function Legend({ names, colours, columns, unit, solo, onFocus, onSolo }:
         const s = summarise(columns[i + 1] ?? []);
         return (
           <li key={name} onMouseEnter={() => onFocus(i)}>
-            <button type="button" aria-pressed={solo === i} title={`${name}\nClick: this series alone`} onClick={() => onSolo(solo === i ? undefined : i)}>
+            <button
+              type="button"
+              aria-pressed={solo === i}
+              title={`${name}\nClick: this series alone`}
+              onClick={() => onSolo(solo === i ? undefined : i)}
+            >
               <span className="swatch" style={{ background: colours[i] }} />
               <span className="clip grow">{name}</span>
               <span className="num">{s ? formatValue(s.last, unit) : '–'}</span>

@@ -9,8 +9,22 @@ interface Props {
 export function Sparkline({ values, colour, width = 120, height = 20 }: Props) {
   const path = sparkPath(values, width, height);
   return (
-    <svg className="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true" preserveAspectRatio="none">
-      <path d={path} fill="none" stroke={colour} strokeWidth="1.25" strokeLinejoin="round" vectorEffect="non-scaling-stroke" />
+    <svg
+      className="spark"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      aria-hidden="true"
+      preserveAspectRatio="none"
+    >
+      <path
+        d={path}
+        fill="none"
+        stroke={colour}
+        strokeWidth="1.25"
+        strokeLinejoin="round"
+        vectorEffect="non-scaling-stroke"
+      />
     </svg>
   );
 }

@@ -40,7 +40,8 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const ordered = look.kind === 'bars' ? { ...look, names: [...look.names].reverse(), colours: [...look.colours].reverse() } : look;
+    const ordered =
+      look.kind === 'bars' ? { ...look, names: [...look.names].reverse(), colours: [...look.colours].reverse() } : look;
     const made = new uPlot(
       buildOptions(ordered, Math.max(element.clientWidth, 80), {
         onZoom: (fromS, toS) => callbacks.current.onZoom({ fromMs: fromS * 1e3, toMs: toS * 1e3 }),
@@ -50,7 +51,9 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
       element,
     );
     plot.current = made;
-    const resize = new ResizeObserver(() => made.setSize({ width: Math.max(element.clientWidth, 80), height: look.height }));
+    const resize = new ResizeObserver(() =>
+      made.setSize({ width: Math.max(element.clientWidth, 80), height: look.height }),
+    );
     resize.observe(element);
     return () => {
       resize.disconnect();
@@ -86,15 +89,26 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
 
   return (
     <figure className="timeChart" aria-labelledby={caption}>
-      <figcaption id={caption} className="srOnly">{title}. {summary}</figcaption>
+      <figcaption id={caption} className="srOnly">
+        {title}. {summary}
+      </figcaption>
       <div
-        className="timeChartBody" role="group" aria-roledescription="chart" aria-label={`${title}. ${summary}`} tabIndex={0}
-        onKeyDown={onKeyDown} onBlur={() => setAt(null)} onDoubleClick={onZoomOut} onMouseLeave={() => setAt(null)}
+        className="timeChartBody"
+        role="group"
+        aria-roledescription="chart"
+        aria-label={`${title}. ${summary}`}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onBlur={() => setAt(null)}
+        onDoubleClick={onZoomOut}
+        onMouseLeave={() => setAt(null)}
       >
         <div ref={host} />
         {at !== null ? <Tooltip at={at} columns={columns} look={look} plot={plot.current} /> : null}
       </div>
-      <div className="srOnly" aria-live="polite">{at !== null ? speak(at, columns, look) : ''}</div>
+      <div className="srOnly" aria-live="polite">
+        {at !== null ? speak(at, columns, look) : ''}
+      </div>
     </figure>
   );
 }
@@ -160,6 +174,8 @@ function Tooltip({ at, columns, look, plot }: { at: number; columns: Columns; lo
 function speak(at: number, columns: Columns, look: Look): string {
   const time = columns[0][at];
   if (time === undefined) return '';
-  const values = valuesAt(at, columns).slice(0, 3).map((one) => `${look.names[one.index] ?? ''} ${formatValue(one.value, look.unit)}`);
+  const values = valuesAt(at, columns)
+    .slice(0, 3)
+    .map((one) => `${look.names[one.index] ?? ''} ${formatValue(one.value, look.unit)}`);
   return `${formatDateTime(time * 1e3, look.zone)}: ${values.join(', ') || 'no values'}`;
 }

@@ -31,19 +31,26 @@ export function ValueTable({ title, names, columns, unit, zone, height }: Props)
   );
   const csv = () => ({
     header: ['time', ...names],
-    rows: times.map((time, i) => [new Date(time * 1e3).toISOString(), ...columns.slice(1).map((column) => column[i] ?? null)]),
+    rows: times.map((time, i) => [
+      new Date(time * 1e3).toISOString(),
+      ...columns.slice(1).map((column) => column[i] ?? null),
+    ]),
   });
   return (
     <div className="valueTable">
       <div className="row valueTableHead">
         <span className="soft">
-          {times.length} instants{names.length > shown.length ? `, showing ${shown.length} of ${names.length} series` : ''}
+          {times.length} instants
+          {names.length > shown.length ? `, showing ${shown.length} of ${names.length} series` : ''}
         </span>
         <span className="grow" />
         <CsvButton name={title} make={csv} />
       </div>
       <VirtualTable
-        label={`${title}, values`} columns={header} count={times.length} height={height}
+        label={`${title}, values`}
+        columns={header}
+        count={times.length}
+        height={height}
         cell={(row, column) => {
           const i = times.length - 1 - row;
           if (column === 0) return formatDateTime((times[i] ?? 0) * 1e3, zone);

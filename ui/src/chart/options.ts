@@ -47,14 +47,17 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
     },
     axes: [
       {
-        ...axis, size: 26, space: 76,
+        ...axis,
+        size: 26,
+        space: 76,
         values: (_plot, splits) => {
           const distance = ((splits[1] ?? 0) - (splits[0] ?? 0)) * 1e3;
           return splits.map((at) => formatTick(at * 1e3, look.zone, distance));
         },
       },
       {
-        ...axis, space: 30,
+        ...axis,
+        space: 30,
         size: (_plot, values) => Math.max(44, 14 + 6.6 * Math.max(0, ...(values ?? []).map((text) => text.length))),
         values: (_plot, splits) => splits.map((value) => formatValue(value, look.unit)),
       },
@@ -85,7 +88,12 @@ function seriesOptions(label: string, look: Look, index: number): uPlot.Series {
     stroke: colour,
     width: 1.5,
     // A lone line reads better with its area, but an area that does not stand on zero exaggerates.
-    ...(look.names.length === 1 ? { fill: (plot: uPlot) => (plot.scales.y?.min === 0 ? `color-mix(in srgb, ${colour} 12%, transparent)` : 'transparent') } : {}),
+    ...(look.names.length === 1
+      ? {
+          fill: (plot: uPlot) =>
+            plot.scales.y?.min === 0 ? `color-mix(in srgb, ${colour} 12%, transparent)` : 'transparent',
+        }
+      : {}),
     points: { show: (plot, i) => lonePoints(plot, i), size: 4 },
     spanGaps: false,
   };

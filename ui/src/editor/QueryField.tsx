@@ -15,5 +15,9 @@ const FIELDS = { promql: lazy(() => import('./PromField')), logql: lazy(() => im
 
 export function QueryField({ language, ...props }: FieldProps & { language: keyof typeof FIELDS }) {
   const Field = FIELDS[language];
-  return <Suspense fallback={<pre className="codeField codeWaiting">{props.value || ' '}</pre>}><Field {...props} /></Suspense>;
+  return (
+    <Suspense fallback={<pre className="codeField codeWaiting">{props.value || ' '}</pre>}>
+      <Field {...props} />
+    </Suspense>
+  );
 }

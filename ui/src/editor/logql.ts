@@ -1,5 +1,10 @@
 /** LogQL: Grafana's grammar for colours, and completion of labels, values, stages and functions from the node. */
-import { type Completion, type CompletionContext, type CompletionResult, snippetCompletion } from '@codemirror/autocomplete';
+import {
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  snippetCompletion,
+} from '@codemirror/autocomplete';
 import { LanguageSupport, LRLanguage } from '@codemirror/language';
 import type { Extension } from '@codemirror/state';
 import { parser } from '@grafana/lezer-logql';
@@ -31,7 +36,11 @@ const language = LRLanguage.define({
 });
 
 const STAGES: readonly Completion[] = [
-  ...(['json', 'logfmt', 'unpack', 'decolorize'] as const).map((label) => ({ label, type: 'keyword', detail: 'parse' })),
+  ...(['json', 'logfmt', 'unpack', 'decolorize'] as const).map((label) => ({
+    label,
+    type: 'keyword',
+    detail: 'parse',
+  })),
   snippetCompletion('pattern "${<_> <field> <_>}"', { label: 'pattern', detail: 'parse by a pattern' }),
   snippetCompletion('regexp "${(?P<field>.+)}"', { label: 'regexp', detail: 'parse by a regular expression' }),
   snippetCompletion('line_format "${{{.field}}}"', { label: 'line_format', detail: 'rewrite the line' }),
@@ -45,10 +54,20 @@ const FUNCTIONS: readonly Completion[] = [
   ...['count_over_time', 'rate', 'bytes_over_time', 'bytes_rate', 'absent_over_time'].map((name) =>
     snippetCompletion(`${name}({\${}} [5m])`, { label: name, detail: 'over lines' }),
   ),
-  ...['sum_over_time', 'avg_over_time', 'min_over_time', 'max_over_time', 'quantile_over_time', 'first_over_time', 'last_over_time'].map(
-    (name) => ({ label: name, type: 'function', detail: 'over unwrapped values' }),
-  ),
-  ...['sum', 'avg', 'min', 'max', 'count', 'topk', 'bottomk', 'stddev'].map((label) => ({ label, type: 'function', detail: 'aggregate' })),
+  ...[
+    'sum_over_time',
+    'avg_over_time',
+    'min_over_time',
+    'max_over_time',
+    'quantile_over_time',
+    'first_over_time',
+    'last_over_time',
+  ].map((name) => ({ label: name, type: 'function', detail: 'over unwrapped values' })),
+  ...['sum', 'avg', 'min', 'max', 'count', 'topk', 'bottomk', 'stddev'].map((label) => ({
+    label,
+    type: 'function',
+    detail: 'aggregate',
+  })),
 ];
 
 export function logql(where: () => Where): Extension {
@@ -71,11 +90,19 @@ async function suggest(context: CompletionContext, where: Where): Promise<Comple
   return { from: word?.from ?? context.pos, options: [...FUNCTIONS], validFor: /^[a-z_]*$/ };
 }
 
-async function suggestInSelector(context: CompletionContext, inside: string, where: Where): Promise<CompletionResult | null> {
+async function suggestInSelector(
+  context: CompletionContext,
+  inside: string,
+  where: Where,
+): Promise<CompletionResult | null> {
   const value = IN_VALUE.exec(inside);
   if (value) {
     const values = await logLabelValues(value[1] ?? '', { tenant: where.tenant }, where.range).catch(() => []);
-    return { from: context.pos - (value[2]?.length ?? 0), options: values.map((label) => ({ label, type: 'constant' })), validFor: /^[^"]*$/ };
+    return {
+      from: context.pos - (value[2]?.length ?? 0),
+      options: values.map((label) => ({ label, type: 'constant' })),
+      validFor: /^[^"]*$/,
+    };
   }
   const name = IN_NAME.exec(inside);
   if (!name) return null;

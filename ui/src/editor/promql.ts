@@ -20,14 +20,23 @@ function client(where: () => Where): PrometheusClient {
   return {
     labelNames: (metric) => quietly(prom.labelNames({ tenant: where().tenant }, where().range, metric), []),
     labelValues: (label, metric) =>
-      quietly(prom.labelValues(label, { tenant: where().tenant }, where().range, metric).then((answer) => answer.data), []),
+      quietly(
+        prom.labelValues(label, { tenant: where().tenant }, where().range, metric).then((answer) => answer.data),
+        [],
+      ),
     metricMetadata: () => quietly(prom.metadata({ tenant: where().tenant }), {}),
     series: (metric) =>
       quietly(
-        prom.seriesOf(metric, { tenant: where().tenant }, where().range).then((rows) => rows.map((row) => new Map(Object.entries(row)))),
+        prom
+          .seriesOf(metric, { tenant: where().tenant }, where().range)
+          .then((rows) => rows.map((row) => new Map(Object.entries(row)))),
         [],
       ),
-    metricNames: () => quietly(prom.labelValues('__name__', { tenant: where().tenant }, where().range).then((answer) => answer.data), []),
+    metricNames: () =>
+      quietly(
+        prom.labelValues('__name__', { tenant: where().tenant }, where().range).then((answer) => answer.data),
+        [],
+      ),
     flags: () => Promise.resolve({}),
   };
 }

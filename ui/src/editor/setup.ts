@@ -1,5 +1,13 @@
 /** What both query editors have in common: keys, brackets, colours from the tokens. */
-import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap, completionStatus } from '@codemirror/autocomplete';
+import {
+  acceptCompletion,
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  closeCompletion,
+  completionKeymap,
+  completionStatus,
+} from '@codemirror/autocomplete';
 import { history, historyKeymap, insertNewlineAndIndent, standardKeymap } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { type Extension, Prec } from '@codemirror/state';
@@ -24,9 +32,18 @@ const look = EditorView.theme({
   '.cm-line': { padding: '0 8px' },
   '.cm-cursor': { borderLeftColor: 'var(--fg)' },
   '.cm-placeholder': { color: 'var(--fg-faint)' },
-  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'color-mix(in srgb, var(--accent) 28%, transparent) !important' },
+  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': {
+    backgroundColor: 'color-mix(in srgb, var(--accent) 28%, transparent) !important',
+  },
   '.cm-matchingBracket': { backgroundColor: 'var(--accent-soft) !important', outline: '1px solid var(--accent)' },
-  '.cm-tooltip': { backgroundColor: 'var(--raised)', border: '1px solid var(--line)', borderRadius: '4px', boxShadow: 'var(--shadow)', color: 'var(--fg)', zIndex: '300' },
+  '.cm-tooltip': {
+    backgroundColor: 'var(--raised)',
+    border: '1px solid var(--line)',
+    borderRadius: '4px',
+    boxShadow: 'var(--shadow)',
+    color: 'var(--fg)',
+    zIndex: '300',
+  },
   '.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--font-data)', fontSize: '12px', maxHeight: '260px' },
   '.cm-tooltip-autocomplete > ul > li': { padding: '2px 8px', lineHeight: '20px' },
   '.cm-tooltip-autocomplete > ul > li[aria-selected]': { backgroundColor: 'var(--accent-soft)', color: 'var(--fg)' },
@@ -59,18 +76,33 @@ export function setup(label: string, hint: string, hooks: () => Hooks): Extensio
     return true;
   };
   return [
-    history(), drawSelection(), bracketMatching(), closeBrackets(), autocompletion({ icons: false, maxRenderedOptions: 60 }),
-    syntaxHighlighting(highlight), look, placeholder(hint), EditorView.lineWrapping,
+    history(),
+    drawSelection(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion({ icons: false, maxRenderedOptions: 60 }),
+    syntaxHighlighting(highlight),
+    look,
+    placeholder(hint),
+    EditorView.lineWrapping,
     EditorView.contentAttributes.of({ 'aria-label': label }),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) hooks().draft(update.state.doc.toString());
     }),
-    Prec.highest(keymap.of([
-      { key: 'Mod-Enter', run: runNow },
-      { key: 'Enter', run },
-      { key: 'Shift-Enter', run: insertNewlineAndIndent },
-      { key: 'Tab', run: acceptCompletion },
-    ])),
-    keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...standardKeymap, { key: 'Escape', run: leave }]),
+    Prec.highest(
+      keymap.of([
+        { key: 'Mod-Enter', run: runNow },
+        { key: 'Enter', run },
+        { key: 'Shift-Enter', run: insertNewlineAndIndent },
+        { key: 'Tab', run: acceptCompletion },
+      ]),
+    ),
+    keymap.of([
+      ...closeBracketsKeymap,
+      ...completionKeymap,
+      ...historyKeymap,
+      ...standardKeymap,
+      { key: 'Escape', run: leave },
+    ]),
   ];
 }

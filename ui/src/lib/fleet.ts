@@ -27,7 +27,10 @@ export function nodeName(node: Pick<NodeState, 'cluster' | 'replica'>): string {
 /** The rate series of one node and signal. A node that is not told its cluster stamps none, so absence matches. */
 export function rateOf(series: readonly Series[], node: NodeState, signal: string): Series | undefined {
   const fits = (wanted: string | null, has: string | undefined) => has === undefined || has === '' || has === wanted;
-  return series.find((one) => one.labels.signal === signal && fits(node.cluster, one.labels.cluster) && fits(node.replica, one.labels.replica));
+  return series.find(
+    (one) =>
+      one.labels.signal === signal && fits(node.cluster, one.labels.cluster) && fits(node.replica, one.labels.replica),
+  );
 }
 
 const ORDER = ['metrics', 'logs', 'traces'];
@@ -47,7 +50,9 @@ export interface Totals {
 }
 
 export function totals(nodes: readonly NodeState[], atMs: number): Totals[] {
-  const names = sortSignals([...new Map(nodes.flatMap((node) => node.signals).map((one) => [one.signal, one])).values()]).map((one) => one.signal);
+  const names = sortSignals([
+    ...new Map(nodes.flatMap((node) => node.signals).map((one) => [one.signal, one])).values(),
+  ]).map((one) => one.signal);
   return names.map((signal) => {
     const out: Totals = { signal, perSecond: 0, items: 0, bytes: 0, worst: null };
     for (const node of nodes) {

@@ -35,7 +35,8 @@ export function listen(shortcuts: () => readonly Shortcut[], letters: () => bool
     if (!withModifier && (isEditable(event.target) || !letters() || document.querySelector('[role="dialog"]'))) return;
     const sequence = first && event.timeStamp - first.atMs < SEQUENCE_MS ? `${first.key} ${pressed}` : null;
     const all = shortcuts();
-    const hit = (sequence ? all.find((one) => one.keys === sequence) : undefined) ?? all.find((one) => one.keys === pressed);
+    const hit =
+      (sequence ? all.find((one) => one.keys === sequence) : undefined) ?? all.find((one) => one.keys === pressed);
     first = null;
     if (hit) {
       event.preventDefault();

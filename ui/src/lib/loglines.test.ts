@@ -2,17 +2,31 @@ import { describe, expect, it } from 'vitest';
 import { compareNs, flatten, nsToMs } from '../api/loki';
 import { countFields, joinPages, levelOf, lineKey, markPieces, nextEnd, normaliseLevel, traceIdOf } from './loglines';
 
-const line = (ns: string, text: string, labels: Record<string, string> = {}) => ({ ns, ms: nsToMs(ns), line: text, labels });
+const line = (ns: string, text: string, labels: Record<string, string> = {}) => ({
+  ns,
+  ms: nsToMs(ns),
+  line: text,
+  labels,
+});
 
 describe('levels', () => {
   it('have many spellings and one name', () => {
     expect(['ERROR', 'err', 'Error2', 'severe'].map(normaliseLevel)).toEqual(['error', 'error', 'error', 'error']);
-    expect(['critical', 'WARNING', 'notice', 'dbg', 'TRACE', 'huh'].map(normaliseLevel)).toEqual(['fatal', 'warn', 'info', 'debug', 'trace', 'unknown']);
+    expect(['critical', 'WARNING', 'notice', 'dbg', 'TRACE', 'huh'].map(normaliseLevel)).toEqual([
+      'fatal',
+      'warn',
+      'info',
+      'debug',
+      'trace',
+      'unknown',
+    ]);
   });
 
   it('come from the most trusted label', () => {
     expect(levelOf({ level: 'info', detected_level: 'error' })).toBe('error');
     expect(levelOf({})).toBe('unknown');
+    expect(levelOf({ level: 'custom', severity_number: '17' })).toBe('error');
+    expect(levelOf({ severity_number: '24' })).toBe('fatal');
   });
 });
 
@@ -28,7 +42,10 @@ describe('pages of lines', () => {
   });
 
   it('join without doubling the lines of the shared instant and without losing new ones', () => {
-    const joined = joinPages([[line('3', 'c'), line('2', 'x'), line('2', 'x')], [line('2', 'x'), line('2', 'x'), line('2', 'y'), line('1', 'a')]]);
+    const joined = joinPages([
+      [line('3', 'c'), line('2', 'x'), line('2', 'x')],
+      [line('2', 'x'), line('2', 'x'), line('2', 'y'), line('1', 'a')],
+    ]);
     expect(joined.map((one) => one.line)).toEqual(['c', 'x', 'x', 'y', 'a']);
   });
 });
@@ -44,7 +61,16 @@ describe('nanoseconds', () => {
   });
 
   it('sort the lines of several streams newest first', () => {
-    const lines = flatten([{ stream: { a: '1' }, values: [['10', 'x'], ['30', 'z']] }, { stream: { a: '2' }, values: [['20', 'y', { structuredMetadata: { t: '9' } }]] }]);
+    const lines = flatten([
+      {
+        stream: { a: '1' },
+        values: [
+          ['10', 'x'],
+          ['30', 'z'],
+        ],
+      },
+      { stream: { a: '2' }, values: [['20', 'y', { structuredMetadata: { t: '9' } }]] },
+    ]);
     expect(lines.map((one) => one.line)).toEqual(['z', 'y', 'x']);
     expect(lines[1]?.labels).toEqual({ a: '2', t: '9' });
   });
@@ -52,7 +78,17 @@ describe('nanoseconds', () => {
 
 it('counts the values of fields, most frequent first', () => {
   const fields = countFields([line('1', '', { a: 'x' }), line('2', '', { a: 'y' }), line('3', '', { a: 'y', b: '1' })]);
-  expect(fields).toEqual([{ name: 'a', lines: 3, values: [{ value: 'y', count: 2 }, { value: 'x', count: 1 }] }, { name: 'b', lines: 1, values: [{ value: '1', count: 1 }] }]);
+  expect(fields).toEqual([
+    {
+      name: 'a',
+      lines: 3,
+      values: [
+        { value: 'y', count: 2 },
+        { value: 'x', count: 1 },
+      ],
+    },
+    { name: 'b', lines: 1, values: [{ value: '1', count: 1 }] },
+  ]);
 });
 
 it('finds a trace id in labels or in the line', () => {
@@ -63,7 +99,11 @@ it('finds a trace id in labels or in the line', () => {
 });
 
 it('marks searched texts, special characters included', () => {
-  expect(markPieces('a (b) a', ['(b)'])).toEqual([{ text: 'a ', marked: false }, { text: '(b)', marked: true }, { text: ' a', marked: false }]);
+  expect(markPieces('a (b) a', ['(b)'])).toEqual([
+    { text: 'a ', marked: false },
+    { text: '(b)', marked: true },
+    { text: ' a', marked: false },
+  ]);
   expect(markPieces('abc', [])).toEqual([{ text: 'abc', marked: false }]);
 });
 

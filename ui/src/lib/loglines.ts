@@ -27,9 +27,16 @@ export function normaliseLevel(text: string): Level {
 export function levelOf(labels: Readonly<Record<string, string>>): Level {
   for (const name of LEVEL_LABELS) {
     const value = labels[name];
-    if (value) return normaliseLevel(value);
+    const level = value ? normaliseLevel(value) : 'unknown';
+    if (level !== 'unknown') return level;
   }
-  return 'unknown';
+  return levelOfNumber(Number(labels.severity_number));
+}
+
+/** OpenTelemetry numbers severities in fours, from trace (1 to 4) to fatal (21 to 24). */
+function levelOfNumber(severity: number): Level {
+  if (!(severity >= 1 && severity <= 24)) return 'unknown';
+  return (['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const)[Math.floor((severity - 1) / 4)] ?? 'unknown';
 }
 
 /** Stands in the address for one line; two equal lines of the same nanosecond share it, which shows both open. */
@@ -38,7 +45,10 @@ export function lineKey(line: LogLine): string {
 }
 
 function identity(line: LogLine): string {
-  const labels = Object.entries(line.labels).map(([k, v]) => `${k}=${v}`).sort().join('\u0001');
+  const labels = Object.entries(line.labels)
+    .map(([k, v]) => `${k}=${v}`)
+    .sort()
+    .join('\u0001');
   return hashText(`${line.line}\u0000${labels}`).toString(36);
 }
 
@@ -100,7 +110,9 @@ export function countFields(lines: readonly LogLine[]): FieldValues[] {
     .map(([name, field]) => ({
       name,
       lines: field.lines,
-      values: [...field.values].map(([value, n]) => ({ value, count: n })).sort((a, b) => b.count - a.count || a.value.localeCompare(b.value)),
+      values: [...field.values]
+        .map(([value, n]) => ({ value, count: n }))
+        .sort((a, b) => b.count - a.count || a.value.localeCompare(b.value)),
     }))
     .sort((a, b) => a.name.localeCompare(b.name));
 }

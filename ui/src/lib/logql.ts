@@ -41,7 +41,13 @@ export function quote(value: string): string {
  * Adds `label = value` (or `!=`). A stream label goes into the selector, where it narrows what is read at all;
  * a parsed or structured field becomes a filter at the end of the pipeline.
  */
-export function addFilter(query: string, label: string, value: string, operator: '=' | '!=', isStreamLabel: boolean): string {
+export function addFilter(
+  query: string,
+  label: string,
+  value: string,
+  operator: '=' | '!=',
+  isStreamLabel: boolean,
+): string {
   const parts = splitLogQuery(query);
   if (!parts) return query;
   const matcher = `${label}${operator}${quote(value)}`;
@@ -75,7 +81,7 @@ function splitMatchers(inside: string): string[] {
 }
 
 export function countByLevel(query: string, window: string): string {
-  return `sum by (detected_level, level, severity_text) (count_over_time(${query} [${window}]))`;
+  return `sum by (detected_level, level, severity_text, severity_number) (count_over_time(${query} [${window}]))`;
 }
 
 export function topValues(query: string, label: string, window: string, limit: number): string {

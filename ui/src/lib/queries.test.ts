@@ -3,7 +3,11 @@ import { decodeQueries, encodeQueries, startQuery } from './queries';
 
 describe('query rows', () => {
   it('come back from their two parameters', () => {
-    const rows = [{ expr: 'up', tab: 'graph', off: false }, { expr: 'x', tab: 'table', off: true }, { expr: '', tab: 'values', off: false }] as const;
+    const rows = [
+      { expr: 'up', tab: 'graph', off: false },
+      { expr: 'x', tab: 'table', off: true },
+      { expr: '', tab: 'values', off: false },
+    ] as const;
     const { q, tabs } = encodeQueries(rows);
     expect(tabs).toBe('gTv');
     expect(decodeQueries(q, tabs)).toEqual(rows);

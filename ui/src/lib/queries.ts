@@ -34,7 +34,8 @@ export function rowName(index: number): string {
 
 /** A sensible first query for a metric of a known type. */
 export function startQuery(metric: string, type: string): string {
-  if (type === 'histogram' && !/_(bucket|sum|count)$/.test(metric)) return `histogram_quantile(0.99, sum by (le) (rate(${metric}_bucket[5m])))`;
+  if (type === 'histogram' && !/_(bucket|sum|count)$/.test(metric))
+    return `histogram_quantile(0.99, sum by (le) (rate(${metric}_bucket[5m])))`;
   if (/_bucket$/.test(metric)) return `histogram_quantile(0.99, sum by (le) (rate(${metric}[5m])))`;
   if (type === 'counter' || /_(total|count|sum)$/.test(metric)) return `rate(${metric}[5m])`;
   return metric;

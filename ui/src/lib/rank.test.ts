@@ -3,7 +3,11 @@ import { rank } from './rank';
 
 describe('ranking', () => {
   it('prefers the start of the name, then of a word', () => {
-    expect(rank(['xcpu', 'sys_cpu', 'cpu_time', 'other'], 'cpu', (name) => name, 10)).toEqual(['cpu_time', 'sys_cpu', 'xcpu']);
+    expect(rank(['xcpu', 'sys_cpu', 'cpu_time', 'other'], 'cpu', (name) => name, 10)).toEqual([
+      'cpu_time',
+      'sys_cpu',
+      'xcpu',
+    ]);
   });
 
   it('wants every word', () => {

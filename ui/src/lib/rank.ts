@@ -16,5 +16,8 @@ export function rank<T>(items: readonly T[], text: string, nameOf: (item: T) => 
     const atWord = first === 0 ? 0 : /[^a-z0-9]/.test(name[first - 1] ?? '') ? 1 : 2;
     scored.push({ item, score: atWord, index });
   });
-  return scored.sort((a, b) => a.score - b.score || a.index - b.index).slice(0, limit).map((one) => one.item);
+  return scored
+    .sort((a, b) => a.score - b.score || a.index - b.index)
+    .slice(0, limit)
+    .map((one) => one.item);
 }

@@ -7,7 +7,11 @@ const series = (labels: Record<string, string>, times: number[], values: number[
 describe('series on one grid', () => {
   it('leave a gap where a series has no sample', () => {
     const columns = toColumns([series({ a: '1' }, [0, 10, 30], [1, 2, 4]), series({ a: '2' }, [20], [9])], 10);
-    expect(columns).toEqual([[0, 10, 20, 30], [1, 2, null, 4], [null, null, 9, null]]);
+    expect(columns).toEqual([
+      [0, 10, 20, 30],
+      [1, 2, null, 4],
+      [null, null, 9, null],
+    ]);
   });
 
   it('draw no NaN and no infinity', () => {
@@ -46,7 +50,18 @@ describe('results', () => {
     expect(shapeResult({ resultType: 'scalar', result: [5, '1.5'] }).series[0]?.values).toEqual([1.5]);
     const vector = shapeResult({ resultType: 'vector', result: [{ metric: { a: '1' }, value: [5, '+Inf'] }] });
     expect(vector.series[0]?.values).toEqual([Infinity]);
-    const matrix = shapeResult({ resultType: 'matrix', result: [{ metric: {}, values: [[1, '2'], [2, '3']] }] });
+    const matrix = shapeResult({
+      resultType: 'matrix',
+      result: [
+        {
+          metric: {},
+          values: [
+            [1, '2'],
+            [2, '3'],
+          ],
+        },
+      ],
+    });
     expect(matrix.samples).toBe(2);
   });
 
@@ -57,7 +72,17 @@ describe('results', () => {
 });
 
 it('stacks bars on each other', () => {
-  expect(stack([[0, 1], [1, 2], [10, null]])).toEqual([[0, 1], [1, 2], [11, 2]]);
+  expect(
+    stack([
+      [0, 1],
+      [1, 2],
+      [10, null],
+    ]),
+  ).toEqual([
+    [0, 1],
+    [1, 2],
+    [11, 2],
+  ]);
 });
 
 it('summarises what is there', () => {
@@ -66,5 +91,13 @@ it('summarises what is there', () => {
 });
 
 it('writes CSV that a quote, comma or line break does not break', () => {
-  expect(toCsv(['a', 'b'], [['x,y', null], ['say "hi"', 2]])).toBe('a,b\r\n"x,y",\r\n"say ""hi""",2');
+  expect(
+    toCsv(
+      ['a', 'b'],
+      [
+        ['x,y', null],
+        ['say "hi"', 2],
+      ],
+    ),
+  ).toBe('a,b\r\n"x,y",\r\n"say ""hi""",2');
 });

@@ -6,7 +6,9 @@ export type Columns = [number[], ...(number | null)[][]];
 
 export function seriesName(labels: Labels): string {
   const { __name__: metric = '', ...rest } = labels;
-  const pairs = Object.keys(rest).sort().map((key) => `${key}="${rest[key] ?? ''}"`);
+  const pairs = Object.keys(rest)
+    .sort()
+    .map((key) => `${key}="${rest[key] ?? ''}"`);
   if (pairs.length === 0) return metric || '{}';
   return `${metric}{${pairs.join(', ')}}`;
 }
@@ -65,7 +67,9 @@ export interface Capped {
 /** The `cap` series with the highest mean, in a stable order; the rest is counted, not drawn. */
 export function capSeries(series: readonly Series[], cap: number): Capped {
   if (series.length <= cap) return { shown: [...series], total: series.length };
-  const ranked = series.map((one, index) => ({ index, mean: mean(one.values) })).sort((a, b) => b.mean - a.mean || a.index - b.index);
+  const ranked = series
+    .map((one, index) => ({ index, mean: mean(one.values) }))
+    .sort((a, b) => b.mean - a.mean || a.index - b.index);
   const kept = new Set(ranked.slice(0, cap).map((one) => one.index));
   return { shown: series.filter((_, index) => kept.has(index)), total: series.length };
 }

@@ -15,7 +15,12 @@ export function niceStep(rangeMs: number, points: number, minSeconds = 1): numbe
 export function promDuration(seconds: number): string {
   let rest = Math.max(1, Math.round(seconds));
   let out = '';
-  for (const [name, size] of [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]] as const) {
+  for (const [name, size] of [
+    ['d', 86400],
+    ['h', 3600],
+    ['m', 60],
+    ['s', 1],
+  ] as const) {
     const count = Math.floor(rest / size);
     if (count > 0) out += `${count}${name}`;
     rest -= count * size;

@@ -48,7 +48,19 @@ describe('the time grammar', () => {
   });
 
   it('refuses what is not in the grammar', () => {
-    for (const text of ['', 'yesterday', 'now-', 'now-1', 'now-1x', 'now-1h/', '2026-13-01', '2026-02-30', '2026-01-01 25:00', '12', 'now-1h; drop']) {
+    for (const text of [
+      '',
+      'yesterday',
+      'now-',
+      'now-1',
+      'now-1x',
+      'now-1h/',
+      '2026-13-01',
+      '2026-02-30',
+      '2026-01-01 25:00',
+      '12',
+      'now-1h; drop',
+    ]) {
       expect(parseTime(text, now, 'from', 'utc'), text).toBeNull();
     }
   });

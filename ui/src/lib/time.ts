@@ -51,10 +51,16 @@ function parseCalendar(text: string, zone: Zone): number | null {
   const m = CALENDAR.exec(text);
   if (!m) return null;
   const [year, month, day, hour, minute, second] = m.slice(1, 7).map((part) => Number(part ?? 0)) as [
-    number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   const ms = Math.floor(Number(`0.${m[7] ?? '0'}`) * 1e3);
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60) return null;
+  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60)
+    return null;
   const offset = m[8];
   if (!offset) return compose({ year, month: month - 1, day, hour, minute, second, ms }, zone);
   const utc = Date.UTC(year, month - 1, day, hour, minute, second, ms);
@@ -82,12 +88,22 @@ function split(ms: number, zone: Zone): Parts {
   const d = new Date(ms);
   return zone === 'utc'
     ? {
-        year: d.getUTCFullYear(), month: d.getUTCMonth(), day: d.getUTCDate(), hour: d.getUTCHours(),
-        minute: d.getUTCMinutes(), second: d.getUTCSeconds(), ms: d.getUTCMilliseconds(),
+        year: d.getUTCFullYear(),
+        month: d.getUTCMonth(),
+        day: d.getUTCDate(),
+        hour: d.getUTCHours(),
+        minute: d.getUTCMinutes(),
+        second: d.getUTCSeconds(),
+        ms: d.getUTCMilliseconds(),
       }
     : {
-        year: d.getFullYear(), month: d.getMonth(), day: d.getDate(), hour: d.getHours(),
-        minute: d.getMinutes(), second: d.getSeconds(), ms: d.getMilliseconds(),
+        year: d.getFullYear(),
+        month: d.getMonth(),
+        day: d.getDate(),
+        hour: d.getHours(),
+        minute: d.getMinutes(),
+        second: d.getSeconds(),
+        ms: d.getMilliseconds(),
       };
 }
 

@@ -6,8 +6,24 @@ const pad = (value: number, width = 2) => String(value).padStart(width, '0');
 function parts(ms: number, zone: Zone) {
   const d = new Date(ms);
   return zone === 'utc'
-    ? [d.getUTCFullYear(), d.getUTCMonth() + 1, d.getUTCDate(), d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()] as const
-    : [d.getFullYear(), d.getMonth() + 1, d.getDate(), d.getHours(), d.getMinutes(), d.getSeconds(), d.getMilliseconds()] as const;
+    ? ([
+        d.getUTCFullYear(),
+        d.getUTCMonth() + 1,
+        d.getUTCDate(),
+        d.getUTCHours(),
+        d.getUTCMinutes(),
+        d.getUTCSeconds(),
+        d.getUTCMilliseconds(),
+      ] as const)
+    : ([
+        d.getFullYear(),
+        d.getMonth() + 1,
+        d.getDate(),
+        d.getHours(),
+        d.getMinutes(),
+        d.getSeconds(),
+        d.getMilliseconds(),
+      ] as const);
 }
 
 /** `2026-11-20 23:50:07` */
@@ -53,7 +69,14 @@ export function formatRange(from: string, to: string, range: Range | null, zone:
 }
 
 const UNIT_NAMES: Record<string, string> = {
-  s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', M: 'month', Q: 'quarter', y: 'year',
+  s: 'second',
+  m: 'minute',
+  h: 'hour',
+  d: 'day',
+  w: 'week',
+  M: 'month',
+  Q: 'quarter',
+  y: 'year',
 };
 
 function plural(unit: string, count: number): string {
@@ -61,7 +84,12 @@ function plural(unit: string, count: number): string {
   return count === 1 ? name : `${name}s`;
 }
 
-const SPANS: readonly (readonly [string, number])[] = [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]];
+const SPANS: readonly (readonly [string, number])[] = [
+  ['d', 86400],
+  ['h', 3600],
+  ['m', 60],
+  ['s', 1],
+];
 
 /** An age or uptime in its two largest units: `3d 4h`, `12m 5s`, `0.4s`. */
 export function formatSpan(seconds: number): string {

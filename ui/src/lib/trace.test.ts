@@ -2,17 +2,36 @@ import { describe, expect, it } from 'vitest';
 import type { WireSpan, WireTrace } from '../api/jaeger';
 import { buildTrace, findSpans, isFolded, parseTags, selfTimes, summariseTrace, visibleSpans } from './trace';
 
-const span = (spanID: string, parent: string | null, startTime: number, duration: number, extra: Partial<WireSpan> = {}): WireSpan => ({
-  traceID: 't', spanID, operationName: `op ${spanID}`, startTime, duration, processID: 'p',
-  references: parent === null ? [] : [{ refType: 'CHILD_OF', traceID: 't', spanID: parent }], ...extra,
+const span = (
+  spanID: string,
+  parent: string | null,
+  startTime: number,
+  duration: number,
+  extra: Partial<WireSpan> = {},
+): WireSpan => ({
+  traceID: 't',
+  spanID,
+  operationName: `op ${spanID}`,
+  startTime,
+  duration,
+  processID: 'p',
+  references: parent === null ? [] : [{ refType: 'CHILD_OF', traceID: 't', spanID: parent }],
+  ...extra,
 });
 const wire = (spans: WireSpan[]): WireTrace => ({ traceID: 't', spans, processes: { p: { serviceName: 'shop' } } });
 const none = { depth: undefined, toggled: new Set<string>() };
 
 describe('the tree of a trace', () => {
   it('puts children after their parent in order of start, whatever order they came in', () => {
-    const trace = buildTrace(wire([span('c', 'b', 130, 5), span('b', 'a', 120, 50), span('a', null, 100, 100), span('d', 'a', 110, 5)]));
-    expect(trace.spans.map((one) => [one.id, one.depth, one.startUs, one.below])).toEqual([['a', 0, 0, 3], ['d', 1, 10, 0], ['b', 1, 20, 1], ['c', 2, 30, 0]]);
+    const trace = buildTrace(
+      wire([span('c', 'b', 130, 5), span('b', 'a', 120, 50), span('a', null, 100, 100), span('d', 'a', 110, 5)]),
+    );
+    expect(trace.spans.map((one) => [one.id, one.depth, one.startUs, one.below])).toEqual([
+      ['a', 0, 0, 3],
+      ['d', 1, 10, 0],
+      ['b', 1, 20, 1],
+      ['c', 2, 30, 0],
+    ]);
     expect(trace.durationUs).toBe(100);
   });
 
@@ -43,7 +62,9 @@ describe('the tree of a trace', () => {
 });
 
 describe('folding', () => {
-  const { spans } = buildTrace(wire([span('a', null, 0, 100), span('b', 'a', 1, 50), span('c', 'b', 2, 5), span('d', 'a', 60, 5)]));
+  const { spans } = buildTrace(
+    wire([span('a', null, 0, 100), span('b', 'a', 1, 50), span('c', 'b', 2, 5), span('d', 'a', 60, 5)]),
+  );
   const ids = (rows: number[]) => rows.map((i) => spans[i]?.id).join('');
 
   it('hides what is below', () => {
@@ -67,7 +88,12 @@ describe('folding', () => {
 });
 
 it('finds spans by text, by attribute and by error', () => {
-  const { spans } = buildTrace(wire([span('a', null, 0, 9, { tags: [{ key: 'http.status_code', value: 500 }] }), span('b', 'a', 1, 2, { tags: [{ key: 'error', value: true }] })]));
+  const { spans } = buildTrace(
+    wire([
+      span('a', null, 0, 9, { tags: [{ key: 'http.status_code', value: 500 }] }),
+      span('b', 'a', 1, 2, { tags: [{ key: 'error', value: true }] }),
+    ]),
+  );
   expect([...findSpans(spans, 'http.status_code=500')]).toEqual([0]);
   expect([...findSpans(spans, 'ERROR')]).toEqual([1]);
   expect([...findSpans(spans, 'op b')]).toEqual([1]);
@@ -75,18 +101,33 @@ it('finds spans by text, by attribute and by error', () => {
 });
 
 it('counts overlapping children once in the time a span spent itself', () => {
-  const { spans } = buildTrace(wire([span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 30, 40), span('d', 'a', 90, 50)]));
+  const { spans } = buildTrace(
+    wire([span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 30, 40), span('d', 'a', 90, 50)]),
+  );
   expect(selfTimes(spans)[0]).toBe(100 - 60 - 10);
 });
 
 it('sums a trace up for the result list', () => {
-  const summary = summariseTrace(wire([span('b', 'a', 120, 10, { tags: [{ key: 'error', value: true }] }), span('a', null, 100, 100)]));
-  expect(summary).toMatchObject({ operation: 'op a', service: 'shop', startUs: 100, durationUs: 100, spans: 2, errors: 1 });
+  const summary = summariseTrace(
+    wire([span('b', 'a', 120, 10, { tags: [{ key: 'error', value: true }] }), span('a', null, 100, 100)]),
+  );
+  expect(summary).toMatchObject({
+    operation: 'op a',
+    service: 'shop',
+    startUs: 100,
+    durationUs: 100,
+    spans: 2,
+    errors: 1,
+  });
 });
 
 describe('tags', () => {
   it('are pairs with optional quotes', () => {
-    expect(parseTags('error=true http.status_code=500 msg="two words"')).toEqual({ error: 'true', 'http.status_code': '500', msg: 'two words' });
+    expect(parseTags('error=true http.status_code=500 msg="two words"')).toEqual({
+      error: 'true',
+      'http.status_code': '500',
+      msg: 'two words',
+    });
     expect(parseTags('  ')).toEqual({});
     expect(parseTags('q="say \\"hi\\""')).toEqual({ q: 'say "hi"' });
   });

@@ -74,7 +74,8 @@ function flatten(spans: readonly WireSpan[], wire: WireTrace, startUs: number): 
       else children.set(parent, [span]);
     } else roots.push(span);
   }
-  const byStart = (a: WireSpan, b: WireSpan) => a.startTime - b.startTime || b.duration - a.duration || a.spanID.localeCompare(b.spanID);
+  const byStart = (a: WireSpan, b: WireSpan) =>
+    a.startTime - b.startTime || b.duration - a.duration || a.spanID.localeCompare(b.spanID);
   for (const list of children.values()) list.sort(byStart);
   roots.sort(byStart);
 
@@ -88,7 +89,8 @@ function flatten(spans: readonly WireSpan[], wire: WireTrace, startUs: number): 
       const index = out.length;
       out.push(shape(next.span, wire, startUs, next.depth, next.parent, byId));
       const below = children.get(next.span.spanID) ?? [];
-      for (let i = below.length - 1; i >= 0; i -= 1) stack.push({ span: below[i] as WireSpan, depth: next.depth + 1, parent: index });
+      for (let i = below.length - 1; i >= 0; i -= 1)
+        stack.push({ span: below[i] as WireSpan, depth: next.depth + 1, parent: index });
     }
   };
   roots.forEach(walk);
@@ -106,7 +108,14 @@ function countBelow(spans: Span[]): void {
   }
 }
 
-function shape(span: WireSpan, wire: WireTrace, startUs: number, depth: number, parent: number, byId: ReadonlyMap<string, WireSpan>): Span {
+function shape(
+  span: WireSpan,
+  wire: WireTrace,
+  startUs: number,
+  depth: number,
+  parent: number,
+  byId: ReadonlyMap<string, WireSpan>,
+): Span {
   const process = wire.processes[span.processID];
   const tags = span.tags ?? [];
   const named = parentId(span);
@@ -119,7 +128,11 @@ function shape(span: WireSpan, wire: WireTrace, startUs: number, depth: number, 
     depth,
     parent,
     below: 0,
-    error: tags.some((tag) => (tag.key === 'error' && String(tag.value) === 'true') || (tag.key === 'otel.status_code' && tag.value === 'ERROR')),
+    error: tags.some(
+      (tag) =>
+        (tag.key === 'error' && String(tag.value) === 'true') ||
+        (tag.key === 'otel.status_code' && tag.value === 'ERROR'),
+    ),
     kind: String(tags.find((tag) => tag.key === 'span.kind')?.value ?? ''),
     orphan: named !== undefined && !byId.has(named),
     tags,
@@ -160,9 +173,17 @@ export function findSpans(spans: readonly Span[], text: string): Set<number> {
   const pair = /^([\w.\-/]+)=(.*)$/.exec(wanted);
   spans.forEach((span, i) => {
     const hit = pair
-      ? span.tags.some((tag) => tag.key.toLowerCase() === pair[1] && String(tag.value).toLowerCase().includes(pair[2] ?? ''))
+      ? span.tags.some(
+          (tag) =>
+            tag.key.toLowerCase() === pair[1] &&
+            String(tag.value)
+              .toLowerCase()
+              .includes(pair[2] ?? ''),
+        )
       : [span.service, span.operation, span.id].some((field) => field.toLowerCase().includes(wanted)) ||
-        span.tags.some((tag) => tag.key.toLowerCase().includes(wanted) || String(tag.value).toLowerCase().includes(wanted));
+        span.tags.some(
+          (tag) => tag.key.toLowerCase().includes(wanted) || String(tag.value).toLowerCase().includes(wanted),
+        );
     if (hit || (wanted === 'error' && span.error)) out.add(i);
   });
   return out;
@@ -223,7 +244,9 @@ export function summariseTrace(wire: WireTrace): Summary {
     durationUs: Number.isFinite(endUs) ? endUs - startUs : 0,
     spans: wire.spans.length,
     errors,
-    services: [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count || a.name.localeCompare(b.name)),
+    services: [...counts]
+      .map(([name, count]) => ({ name, count }))
+      .sort((a, b) => b.count - a.count || a.name.localeCompare(b.name)),
   };
 }
 
@@ -232,9 +255,12 @@ export function summariseTrace(wire: WireTrace): Summary {
  */
 export function parseTags(text: string): Record<string, string> | null {
   const out: Record<string, string> = {};
-  const rest = text.replace(/([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)/g, (_all, key: string, quoted?: string, bare?: string) => {
-    out[key] = quoted !== undefined ? quoted.replace(/\\(.)/g, '$1') : (bare ?? '');
-    return '';
-  });
+  const rest = text.replace(
+    /([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)/g,
+    (_all, key: string, quoted?: string, bare?: string) => {
+      out[key] = quoted !== undefined ? quoted.replace(/\\(.)/g, '$1') : (bare ?? '');
+      return '';
+    },
+  );
   return rest.trim() === '' ? out : null;
 }

@@ -29,7 +29,9 @@ export function formatValue(value: number, unit: Unit): string {
 /** A whole number in full with thin groups: counts of lines, spans and series. */
 export function formatCount(value: number): string {
   if (!Number.isFinite(value)) return '–';
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
 }
 
 export function formatBytes(value: number): string {
@@ -76,7 +78,8 @@ export function guessUnit(expr: string): Unit {
   if (NO_UNIT.test(expr)) return 'short';
   if (/[^/]\/[^/]/.test(expr.replace(/"[^"]*"/g, ''))) return /utilization|ratio|idle/.test(expr) ? 'ratio' : 'short';
   const rated = RATE.test(expr);
-  if (/histogram_quantile/.test(expr)) return /_seconds/.test(expr) ? 'seconds' : /_bytes/.test(expr) ? 'bytes' : 'short';
+  if (/histogram_quantile/.test(expr))
+    return /_seconds/.test(expr) ? 'seconds' : /_bytes/.test(expr) ? 'bytes' : 'short';
   if (/_bytes(_total|_sum)?\b/.test(expr)) return rated ? 'bytesps' : 'bytes';
   if (/_(ratio|utilization)\b/.test(expr)) return 'ratio';
   // A rate of seconds is seconds per second: a share of one core or one device.

@@ -16,5 +16,9 @@ export function CsvButton({ name, make }: Props) {
     link.click();
     URL.revokeObjectURL(url);
   };
-  return <button type="button" className="btn quiet" onClick={save}>CSV</button>;
+  return (
+    <button type="button" className="btn quiet" onClick={save}>
+      CSV
+    </button>
+  );
 }

@@ -6,7 +6,9 @@ export function Failure({ error }: { error: unknown }) {
     <div className="empty" role="alert">
       <h2>This page broke</h2>
       <p>{error instanceof Error ? error.message : String(error)}</p>
-      <button type="button" className="btn primary" onClick={() => window.location.reload()}>Load again</button>
+      <button type="button" className="btn primary" onClick={() => window.location.reload()}>
+        Load again
+      </button>
     </div>
   );
 }
@@ -15,8 +17,12 @@ export function NotFound() {
   return (
     <div className="empty">
       <h2>No such page</h2>
-      <p>The address names nothing here. The pages are in the rail on the left; <kbd>Ctrl K</kbd> finds them too.</p>
-      <Link to="/" className="btn primary">To the fleet</Link>
+      <p>
+        The address names nothing here. The pages are in the rail on the left; <kbd>Ctrl K</kbd> finds them too.
+      </p>
+      <Link to="/" className="btn primary">
+        To the fleet
+      </Link>
     </div>
   );
 }

@@ -13,7 +13,14 @@ export function Problem({ error, query, onRetry }: Props) {
   return (
     <div className="problem" role="alert">
       <span>{error.message}</span>
-      {onRetry ? <> <button type="button" className="linkish" onClick={onRetry}>Try again</button></> : null}
+      {onRetry ? (
+        <>
+          {' '}
+          <button type="button" className="linkish" onClick={onRetry}>
+            Try again
+          </button>
+        </>
+      ) : null}
       {position && line !== undefined ? (
         <pre>
           {line}
@@ -28,5 +35,12 @@ export function Problem({ error, query, onRetry }: Props) {
 /** Warnings that came with an answer that is otherwise fine. */
 export function Warnings({ items }: { items: readonly string[] }) {
   if (items.length === 0) return null;
-  return <ul className="warnings">{items.slice(0, 5).map((text) => <li key={text}>{text}</li>)}{items.length > 5 ? <li>and {items.length - 5} more</li> : null}</ul>;
+  return (
+    <ul className="warnings">
+      {items.slice(0, 5).map((text) => (
+        <li key={text}>{text}</li>
+      ))}
+      {items.length > 5 ? <li>and {items.length - 5} more</li> : null}
+    </ul>
+  );
 }

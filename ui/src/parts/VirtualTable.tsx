@@ -35,16 +35,31 @@ export function VirtualTable({ label, columns, count, height, cell, onRow, curre
     overscan: 12,
   });
   const template = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
-  const size = height === 'fill' ? { flex: '1 1 0', minHeight: 0 } : { height: Math.min(height, (count + 1) * ROW_PX + 4) };
+  const size =
+    height === 'fill' ? { flex: '1 1 0', minHeight: 0 } : { height: Math.min(height, (count + 1) * ROW_PX + 4) };
   return (
-    <div ref={scroller} className="vtable" style={size} role="table" aria-label={label} aria-rowcount={count + 1} tabIndex={0}>
+    <div
+      ref={scroller}
+      className="vtable"
+      style={size}
+      role="table"
+      aria-label={label}
+      aria-rowcount={count + 1}
+      tabIndex={0}
+    >
       <div role="rowgroup" className="vtableHead">
         <div role="row" className="vtableRow" style={template}>
           {columns.map((column) => (
-            <div key={column.key} role="columnheader" className={column.align === 'right' ? 'num clip' : 'clip'} aria-sort={column.sort}>
+            <div
+              key={column.key}
+              role="columnheader"
+              className={column.align === 'right' ? 'num clip' : 'clip'}
+              aria-sort={column.sort}
+            >
               {column.onSort ? (
                 <button type="button" className="vtableSort" onClick={column.onSort}>
-                  {column.title}{column.sort === 'ascending' ? ' ▲' : column.sort === 'descending' ? ' ▼' : ''}
+                  {column.title}
+                  {column.sort === 'ascending' ? ' ▲' : column.sort === 'descending' ? ' ▼' : ''}
                 </button>
               ) : (
                 column.title
@@ -56,12 +71,18 @@ export function VirtualTable({ label, columns, count, height, cell, onRow, curre
       <div role="rowgroup" className="vtableBody" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => (
           <div
-            key={item.key} role="row" aria-rowindex={item.index + 2} aria-selected={current === item.index ? true : undefined}
-            className={onRow ? 'vtableRow vtablePlaced pickable' : 'vtableRow vtablePlaced'} style={{ ...template, transform: `translateY(${item.start}px)` }}
+            key={item.key}
+            role="row"
+            aria-rowindex={item.index + 2}
+            aria-selected={current === item.index ? true : undefined}
+            className={onRow ? 'vtableRow vtablePlaced pickable' : 'vtableRow vtablePlaced'}
+            style={{ ...template, transform: `translateY(${item.start}px)` }}
             onClick={onRow ? () => onRow(item.index) : undefined}
           >
             {columns.map((column, i) => (
-              <div key={column.key} role="cell" className={column.align === 'right' ? 'num clip' : 'clip'}>{cell(item.index, i)}</div>
+              <div key={column.key} role="cell" className={column.align === 'right' ? 'num clip' : 'clip'}>
+                {cell(item.index, i)}
+              </div>
             ))}
           </div>
         ))}

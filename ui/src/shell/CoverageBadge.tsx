@@ -6,7 +6,13 @@ import { usePageCoverage } from '../state/answers';
 import { useView } from '../state/view';
 import { OkIcon, WarnIcon } from './icons';
 
-const WORDS = { complete: 'Complete', late: 'Late', partial: 'Partial', missing: 'Missing', unknown: 'No data yet' } as const;
+const WORDS = {
+  complete: 'Complete',
+  late: 'Late',
+  partial: 'Partial',
+  missing: 'Missing',
+  unknown: 'No data yet',
+} as const;
 const TONES = { complete: 'good', late: 'warn', partial: 'warn', missing: 'bad', unknown: '' } as const;
 
 export function CoverageBadge() {
@@ -15,7 +21,12 @@ export function CoverageBadge() {
   return (
     <Popover position="bottom-end" width={560} trapFocus>
       <Popover.Target>
-        <button type="button" className={`btn coverage ${TONES[state]}`} aria-label={`Coverage: ${WORDS[state]}`} data-state={state}>
+        <button
+          type="button"
+          className={`btn coverage ${TONES[state]}`}
+          aria-label={`Coverage: ${WORDS[state]}`}
+          data-state={state}
+        >
           {state === 'complete' ? <OkIcon /> : <WarnIcon />}
           {WORDS[state]}
         </button>
@@ -38,14 +49,22 @@ export function CoverageTable({ rows }: { rows: readonly Coverage[] }) {
     <div className="coverageTable">
       <table className="grid">
         <thead>
-          <tr><th scope="col">Cluster</th><th scope="col">Signal</th><th scope="col">State</th><th scope="col">Complete up to</th><th scope="col">Reason</th></tr>
+          <tr>
+            <th scope="col">Cluster</th>
+            <th scope="col">Signal</th>
+            <th scope="col">State</th>
+            <th scope="col">Complete up to</th>
+            <th scope="col">Reason</th>
+          </tr>
         </thead>
         <tbody>
           {rows.slice(0, 200).map((row) => (
             <tr key={`${coverageName(row)} ${row.signal}`}>
               <td>{coverageName(row)}</td>
               <td>{row.signal || 'all'}</td>
-              <td><span className={`tag ${TONES[row.state]}`}>{row.state}</span></td>
+              <td>
+                <span className={`tag ${TONES[row.state]}`}>{row.state}</span>
+              </td>
               <td className="data">{row.watermark === null ? '–' : formatDateTime(row.watermark * 1e3, zone)}</td>
               <td className="coverageReason">{row.reason || '–'}</td>
             </tr>
@@ -70,7 +89,10 @@ export function CoverageBanner() {
   return (
     <div className="coverageBanner" role="status">
       <WarnIcon />
-      <span><strong>Not everything is here.</strong> {named.join('; ')}{more > 0 ? `; and ${more} more` : ''}.</span>
+      <span>
+        <strong>Not everything is here.</strong> {named.join('; ')}
+        {more > 0 ? `; and ${more} more` : ''}.
+      </span>
     </div>
   );
 }

@@ -9,7 +9,14 @@ interface Props {
   onClose: () => void;
 }
 
-const NAMES: Record<string, string> = { mod: 'Ctrl', ArrowLeft: '←', ArrowRight: '→', ArrowUp: '↑', ArrowDown: '↓', Escape: 'Esc' };
+const NAMES: Record<string, string> = {
+  mod: 'Ctrl',
+  ArrowLeft: '←',
+  ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
+  Escape: 'Esc',
+};
 
 export default function Help({ actions, onClose }: Props) {
   const [letters, setLetters] = useState(letterKeysOn);
@@ -17,24 +24,42 @@ export default function Help({ actions, onClose }: Props) {
   const groups = [...new Set(all.map((one) => one.group))];
   return (
     <Dialog label="Keyboard" padding={16} onClose={onClose}>
-      <div className="row helpHead"><h2 className="grow">Keyboard</h2><button type="button" className="btn quiet" aria-label="Close" onClick={onClose}><CloseIcon /></button></div>
+      <div className="row helpHead">
+        <h2 className="grow">Keyboard</h2>
+        <button type="button" className="btn quiet" aria-label="Close" onClick={onClose}>
+          <CloseIcon />
+        </button>
+      </div>
       <div className="helpGroups">
         {groups.map((group) => (
           <section key={group} aria-label={group}>
             <h3>{group}</h3>
             <dl className="helpKeys">
-              {all.filter((one) => one.group === group).map((one) => (
-                <div key={one.keys}>
-                  <dt>{one.keys.split(/[ +]/).map((key) => <kbd key={key}>{NAMES[key] ?? key}</kbd>)}</dt>
-                  <dd>{one.label}</dd>
-                </div>
-              ))}
+              {all
+                .filter((one) => one.group === group)
+                .map((one) => (
+                  <div key={one.keys}>
+                    <dt>
+                      {one.keys.split(/[ +]/).map((key) => (
+                        <kbd key={key}>{NAMES[key] ?? key}</kbd>
+                      ))}
+                    </dt>
+                    <dd>{one.label}</dd>
+                  </div>
+                ))}
             </dl>
           </section>
         ))}
       </div>
       <label className="row helpSwitch">
-        <input type="checkbox" checked={letters} onChange={(event) => { setLetters(event.target.checked); setLetterKeys(event.target.checked); }} />
+        <input
+          type="checkbox"
+          checked={letters}
+          onChange={(event) => {
+            setLetters(event.target.checked);
+            setLetterKeys(event.target.checked);
+          }}
+        />
         Keys without Ctrl work
       </label>
     </Dialog>

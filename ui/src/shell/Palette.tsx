@@ -45,21 +45,41 @@ export default function Palette({ actions, onClose }: Props) {
   return (
     <Dialog label="Palette" padding={0} onClose={onClose}>
       <input
-        className="paletteInput" role="combobox" aria-expanded aria-controls="palette-list" aria-autocomplete="list" aria-label="Go to"
-        aria-activedescendant={current >= 0 ? `palette-${current}` : undefined} data-autofocus autoFocus placeholder="Page, action, metric, service or trace id"
-        value={text} onChange={(event) => { setText(event.target.value); setActive(0); }} onKeyDown={onKeyDown}
+        className="paletteInput"
+        role="combobox"
+        aria-expanded
+        aria-controls="palette-list"
+        aria-autocomplete="list"
+        aria-label="Go to"
+        aria-activedescendant={current >= 0 ? `palette-${current}` : undefined}
+        data-autofocus
+        autoFocus
+        placeholder="Page, action, metric, service or trace id"
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          setActive(0);
+        }}
+        onKeyDown={onKeyDown}
       />
       <ul id="palette-list" role="listbox" aria-label="Matches" className="paletteList">
         {found.map((entry, i) => (
           <li
-            key={`${entry.kind} ${entry.label}`} id={`palette-${i}`} role="option" aria-selected={i === current}
-            onMouseMove={() => setActive(i)} onClick={() => choose(entry)}
+            key={`${entry.kind} ${entry.label}`}
+            id={`palette-${i}`}
+            role="option"
+            aria-selected={i === current}
+            onMouseMove={() => setActive(i)}
+            onClick={() => choose(entry)}
           >
-            <span className="clip grow">{entry.label}</span><span className="tag">{entry.kind}</span>
+            <span className="clip grow">{entry.label}</span>
+            <span className="tag">{entry.kind}</span>
           </li>
         ))}
       </ul>
-      {found.length === 0 ? <p className="paletteNone soft">Nothing matches. A trace id is 16 or 32 hex digits.</p> : null}
+      {found.length === 0 ? (
+        <p className="paletteNone soft">Nothing matches. A trace id is 16 or 32 hex digits.</p>
+      ) : null}
     </Dialog>
   );
 }
@@ -67,7 +87,9 @@ export default function Palette({ actions, onClose }: Props) {
 function useEntries(actions: Actions, text: string): Entry[] {
   const navigate = useNavigate();
   const { tenant } = useView();
-  const metrics = useAnswer(['metric names', tenant], (signal) => labelValues('__name__', { tenant, signal }), { staleMs: 60_000 });
+  const metrics = useAnswer(['metric names', tenant], (signal) => labelValues('__name__', { tenant, signal }), {
+    staleMs: 60_000,
+  });
   const known = useAnswer(['services', tenant], (signal) => services({ tenant, signal }), { staleMs: 60_000 });
   return useMemo(() => {
     const keep = (extra: object) => ((before: CommonSearch) => ({ ...pickCommon(before), ...extra })) as never;
@@ -84,10 +106,14 @@ function useEntries(actions: Actions, text: string): Entry[] {
       { kind: 'action', label: 'Switch light and dark', run: actions.toggleTheme },
       { kind: 'action', label: 'Keyboard help', run: actions.help },
       ...(known.data?.data ?? []).map((service) => ({
-        kind: 'service', label: service, run: () => void navigate({ to: '/traces', search: keep({ service }) }),
+        kind: 'service',
+        label: service,
+        run: () => void navigate({ to: '/traces', search: keep({ service }) }),
       })),
       ...(metrics.data?.data ?? []).map((name) => ({
-        kind: 'metric', label: name, run: () => void navigate({ to: '/metrics', search: keep({ q: [name] }) }),
+        kind: 'metric',
+        label: name,
+        run: () => void navigate({ to: '/metrics', search: keep({ q: [name] }) }),
       })),
     ];
   }, [actions, text, navigate, known.data, metrics.data]);

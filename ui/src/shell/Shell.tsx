@@ -17,7 +17,12 @@ import './shell.css';
 const Palette = lazy(() => import('./Palette'));
 const Help = lazy(() => import('./Help'));
 
-const ICONS: Record<PageName, () => React.JSX.Element> = { fleet: FleetIcon, metrics: MetricsIcon, logs: LogsIcon, traces: TracesIcon };
+const ICONS: Record<PageName, () => React.JSX.Element> = {
+  fleet: FleetIcon,
+  metrics: MetricsIcon,
+  logs: LogsIcon,
+  traces: TracesIcon,
+};
 
 export function Shell() {
   const [dialog, setDialog] = useState<'palette' | 'help' | null>(null);
@@ -31,17 +36,24 @@ export function Shell() {
   }, [page.title]);
   return (
     <div className="shell">
-      <a className="skipLink" href="#page">Skip to the page</a>
+      <a className="skipLink" href="#page">
+        Skip to the page
+      </a>
       <nav className="rail" aria-label="Pages">
         <img className="railMark" src={`${import.meta.env.BASE_URL}orrery.svg`} alt="Orrery" width="26" height="26" />
         {PAGES.map((one) => {
           const Icon = ICONS[one.name];
           return (
             <Link
-              key={one.name} to={one.path} search={(before: CommonSearch) => pickCommon(before)} className="railLink"
-              aria-current={page.name === one.name ? 'page' : undefined} title={`${one.label} (g ${one.letter})`}
+              key={one.name}
+              to={one.path}
+              search={(before: CommonSearch) => pickCommon(before)}
+              className="railLink"
+              aria-current={page.name === one.name ? 'page' : undefined}
+              title={`${one.label} (g ${one.letter})`}
             >
-              <Icon />{one.label}
+              <Icon />
+              {one.label}
             </Link>
           );
         })}
@@ -49,7 +61,9 @@ export function Shell() {
       <div className="stage">
         <TopBar title={page.title} actions={actions} rangeOpened={rangeOpened} onRangeOpen={setRangeOpened} />
         <CoverageBanner />
-        <main id="page" tabIndex={-1}><Outlet /></main>
+        <main id="page" tabIndex={-1}>
+          <Outlet />
+        </main>
       </div>
       <Suspense fallback={null}>
         {dialog === 'palette' ? <Palette actions={actions} onClose={() => setDialog(null)} /> : null}

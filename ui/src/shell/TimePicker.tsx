@@ -7,8 +7,18 @@ import { usePatch, useRangeMoves, useSetRange, useView } from '../state/view';
 import { ClockIcon, LeftIcon, RightIcon, ZoomOutIcon } from './icons';
 
 const QUICK: readonly (readonly [string, string])[] = [
-  ['now-5m', 'now'], ['now-15m', 'now'], ['now-30m', 'now'], ['now-1h', 'now'], ['now-3h', 'now'], ['now-6h', 'now'],
-  ['now-12h', 'now'], ['now-24h', 'now'], ['now-2d', 'now'], ['now-7d', 'now'], ['now-30d', 'now'], ['now/d', 'now'],
+  ['now-5m', 'now'],
+  ['now-15m', 'now'],
+  ['now-30m', 'now'],
+  ['now-1h', 'now'],
+  ['now-3h', 'now'],
+  ['now-6h', 'now'],
+  ['now-12h', 'now'],
+  ['now-24h', 'now'],
+  ['now-2d', 'now'],
+  ['now-7d', 'now'],
+  ['now-30d', 'now'],
+  ['now/d', 'now'],
 ];
 
 interface Props {
@@ -21,19 +31,44 @@ export function TimePicker({ opened, onOpen }: Props) {
   const moves = useRangeMoves();
   return (
     <div className="group" role="group" aria-label="Time range">
-      <button type="button" className="btn" aria-label="Earlier" title="Earlier by half a window (t ←)" onClick={moves.back}><LeftIcon /></button>
+      <button
+        type="button"
+        className="btn"
+        aria-label="Earlier"
+        title="Earlier by half a window (t ←)"
+        onClick={moves.back}
+      >
+        <LeftIcon />
+      </button>
       <Popover opened={opened} onChange={onOpen} position="bottom-end" width={470} trapFocus returnFocus>
         <Popover.Target>
-          <button type="button" className="btn rangeButton" onClick={() => onOpen(!opened)} aria-label={`Time range: ${formatRange(from, to, range, zone)}`}>
+          <button
+            type="button"
+            className="btn rangeButton"
+            onClick={() => onOpen(!opened)}
+            aria-label={`Time range: ${formatRange(from, to, range, zone)}`}
+          >
             <ClockIcon />
             {formatRange(from, to, range, zone)}
             {zone === 'utc' ? <span className="tag">UTC</span> : null}
           </button>
         </Popover.Target>
-        <Popover.Dropdown p="xs">{opened ? <RangeForm key={`${from} ${to}`} onDone={() => onOpen(false)} /> : null}</Popover.Dropdown>
+        <Popover.Dropdown p="xs">
+          {opened ? <RangeForm key={`${from} ${to}`} onDone={() => onOpen(false)} /> : null}
+        </Popover.Dropdown>
       </Popover>
-      <button type="button" className="btn" aria-label="Later" title="Later by half a window (t →)" onClick={moves.forward}><RightIcon /></button>
-      <button type="button" className="btn" aria-label="Zoom out" title="Zoom out (t −)" onClick={moves.out}><ZoomOutIcon /></button>
+      <button
+        type="button"
+        className="btn"
+        aria-label="Later"
+        title="Later by half a window (t →)"
+        onClick={moves.forward}
+      >
+        <RightIcon />
+      </button>
+      <button type="button" className="btn" aria-label="Zoom out" title="Zoom out (t −)" onClick={moves.out}>
+        <ZoomOutIcon />
+      </button>
     </div>
   );
 }
@@ -58,31 +93,85 @@ function RangeForm({ onDone }: { onDone: () => void }) {
     <div className="rangeForm">
       <div className="rangeQuick" role="group" aria-label="Quick ranges">
         {QUICK.map(([a, b]) => (
-          <button key={a} type="button" className="btn quiet" aria-pressed={a === view.from && b === view.to} onClick={() => { setRange({ from: a, to: b }); onDone(); }}>
+          <button
+            key={a}
+            type="button"
+            className="btn quiet"
+            aria-pressed={a === view.from && b === view.to}
+            onClick={() => {
+              setRange({ from: a, to: b });
+              onDone();
+            }}
+          >
             {formatRange(a, b, null, view.zone)}
           </button>
         ))}
       </div>
-      <form className="rangeExact" onSubmit={(event) => { event.preventDefault(); apply(); }}>
-        <label>From<input className="field data" value={from} spellCheck={false} aria-invalid={!resolved} onChange={(event) => setFrom(event.target.value)} /></label>
-        <label>To<input className="field data" value={to} spellCheck={false} aria-invalid={!resolved} onChange={(event) => setTo(event.target.value)} /></label>
+      <form
+        className="rangeExact"
+        onSubmit={(event) => {
+          event.preventDefault();
+          apply();
+        }}
+      >
+        <label>
+          From
+          <input
+            className="field data"
+            value={from}
+            spellCheck={false}
+            aria-invalid={!resolved}
+            onChange={(event) => setFrom(event.target.value)}
+          />
+        </label>
+        <label>
+          To
+          <input
+            className="field data"
+            value={to}
+            spellCheck={false}
+            aria-invalid={!resolved}
+            onChange={(event) => setTo(event.target.value)}
+          />
+        </label>
         <p className={resolved ? 'soft' : 'bad'} aria-live="polite">
           {resolved
             ? `${formatDateTime(resolved.fromMs, view.zone)} → ${formatDateTime(resolved.toMs, view.zone)}`
             : 'Not a range. Try now-6h, now/d, 2026-01-31 08:00:00 or an epoch; “to” must be later.'}
         </p>
         <div className="row">
-          <button type="submit" className="btn primary" disabled={!resolved}>Apply</button>
+          <button type="submit" className="btn primary" disabled={!resolved}>
+            Apply
+          </button>
           <button
-            type="button" className="btn" title="Write both ends as instants, so that a copied address always shows this window"
-            onClick={() => { setRange(view.range); onDone(); }}
+            type="button"
+            className="btn"
+            title="Write both ends as instants, so that a copied address always shows this window"
+            onClick={() => {
+              setRange(view.range);
+              onDone();
+            }}
           >
             Freeze
           </button>
           <span className="grow" />
           <div className="group" role="group" aria-label="Time zone">
-            <button type="button" className="btn" aria-pressed={view.zone === 'browser'} onClick={() => patch({ tz: undefined }, 'replace')}>Browser</button>
-            <button type="button" className="btn" aria-pressed={view.zone === 'utc'} onClick={() => patch({ tz: 'utc' }, 'replace')}>UTC</button>
+            <button
+              type="button"
+              className="btn"
+              aria-pressed={view.zone === 'browser'}
+              onClick={() => patch({ tz: undefined }, 'replace')}
+            >
+              Browser
+            </button>
+            <button
+              type="button"
+              className="btn"
+              aria-pressed={view.zone === 'utc'}
+              onClick={() => patch({ tz: 'utc' }, 'replace')}
+            >
+              UTC
+            </button>
           </div>
         </div>
       </form>

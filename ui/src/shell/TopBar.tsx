@@ -24,14 +24,24 @@ export function TopBar({ title, actions, rangeOpened, onRangeOpen }: Props) {
       <h1>{title}</h1>
       <ScopePicker />
       <button type="button" className="btn quiet paletteButton" onClick={actions.palette}>
-        <SearchIcon /><span className="grow">Go to, find a metric, paste a trace id</span><kbd>Ctrl K</kbd>
+        <SearchIcon />
+        <span className="grow">Go to, find a metric, paste a trace id</span>
+        <kbd>Ctrl K</kbd>
       </button>
       <span className="grow" />
       <CoverageBadge />
       <TimePicker opened={rangeOpened} onOpen={onRangeOpen} />
       <RefreshPicker onRefresh={actions.refresh} />
       <ThemePicker />
-      <button type="button" className="btn quiet" aria-label="Keyboard help" title="Keyboard help (?)" onClick={actions.help}><HelpIcon /></button>
+      <button
+        type="button"
+        className="btn quiet"
+        aria-label="Keyboard help"
+        title="Keyboard help (?)"
+        onClick={actions.help}
+      >
+        <HelpIcon />
+      </button>
     </header>
   );
 }
@@ -53,10 +63,29 @@ function ScopePicker() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => choose('')}>default (no header)</Menu.Item>
-        {known.map((name) => <Menu.Item key={name} onClick={() => choose(name)}>{name}</Menu.Item>)}
-        <form className="scopeForm" onSubmit={(event) => { event.preventDefault(); choose(draft.trim()); }}>
-          <input className="field" aria-label="Another tenant" placeholder="another, or a|b" value={draft} onChange={(event) => setDraft(event.target.value)} onKeyDown={(event) => event.stopPropagation()} />
-          <button type="submit" className="btn">Use</button>
+        {known.map((name) => (
+          <Menu.Item key={name} onClick={() => choose(name)}>
+            {name}
+          </Menu.Item>
+        ))}
+        <form
+          className="scopeForm"
+          onSubmit={(event) => {
+            event.preventDefault();
+            choose(draft.trim());
+          }}
+        >
+          <input
+            className="field"
+            aria-label="Another tenant"
+            placeholder="another, or a|b"
+            value={draft}
+            onChange={(event) => setDraft(event.target.value)}
+            onKeyDown={(event) => event.stopPropagation()}
+          />
+          <button type="submit" className="btn">
+            Use
+          </button>
         </form>
       </Menu.Dropdown>
     </Menu>
@@ -69,16 +98,29 @@ function RefreshPicker({ onRefresh }: { onRefresh: () => void }) {
   const busy = useIsFetching() > 0;
   return (
     <div className="group" role="group" aria-label="Refresh">
-      <button type="button" className="btn" onClick={onRefresh} aria-label="Refresh now" title="Refresh now (d r)" aria-busy={busy}>
+      <button
+        type="button"
+        className="btn"
+        onClick={onRefresh}
+        aria-label="Refresh now"
+        title="Refresh now (d r)"
+        aria-busy={busy}
+      >
         {busy ? <span className="busy" /> : <RefreshIcon />}
       </button>
       <Menu position="bottom-end" width={120}>
         <Menu.Target>
-          <button type="button" className="btn" aria-label={`Refresh every: ${refresh || 'off'}`}>{refresh || 'off'}</button>
+          <button type="button" className="btn" aria-label={`Refresh every: ${refresh || 'off'}`}>
+            {refresh || 'off'}
+          </button>
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item onClick={() => patch({ refresh: undefined }, 'replace')}>off</Menu.Item>
-          {REFRESH_CHOICES.map((every) => <Menu.Item key={every} onClick={() => patch({ refresh: every }, 'replace')}>every {every}</Menu.Item>)}
+          {REFRESH_CHOICES.map((every) => (
+            <Menu.Item key={every} onClick={() => patch({ refresh: every }, 'replace')}>
+              every {every}
+            </Menu.Item>
+          ))}
         </Menu.Dropdown>
       </Menu>
     </div>
@@ -91,7 +133,13 @@ function ThemePicker() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const next = SCHEMES[(SCHEMES.indexOf(colorScheme) + 1) % SCHEMES.length] ?? 'auto';
   return (
-    <button type="button" className="btn quiet" onClick={() => setColorScheme(next)} aria-label={`Theme: ${colorScheme}; switch to ${next}`} title={`Theme: ${colorScheme}`}>
+    <button
+      type="button"
+      className="btn quiet"
+      onClick={() => setColorScheme(next)}
+      aria-label={`Theme: ${colorScheme}; switch to ${next}`}
+      title={`Theme: ${colorScheme}`}
+    >
       {colorScheme === 'light' ? <SunIcon /> : colorScheme === 'dark' ? <MoonIcon /> : <AutoIcon />}
     </button>
   );

@@ -16,7 +16,12 @@ export interface Actions {
 
 export type PageName = 'fleet' | 'metrics' | 'logs' | 'traces';
 
-export const PAGES: readonly { name: PageName; label: string; path: '/' | '/metrics' | '/logs' | '/traces'; letter: string }[] = [
+export const PAGES: readonly {
+  name: PageName;
+  label: string;
+  path: '/' | '/metrics' | '/logs' | '/traces';
+  letter: string;
+}[] = [
   { name: 'fleet', label: 'Fleet', path: '/', letter: 'f' },
   { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm' },
   { name: 'logs', label: 'Logs', path: '/logs', letter: 'l' },
@@ -29,7 +34,10 @@ export function shortcuts(actions: Actions): Shortcut[] {
     { keys: '/', label: 'Focus the query', group: 'Everywhere', run: actions.focusQuery },
     { keys: '?', label: 'Show this help', group: 'Everywhere', run: actions.help },
     ...PAGES.map((page) => ({
-      keys: `g ${page.letter}`, label: `Go to ${page.label}`, group: 'Pages', run: () => actions.go(page.name),
+      keys: `g ${page.letter}`,
+      label: `Go to ${page.label}`,
+      group: 'Pages',
+      run: () => actions.go(page.name),
     })),
     { keys: 'd r', label: 'Refresh', group: 'Time', run: actions.refresh },
     { keys: 't r', label: 'Choose the range', group: 'Time', run: actions.openRange },
@@ -54,7 +62,9 @@ export const PAGE_KEYS: readonly { keys: string; label: string; group: string }[
 export const QUERY_TARGET = 'data-query-target';
 
 export function focusQuery(): void {
-  const target = document.querySelector<HTMLElement>(`[${QUERY_TARGET}] .cm-content, [${QUERY_TARGET}] input, input[${QUERY_TARGET}]`);
+  const target = document.querySelector<HTMLElement>(
+    `[${QUERY_TARGET}] .cm-content, [${QUERY_TARGET}] input, input[${QUERY_TARGET}]`,
+  );
   target?.focus();
 }
 

@@ -13,7 +13,8 @@ export function createClient(): QueryClient {
         // Every refresh makes new keys; old answers leave soon or the tab grows all night.
         gcTime: 60_000,
         refetchOnWindowFocus: false,
-        retry: (failures, error) => failures < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+        retry: (failures, error) =>
+          failures < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
         retryDelay: (attempt) => 500 * 2 ** attempt,
       },
     },

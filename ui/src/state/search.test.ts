@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { commonSearch, logsSearch, metricsSearch, parseSearch, stringifySearch, traceSearch, tracesSearch } from './search';
+import {
+  commonSearch,
+  logsSearch,
+  metricsSearch,
+  parseSearch,
+  stringifySearch,
+  traceSearch,
+  tracesSearch,
+} from './search';
 
 const trip = <T extends object>(state: T, read: (raw: Record<string, unknown>) => object) => {
   const raw = parseSearch(stringifySearch(state as Record<string, unknown>));
@@ -9,10 +17,55 @@ const trip = <T extends object>(state: T, read: (raw: Record<string, unknown>) =
 
 describe('the address', () => {
   it.each([
-    ['metrics', { from: 'now-6h/h', to: 'now', q: ['rate(x{a="b&c", d=~"1+2"}[5m])', 'up'], tabs: 'gT', cap: 200, find: 'cpu', browse: 'off', solo: '{a="1"}' }, metricsSearch],
-    ['logs', { from: '1795218607000', to: '1795222207000', q: '{a="b"} |= `50%` | json\n| x > 5', wrap: 'on', field: 'a', cols: 'a,b', line: '17-abc', hist: 'table', tz: 'utc' }, logsSearch],
-    ['traces', { tenant: 'a|b', service: 'shop', operation: 'GET /', tags: 'a=1 b="x y"', min: '10ms', max: '2s', limit: 20, sort: 'errors', refresh: '30s' }, tracesSearch],
-    ['trace', { span: 'ab', view: 'table', zoom: '10,200', fold: 'a,b', depth: 1, find: 'x=1', only: 'match' }, traceSearch],
+    [
+      'metrics',
+      {
+        from: 'now-6h/h',
+        to: 'now',
+        q: ['rate(x{a="b&c", d=~"1+2"}[5m])', 'up'],
+        tabs: 'gT',
+        cap: 200,
+        find: 'cpu',
+        browse: 'off',
+        solo: '{a="1"}',
+      },
+      metricsSearch,
+    ],
+    [
+      'logs',
+      {
+        from: '1795218607000',
+        to: '1795222207000',
+        q: '{a="b"} |= `50%` | json\n| x > 5',
+        wrap: 'on',
+        field: 'a',
+        cols: 'a,b',
+        line: '17-abc',
+        hist: 'table',
+        tz: 'utc',
+      },
+      logsSearch,
+    ],
+    [
+      'traces',
+      {
+        tenant: 'a|b',
+        service: 'shop',
+        operation: 'GET /',
+        tags: 'a=1 b="x y"',
+        min: '10ms',
+        max: '2s',
+        limit: 20,
+        sort: 'errors',
+        refresh: '30s',
+      },
+      tracesSearch,
+    ],
+    [
+      'trace',
+      { span: 'ab', view: 'table', zoom: '10,200', fold: 'a,b', depth: 1, find: 'x=1', only: 'match' },
+      traceSearch,
+    ],
   ] as const)('of %s comes back as it was written', (_name, state, read) => {
     const { to, ...rest } = state as { to?: string };
     const expected = to === undefined || to === 'now' ? rest : state;
@@ -29,7 +82,13 @@ describe('the address', () => {
 
   it('drops what does not fit and keeps the rest', () => {
     const raw = parseSearch('?from=whenever&to=now&refresh=1ms&tz=mars&tenant=t&cap=9999&tabs=xyz&q=up');
-    expect(commonSearch(raw)).toEqual({ from: undefined, to: undefined, refresh: undefined, tenant: 't', tz: undefined });
+    expect(commonSearch(raw)).toEqual({
+      from: undefined,
+      to: undefined,
+      refresh: undefined,
+      tenant: 't',
+      tz: undefined,
+    });
     expect(metricsSearch(raw)).toMatchObject({ q: ['up'], cap: 500, tabs: undefined });
   });
 });

@@ -129,7 +129,9 @@ export function commonSearch(raw: Record<string, unknown>): CommonSearch {
   const to = grammar(raw.to, DEFAULT_TO);
   const broken = [raw.from, raw.to].some((text, i) => {
     const given = one(text);
-    return given !== undefined && given !== (i === 0 ? DEFAULT_FROM : DEFAULT_TO) && (i === 0 ? from : to) === undefined;
+    return (
+      given !== undefined && given !== (i === 0 ? DEFAULT_FROM : DEFAULT_TO) && (i === 0 ? from : to) === undefined
+    );
   });
   return {
     from: broken ? undefined : from,

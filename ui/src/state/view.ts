@@ -28,7 +28,11 @@ export function useView(): View {
     [from, to, nowMs, zone],
   );
   return {
-    from, to, zone, nowMs, range,
+    from,
+    to,
+    zone,
+    nowMs,
+    range,
     tenant: search.tenant ?? '',
     refresh: search.refresh ?? '',
     moving: isRelative(from) || isRelative(to),
@@ -61,7 +65,8 @@ export function useSetRange(): (range: Range | { from: string; to: string }) => 
   const patch = usePatch();
   return useCallback(
     (range) => {
-      const texts = 'from' in range ? range : { from: String(Math.round(range.fromMs)), to: String(Math.round(range.toMs)) };
+      const texts =
+        'from' in range ? range : { from: String(Math.round(range.fromMs)), to: String(Math.round(range.toMs)) };
       advanceNow();
       patch({
         from: texts.from === DEFAULT_FROM ? undefined : texts.from,

@@ -20,19 +20,45 @@ interface Props {
 const BLOCK_PX = 168;
 /** Fixed, so that the columns of all nodes stand under each other. */
 const WIDTHS = ['7%', '10%', '8%', '14%', '11%', '9%', '8%', '9%', '12%', '12%'];
-const COLOURS: Record<string, string> = { metrics: 'var(--series-0)', logs: 'var(--series-2)', traces: 'var(--series-3)' };
-const TARGETS: Record<string, '/metrics' | '/logs' | '/traces'> = { metrics: '/metrics', logs: '/logs', traces: '/traces' };
+const COLOURS: Record<string, string> = {
+  metrics: 'var(--series-0)',
+  logs: 'var(--series-2)',
+  traces: 'var(--series-3)',
+};
+const TARGETS: Record<string, '/metrics' | '/logs' | '/traces'> = {
+  metrics: '/metrics',
+  logs: '/logs',
+  traces: '/traces',
+};
 
 export function NodeList({ nodes, rates, atMs }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: nodes.length, getScrollElement: () => scroller.current, estimateSize: () => BLOCK_PX, overscan: 4 });
+  const virtual = useVirtualizer({
+    count: nodes.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => BLOCK_PX,
+    overscan: 4,
+  });
   return (
-    <div ref={scroller} className="virtual nodeList" style={{ height: virtual.getTotalSize() }} tabIndex={0} role="region" aria-label="Nodes">
+    <div
+      ref={scroller}
+      className="virtual nodeList"
+      style={{ height: virtual.getTotalSize() }}
+      tabIndex={0}
+      role="region"
+      aria-label="Nodes"
+    >
       <div className="inner" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const node = nodes[item.index];
           return node ? (
-            <div key={item.key} ref={virtual.measureElement} data-index={item.index} className="vrow nodeSlot" style={{ transform: `translateY(${item.start}px)` }}>
+            <div
+              key={item.key}
+              ref={virtual.measureElement}
+              data-index={item.index}
+              className="vrow nodeSlot"
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
               <Node node={node} rates={rates} atMs={atMs} />
             </div>
           ) : null;
@@ -49,30 +75,89 @@ function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]
       <div className="nodeHead">
         <h2>{nodeName(node)}</h2>
         <span className="tag">{node.version}</span>
-        <span className="soft" title={`since ${formatDateTime(node.started_at * 1e3, zone)}`}>up {formatSpan(node.uptime_seconds)}</span>
-        {node.tenants.length > 0 ? <span className="soft clip" title={node.tenants.join(', ')}>{node.tenants.length === 1 ? `tenant ${node.tenants[0] ?? ''}` : `${formatCount(node.tenants.length)} tenants`}</span> : null}
+        <span className="soft" title={`since ${formatDateTime(node.started_at * 1e3, zone)}`}>
+          up {formatSpan(node.uptime_seconds)}
+        </span>
+        {node.tenants.length > 0 ? (
+          <span className="soft clip" title={node.tenants.join(', ')}>
+            {node.tenants.length === 1
+              ? `tenant ${node.tenants[0] ?? ''}`
+              : `${formatCount(node.tenants.length)} tenants`}
+          </span>
+        ) : null}
         <span className="grow" />
         <Gauge name="Memory" used={node.memory.used_bytes} of={node.memory.limit_bytes} />
-        <Gauge name="Disk" used={node.disk.total_bytes - node.disk.free_bytes} of={node.disk.total_bytes} own={node.disk.used_bytes} />
+        <Gauge
+          name="Disk"
+          used={node.disk.total_bytes - node.disk.free_bytes}
+          of={node.disk.total_bytes}
+          own={node.disk.used_bytes}
+        />
       </div>
-      {node.refusing ? <div className="problem" role="alert">Takes nothing in: {node.refusing}</div> : null}
+      {node.refusing ? (
+        <div className="problem" role="alert">
+          Takes nothing in: {node.refusing}
+        </div>
+      ) : null}
       <table className="grid nodeSignals">
-        <colgroup>{WIDTHS.map((width, i) => <col key={i} style={{ width }} />)}</colgroup>
+        <colgroup>
+          {WIDTHS.map((width, i) => (
+            <col key={i} style={{ width }} />
+          ))}
+        </colgroup>
         <thead>
           <tr>
-            <th scope="col">Signal</th><th scope="col" className="num">Newest</th><th scope="col" className="num">Rate</th><th scope="col">Over the range</th>
-            <th scope="col" className="num">Items</th><th scope="col" className="num">Stored</th><th scope="col" className="num">Segments</th><th scope="col" className="num">In head</th><th scope="col">From</th><th scope="col">To</th>
+            <th scope="col">Signal</th>
+            <th scope="col" className="num">
+              Newest
+            </th>
+            <th scope="col" className="num">
+              Rate
+            </th>
+            <th scope="col">Over the range</th>
+            <th scope="col" className="num">
+              Items
+            </th>
+            <th scope="col" className="num">
+              Stored
+            </th>
+            <th scope="col" className="num">
+              Segments
+            </th>
+            <th scope="col" className="num">
+              In head
+            </th>
+            <th scope="col">From</th>
+            <th scope="col">To</th>
           </tr>
         </thead>
         <tbody>
-          {sortSignals(node.signals).map((signal) => <Signal key={signal.signal} node={node} signal={signal} series={rateOf(rates, node, signal.signal)} atMs={atMs} />)}
+          {sortSignals(node.signals).map((signal) => (
+            <Signal
+              key={signal.signal}
+              node={node}
+              signal={signal}
+              series={rateOf(rates, node, signal.signal)}
+              atMs={atMs}
+            />
+          ))}
         </tbody>
       </table>
     </section>
   );
 }
 
-function Signal({ node, signal, series, atMs }: { node: NodeState; signal: SignalState; series: Series | undefined; atMs: number }) {
+function Signal({
+  node,
+  signal,
+  series,
+  atMs,
+}: {
+  node: NodeState;
+  signal: SignalState;
+  series: Series | undefined;
+  atMs: number;
+}) {
   const { zone } = useView();
   const age = ageOf(signal, atMs);
   const tone = toneOfAge(age);
@@ -80,15 +165,35 @@ function Signal({ node, signal, series, atMs }: { node: NodeState; signal: Signa
   const at = (seconds: number | null) => (seconds === null ? '–' : formatDateTime(seconds * 1e3, zone));
   return (
     <tr>
-      <th scope="row" className="nodeSignal">{target ? <Link to={target} search={(before: CommonSearch) => pickCommon(before)}>{signal.signal}</Link> : signal.signal}</th>
-      <td className="num"><span className={`fresh ${tone}`}>{age === null ? 'nothing yet' : `${formatSpan(age)} ago`}</span></td>
-      <td className="num"><strong>{formatValue(signal.items_per_second, 'ps')}</strong></td>
+      <th scope="row" className="nodeSignal">
+        {target ? (
+          <Link to={target} search={(before: CommonSearch) => pickCommon(before)}>
+            {signal.signal}
+          </Link>
+        ) : (
+          signal.signal
+        )}
+      </th>
+      <td className="num">
+        <span className={`fresh ${tone}`}>{age === null ? 'nothing yet' : `${formatSpan(age)} ago`}</span>
+      </td>
+      <td className="num">
+        <strong>{formatValue(signal.items_per_second, 'ps')}</strong>
+      </td>
       <td>
         <Link
-          to="/metrics" aria-label={`Ingest rate of ${signal.signal} on ${nodeName(node)} as a chart`}
-          search={(before: CommonSearch) => ({ ...pickCommon(before), q: ['sum by (signal) (rate(orrery_ingest_items_total[1m]))'] })}
+          to="/metrics"
+          aria-label={`Ingest rate of ${signal.signal} on ${nodeName(node)} as a chart`}
+          search={(before: CommonSearch) => ({
+            ...pickCommon(before),
+            q: ['sum by (signal) (rate(orrery_ingest_items_total[1m]))'],
+          })}
         >
-          {series ? <Sparkline values={series.values} colour={COLOURS[signal.signal] ?? 'var(--series-8)'} width={150} /> : <span className="faint">no rates</span>}
+          {series ? (
+            <Sparkline values={series.values} colour={COLOURS[signal.signal] ?? 'var(--series-8)'} width={150} />
+          ) : (
+            <span className="faint">no rates</span>
+          )}
         </Link>
       </td>
       <td className="num">{formatCount(signal.items_total)}</td>
@@ -108,8 +213,14 @@ function Gauge({ name, used, of, own }: { name: string; used: number; of: number
   return (
     <div className="nodeGauge">
       <span className="soft">{name}</span>
-      <span className="nodeTrack" role="img" aria-label={`${name} ${percent} used`}><span className={`nodeFill ${tone}`} style={{ width: `${Math.min(100, Math.max(0, (share || 0) * 100))}%` }} /></span>
-      <span className="num">{formatBytes(used)} / {of > 0 ? formatBytes(of) : '–'} <span className={tone === 'good' || tone === 'none' ? 'faint' : tone}>{percent}</span>{own === undefined ? null : <span className="faint"> · {formatBytes(own)} ours</span>}</span>
+      <span className="nodeTrack" role="img" aria-label={`${name} ${percent} used`}>
+        <span className={`nodeFill ${tone}`} style={{ width: `${Math.min(100, Math.max(0, (share || 0) * 100))}%` }} />
+      </span>
+      <span className="num">
+        {formatBytes(used)} / {of > 0 ? formatBytes(of) : '–'}{' '}
+        <span className={tone === 'good' || tone === 'none' ? 'faint' : tone}>{percent}</span>
+        {own === undefined ? null : <span className="faint"> · {formatBytes(own)} ours</span>}
+      </span>
     </div>
   );
 }

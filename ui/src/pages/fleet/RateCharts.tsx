@@ -24,7 +24,15 @@ export function RateCharts({ series, step, nodes }: Props) {
   if (shown.length === 0) return null;
   return (
     <section className="rateCharts" aria-label="Ingest rates">
-      {shown.map((signal) => <RateChart key={signal} signal={signal} step={step} nodes={nodes} series={series.filter((one) => one.labels.signal === signal)} />)}
+      {shown.map((signal) => (
+        <RateChart
+          key={signal}
+          signal={signal}
+          step={step}
+          nodes={nodes}
+          series={series.filter((one) => one.labels.signal === signal)}
+        />
+      ))}
     </section>
   );
 }
@@ -35,27 +43,53 @@ function RateChart({ signal, series, step, nodes }: Props & { signal: string }) 
   const moves = useRangeMoves();
   const shaped = useMemo(() => {
     const capped = capSeries(series, MOST);
-    const names = capped.shown.map((one) => [one.labels.cluster, one.labels.replica].filter(Boolean).join('/') || 'local');
+    const names = capped.shown.map(
+      (one) => [one.labels.cluster, one.labels.replica].filter(Boolean).join('/') || 'local',
+    );
     const slots = assignSlots(names);
-    const colours = names.length === 1 ? [OWN[signal] ?? slotVariable(0)] : names.map((name) => slotVariable(slots.get(name) ?? 0));
+    const colours =
+      names.length === 1 ? [OWN[signal] ?? slotVariable(0)] : names.map((name) => slotVariable(slots.get(name) ?? 0));
     return { names, total: capped.total, colours, columns: toColumns(capped.shown, step) };
   }, [series, step, signal]);
-  const more = shaped.total > shaped.names.length ? `, the busiest ${shaped.names.length} of ${shaped.total} nodes` : nodes > 1 ? ' by node' : '';
+  const more =
+    shaped.total > shaped.names.length
+      ? `, the busiest ${shaped.names.length} of ${shaped.total} nodes`
+      : nodes > 1
+        ? ' by node'
+        : '';
   return (
     <div className="panel rateChart">
       <div className="row rateChartHead">
-        <h2>{signal} per second{more}</h2>
+        <h2>
+          {signal} per second{more}
+        </h2>
         <span className="grow" />
         <Link
-          to="/metrics" className="linkish" aria-label={`${signal} per second as values`}
-          search={(before: CommonSearch) => ({ ...pickCommon(before), q: [`sum by (cluster, replica) (rate(orrery_ingest_items_total{signal="${signal}"}[1m]))`], tabs: 'v' })}
+          to="/metrics"
+          className="linkish"
+          aria-label={`${signal} per second as values`}
+          search={(before: CommonSearch) => ({
+            ...pickCommon(before),
+            q: [`sum by (cluster, replica) (rate(orrery_ingest_items_total{signal="${signal}"}[1m]))`],
+            tabs: 'v',
+          })}
         >
           Values
         </Link>
       </div>
       <TimeChart
-        title={`${signal} per second`} columns={shaped.columns} names={shaped.names} colours={shaped.colours} unit="ps" zone={zone} kind="line" height={170} fromZero
-        range={range} onZoom={setRange} onZoomOut={moves.out}
+        title={`${signal} per second`}
+        columns={shaped.columns}
+        names={shaped.names}
+        colours={shaped.colours}
+        unit="ps"
+        zone={zone}
+        kind="line"
+        height={170}
+        fromZero
+        range={range}
+        onZoom={setRange}
+        onZoomOut={moves.out}
       />
     </div>
   );

@@ -54,7 +54,12 @@ export function FieldSidebar(props: Props) {
     return out;
   }, [fields, streamLabels, streams, open, counted.rows, counted.text, loaded]);
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 10 });
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: 10,
+  });
   return (
     <aside className="panel fieldSidebar" aria-label="Fields">
       <div ref={scroller} className="virtual grow" tabIndex={0} role="region" aria-label="Fields and values">
@@ -63,7 +68,14 @@ export function FieldSidebar(props: Props) {
             const row = rows[item.index];
             return row ? (
               <div key={item.key} className="vrow" style={{ transform: `translateY(${item.start}px)`, height: ROW_PX }}>
-                <SidebarRow row={row} open={open} columns={props.columns} onColumn={props.onColumn} onOpen={props.onOpen} onFilter={props.onFilter} />
+                <SidebarRow
+                  row={row}
+                  open={open}
+                  columns={props.columns}
+                  onColumn={props.onColumn}
+                  onOpen={props.onOpen}
+                  onFilter={props.onFilter}
+                />
               </div>
             ) : null;
           })}
@@ -73,8 +85,20 @@ export function FieldSidebar(props: Props) {
   );
 }
 
-function valueRows(name: string, values: readonly { value: string; count: number }[], total: number, stream: boolean): Row[] {
-  return values.map(({ value, count }) => ({ kind: 'value', name, value, count, share: total > 0 ? count / total : 0, stream }));
+function valueRows(
+  name: string,
+  values: readonly { value: string; count: number }[],
+  total: number,
+  stream: boolean,
+): Row[] {
+  return values.map(({ value, count }) => ({
+    kind: 'value',
+    name,
+    value,
+    count,
+    share: total > 0 ? count / total : 0,
+    stream,
+  }));
 }
 
 function useWholeRange(query: string, label: string | undefined): { rows: Row[] | null; text: string } {
@@ -93,7 +117,9 @@ function useWholeRange(query: string, label: string | undefined): { rows: Row[] 
       .map((one) => ({ value: one.labels[label] ?? '', count: one.values[0] ?? 0 }))
       .sort((a, b) => b.count - a.count);
     const total = values.reduce((sum, one) => sum + one.count, 0);
-    return values.length > 0 ? { rows: valueRows(label, values, total, true), text: '' } : { rows: null, text: 'no lines carry it' };
+    return values.length > 0
+      ? { rows: valueRows(label, values, total, true), text: '' }
+      : { rows: null, text: 'no lines carry it' };
   }, [label, answer.data, answer.error, answer.isPlaceholderData]);
 }
 
@@ -104,18 +130,43 @@ interface RowProps extends Pick<Props, 'open' | 'columns' | 'onColumn' | 'onOpen
 function SidebarRow({ row, open, columns, onColumn, onOpen, onFilter }: RowProps) {
   switch (row.kind) {
     case 'head':
-      return <div className="fieldHead"><strong>{row.text}</strong><span className="faint">{row.note}</span></div>;
+      return (
+        <div className="fieldHead">
+          <strong>{row.text}</strong>
+          <span className="faint">{row.note}</span>
+        </div>
+      );
     case 'note':
-      return <div className="fieldNote clip soft" title={row.text}>{row.text}</div>;
+      return (
+        <div className="fieldNote clip soft" title={row.text}>
+          {row.text}
+        </div>
+      );
     case 'field':
       return (
         <div className="fieldRow" data-open={row.name === open}>
-          <button type="button" className="fieldName" aria-expanded={row.name === open} onClick={() => onOpen(row.name === open ? undefined : row.name)}>
-            <span className="fieldArrow" aria-hidden="true">{row.name === open ? '▾' : '▸'}</span>
+          <button
+            type="button"
+            className="fieldName"
+            aria-expanded={row.name === open}
+            onClick={() => onOpen(row.name === open ? undefined : row.name)}
+          >
+            <span className="fieldArrow" aria-hidden="true">
+              {row.name === open ? '▾' : '▸'}
+            </span>
             <span className="clip grow">{row.name}</span>
             <span className="faint num">{row.distinct || ''}</span>
           </button>
-          <button type="button" className="fieldColumn" aria-pressed={columns.includes(row.name)} aria-label={`Show ${row.name} as a column`} title="Show as a column" onClick={() => onColumn(row.name)}>▥</button>
+          <button
+            type="button"
+            className="fieldColumn"
+            aria-pressed={columns.includes(row.name)}
+            aria-label={`Show ${row.name} as a column`}
+            title="Show as a column"
+            onClick={() => onColumn(row.name)}
+          >
+            ▥
+          </button>
         </div>
       );
     case 'value':
@@ -124,17 +175,43 @@ function SidebarRow({ row, open, columns, onColumn, onOpen, onFilter }: RowProps
           <span className="fieldBar" style={{ width: `${Math.max(1, row.share * 100)}%` }} aria-hidden="true" />
           <span className="clip grow">{row.value || '(empty)'}</span>
           <span className="faint num">{formatCount(row.count)}</span>
-          <FilterButtons label={row.name} value={row.value} onFilter={(operator) => onFilter(row.name, row.value, operator, row.stream)} />
+          <FilterButtons
+            label={row.name}
+            value={row.value}
+            onFilter={(operator) => onFilter(row.name, row.value, operator, row.stream)}
+          />
         </div>
       );
   }
 }
 
-export function FilterButtons({ label, value, onFilter }: { label: string; value: string; onFilter: (operator: '=' | '!=') => void }) {
+export function FilterButtons({
+  label,
+  value,
+  onFilter,
+}: {
+  label: string;
+  value: string;
+  onFilter: (operator: '=' | '!=') => void;
+}) {
   return (
     <span className="filterButtons">
-      <button type="button" aria-label={`Only ${label} = ${value}`} title="Only this value" onClick={() => onFilter('=')}>+</button>
-      <button type="button" aria-label={`Without ${label} = ${value}`} title="Without this value" onClick={() => onFilter('!=')}>−</button>
+      <button
+        type="button"
+        aria-label={`Only ${label} = ${value}`}
+        title="Only this value"
+        onClick={() => onFilter('=')}
+      >
+        +
+      </button>
+      <button
+        type="button"
+        aria-label={`Without ${label} = ${value}`}
+        title="Without this value"
+        onClick={() => onFilter('!=')}
+      >
+        −
+      </button>
     </span>
   );
 }

@@ -30,7 +30,10 @@ export function Histogram({ query, shown, loaded }: Props) {
   const answer = useAnswer(['histogram', query, tenant, from, to, nowMs, step], (signal) => {
     // A bar counts the step before its instant: from the end of the first bar to the end of the last.
     const stepMs = step * 1e3;
-    const window = { fromMs: (Math.floor(range.fromMs / stepMs) + 1) * stepMs, toMs: Math.ceil(range.toMs / stepMs) * stepMs };
+    const window = {
+      fromMs: (Math.floor(range.fromMs / stepMs) + 1) * stepMs,
+      toMs: Math.ceil(range.toMs / stepMs) * stepMs,
+    };
     return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { tenant, signal });
   });
   const shaped = useMemo(() => shape(answer.data?.data.series ?? [], step), [answer.data, step]);
@@ -39,26 +42,63 @@ export function Histogram({ query, shown, loaded }: Props) {
     <section className="panel histogram" aria-label="Histogram">
       <div className="row histogramHead">
         <strong className="num">{answer.data ? formatCount(shaped.total) : '–'}</strong>
-        <span className="soft">lines in the range, {formatCount(loaded)} loaded · per {promDuration(step)}</span>
+        <span className="soft">
+          lines in the range, {formatCount(loaded)} loaded · per {promDuration(step)}
+        </span>
         <ul className="row histogramLegend" aria-label="Levels">
           {shaped.levels.map((level) => (
-            <li key={level.level} className="row"><span className="swatch" style={{ background: `var(--level-${level.level})` }} />{level.level} <span className="faint">{formatCount(level.total)}</span></li>
+            <li key={level.level} className="row">
+              <span className="swatch" style={{ background: `var(--level-${level.level})` }} />
+              {level.level} <span className="faint">{formatCount(level.total)}</span>
+            </li>
           ))}
         </ul>
         <span className="grow" />
         <div className="group" role="group" aria-label="Histogram as">
-          <button type="button" className="btn" aria-pressed={shown === undefined} onClick={() => patch({ hist: undefined })}>Bars</button>
-          <button type="button" className="btn" aria-pressed={shown === 'table'} onClick={() => patch({ hist: 'table' })}>Values</button>
-          <button type="button" className="btn" aria-pressed={shown === 'off'} onClick={() => patch({ hist: 'off' })}>Hide</button>
+          <button
+            type="button"
+            className="btn"
+            aria-pressed={shown === undefined}
+            onClick={() => patch({ hist: undefined })}
+          >
+            Bars
+          </button>
+          <button
+            type="button"
+            className="btn"
+            aria-pressed={shown === 'table'}
+            onClick={() => patch({ hist: 'table' })}
+          >
+            Values
+          </button>
+          <button type="button" className="btn" aria-pressed={shown === 'off'} onClick={() => patch({ hist: 'off' })}>
+            Hide
+          </button>
         </div>
       </div>
       {answer.error ? <Problem error={answer.error} /> : null}
       {shown === 'table' ? (
-        <ValueTable title={title} names={shaped.levels.map((one) => one.level)} columns={shaped.columns} unit="short" zone={zone} height={160} />
+        <ValueTable
+          title={title}
+          names={shaped.levels.map((one) => one.level)}
+          columns={shaped.columns}
+          unit="short"
+          zone={zone}
+          height={160}
+        />
       ) : shown === undefined ? (
         <TimeChart
-          title={title} columns={shaped.columns} names={shaped.levels.map((one) => one.level)} colours={shaped.levels.map((one) => `var(--level-${one.level})`)}
-          unit="short" zone={zone} kind="bars" height={110} range={range} onZoom={setRange} onZoomOut={moves.out}
+          title={title}
+          columns={shaped.columns}
+          names={shaped.levels.map((one) => one.level)}
+          colours={shaped.levels.map((one) => `var(--level-${one.level})`)}
+          unit="short"
+          zone={zone}
+          kind="bars"
+          height={110}
+          range={range}
+          onZoom={setRange}
+          onZoomOut={moves.out}
         />
       ) : null}
     </section>
@@ -85,8 +125,16 @@ function shape(series: readonly Series[], step: number): Shaped {
   }
   const levels = LEVELS.filter((level) => byLevel.has(level)).map((level) => {
     const sums = [...(byLevel.get(level) ?? [])].sort(([a], [b]) => a - b);
-    return { level, total: sums.reduce((sum, [, n]) => sum + n, 0), times: sums.map(([time]) => time), values: sums.map(([, n]) => n) };
+    return {
+      level,
+      total: sums.reduce((sum, [, n]) => sum + n, 0),
+      times: sums.map(([time]) => time),
+      values: sums.map(([, n]) => n),
+    };
   });
-  const columns = toColumns(levels.map(({ times, values }) => ({ labels: {}, times, values })), step);
+  const columns = toColumns(
+    levels.map(({ times, values }) => ({ labels: {}, times, values })),
+    step,
+  );
   return { columns, levels, total: levels.reduce((sum, one) => sum + one.total, 0) };
 }

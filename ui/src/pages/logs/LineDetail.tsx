@@ -19,32 +19,73 @@ interface Props {
 const SHOWN_FIELDS = 120;
 
 export function LineDetail({ line, zone, streamLabels, onFilter }: Props) {
-  const fields = Object.entries(line.labels).sort(([a], [b]) => Number(streamLabels.has(b)) - Number(streamLabels.has(a)) || a.localeCompare(b));
+  const fields = Object.entries(line.labels).sort(
+    ([a], [b]) => Number(streamLabels.has(b)) - Number(streamLabels.has(a)) || a.localeCompare(b),
+  );
   const traceId = traceIdOf(line);
-  const copy = () => void navigator.clipboard?.writeText(JSON.stringify({ time: new Date(line.ms).toISOString(), ns: line.ns, line: line.line, fields: line.labels }, null, 2));
+  const copy = () =>
+    void navigator.clipboard?.writeText(
+      JSON.stringify(
+        { time: new Date(line.ms).toISOString(), ns: line.ns, line: line.line, fields: line.labels },
+        null,
+        2,
+      ),
+    );
   return (
     <div className="lineDetail">
       <div className="row">
-        <span className="data soft">{formatDateTimeMs(line.ms, zone)} ({line.ns})</span>
+        <span className="data soft">
+          {formatDateTimeMs(line.ms, zone)} ({line.ns})
+        </span>
         <span className="grow" />
-        {traceId ? <Link to="/trace/$id" params={{ id: traceId }} search={(before: CommonSearch) => pickCommon(before)} className="btn">Open trace</Link> : null}
-        <button type="button" className="btn" onClick={copy}>Copy as JSON</button>
+        {traceId ? (
+          <Link
+            to="/trace/$id"
+            params={{ id: traceId }}
+            search={(before: CommonSearch) => pickCommon(before)}
+            className="btn"
+          >
+            Open trace
+          </Link>
+        ) : null}
+        <button type="button" className="btn" onClick={copy}>
+          Copy as JSON
+        </button>
       </div>
       <pre className="lineWhole">{pretty(line.line)}</pre>
       <table className="grid lineFields">
-        <thead className="srOnly"><tr><th scope="col">Filter</th><th scope="col">Field</th><th scope="col">Value</th><th scope="col">Kind</th></tr></thead>
+        <thead className="srOnly">
+          <tr>
+            <th scope="col">Filter</th>
+            <th scope="col">Field</th>
+            <th scope="col">Value</th>
+            <th scope="col">Kind</th>
+          </tr>
+        </thead>
         <tbody>
           {fields.slice(0, SHOWN_FIELDS).map(([name, value]) => (
             <tr key={name}>
-              <td><FilterButtons label={name} value={value} onFilter={(operator) => onFilter(name, value, operator, streamLabels.has(name))} /></td>
+              <td>
+                <FilterButtons
+                  label={name}
+                  value={value}
+                  onFilter={(operator) => onFilter(name, value, operator, streamLabels.has(name))}
+                />
+              </td>
               <td className="data soft">{name}</td>
               <td className="data lineFieldValue">{value}</td>
-              <td><span className="tag">{streamLabels.has(name) ? 'stream' : 'field'}</span></td>
+              <td>
+                <span className="tag">{streamLabels.has(name) ? 'stream' : 'field'}</span>
+              </td>
             </tr>
           ))}
         </tbody>
       </table>
-      {fields.length > SHOWN_FIELDS ? <p className="soft">Showing {SHOWN_FIELDS} of {fields.length} fields; the copy has all.</p> : null}
+      {fields.length > SHOWN_FIELDS ? (
+        <p className="soft">
+          Showing {SHOWN_FIELDS} of {fields.length} fields; the copy has all.
+        </p>
+      ) : null}
     </div>
   );
 }

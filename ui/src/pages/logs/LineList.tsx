@@ -30,7 +30,12 @@ export function LineList(props: Props) {
   const { lines, open, more, loadingMore, onMore, onOpen } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const [current, setCurrent] = useState(-1);
-  const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => LINE_PX, overscan: 20 });
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => LINE_PX,
+    overscan: 20,
+  });
   const items = virtual.getVirtualItems();
   const last = items[items.length - 1]?.index ?? 0;
   useEffect(() => {
@@ -51,20 +56,47 @@ export function LineList(props: Props) {
     event.preventDefault();
   };
   return (
-    <div ref={scroller} className={props.wrap ? 'virtual lines wrap' : 'virtual lines'} tabIndex={0} role="log" aria-live="off" aria-label="Log lines, newest first" onKeyDown={onKeyDown}>
+    <div
+      ref={scroller}
+      className={props.wrap ? 'virtual lines wrap' : 'virtual lines'}
+      tabIndex={0}
+      role="log"
+      aria-live="off"
+      aria-label="Log lines, newest first"
+      onKeyDown={onKeyDown}
+    >
       <div className="inner" style={{ height: virtual.getTotalSize() + 28 }}>
         {items.map((item) => {
           const line = lines[item.index];
           if (!line) return null;
           const key = lineKey(line);
           return (
-            <div key={item.key} ref={virtual.measureElement} data-index={item.index} className={item.index === current ? 'vrow current' : 'vrow'} style={{ transform: `translateY(${item.start}px)` }}>
-              <Line line={line} id={key} open={key === open} zone={props.zone} withDate={props.withDate} marked={props.marked} columns={props.columns} onOpen={onOpen} />
-              {key === open ? <LineDetail line={line} zone={props.zone} streamLabels={props.streamLabels} onFilter={props.onFilter} /> : null}
+            <div
+              key={item.key}
+              ref={virtual.measureElement}
+              data-index={item.index}
+              className={item.index === current ? 'vrow current' : 'vrow'}
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <Line
+                line={line}
+                id={key}
+                open={key === open}
+                zone={props.zone}
+                withDate={props.withDate}
+                marked={props.marked}
+                columns={props.columns}
+                onOpen={onOpen}
+              />
+              {key === open ? (
+                <LineDetail line={line} zone={props.zone} streamLabels={props.streamLabels} onFilter={props.onFilter} />
+              ) : null}
             </div>
           );
         })}
-        <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>{loadingMore ? 'Loading older lines…' : props.end}</div>
+        <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>
+          {loadingMore ? 'Loading older lines…' : props.end}
+        </div>
       </div>
     </div>
   );
@@ -81,7 +113,15 @@ interface LineProps {
   onOpen: (key: string | undefined) => void;
 }
 
-const SHORT: Record<Level, string> = { fatal: 'FTL', error: 'ERR', warn: 'WRN', info: 'INF', debug: 'DBG', trace: 'TRC', unknown: '···' };
+const SHORT: Record<Level, string> = {
+  fatal: 'FTL',
+  error: 'ERR',
+  warn: 'WRN',
+  info: 'INF',
+  debug: 'DBG',
+  trace: 'TRC',
+  unknown: '···',
+};
 /** A longer line is cut here and whole in its detail: one megabyte of text in a row stops the page. */
 const SHOWN_CHARS = 2000;
 
@@ -89,11 +129,24 @@ const Line = memo(function Line({ line, id, open, zone, withDate, marked, column
   const level = levelOf(line.labels);
   const text = line.line.length > SHOWN_CHARS ? `${line.line.slice(0, SHOWN_CHARS)}…` : line.line;
   return (
-    <button type="button" className="line" data-level={level} aria-expanded={open} tabIndex={-1} onClick={() => onOpen(open ? undefined : id)}>
+    <button
+      type="button"
+      className="line"
+      data-level={level}
+      aria-expanded={open}
+      tabIndex={-1}
+      onClick={() => onOpen(open ? undefined : id)}
+    >
       <span className="lineTime">{formatLogTime(line.ms, zone, withDate)}</span>
       <span className="lineLevel">{SHORT[level]}</span>
-      {columns.map((name) => <span key={name} className="lineColumn" title={`${name}: ${line.labels[name] ?? ''}`}>{line.labels[name] ?? '–'}</span>)}
-      <span className="lineText">{markPieces(text, marked).map((piece, i) => (piece.marked ? <mark key={i}>{piece.text}</mark> : piece.text))}</span>
+      {columns.map((name) => (
+        <span key={name} className="lineColumn" title={`${name}: ${line.labels[name] ?? ''}`}>
+          {line.labels[name] ?? '–'}
+        </span>
+      ))}
+      <span className="lineText">
+        {markPieces(text, marked).map((piece, i) => (piece.marked ? <mark key={i}>{piece.text}</mark> : piece.text))}
+      </span>
     </button>
   );
 });

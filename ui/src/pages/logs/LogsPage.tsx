@@ -25,8 +25,13 @@ export default function LogsPage() {
   const search = useSearch({ from: '/logs' });
   const { tenant, range, from, to } = useView();
   const patch = usePatch();
-  const labels = useAnswer(['log labels', tenant, from, to], (signal) => logLabels({ tenant, signal }, range), { staleMs: 60_000 });
-  const streamLabels = useMemo(() => [...(labels.data?.data ?? [])].filter((name) => !name.startsWith('__')).sort(), [labels.data]);
+  const labels = useAnswer(['log labels', tenant, from, to], (signal) => logLabels({ tenant, signal }, range), {
+    staleMs: 60_000,
+  });
+  const streamLabels = useMemo(
+    () => [...(labels.data?.data ?? [])].filter((name) => !name.startsWith('__')).sort(),
+    [labels.data],
+  );
   const query = search.q ?? everything(streamLabels);
   const draft = useRef(query);
   useEffect(() => {
@@ -38,20 +43,41 @@ export default function LogsPage() {
     if (text !== query) patch({ q: text || undefined, line: undefined });
   };
   const filter = useCallback(
-    (label: string, value: string, operator: '=' | '!=', isStream: boolean) => patch({ q: addFilter(query, label, value, operator, isStream), line: undefined }),
+    (label: string, value: string, operator: '=' | '!=', isStream: boolean) =>
+      patch({ q: addFilter(query, label, value, operator, isStream), line: undefined }),
     [query, patch],
   );
   const lines = isLogQuery(query);
   return (
     <div className="page logsPage">
       <div className="row" data-query-target="">
-        <QueryField language="logql" label="LogQL query" hint='LogQL, for example: {service_name="checkout"} |= "timeout"' value={query} onRun={run} onDraft={(text) => { draft.current = text; }} />
-        <button type="button" className="btn primary logsRun" onClick={run} title="Run (Enter)">Run</button>
-        <button type="button" className="btn logsRun" aria-pressed={search.wrap === 'on'} onClick={() => patch({ wrap: search.wrap === 'on' ? undefined : 'on' }, 'replace')}>Wrap</button>
+        <QueryField
+          language="logql"
+          label="LogQL query"
+          hint='LogQL, for example: {service_name="checkout"} |= "timeout"'
+          value={query}
+          onRun={run}
+          onDraft={(text) => {
+            draft.current = text;
+          }}
+        />
+        <button type="button" className="btn primary logsRun" onClick={run} title="Run (Enter)">
+          Run
+        </button>
+        <button
+          type="button"
+          className="btn logsRun"
+          aria-pressed={search.wrap === 'on'}
+          onClick={() => patch({ wrap: search.wrap === 'on' ? undefined : 'on' }, 'replace')}
+        >
+          Wrap
+        </button>
       </div>
       {labels.error ? <Problem error={labels.error} onRetry={() => void labels.refetch()} /> : null}
       {query === '' ? (
-        labels.isLoading ? null : <NoLogs />
+        labels.isLoading ? null : (
+          <NoLogs />
+        )
       ) : lines ? (
         <Lines query={query} streamLabels={streamLabels} onFilter={filter} />
       ) : (
@@ -88,20 +114,48 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
   };
   const onMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
   const onOpen = useCallback((line: string | undefined) => patch({ line }), [patch]);
-  const ended = lines.length >= MOST_LINES ? `The newest ${formatCount(MOST_LINES)} lines are here. Narrow the query or the range for older ones.` : 'No older lines in this range.';
+  const ended =
+    lines.length >= MOST_LINES
+      ? `The newest ${formatCount(MOST_LINES)} lines are here. Narrow the query or the range for older ones.`
+      : 'No older lines in this range.';
   return (
     <div className="logsBody">
-      <FieldSidebar query={query} streamLabels={streamLabels} fields={fields} loaded={lines.length} open={search.field} columns={columns} onColumn={onColumn} onOpen={(field) => patch({ field }, 'replace')} onFilter={onFilter} />
+      <FieldSidebar
+        query={query}
+        streamLabels={streamLabels}
+        fields={fields}
+        loaded={lines.length}
+        open={search.field}
+        columns={columns}
+        onColumn={onColumn}
+        onOpen={(field) => patch({ field }, 'replace')}
+        onFilter={onFilter}
+      />
       <div className="logsMain">
         <Histogram query={query} shown={search.hist} loaded={lines.length} />
         {found.error ? <Problem error={found.error} query={query} onRetry={() => void found.refetch()} /> : null}
         <div className="panel linesPanel">
           {lines.length === 0 && !found.isFetching && !found.error ? (
-            <div className="empty"><h2>No lines match in this range</h2><p>Widen the range (t −), remove a filter, or open a field on the left to see which values exist.</p></div>
+            <div className="empty">
+              <h2>No lines match in this range</h2>
+              <p>Widen the range (t −), remove a filter, or open a field on the left to see which values exist.</p>
+            </div>
           ) : (
             <LineList
-              lines={lines} zone={zone} withDate={range.toMs - range.fromMs > 20 * 36e5} wrap={search.wrap === 'on'} columns={columns} open={search.line} marked={marked} streamLabels={streams}
-              more={found.hasNextPage} loadingMore={found.isFetchingNextPage} end={lines.length === 0 ? '' : ended} onMore={onMore} onOpen={onOpen} onFilter={onFilter}
+              lines={lines}
+              zone={zone}
+              withDate={range.toMs - range.fromMs > 20 * 36e5}
+              wrap={search.wrap === 'on'}
+              columns={columns}
+              open={search.line}
+              marked={marked}
+              streamLabels={streams}
+              more={found.hasNextPage}
+              loadingMore={found.isFetchingNextPage}
+              end={lines.length === 0 ? '' : ended}
+              onMore={onMore}
+              onOpen={onOpen}
+              onFilter={onFilter}
             />
           )}
         </div>
@@ -126,20 +180,39 @@ function MetricOverLogs({ query }: { query: string }) {
   const { range, tenant, nowMs, from, to } = useView();
   const patch = usePatch();
   const step = niceStep(range.toMs - range.fromMs, 240);
-  const answer = useAnswer(['log metric', query, tenant, from, to, nowMs], (signal) => queryLogMetric(query, range, step, { tenant, signal }));
+  const answer = useAnswer(['log metric', query, tenant, from, to, nowMs], (signal) =>
+    queryLogMetric(query, range, step, { tenant, signal }),
+  );
   const series = answer.data?.data.series ?? [];
   return (
     <section className="panel logMetric" aria-label="Metric over log lines">
       {answer.error ? <Problem error={answer.error} query={query} onRetry={() => void answer.refetch()} /> : null}
-      {answer.data && !answer.error && series.length === 0 ? <div className="empty"><p>No series in this range.</p></div> : null}
+      {answer.data && !answer.error && series.length === 0 ? (
+        <div className="empty">
+          <p>No series in this range.</p>
+        </div>
+      ) : null}
       {series.length > 0 && !answer.error ? (
         <Graph
-          expr={query} series={series} step={step} cap={search.cap ?? 50} values={search.hist === 'table'} solo={search.solo}
-          onSolo={(solo) => patch({ solo })} onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })}
+          expr={query}
+          series={series}
+          step={step}
+          cap={search.cap ?? 50}
+          values={search.hist === 'table'}
+          solo={search.solo}
+          onSolo={(solo) => patch({ solo })}
+          onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })}
         />
       ) : null}
       <div className="row valueTableHead">
-        <button type="button" className="btn quiet" aria-pressed={search.hist === 'table'} onClick={() => patch({ hist: search.hist === 'table' ? undefined : 'table' })}>Values</button>
+        <button
+          type="button"
+          className="btn quiet"
+          aria-pressed={search.hist === 'table'}
+          onClick={() => patch({ hist: search.hist === 'table' ? undefined : 'table' })}
+        >
+          Values
+        </button>
       </div>
     </section>
   );
@@ -149,7 +222,10 @@ function NoLogs() {
   return (
     <div className="empty">
       <h2>No logs in this range</h2>
-      <p>Send some as OTLP to <code>/v1/logs</code> or in Loki&apos;s format to <code>/loki/api/v1/push</code>, or widen the range.</p>
+      <p>
+        Send some as OTLP to <code>/v1/logs</code> or in Loki&apos;s format to <code>/loki/api/v1/push</code>, or widen
+        the range.
+      </p>
     </div>
   );
 }

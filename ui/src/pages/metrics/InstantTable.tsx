@@ -32,20 +32,34 @@ export function InstantTable({ title, expr, series, atMs }: Props) {
     ...(labels.length === 0 ? [{ key: 'series', title: 'Series', width: 'minmax(240px, 4fr)' }] : []),
     ...labels.map((label) => ({ key: label, title: label, width: 'minmax(110px, 1fr)' })),
     {
-      key: ' value', title: 'Value', width: '120px', align: 'right' as const, onSort: () => setDescending((was) => (was === null ? true : was ? false : null)),
+      key: ' value',
+      title: 'Value',
+      width: '120px',
+      align: 'right' as const,
+      onSort: () => setDescending((was) => (was === null ? true : was ? false : null)),
       sort: descending === null ? undefined : descending ? ('descending' as const) : ('ascending' as const),
     },
     { key: ' raw', title: 'Exact', width: '170px', align: 'right' as const },
   ];
   const csv = () => {
     const all = [...new Set(series.flatMap((one) => Object.keys(one.labels)))].sort();
-    return { header: [...all, 'value'], rows: rows.map((one) => [...all.map((label) => one.labels[label] ?? ''), String(one.values[0] ?? '')]) };
+    return {
+      header: [...all, 'value'],
+      rows: rows.map((one) => [...all.map((label) => one.labels[label] ?? ''), String(one.values[0] ?? '')]),
+    };
   };
   return (
     <>
-      <div className="row valueTableHead"><span className="soft">At {formatDateTime(atMs, zone)}</span><span className="grow" /><CsvButton name={title} make={csv} /></div>
+      <div className="row valueTableHead">
+        <span className="soft">At {formatDateTime(atMs, zone)}</span>
+        <span className="grow" />
+        <CsvButton name={title} make={csv} />
+      </div>
       <VirtualTable
-        label={`${title}, at one instant`} columns={columns} count={rows.length} height={420}
+        label={`${title}, at one instant`}
+        columns={columns}
+        count={rows.length}
+        height={420}
         cell={(row, column) => {
           const one = rows[row];
           if (!one) return '';
@@ -53,7 +67,11 @@ export function InstantTable({ title, expr, series, atMs }: Props) {
           if (column === columns.length - 1) return <span className="data soft">{String(value)}</span>;
           if (column === columns.length - 2) return formatValue(value, unit);
           const label = labels[column];
-          return <span className="data" title={seriesName(one.labels)}>{label ? (one.labels[label] ?? '') : seriesName(one.labels)}</span>;
+          return (
+            <span className="data" title={seriesName(one.labels)}>
+              {label ? (one.labels[label] ?? '') : seriesName(one.labels)}
+            </span>
+          );
         }}
       />
     </>

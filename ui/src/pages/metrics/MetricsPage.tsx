@@ -18,7 +18,11 @@ export default function MetricsPage() {
   const patch = usePatch();
   const rows = useMemo(() => decodeQueries(search.q, search.tabs), [search.q, search.tabs]);
   const { tenant, range } = view;
-  const names = useAnswer(['metric names', tenant, view.from, view.to], (signal) => labelValues('__name__', { tenant, signal }, range), { staleMs: 60_000 });
+  const names = useAnswer(
+    ['metric names', tenant, view.from, view.to],
+    (signal) => labelValues('__name__', { tenant, signal }, range),
+    { staleMs: 60_000 },
+  );
   const types = useAnswer(['metadata', tenant], (signal) => metadataAnswer(tenant, signal), { staleMs: 300_000 });
   const set = (next: readonly QueryRow[], how: 'push' | 'replace' = 'push') => {
     if (how === 'push') advanceNow();
@@ -35,22 +39,56 @@ export default function MetricsPage() {
     <div className="metricsPage">
       {search.browse === 'off' ? null : (
         <MetricBrowser
-          names={names.data?.data ?? []} metadata={types.data?.data ?? {}} find={search.find ?? ''} loading={names.isLoading}
-          onFind={(find) => patch({ find: find || undefined }, 'replace')} onPick={pick}
+          names={names.data?.data ?? []}
+          metadata={types.data?.data ?? {}}
+          find={search.find ?? ''}
+          loading={names.isLoading}
+          onFind={(find) => patch({ find: find || undefined }, 'replace')}
+          onPick={pick}
         />
       )}
       <div className="metricsRows">
         {rows.map((row, i) => (
           <QueryPanel
-            key={i} index={i} row={row} cap={search.cap ?? 50} removable={rows.length > 1 || row.expr !== ''} solo={search.solo}
-            onChange={(next, how) => set(rows.map((one, at) => (at === i ? next : one)), how)} onRemove={() => set(rows.filter((_, at) => at !== i))}
-            onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })} onSolo={(solo) => patch({ solo })} onRerun={advanceNow}
+            key={i}
+            index={i}
+            row={row}
+            cap={search.cap ?? 50}
+            removable={rows.length > 1 || row.expr !== ''}
+            solo={search.solo}
+            onChange={(next, how) =>
+              set(
+                rows.map((one, at) => (at === i ? next : one)),
+                how,
+              )
+            }
+            onRemove={() => set(rows.filter((_, at) => at !== i))}
+            onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })}
+            onSolo={(solo) => patch({ solo })}
+            onRerun={advanceNow}
           />
         ))}
-        {nothing ? <Examples names={names.data?.data ?? []} onPick={(expr) => set([{ expr, tab: 'graph', off: false }])} /> : null}
+        {nothing ? (
+          <Examples names={names.data?.data ?? []} onPick={(expr) => set([{ expr, tab: 'graph', off: false }])} />
+        ) : null}
         <div className="row">
-          <button type="button" className="btn" disabled={rows.length >= MAX_QUERIES} onClick={() => set([...rows, { expr: '', tab: 'graph', off: false }])}><PlusIcon />Add query</button>
-          <button type="button" className="btn quiet" aria-pressed={search.browse !== 'off'} onClick={() => patch({ browse: search.browse === 'off' ? undefined : 'off' })}>Metric browser</button>
+          <button
+            type="button"
+            className="btn"
+            disabled={rows.length >= MAX_QUERIES}
+            onClick={() => set([...rows, { expr: '', tab: 'graph', off: false }])}
+          >
+            <PlusIcon />
+            Add query
+          </button>
+          <button
+            type="button"
+            className="btn quiet"
+            aria-pressed={search.browse !== 'off'}
+            onClick={() => patch({ browse: search.browse === 'off' ? undefined : 'off' })}
+          >
+            Metric browser
+          </button>
         </div>
       </div>
     </div>
@@ -70,7 +108,10 @@ function Examples({ names, onPick }: { names: readonly string[]; onPick: (expr: 
         {offered(known).map(({ example, present }) => (
           <li key={example.title}>
             <button type="button" className="panel example" onClick={() => onPick(example.expr)}>
-              <span className="row"><strong>{example.title}</strong>{present ? null : <span className="tag">no samples here yet</span>}</span>
+              <span className="row">
+                <strong>{example.title}</strong>
+                {present ? null : <span className="tag">no samples here yet</span>}
+              </span>
               <code className="soft">{example.expr}</code>
             </button>
           </li>

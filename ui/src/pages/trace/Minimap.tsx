@@ -24,15 +24,24 @@ export const Minimap = memo(function Minimap({ trace, window: view, colour, onWi
     return Math.min(Math.max((event.clientX - box.left) / Math.max(1, box.width), 0), 1) * trace.durationUs;
   };
   const finish = () => {
-    if (drag && Math.abs(drag.to - drag.from) > trace.durationUs / 500) onWindow({ from: Math.min(drag.from, drag.to), to: Math.max(drag.from, drag.to) });
+    if (drag && Math.abs(drag.to - drag.from) > trace.durationUs / 500)
+      onWindow({ from: Math.min(drag.from, drag.to), to: Math.max(drag.from, drag.to) });
     setDrag(null);
   };
   return (
     <canvas
-      ref={canvas} className="minimap" aria-hidden="true"
-      onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); setDrag({ from: at(event), to: at(event) }); }}
-      onPointerMove={(event) => { if (drag) setDrag({ ...drag, to: at(event) }); }}
-      onPointerUp={finish} onDoubleClick={() => onWindow({ from: 0, to: trace.durationUs })}
+      ref={canvas}
+      className="minimap"
+      aria-hidden="true"
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        setDrag({ from: at(event), to: at(event) });
+      }}
+      onPointerMove={(event) => {
+        if (drag) setDrag({ ...drag, to: at(event) });
+      }}
+      onPointerUp={finish}
+      onDoubleClick={() => onWindow({ from: 0, to: trace.durationUs })}
     />
   );
 });

@@ -27,27 +27,56 @@ export function SpanDetail({ trace, span, selfUs, zone, onClose }: Props) {
       <div className="row spanDetailHead">
         <div className="grow">
           <h2>{span.operation}</h2>
-          <div className="soft">{span.service}{span.kind ? ` · ${span.kind}` : ''} {span.error ? <span className="tag bad">error</span> : null}</div>
+          <div className="soft">
+            {span.service}
+            {span.kind ? ` · ${span.kind}` : ''} {span.error ? <span className="tag bad">error</span> : null}
+          </div>
         </div>
-        <button type="button" className="btn quiet" aria-label="Close span" onClick={onClose}><CloseIcon /></button>
+        <button type="button" className="btn quiet" aria-label="Close span" onClick={onClose}>
+          <CloseIcon />
+        </button>
       </div>
       <dl className="spanFacts">
-        <div><dt>Duration</dt><dd>{formatDurationUs(span.durationUs)}</dd></div>
-        <div><dt>Self</dt><dd>{formatDurationUs(selfUs)}</dd></div>
-        <div><dt>Starts at</dt><dd>+{formatDurationUs(span.startUs)}</dd></div>
-        <div><dt>Spans below</dt><dd>{span.below}</dd></div>
+        <div>
+          <dt>Duration</dt>
+          <dd>{formatDurationUs(span.durationUs)}</dd>
+        </div>
+        <div>
+          <dt>Self</dt>
+          <dd>{formatDurationUs(selfUs)}</dd>
+        </div>
+        <div>
+          <dt>Starts at</dt>
+          <dd>+{formatDurationUs(span.startUs)}</dd>
+        </div>
+        <div>
+          <dt>Spans below</dt>
+          <dd>{span.below}</dd>
+        </div>
       </dl>
-      <div className="soft data spanWhen">{formatDateTimeMs((trace.startUs + span.startUs) / 1e3, zone)} · {span.id}</div>
-      <div className="row spanLinks">
-        <Link to="/logs" search={(before: CommonSearch) => ({ ...pickCommon(before), ...logs })} className="btn">Logs of this service in the trace</Link>
+      <div className="soft data spanWhen">
+        {formatDateTimeMs((trace.startUs + span.startUs) / 1e3, zone)} · {span.id}
       </div>
-      {span.orphan ? <p className="warn spanNote">Its parent is not in this trace: lost, late, or not sampled.</p> : null}
-      {span.warnings.map((text) => <p key={text} className="warn spanNote">{text}</p>)}
+      <div className="row spanLinks">
+        <Link to="/logs" search={(before: CommonSearch) => ({ ...pickCommon(before), ...logs })} className="btn">
+          Logs of this service in the trace
+        </Link>
+      </div>
+      {span.orphan ? (
+        <p className="warn spanNote">Its parent is not in this trace: lost, late, or not sampled.</p>
+      ) : null}
+      {span.warnings.map((text) => (
+        <p key={text} className="warn spanNote">
+          {text}
+        </p>
+      ))}
       <div className="spanScroll" tabIndex={0} role="region" aria-label="Attributes and events">
         <Pairs title="Attributes" pairs={span.tags} />
         {span.events.length > 0 ? (
           <section aria-label="Events">
-            <h3>Events <span className="faint">{span.events.length}</span></h3>
+            <h3>
+              Events <span className="faint">{span.events.length}</span>
+            </h3>
             {span.events.slice(0, SHOWN).map((event, i) => (
               <div key={i} className="spanEvent">
                 <div className="data soft">+{formatDurationUs(event.timestamp - trace.startUs)}</div>
@@ -75,7 +104,14 @@ export function logsOf(trace: Trace, service: string | undefined): { from: strin
 
 function Pairs({ title, pairs }: { title: string; pairs: readonly KeyValue[] }) {
   if (pairs.length === 0) return null;
-  return <section aria-label={title}><h3>{title} <span className="faint">{pairs.length}</span></h3><PairTable pairs={pairs} /></section>;
+  return (
+    <section aria-label={title}>
+      <h3>
+        {title} <span className="faint">{pairs.length}</span>
+      </h3>
+      <PairTable pairs={pairs} />
+    </section>
+  );
 }
 
 function PairTable({ pairs }: { pairs: readonly KeyValue[] }) {
@@ -83,7 +119,10 @@ function PairTable({ pairs }: { pairs: readonly KeyValue[] }) {
     <table className="pairs data">
       <tbody>
         {pairs.slice(0, SHOWN).map((pair, i) => (
-          <tr key={`${pair.key} ${i}`}><th scope="row">{pair.key}</th><td>{text(pair.value)}</td></tr>
+          <tr key={`${pair.key} ${i}`}>
+            <th scope="row">{pair.key}</th>
+            <td>{text(pair.value)}</td>
+          </tr>
         ))}
       </tbody>
     </table>

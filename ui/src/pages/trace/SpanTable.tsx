@@ -24,7 +24,10 @@ export function SpanTable({ trace, rows, self, selected, onSelect }: Props) {
     };
     return [...rows].sort((a, b) => value(b) - value(a));
   }, [rows, by, trace, self]);
-  const order = (key: Key) => ({ onSort: () => setBy(by === key ? 'tree' : key), sort: by === key ? (key === 'start' ? ('ascending' as const) : ('descending' as const)) : undefined });
+  const order = (key: Key) => ({
+    onSort: () => setBy(by === key ? 'tree' : key),
+    sort: by === key ? (key === 'start' ? ('ascending' as const) : ('descending' as const)) : undefined,
+  });
   const columns = [
     { key: 'service', title: 'Service', width: 'minmax(120px, 1fr)' },
     { key: 'operation', title: 'Operation', width: 'minmax(200px, 3fr)' },
@@ -36,19 +39,40 @@ export function SpanTable({ trace, rows, self, selected, onSelect }: Props) {
   ];
   return (
     <VirtualTable
-      label="Spans" columns={columns} count={sorted.length} height="fill" current={sorted.indexOf(selected)} onRow={(row) => onSelect(sorted[row] ?? -1)}
+      label="Spans"
+      columns={columns}
+      count={sorted.length}
+      height="fill"
+      current={sorted.indexOf(selected)}
+      onRow={(row) => onSelect(sorted[row] ?? -1)}
       cell={(row, column) => {
         const index = sorted[row] ?? -1;
         const span = trace.spans[index];
         if (!span) return '';
         switch (column) {
-          case 0: return span.service;
-          case 1: return <button type="button" className="spanName" style={{ paddingLeft: by === 'tree' ? Math.min(span.depth, 16) * 10 : 0 }} onClick={() => onSelect(index)}>{span.operation}</button>;
-          case 2: return formatDurationUs(span.startUs);
-          case 3: return formatDurationUs(span.durationUs);
-          case 4: return formatDurationUs(self[index] ?? 0);
-          case 5: return span.kind;
-          default: return span.error ? <span className="tag bad">error</span> : '';
+          case 0:
+            return span.service;
+          case 1:
+            return (
+              <button
+                type="button"
+                className="spanName"
+                style={{ paddingLeft: by === 'tree' ? Math.min(span.depth, 16) * 10 : 0 }}
+                onClick={() => onSelect(index)}
+              >
+                {span.operation}
+              </button>
+            );
+          case 2:
+            return formatDurationUs(span.startUs);
+          case 3:
+            return formatDurationUs(span.durationUs);
+          case 4:
+            return formatDurationUs(self[index] ?? 0);
+          case 5:
+            return span.kind;
+          default:
+            return span.error ? <span className="tag bad">error</span> : '';
         }
       }}
     />

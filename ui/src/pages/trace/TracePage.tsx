@@ -27,12 +27,28 @@ export default function TracePage() {
   const gone = wire === null || (answer.error instanceof ApiError && answer.error.status === 404);
   if (gone) {
     return (
-      <div className="empty"><h2>No trace {id}</h2><p>It may be older than the retention of traces, not sampled, or still on its way: refresh in a few seconds.</p>
-        <Link to="/traces" search={(before: CommonSearch) => pickCommon(before)} className="btn">Search traces</Link></div>
+      <div className="empty">
+        <h2>No trace {id}</h2>
+        <p>It may be older than the retention of traces, not sampled, or still on its way: refresh in a few seconds.</p>
+        <Link to="/traces" search={(before: CommonSearch) => pickCommon(before)} className="btn">
+          Search traces
+        </Link>
+      </div>
     );
   }
-  if (answer.error) return <div className="page"><Problem error={answer.error} onRetry={() => void answer.refetch()} /></div>;
-  return wire ? <Loaded wire={wire} /> : <div className="empty"><span className="busy" /></div>;
+  if (answer.error)
+    return (
+      <div className="page">
+        <Problem error={answer.error} onRetry={() => void answer.refetch()} />
+      </div>
+    );
+  return wire ? (
+    <Loaded wire={wire} />
+  ) : (
+    <div className="empty">
+      <span className="busy" />
+    </div>
+  );
 }
 
 function Loaded({ wire }: { wire: WireTrace }) {
@@ -43,15 +59,25 @@ function Loaded({ wire }: { wire: WireTrace }) {
   const self = useMemo(() => selfTimes(trace.spans), [trace]);
   const slots = useMemo(() => assignSlots(trace.services), [trace]);
   const colour = useCallback((service: string) => slotVariable(slots.get(service) ?? 0), [slots]);
-  const fold = useMemo<Fold>(() => ({ depth: search.depth, toggled: new Set(search.fold?.split(',') ?? []) }), [search.depth, search.fold]);
+  const fold = useMemo<Fold>(
+    () => ({ depth: search.depth, toggled: new Set(search.fold?.split(',') ?? []) }),
+    [search.depth, search.fold],
+  );
   const matches = useMemo(() => findSpans(trace.spans, search.find ?? ''), [trace, search.find]);
-  const rows = useMemo(() => visibleSpans(trace.spans, fold, search.only && search.find ? matches : undefined), [trace, fold, matches, search.only, search.find]);
+  const rows = useMemo(
+    () => visibleSpans(trace.spans, fold, search.only && search.find ? matches : undefined),
+    [trace, fold, matches, search.only, search.find],
+  );
   const view = useMemo(() => parseWindow(search.zoom, trace.durationUs), [search.zoom, trace.durationUs]);
   const selected = useMemo(() => trace.spans.findIndex((span) => span.id === search.span), [trace, search.span]);
   const chosen = trace.spans[selected];
 
-  const select = (index: number) => patch({ span: trace.spans[index]?.id }, search.span === undefined ? 'push' : 'replace');
-  const setWindow = useCallback((next: Window) => patch({ zoom: windowText(next, trace.durationUs) }), [patch, trace.durationUs]);
+  const select = (index: number) =>
+    patch({ span: trace.spans[index]?.id }, search.span === undefined ? 'push' : 'replace');
+  const setWindow = useCallback(
+    (next: Window) => patch({ zoom: windowText(next, trace.durationUs) }),
+    [patch, trace.durationUs],
+  );
   const toggle = (index: number) => {
     const id = trace.spans[index]?.id;
     if (id === undefined) return;
@@ -63,19 +89,79 @@ function Loaded({ wire }: { wire: WireTrace }) {
     <div className="page tracePage">
       <Head trace={trace} colour={colour} />
       <div className="row traceTools">
-        <input className="field traceFind" data-query-target="" aria-label="Find spans" placeholder="Find: text, key=value, error" value={search.find ?? ''} onChange={(event) => patch({ find: event.target.value || undefined, only: event.target.value ? search.only : undefined }, 'replace')} />
-        <span className="soft" role="status">{search.find ? `${formatCount(matches.size)} match` : ''}</span>
-        <button type="button" className="btn" aria-pressed={search.only === 'match'} disabled={!search.find} onClick={() => patch({ only: search.only ? undefined : 'match' })}>Hide the rest</button>
+        <input
+          className="field traceFind"
+          data-query-target=""
+          aria-label="Find spans"
+          placeholder="Find: text, key=value, error"
+          value={search.find ?? ''}
+          onChange={(event) =>
+            patch(
+              { find: event.target.value || undefined, only: event.target.value ? search.only : undefined },
+              'replace',
+            )
+          }
+        />
+        <span className="soft" role="status">
+          {search.find ? `${formatCount(matches.size)} match` : ''}
+        </span>
+        <button
+          type="button"
+          className="btn"
+          aria-pressed={search.only === 'match'}
+          disabled={!search.find}
+          onClick={() => patch({ only: search.only ? undefined : 'match' })}
+        >
+          Hide the rest
+        </button>
         <div className="group" role="group" aria-label="Fold">
-          <button type="button" className="btn" title="Fold all ([)" onClick={() => patch({ depth: 0, fold: undefined }, 'replace')}>Fold all</button>
-          <button type="button" className="btn" title="Unfold all (])" onClick={() => patch({ depth: undefined, fold: undefined }, 'replace')}>Unfold all</button>
+          <button
+            type="button"
+            className="btn"
+            title="Fold all ([)"
+            onClick={() => patch({ depth: 0, fold: undefined }, 'replace')}
+          >
+            Fold all
+          </button>
+          <button
+            type="button"
+            className="btn"
+            title="Unfold all (])"
+            onClick={() => patch({ depth: undefined, fold: undefined }, 'replace')}
+          >
+            Unfold all
+          </button>
         </div>
-        {search.zoom ? <button type="button" className="btn" onClick={() => patch({ zoom: undefined })}>Show the whole trace</button> : null}
+        {search.zoom ? (
+          <button type="button" className="btn" onClick={() => patch({ zoom: undefined })}>
+            Show the whole trace
+          </button>
+        ) : null}
         <span className="grow" />
-        <Link to="/logs" search={(before: CommonSearch) => ({ ...pickCommon(before), ...logsOf(trace, undefined) })} className="btn">Logs of this trace</Link>
+        <Link
+          to="/logs"
+          search={(before: CommonSearch) => ({ ...pickCommon(before), ...logsOf(trace, undefined) })}
+          className="btn"
+        >
+          Logs of this trace
+        </Link>
         <div className="group" role="group" aria-label="Show as">
-          <button type="button" className="btn" aria-pressed={search.view !== 'table'} onClick={() => patch({ view: undefined })}>Waterfall</button>
-          <button type="button" className="btn" aria-pressed={search.view === 'table'} onClick={() => patch({ view: 'table' })}>Table</button>
+          <button
+            type="button"
+            className="btn"
+            aria-pressed={search.view !== 'table'}
+            onClick={() => patch({ view: undefined })}
+          >
+            Waterfall
+          </button>
+          <button
+            type="button"
+            className="btn"
+            aria-pressed={search.view === 'table'}
+            onClick={() => patch({ view: 'table' })}
+          >
+            Table
+          </button>
         </div>
       </div>
       <div className="traceBody">
@@ -86,13 +172,30 @@ function Loaded({ wire }: { wire: WireTrace }) {
             <>
               <Minimap trace={trace} window={view} colour={colour} onWindow={setWindow} />
               <Waterfall
-                trace={trace} rows={rows} window={view} fold={fold} selected={selected} matches={matches} colour={colour} onSelect={select} onToggle={toggle}
-                onFoldAll={(folded) => patch({ depth: folded ? 0 : undefined, fold: undefined }, 'replace')} onWindow={setWindow}
+                trace={trace}
+                rows={rows}
+                window={view}
+                fold={fold}
+                selected={selected}
+                matches={matches}
+                colour={colour}
+                onSelect={select}
+                onToggle={toggle}
+                onFoldAll={(folded) => patch({ depth: folded ? 0 : undefined, fold: undefined }, 'replace')}
+                onWindow={setWindow}
               />
             </>
           )}
         </div>
-        {chosen ? <SpanDetail trace={trace} span={chosen} selfUs={self[selected] ?? 0} zone={zone} onClose={() => patch({ span: undefined })} /> : null}
+        {chosen ? (
+          <SpanDetail
+            trace={trace}
+            span={chosen}
+            selfUs={self[selected] ?? 0}
+            zone={zone}
+            onClose={() => patch({ span: undefined })}
+          />
+        ) : null}
       </div>
     </div>
   );
@@ -109,17 +212,31 @@ function Head({ trace, colour }: { trace: Trace; colour: (service: string) => st
     <section className="panel traceHead" aria-label="Trace">
       <div className="row">
         <h2 className="clip">{root ? `${root.service}: ${root.operation}` : 'No spans'}</h2>
-        {trace.errors > 0 ? <span className="tag bad">{formatCount(trace.errors)} {trace.errors === 1 ? 'error' : 'errors'}</span> : null}
+        {trace.errors > 0 ? (
+          <span className="tag bad">
+            {formatCount(trace.errors)} {trace.errors === 1 ? 'error' : 'errors'}
+          </span>
+        ) : null}
         <span className="grow" />
         <code className="soft">{trace.id}</code>
       </div>
       <div className="row traceFacts soft">
         <span>{formatDateTimeMs(trace.startUs / 1e3, zone)}</span>
-        <span><strong>{formatDurationUs(trace.durationUs)}</strong></span>
-        <span><strong>{formatCount(trace.spans.length)}</strong> spans</span>
-        <span><strong>{depth}</strong> levels</span>
+        <span>
+          <strong>{formatDurationUs(trace.durationUs)}</strong>
+        </span>
+        <span>
+          <strong>{formatCount(trace.spans.length)}</strong> spans
+        </span>
+        <span>
+          <strong>{depth}</strong> levels
+        </span>
         <ul className="row traceServices" aria-label="Services">
-          {trace.services.slice(0, NAMED).map((service) => <li key={service} className="serviceTag" style={{ borderLeftColor: colour(service) }}>{service}</li>)}
+          {trace.services.slice(0, NAMED).map((service) => (
+            <li key={service} className="serviceTag" style={{ borderLeftColor: colour(service) }}>
+              {service}
+            </li>
+          ))}
           {trace.services.length > NAMED ? <li>+{trace.services.length - NAMED}</li> : null}
         </ul>
       </div>

@@ -32,7 +32,15 @@ export function Waterfall(props: Props) {
   useComputedColorScheme('light');
 
   const sceneAt = (width: number): Scene => ({
-    trace, rows, window: view, split: splitOf(width), scrollTop: scroller.current?.scrollTop ?? 0, selected, hover, matches, colour,
+    trace,
+    rows,
+    window: view,
+    split: splitOf(width),
+    scrollTop: scroller.current?.scrollTop ?? 0,
+    selected,
+    hover,
+    matches,
+    colour,
     folded: (index) => {
       const span = trace.spans[index];
       return span !== undefined && isFolded(span, fold);
@@ -70,7 +78,10 @@ export function Waterfall(props: Props) {
     const element = scroller.current;
     if (!box || !element) return { index: -1, x: 0 };
     const y = event.clientY - box.top - RULER_PX;
-    return { index: y < 0 ? -1 : (rows[Math.floor((y + element.scrollTop) / ROW_PX)] ?? -1), x: event.clientX - box.left };
+    return {
+      index: y < 0 ? -1 : (rows[Math.floor((y + element.scrollTop) / ROW_PX)] ?? -1),
+      x: event.clientX - box.left,
+    };
   };
   const onClick = (event: React.MouseEvent) => {
     const { index, x } = hit(event);
@@ -86,7 +97,11 @@ export function Waterfall(props: Props) {
     if (!span || x < splitOf(width)) return;
     const air = Math.max(span.durationUs * 0.05, 1);
     const at = xToTime(x, { window: view, split: splitOf(width) }, width);
-    if (at >= 0) onWindow({ from: Math.max(0, span.startUs - air), to: Math.min(trace.durationUs, span.startUs + span.durationUs + air) });
+    if (at >= 0)
+      onWindow({
+        from: Math.max(0, span.startUs - air),
+        to: Math.min(trace.durationUs, span.startUs + span.durationUs + air),
+      });
   };
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -98,15 +113,25 @@ export function Waterfall(props: Props) {
     <div className="waterfallBox">
       <canvas ref={canvas} className="waterfallCanvas" aria-hidden="true" />
       <div
-        ref={scroller} className="waterfall" tabIndex={0} role="group" aria-roledescription="waterfall"
+        ref={scroller}
+        className="waterfall"
+        tabIndex={0}
+        role="group"
+        aria-roledescription="waterfall"
         aria-label={`Waterfall of ${trace.spans.length} spans over ${formatDurationUs(trace.durationUs)}. Arrow keys walk the spans; the table view lists them.`}
-        onScroll={repaint} onKeyDown={onKeyDown} onClick={onClick} onDoubleClick={onDoubleClick}
-        onMouseMove={(event) => setHover(hit(event).index)} onMouseLeave={() => setHover(-1)}
+        onScroll={repaint}
+        onKeyDown={onKeyDown}
+        onClick={onClick}
+        onDoubleClick={onDoubleClick}
+        onMouseMove={(event) => setHover(hit(event).index)}
+        onMouseLeave={() => setHover(-1)}
       >
         <div style={{ height: Math.max(1, rows.length * ROW_PX + RULER_PX) }} />
       </div>
       <div className="srOnly" aria-live="polite">
-        {chosen ? `${chosen.service} ${chosen.operation}, ${formatDurationUs(chosen.durationUs)}, level ${chosen.depth + 1}${chosen.error ? ', error' : ''}` : ''}
+        {chosen
+          ? `${chosen.service} ${chosen.operation}, ${formatDurationUs(chosen.durationUs)}, level ${chosen.depth + 1}${chosen.error ? ', error' : ''}`
+          : ''}
       </div>
     </div>
   );
@@ -119,12 +144,18 @@ export function Waterfall(props: Props) {
     };
     const span = trace.spans[selected];
     switch (key) {
-      case 'ArrowDown': return move(state.row + 1);
-      case 'ArrowUp': return move(state.row < 0 ? 0 : state.row - 1);
-      case 'Home': return move(0);
-      case 'End': return move(state.rows.length - 1);
-      case 'PageDown': return move(state.row + 20);
-      case 'PageUp': return move(state.row - 20);
+      case 'ArrowDown':
+        return move(state.row + 1);
+      case 'ArrowUp':
+        return move(state.row < 0 ? 0 : state.row - 1);
+      case 'Home':
+        return move(0);
+      case 'End':
+        return move(state.rows.length - 1);
+      case 'PageDown':
+        return move(state.row + 20);
+      case 'PageUp':
+        return move(state.row - 20);
       case 'ArrowLeft':
         if (span && span.below > 0 && !isFolded(span, fold)) onToggle(selected);
         else if (span && span.parent >= 0) onSelect(span.parent);
@@ -132,13 +163,26 @@ export function Waterfall(props: Props) {
       case 'ArrowRight':
         if (span && isFolded(span, fold)) onToggle(selected);
         return true;
-      case '[': onFoldAll(true); return true;
-      case ']': onFoldAll(false); return true;
-      case 'w': onWindow(zoomAt(view, 0.6, 0.5, trace.durationUs)); return true;
-      case 's': onWindow(zoomAt(view, 1.7, 0.5, trace.durationUs)); return true;
-      case 'a': onWindow(pan(view, -0.25, trace.durationUs)); return true;
-      case 'd': onWindow(pan(view, 0.25, trace.durationUs)); return true;
-      default: return false;
+      case '[':
+        onFoldAll(true);
+        return true;
+      case ']':
+        onFoldAll(false);
+        return true;
+      case 'w':
+        onWindow(zoomAt(view, 0.6, 0.5, trace.durationUs));
+        return true;
+      case 's':
+        onWindow(zoomAt(view, 1.7, 0.5, trace.durationUs));
+        return true;
+      case 'a':
+        onWindow(pan(view, -0.25, trace.durationUs));
+        return true;
+      case 'd':
+        onWindow(pan(view, 0.25, trace.durationUs));
+        return true;
+      default:
+        return false;
     }
   }
 }

@@ -35,7 +35,10 @@ export function timeToX(us: number, scene: Pick<Scene, 'window' | 'split'>, widt
 }
 
 export function xToTime(x: number, scene: Pick<Scene, 'window' | 'split'>, width: number): number {
-  return scene.window.from + ((x - scene.split) / Math.max(1, width - scene.split - 12)) * (scene.window.to - scene.window.from);
+  return (
+    scene.window.from +
+    ((x - scene.split) / Math.max(1, width - scene.split - 12)) * (scene.window.to - scene.window.from)
+  );
 }
 
 interface Inks {
@@ -53,8 +56,15 @@ interface Inks {
 function inks(): Inks {
   const at = (name: string) => resolveColour(`var(--${name})`);
   return {
-    fg: at('fg'), soft: at('fg-soft'), faint: at('fg-faint'), line: at('chart-grid'), hover: at('hover'), chosen: at('accent-soft'),
-    mark: at('mark'), bad: at('bad'), surface: at('surface'),
+    fg: at('fg'),
+    soft: at('fg-soft'),
+    faint: at('fg-faint'),
+    line: at('chart-grid'),
+    hover: at('hover'),
+    chosen: at('accent-soft'),
+    mark: at('mark'),
+    bad: at('bad'),
+    surface: at('surface'),
   };
 }
 
@@ -81,7 +91,15 @@ export function paintWaterfall(surface: Surface, scene: Scene): void {
   paintRuler(c, scene, width, height, marks, ink);
 }
 
-function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: number, top: number, width: number, marks: readonly number[], ink: Inks): void {
+function paintBackground(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  index: number,
+  top: number,
+  width: number,
+  marks: readonly number[],
+  ink: Inks,
+): void {
   const tone = index === scene.selected ? ink.chosen : index === scene.hover ? ink.hover : '';
   if (tone) {
     c.fillStyle = tone;
@@ -95,7 +113,15 @@ function paintBackground(c: CanvasRenderingContext2D, scene: Scene, index: numbe
   for (const at of marks) c.fillRect(Math.round(timeToX(at, scene, width)), top, 1, ROW_PX);
 }
 
-function paintName(c: CanvasRenderingContext2D, scene: Scene, span: Span, index: number, top: number, colour: string, ink: Inks): void {
+function paintName(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  span: Span,
+  index: number,
+  top: number,
+  colour: string,
+  ink: Inks,
+): void {
   const middle = top + ROW_PX / 2;
   const x = arrowX(span);
   c.save();
@@ -130,14 +156,30 @@ function paintName(c: CanvasRenderingContext2D, scene: Scene, span: Span, index:
   c.restore();
 }
 
-function triangle(c: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number, x3: number, y3: number): void {
+function triangle(
+  c: CanvasRenderingContext2D,
+  x1: number,
+  y1: number,
+  x2: number,
+  y2: number,
+  x3: number,
+  y3: number,
+): void {
   c.moveTo(x1, y1);
   c.lineTo(x2, y2);
   c.lineTo(x3, y3);
   c.closePath();
 }
 
-function paintBar(c: CanvasRenderingContext2D, scene: Scene, span: Span, top: number, width: number, colour: string, ink: Inks): void {
+function paintBar(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  span: Span,
+  top: number,
+  width: number,
+  colour: string,
+  ink: Inks,
+): void {
   const from = timeToX(span.startUs, scene, width);
   const to = timeToX(span.startUs + span.durationUs, scene, width);
   c.save();
@@ -162,7 +204,16 @@ function paintBar(c: CanvasRenderingContext2D, scene: Scene, span: Span, top: nu
 }
 
 /** Beside the bar where there is room, on the right first; a bar that fills the view carries it inside. */
-function paintDuration(c: CanvasRenderingContext2D, span: Span, from: number, to: number, top: number, width: number, split: number, ink: Inks): void {
+function paintDuration(
+  c: CanvasRenderingContext2D,
+  span: Span,
+  from: number,
+  to: number,
+  top: number,
+  width: number,
+  split: number,
+  ink: Inks,
+): void {
   const text = formatDurationUs(span.durationUs);
   const middle = top + ROW_PX / 2;
   c.font = '11px system-ui, "DejaVu Sans", sans-serif';
@@ -180,7 +231,14 @@ function paintDuration(c: CanvasRenderingContext2D, span: Span, from: number, to
   }
 }
 
-function paintRuler(c: CanvasRenderingContext2D, scene: Scene, width: number, height: number, marks: readonly number[], ink: Inks): void {
+function paintRuler(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  width: number,
+  height: number,
+  marks: readonly number[],
+  ink: Inks,
+): void {
   c.fillStyle = ink.surface;
   c.fillRect(0, 0, width, RULER_PX);
   c.font = '11px system-ui, "DejaVu Sans", sans-serif';
@@ -205,7 +263,11 @@ function stroke(c: CanvasRenderingContext2D, x1: number, y1: number, x2: number,
 const MINIMAP_SPANS = 6000;
 
 /** The whole trace at the top: a thin line per span, compressed to the height there is, with the window in sight framed. */
-export function paintMinimap({ context: c, width, height }: Surface, scene: Pick<Scene, 'trace' | 'window' | 'colour'>, drag: Window | null): void {
+export function paintMinimap(
+  { context: c, width, height }: Surface,
+  scene: Pick<Scene, 'trace' | 'window' | 'colour'>,
+  drag: Window | null,
+): void {
   const { spans, durationUs } = scene.trace;
   const whole = Math.max(durationUs, 1);
   const palette = new Map<string, string>();
@@ -217,7 +279,12 @@ export function paintMinimap({ context: c, width, height }: Surface, scene: Pick
     let colour = palette.get(span.service);
     if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
     c.fillStyle = colour;
-    c.fillRect((span.startUs / whole) * width, 2 + i * dy, Math.max(1, (span.durationUs / whole) * width), Math.max(0.6, dy - 0.4));
+    c.fillRect(
+      (span.startUs / whole) * width,
+      2 + i * dy,
+      Math.max(1, (span.durationUs / whole) * width),
+      Math.max(0.6, dy - 0.4),
+    );
   });
   const { from, to } = drag ?? scene.window;
   const left = (Math.min(from, to) / whole) * width;

@@ -78,23 +78,44 @@ export function Scatter({ traces, range, zone }: Props) {
     if (chosen && Math.abs(chosen.to - chosen.from) > 6) {
       const { width, height } = at(event);
       const s = scales(traces, range, width, height);
-      setRange({ fromMs: s.xInverse(Math.min(chosen.from, chosen.to)), toMs: s.xInverse(Math.max(chosen.from, chosen.to)) });
+      setRange({
+        fromMs: s.xInverse(Math.min(chosen.from, chosen.to)),
+        toMs: s.xInverse(Math.max(chosen.from, chosen.to)),
+      });
       return;
     }
     const hit = traces[nearest(event)];
-    if (hit) void navigate({ to: '/trace/$id', params: { id: hit.id }, search: (before: CommonSearch) => pickCommon(before) });
+    if (hit)
+      void navigate({ to: '/trace/$id', params: { id: hit.id }, search: (before: CommonSearch) => pickCommon(before) });
   };
   const shown = traces[hover];
   return (
     <figure className="panel scatter" aria-label={`Trace durations over time. ${summary}`}>
       <canvas
-        ref={canvas} role="img" aria-label={`Trace durations over time. ${summary} The list below has every trace.`}
-        onMouseMove={(event) => { setHover(nearest(event)); if (drag) setDrag({ ...drag, to: at(event).px }); }}
-        onMouseLeave={() => { setHover(-1); setDrag(null); }} onMouseDown={(event) => { const { px } = at(event); setDrag({ from: px, to: px }); }} onMouseUp={onUp}
+        ref={canvas}
+        role="img"
+        aria-label={`Trace durations over time. ${summary} The list below has every trace.`}
+        onMouseMove={(event) => {
+          setHover(nearest(event));
+          if (drag) setDrag({ ...drag, to: at(event).px });
+        }}
+        onMouseLeave={() => {
+          setHover(-1);
+          setDrag(null);
+        }}
+        onMouseDown={(event) => {
+          const { px } = at(event);
+          setDrag({ from: px, to: px });
+        }}
+        onMouseUp={onUp}
         style={{ cursor: hover >= 0 ? 'pointer' : 'crosshair' }}
       />
       {shown ? (
-        <div className="scatterTip data" aria-hidden="true">{formatDateTimeMs(shown.startUs / 1e3, zone)} · {shown.service} {shown.operation} · <strong>{formatDurationUs(shown.durationUs)}</strong> · {shown.spans} spans{shown.errors > 0 ? ` · ${shown.errors} errors` : ''}</div>
+        <div className="scatterTip data" aria-hidden="true">
+          {formatDateTimeMs(shown.startUs / 1e3, zone)} · {shown.service} {shown.operation} ·{' '}
+          <strong>{formatDurationUs(shown.durationUs)}</strong> · {shown.spans} spans
+          {shown.errors > 0 ? ` · ${shown.errors} errors` : ''}
+        </div>
       ) : null}
     </figure>
   );
@@ -106,7 +127,15 @@ function describe(traces: readonly Summary[]): string {
   return `${traces.length} traces, median ${at(0.5)}, 95th percentile ${at(0.95)}, longest ${formatDurationUs(sorted[sorted.length - 1] ?? 0)}.`;
 }
 
-function paint({ context: c, width, height }: Surface, traces: readonly Summary[], range: Range, zone: Zone, hover: number, drag: { from: number; to: number } | null, _scheme: string): void {
+function paint(
+  { context: c, width, height }: Surface,
+  traces: readonly Summary[],
+  range: Range,
+  zone: Zone,
+  hover: number,
+  drag: { from: number; to: number } | null,
+  _scheme: string,
+): void {
   if (traces.length === 0 || width < 120) return;
   const s = scales(traces, range, width, height);
   c.font = '11px system-ui, "DejaVu Sans", sans-serif';

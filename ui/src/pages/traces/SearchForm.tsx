@@ -19,11 +19,19 @@ export function SearchForm({ search, services, defaultLimit }: Props) {
   const { tenant } = useView();
   const patch = usePatch();
   const [draft, setDraft] = useState({
-    service: search.service ?? '', operation: search.operation ?? '', tags: search.tags ?? '', min: search.min ?? '', max: search.max ?? '',
+    service: search.service ?? '',
+    operation: search.operation ?? '',
+    tags: search.tags ?? '',
+    min: search.min ?? '',
+    max: search.max ?? '',
     limit: String(search.limit ?? defaultLimit),
   });
   const known = services.includes(draft.service);
-  const found = useAnswer(['operations', draft.service, tenant], (signal) => operations(draft.service, { tenant, signal }), { enabled: known, staleMs: 60_000 });
+  const found = useAnswer(
+    ['operations', draft.service, tenant],
+    (signal) => operations(draft.service, { tenant, signal }),
+    { enabled: known, staleMs: 60_000 },
+  );
   const bad = {
     tags: parseTags(draft.tags) === null,
     min: draft.min !== '' && !DURATION.test(draft.min),
@@ -32,7 +40,11 @@ export function SearchForm({ search, services, defaultLimit }: Props) {
   };
   const wrong = Object.values(bad).some(Boolean);
   const field = (name: keyof typeof draft) => ({
-    value: draft[name], className: 'field', spellCheck: false, autoComplete: 'off', 'aria-invalid': name in bad && bad[name as keyof typeof bad],
+    value: draft[name],
+    className: 'field',
+    spellCheck: false,
+    autoComplete: 'off',
+    'aria-invalid': name in bad && bad[name as keyof typeof bad],
     onChange: (event: React.ChangeEvent<HTMLInputElement>) => setDraft({ ...draft, [name]: event.target.value }),
   });
   const submit = (event: React.FormEvent) => {
@@ -41,22 +53,61 @@ export function SearchForm({ search, services, defaultLimit }: Props) {
     advanceNow();
     const limit = Number(draft.limit);
     patch({
-      service: draft.service.trim() || undefined, operation: draft.operation || undefined, tags: draft.tags.trim() || undefined,
-      min: draft.min || undefined, max: draft.max || undefined, limit: limit === defaultLimit ? undefined : limit,
+      service: draft.service.trim() || undefined,
+      operation: draft.operation || undefined,
+      tags: draft.tags.trim() || undefined,
+      min: draft.min || undefined,
+      max: draft.max || undefined,
+      limit: limit === defaultLimit ? undefined : limit,
     });
   };
   return (
     <form className="panel searchForm" onSubmit={submit} aria-label="Search traces">
-      <label className="wide">Service<input {...field('service')} data-query-target="" list="known-services" placeholder="any of the known services" /></label>
-      <label className="wide">Operation<input {...field('operation')} list="known-operations" placeholder="all" /></label>
-      <label className="wider">Tags<input {...field('tags')} placeholder={'error=true http.status_code=500'} /></label>
-      <label>Min duration<input {...field('min')} placeholder="100ms" /></label>
-      <label>Max duration<input {...field('max')} placeholder="2s" /></label>
-      <label className="narrow">Limit<input {...field('limit')} inputMode="numeric" /></label>
-      <button type="submit" className="btn primary" disabled={wrong}>Search</button>
-      <datalist id="known-services">{services.map((name) => <option key={name} value={name} />)}</datalist>
-      <datalist id="known-operations">{known ? found.data?.data.map((name) => <option key={name} value={name} />) : null}</datalist>
-      {wrong ? <p className="bad searchWrong" role="alert">{advice(bad)}</p> : null}
+      <label className="wide">
+        Service
+        <input
+          {...field('service')}
+          data-query-target=""
+          list="known-services"
+          placeholder="any of the known services"
+        />
+      </label>
+      <label className="wide">
+        Operation
+        <input {...field('operation')} list="known-operations" placeholder="all" />
+      </label>
+      <label className="wider">
+        Tags
+        <input {...field('tags')} placeholder={'error=true http.status_code=500'} />
+      </label>
+      <label>
+        Min duration
+        <input {...field('min')} placeholder="100ms" />
+      </label>
+      <label>
+        Max duration
+        <input {...field('max')} placeholder="2s" />
+      </label>
+      <label className="narrow">
+        Limit
+        <input {...field('limit')} inputMode="numeric" />
+      </label>
+      <button type="submit" className="btn primary" disabled={wrong}>
+        Search
+      </button>
+      <datalist id="known-services">
+        {services.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+      <datalist id="known-operations">
+        {known ? found.data?.data.map((name) => <option key={name} value={name} />) : null}
+      </datalist>
+      {wrong ? (
+        <p className="bad searchWrong" role="alert">
+          {advice(bad)}
+        </p>
+      ) : null}
     </form>
   );
 }

@@ -23,9 +23,18 @@ export default function TracesPage() {
   const known = useAnswer(['services', tenant], (signal) => services({ tenant, signal }), { staleMs: 60_000 });
   return (
     <div className="page tracesPage">
-      <SearchForm key={JSON.stringify([search.service, search.operation, search.tags, search.min, search.max, search.limit])} search={search} services={known.data?.data ?? []} defaultLimit={DEFAULT_LIMIT} />
+      <SearchForm
+        key={JSON.stringify([search.service, search.operation, search.tags, search.min, search.max, search.limit])}
+        search={search}
+        services={known.data?.data ?? []}
+        defaultLimit={DEFAULT_LIMIT}
+      />
       {known.error ? <Problem error={known.error} onRetry={() => void known.refetch()} /> : null}
-      {search.service ? <Found search={search} service={search.service} /> : <ChooseService services={known.data?.data ?? []} loading={known.isLoading} />}
+      {search.service ? (
+        <Found search={search} service={search.service} />
+      ) : (
+        <ChooseService services={known.data?.data ?? []} loading={known.isLoading} />
+      )}
     </div>
   );
 }
@@ -34,14 +43,33 @@ function Found({ search, service }: { search: TracesSearch; service: string }) {
   const { range, zone, tenant, nowMs, from, to } = useView();
   const patch = usePatch();
   const limit = search.limit ?? DEFAULT_LIMIT;
-  const wanted = { service, operation: search.operation, tags: parseTags(search.tags ?? '') ?? {}, minDuration: search.min, maxDuration: search.max, limit };
-  const answer = useAnswer(['traces', wanted, tenant, from, to, nowMs], (signal) => searchTraces(wanted, range, { tenant, signal }));
+  const wanted = {
+    service,
+    operation: search.operation,
+    tags: parseTags(search.tags ?? '') ?? {},
+    minDuration: search.min,
+    maxDuration: search.max,
+    limit,
+  };
+  const answer = useAnswer(['traces', wanted, tenant, from, to, nowMs], (signal) =>
+    searchTraces(wanted, range, { tenant, signal }),
+  );
   const sort: Sort = search.sort ?? 'recent';
   const found = useMemo(() => (answer.data?.data ?? []).map(summariseTrace).sort(ORDER[sort]), [answer.data, sort]);
   if (answer.error) return <Problem error={answer.error} onRetry={() => void answer.refetch()} />;
-  if (!answer.data) return <div className="empty"><span className="busy" /></div>;
+  if (!answer.data)
+    return (
+      <div className="empty">
+        <span className="busy" />
+      </div>
+    );
   if (found.length === 0) {
-    return <div className="panel empty grow"><h2>No trace matches</h2><p>Widen the range (t −), or drop the operation, tags or duration limits.</p></div>;
+    return (
+      <div className="panel empty grow">
+        <h2>No trace matches</h2>
+        <p>Widen the range (t −), or drop the operation, tags or duration limits.</p>
+      </div>
+    );
   }
   return (
     <>
@@ -49,11 +77,22 @@ function Found({ search, service }: { search: TracesSearch; service: string }) {
       <section className="panel results" aria-label="Traces found">
         <div className="row resultsHead">
           <strong>{formatCount(found.length)}</strong>
-          <span className="soft">traces{found.length >= limit ? `, cut at the limit of ${limit}: raise it or narrow the range` : ''} · {Math.round(answer.data.elapsedMs)} ms</span>
+          <span className="soft">
+            traces{found.length >= limit ? `, cut at the limit of ${limit}: raise it or narrow the range` : ''} ·{' '}
+            {Math.round(answer.data.elapsedMs)} ms
+          </span>
           <span className="grow" />
           <div className="group" role="group" aria-label="Order">
             {(Object.keys(SORTS) as Sort[]).map((key) => (
-              <button key={key} type="button" className="btn" aria-pressed={sort === key} onClick={() => patch({ sort: key === 'recent' ? undefined : key }, 'replace')}>{SORTS[key]}</button>
+              <button
+                key={key}
+                type="button"
+                className="btn"
+                aria-pressed={sort === key}
+                onClick={() => patch({ sort: key === 'recent' ? undefined : key }, 'replace')}
+              >
+                {SORTS[key]}
+              </button>
             ))}
           </div>
         </div>
@@ -74,12 +113,19 @@ const ORDER: Record<Sort, (a: Summary, b: Summary) => number> = {
 const LISTED = 200;
 
 function ChooseService({ services: known, loading }: { services: readonly string[]; loading: boolean }) {
-  if (loading) return <div className="empty"><span className="busy" /></div>;
+  if (loading)
+    return (
+      <div className="empty">
+        <span className="busy" />
+      </div>
+    );
   if (known.length === 0) {
     return (
       <div className="empty">
         <h2>No traces yet</h2>
-        <p>Send spans as OTLP to <code>/v1/traces</code> or port 4317, or point a Jaeger or Zipkin exporter here.</p>
+        <p>
+          Send spans as OTLP to <code>/v1/traces</code> or port 4317, or point a Jaeger or Zipkin exporter here.
+        </p>
       </div>
     );
   }
@@ -88,10 +134,18 @@ function ChooseService({ services: known, loading }: { services: readonly string
       <h2>Choose a service</h2>
       <ul>
         {known.slice(0, LISTED).map((service) => (
-          <li key={service}><Link to="/traces" search={(before: CommonSearch) => ({ ...pickCommon(before), service })} className="btn">{service}</Link></li>
+          <li key={service}>
+            <Link to="/traces" search={(before: CommonSearch) => ({ ...pickCommon(before), service })} className="btn">
+              {service}
+            </Link>
+          </li>
         ))}
       </ul>
-      {known.length > LISTED ? <p className="soft">Showing {LISTED} of {known.length}; type in the field above for the rest.</p> : null}
+      {known.length > LISTED ? (
+        <p className="soft">
+          Showing {LISTED} of {known.length}; type in the field above for the rest.
+        </p>
+      ) : null}
     </section>
   );
 }
