@@ -159,9 +159,11 @@ pub fn span_passes(filters: &[SpanFilter], batch: &SpanBatch, span: &model::Span
         SpanFilter::Attribute(key, want) => {
             let same = |v: &AnyValue| v == want || matches!(want, AnyValue::String(s) if v.to_string() == *s);
             let events = span.events.iter().map(|e| &e.attributes);
+            let links = span.links.iter().map(|l| &l.attributes);
             [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
                 .into_iter()
                 .chain(events)
+                .chain(links)
                 .any(|attrs| attrs.iter().any(|(k, v)| k == key && same(v)))
         }
     })

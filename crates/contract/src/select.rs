@@ -223,8 +223,8 @@ pub enum SpanFilter {
     Service(String),
     Name(String),
     Kind(SpanKind),
-    /// A span, resource, scope or event attribute equals the value; compared by type where the query gave
-    /// one, else by text.
+    /// A span, resource, scope, event or link attribute equals the value; compared by type where the query
+    /// gave one, else by text.
     Attribute(String, AnyValue),
     MinDurationNs(i64),
     MaxDurationNs(i64),
