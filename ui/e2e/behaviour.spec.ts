@@ -157,6 +157,19 @@ test('scrolling loads older lines, each once', async ({ page }) => {
   expect(new Set(pages).size).toBe(pages.length);
 });
 
+test('a refresh does not pull the list away from under a reader', async ({ page }) => {
+  await page.goto(address('/logs'));
+  const list = page.getByRole('log');
+  const first = list.getByRole('button').first();
+  await first.click();
+  await expect(page).toHaveURL(/line=/);
+  await page.getByRole('button', { name: 'Refresh now' }).click();
+  await expect(page.getByRole('status').filter({ hasText: 'waits while you read' })).toBeVisible();
+  await page.getByRole('button', { name: 'Newest lines' }).click();
+  await expect(page).not.toHaveURL(/line=/);
+  await expect(page.getByText('waits while you read')).toBeHidden();
+});
+
 test('a search leads to a trace, its span, and the logs of it', async ({ page, seed }) => {
   await page.goto(address('/traces'));
   await page.getByLabel('Service', { exact: true }).fill(seed.service);

@@ -19,6 +19,9 @@ interface Props {
   more: boolean;
   loadingMore: boolean;
   end: string;
+  /** A refresh has passed that this list does not show yet. */
+  behind: boolean;
+  onScrolled: (scrolled: boolean) => void;
   onMore: () => void;
   onOpen: (key: string | undefined) => void;
   onFilter: (label: string, value: string, operator: '=' | '!=', isStream: boolean) => void;
@@ -42,6 +45,10 @@ export function LineList(props: Props) {
     if (more && !loadingMore && lines.length > 0 && last >= lines.length - 30) onMore();
   }, [more, loadingMore, last, lines.length, onMore]);
 
+  const toNewest = () => {
+    onOpen(undefined);
+    scroller.current?.scrollTo(0, 0);
+  };
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
     const move = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
@@ -56,49 +63,65 @@ export function LineList(props: Props) {
     event.preventDefault();
   };
   return (
-    <div
-      ref={scroller}
-      className={props.wrap ? 'virtual lines wrap' : 'virtual lines'}
-      tabIndex={0}
-      role="log"
-      aria-live="off"
-      aria-label="Log lines, newest first"
-      onKeyDown={onKeyDown}
-    >
-      <div className="inner" style={{ height: virtual.getTotalSize() + 28 }}>
-        {items.map((item) => {
-          const line = lines[item.index];
-          if (!line) return null;
-          const key = lineKey(line);
-          return (
-            <div
-              key={item.key}
-              ref={virtual.measureElement}
-              data-index={item.index}
-              className={item.index === current ? 'vrow current' : 'vrow'}
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              <Line
-                line={line}
-                id={key}
-                open={key === open}
-                zone={props.zone}
-                withDate={props.withDate}
-                marked={props.marked}
-                columns={props.columns}
-                onOpen={onOpen}
-              />
-              {key === open ? (
-                <LineDetail line={line} zone={props.zone} streamLabels={props.streamLabels} onFilter={props.onFilter} />
-              ) : null}
-            </div>
-          );
-        })}
-        <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>
-          {loadingMore ? 'Loading older lines…' : props.end}
+    <>
+      {props.behind ? (
+        <div className="linesBehind" role="status">
+          The list waits while you read.
+          <button type="button" className="linkish" onClick={toNewest}>
+            Newest lines
+          </button>
+        </div>
+      ) : null}
+      <div
+        ref={scroller}
+        className={props.wrap ? 'virtual lines wrap' : 'virtual lines'}
+        tabIndex={0}
+        role="log"
+        aria-live="off"
+        aria-label="Log lines, newest first"
+        onKeyDown={onKeyDown}
+        onScroll={(event) => props.onScrolled(event.currentTarget.scrollTop > LINE_PX)}
+      >
+        <div className="inner" style={{ height: virtual.getTotalSize() + 28 }}>
+          {items.map((item) => {
+            const line = lines[item.index];
+            if (!line) return null;
+            const key = lineKey(line);
+            return (
+              <div
+                key={item.key}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                className={item.index === current ? 'vrow current' : 'vrow'}
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
+                <Line
+                  line={line}
+                  id={key}
+                  open={key === open}
+                  zone={props.zone}
+                  withDate={props.withDate}
+                  marked={props.marked}
+                  columns={props.columns}
+                  onOpen={onOpen}
+                />
+                {key === open ? (
+                  <LineDetail
+                    line={line}
+                    zone={props.zone}
+                    streamLabels={props.streamLabels}
+                    onFilter={props.onFilter}
+                  />
+                ) : null}
+              </div>
+            );
+          })}
+          <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>
+            {loadingMore ? 'Loading older lines…' : props.end}
+          </div>
         </div>
       </div>
-    </div>
+    </>
   );
 }
 

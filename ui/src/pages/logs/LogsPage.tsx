@@ -1,6 +1,6 @@
 /** Logs explorer: a LogQL query, fields on the left, the histogram of the whole range above the lines. */
 import { useSearch } from '@tanstack/react-router';
-import { useCallback, useEffect, useMemo, useRef } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { logLabels, queryLogMetric } from '../../api/loki';
 import { Graph } from '../../chart/Graph';
 import { QueryField } from '../../editor/QueryField';
@@ -102,7 +102,8 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
   const search = useSearch({ from: '/logs' });
   const { zone, range } = useView();
   const patch = usePatch();
-  const found = useLines(query, true);
+  const [scrolled, setScrolled] = useState(false);
+  const found = useLines(query, scrolled || search.line !== undefined);
   const { lines, fetchNextPage } = found;
   const fields = useMemo(() => countFields(lines), [lines]);
   const streams = useMemo(() => new Set(streamLabels), [streamLabels]);
@@ -153,6 +154,8 @@ function Lines({ query, streamLabels, onFilter }: LinesProps) {
               more={found.hasNextPage}
               loadingMore={found.isFetchingNextPage}
               end={lines.length === 0 ? '' : ended}
+              behind={found.behind}
+              onScrolled={setScrolled}
               onMore={onMore}
               onOpen={onOpen}
               onFilter={onFilter}
