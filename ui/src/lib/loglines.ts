@@ -17,7 +17,7 @@ const ALIASES: readonly (readonly [RegExp, Level])[] = [
 ];
 
 /** Labels that say how bad a line is, the most trusted first. */
-const LEVEL_LABELS = ['detected_level', 'level', 'severity_text', 'severity'] as const;
+export const LEVEL_LABELS = ['detected_level', 'level', 'severity_text', 'severity'] as const;
 
 export function normaliseLevel(text: string): Level {
   const wanted = text.trim().toLowerCase();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addFilter, isLogQuery, quote, searchedTexts, splitLogQuery } from './logql';
+import { addFilter, addOneOf, isLogQuery, quote, searchedTexts, splitLogQuery } from './logql';
 
 describe('a log query', () => {
   it('is split after its selector, braces in strings notwithstanding', () => {
@@ -28,6 +28,12 @@ describe('a filter', () => {
   it('on a field goes to the end of the pipeline', () => {
     expect(addFilter('{job="x"} | json', 'status', '500', '!=', false)).toBe('{job="x"} | json | status!="500"');
     expect(addFilter('{job="x"}', 'status', '500', '=', false)).toBe('{job="x"} | status="500"');
+  });
+
+  it('may allow one of several values', () => {
+    expect(addOneOf('{a="b"}', 'level', ['error'])).toBe('{a="b"} | level="error"');
+    expect(addOneOf('{a="b"} | json', 'level', ['err', 'e.r'])).toBe('{a="b"} | json | level=~"err|e\\\\.r"');
+    expect(addOneOf('{a="b"}', 'level', [])).toBe('{a="b"}');
   });
 
   it('quotes what it is given', () => {

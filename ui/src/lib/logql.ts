@@ -80,6 +80,16 @@ function splitMatchers(inside: string): string[] {
   }
 }
 
+/** Keeps lines whose label has one of the values, at the end of the pipeline, where it works for fields of every kind. */
+export function addOneOf(query: string, label: string, values: readonly string[]): string {
+  const parts = splitLogQuery(query);
+  if (!parts || values.length === 0) return query;
+  const literal = (value: string) => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const matcher =
+    values.length === 1 ? `${label}=${quote(values[0] ?? '')}` : `${label}=~${quote(values.map(literal).join('|'))}`;
+  return join(parts.selector, `${parts.pipeline} | ${matcher}`);
+}
+
 export function countByLevel(query: string, window: string): string {
   return `sum by (detected_level, level, severity_text, severity_number) (count_over_time(${query} [${window}]))`;
 }

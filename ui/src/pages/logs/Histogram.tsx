@@ -1,12 +1,10 @@
 /** Lines per time and level over the whole range, not only over those loaded. */
 import { useMemo } from 'react';
 import { queryLogMetric } from '../../api/loki';
-import type { Series } from '../../api/prom';
 import { TimeChart } from '../../chart/TimeChart';
 import { ValueTable } from '../../chart/ValueTable';
-import { countByLevel } from '../../lib/logql';
-import { type Level, LEVELS, levelOf } from '../../lib/loglines';
-import { type Columns, toColumns } from '../../lib/series';
+import { shapeHistogram } from '../../lib/histogram';
+import { addOneOf, countByLevel } from '../../lib/logql';
 import { niceStep, promDuration } from '../../lib/steps';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
@@ -36,7 +34,7 @@ export function Histogram({ query, shown, loaded }: Props) {
     };
     return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { tenant, signal });
   });
-  const shaped = useMemo(() => shape(answer.data?.data.series ?? [], step), [answer.data, step]);
+  const shaped = useMemo(() => shapeHistogram(answer.data?.data.series ?? [], step), [answer.data, step]);
   const title = `Lines per ${promDuration(step)} by level`;
   return (
     <section className="panel histogram" aria-label="Histogram">
@@ -47,9 +45,17 @@ export function Histogram({ query, shown, loaded }: Props) {
         </span>
         <ul className="row histogramLegend" aria-label="Levels">
           {shaped.levels.map((level) => (
-            <li key={level.level} className="row">
-              <span className="swatch" style={{ background: `var(--level-${level.level})` }} />
-              {level.level} <span className="faint">{formatCount(level.total)}</span>
+            <li key={level.level}>
+              <button
+                type="button"
+                className="row levelButton"
+                disabled={level.filter === null}
+                title={level.filter ? `Only ${level.level} lines` : undefined}
+                onClick={() => level.filter && patch({ q: addOneOf(query, level.filter.label, level.filter.values) })}
+              >
+                <span className="swatch" style={{ background: `var(--level-${level.level})` }} />
+                {level.level} <span className="faint">{formatCount(level.total)}</span>
+              </button>
             </li>
           ))}
         </ul>
@@ -103,38 +109,4 @@ export function Histogram({ query, shown, loaded }: Props) {
       ) : null}
     </section>
   );
-}
-
-interface Shaped {
-  columns: Columns;
-  levels: { level: Level; total: number }[];
-  total: number;
-}
-
-function shape(series: readonly Series[], step: number): Shaped {
-  // Several spellings of one level are one bar.
-  const byLevel = new Map<Level, Map<number, number>>();
-  for (const one of series) {
-    const level = levelOf(one.labels);
-    const sums = byLevel.get(level) ?? new Map<number, number>();
-    byLevel.set(level, sums);
-    one.times.forEach((time, i) => {
-      const start = time - step;
-      sums.set(start, (sums.get(start) ?? 0) + (one.values[i] ?? 0));
-    });
-  }
-  const levels = LEVELS.filter((level) => byLevel.has(level)).map((level) => {
-    const sums = [...(byLevel.get(level) ?? [])].sort(([a], [b]) => a - b);
-    return {
-      level,
-      total: sums.reduce((sum, [, n]) => sum + n, 0),
-      times: sums.map(([time]) => time),
-      values: sums.map(([, n]) => n),
-    };
-  });
-  const columns = toColumns(
-    levels.map(({ times, values }) => ({ labels: {}, times, values })),
-    step,
-  );
-  return { columns, levels, total: levels.reduce((sum, one) => sum + one.total, 0) };
 }
