@@ -72,6 +72,9 @@ impl Options {
     }
 }
 
+/// What an append in the queue holds besides its payload, so that many small ones are bounded too.
+const WAITING_BYTES: u32 = 256;
+
 /// A place between frames. Ordered as the log is; the default lies before everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
@@ -98,6 +101,15 @@ struct Inner {
     room: Arc<Semaphore>,
     held: Arc<Mutex<Held>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// Answers everybody who waits when the writer ends, even should it panic.
+struct EndsQueue(Arc<Queue>);
+
+impl Drop for EndsQueue {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 /// What is durable, as readers may see it. Written by the writer alone.
@@ -142,8 +154,10 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name(format!("{}-writer", options.name))
             .spawn(move || {
-                writer.run(&work);
-                drop(lock);
+                // Declared first, so dropped last: the directory is free once nobody writes any more.
+                let _lock = lock;
+                let ends = EndsQueue(work);
+                writer.run(&ends.0);
             })
             .map_err(Error::io("start the writer of", &options.dir))?;
         let inner = Inner {
@@ -164,7 +178,7 @@ impl Log {
         if payload.len() > limit {
             return Err(Error::TooLarge { bytes: payload.len(), limit });
         }
-        let permits = (payload.len() as u32).clamp(1, self.0.options.queue_bytes());
+        let permits = (payload.len() as u32).saturating_add(WAITING_BYTES).min(self.0.options.queue_bytes());
         let Ok(room) = self.0.room.clone().acquire_many_owned(permits).await else {
             return Err(Error::Closed);
         };

@@ -94,6 +94,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Closes and drops what is queued; whoever waits for it is told that the log is closed.
+    pub(crate) fn abandon(&self) {
+        let mut s = self.state.lock();
+        s.closed = true;
+        s.items.clear();
+    }
+
     /// The next thing to do, in the order of arrival. Blocks until there is something. A group is what
     /// arrived within `interval` of its first append, cut where it reaches `group_bytes`.
     pub(crate) fn take(&self, interval: Duration, group_bytes: usize) -> Work {

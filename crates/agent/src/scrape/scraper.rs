@@ -21,7 +21,7 @@ const SOURCE: &str = "scrape";
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
 
 /// Body size where the job sets none. Larger: a broken target costs more memory.
-const DEFAULT_BODY_LIMIT: usize = 256 << 20;
+const DEFAULT_BODY_LIMIT: usize = 128 << 20;
 
 pub(super) struct Scraper {
     context: Context,

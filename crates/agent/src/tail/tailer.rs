@@ -152,7 +152,7 @@ impl Tailer {
                     }
                     if metadata.len() < f.entry.offset {
                         f.grown_ns = now_ns;
-                        Self::look(f, now_ns, out);
+                        look(f, &self.options, &self.host_name, now_ns, out);
                         self.dirty = true;
                     }
                 }
@@ -199,30 +199,6 @@ impl Tailer {
         Ok(f)
     }
 
-    /// Returns whether the file can be read now.
-    fn look(f: &mut Followed, now_ns: i64, out: &mut Cycle) -> bool {
-        match f.look(now_ns) {
-            Ok(Look::Same) => true,
-            Ok(Look::Replaced) => {
-                if f.entry.planned.is_some() {
-                    out.problems.push("replaced_while_appending");
-                } else {
-                    out.problems.push("truncated");
-                }
-                f.begin_again(now_ns).is_ok()
-            }
-            Err(_) if f.gone_ns.is_some() => {
-                // Deleted while it was closed: nothing is left to read.
-                f.finished = true;
-                false
-            }
-            Err(_) => {
-                out.problems.push("cannot_open");
-                false
-            }
-        }
-    }
-
     fn plan(&mut self, now_ns: i64, out: &mut Cycle) {
         let mut order: Vec<FileId> = self.files.keys().copied().collect();
         order.sort_unstable();
@@ -240,7 +216,7 @@ impl Tailer {
                 continue;
             }
             let key = f.entry.key;
-            let readable = Self::look(f, now_ns, out);
+            let readable = look(f, &self.options, &self.host_name, now_ns, out);
             self.dirty |= f.entry.key != key;
             if !readable {
                 continue;
@@ -273,6 +249,32 @@ impl Tailer {
             !(gone_long && f.finished && f.entry.planned.is_none())
         });
         self.dirty |= self.files.len() != before;
+    }
+}
+
+/// Returns whether the file can be read now.
+fn look(f: &mut Followed, options: &Options, host_name: &str, now_ns: i64, out: &mut Cycle) -> bool {
+    match f.look(now_ns) {
+        Ok(Look::Same) => true,
+        Ok(Look::Replaced) => {
+            let lost_plan = f.entry.planned.is_some();
+            out.problems.push(if lost_plan { "replaced_while_appending" } else { "truncated" });
+            if f.entry.path != f.place {
+                // The inode was given to a file of another name, which must not carry the old one's labels.
+                f.entry.path = f.place.clone();
+                f.stream = discover::stream(&options.source, &f.entry.path, host_name);
+            }
+            f.begin_again(now_ns).is_ok()
+        }
+        Err(_) if f.gone_ns.is_some() => {
+            // Deleted while it was closed: nothing is left to read.
+            f.finished = true;
+            false
+        }
+        Err(_) => {
+            out.problems.push("cannot_open");
+            false
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use base::Clock;
 use model::Batch;
@@ -47,4 +47,68 @@ async fn pod_logs_are_followed_and_refusals_hold_them_back() {
     let Batch::Logs(b) = &units[1].batches[0] else { panic!("logs") };
     assert_eq!(b.streams[0].labels.value("k8s_pod_name"), "web-1");
     assert_eq!(b.records[0].attributes.get_str("log.iostream"), Some("stderr"));
+}
+
+/// Logs that others collected, beside the checkout; `None` and a printed line where they are absent.
+fn shared(folder: &str) -> Option<PathBuf> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
+    if !dir.is_dir() {
+        println!("skipped: {} is not there", dir.display());
+        return None;
+    }
+    Some(dir)
+}
+
+#[test]
+fn every_line_of_real_container_logs_becomes_a_record_with_its_time() {
+    let Some(dir) = shared("fluentbit-k8s") else { return };
+    let files = glob::expand(&format!("{}/**/*.log", dir.display()));
+    let (mut lines, mut timed) = (0, 0);
+    for path in &files {
+        let bytes = std::fs::read(path).unwrap();
+        let limits = records::Limits { max_line_bytes: 1 << 20, max_lines: usize::MAX };
+        let cut = records::cut(&bytes, records::Format::Container, limits, true);
+        assert_eq!(cut.consumed, bytes.len(), "{}", path.display());
+        let expected = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).count();
+        assert_eq!(cut.records.len(), expected, "{}", path.display());
+        lines += expected;
+        timed += cut.records.iter().filter(|r| r.time_ns.is_some() && r.stream.is_some()).count();
+    }
+    println!("{lines} lines of {} files, {timed} with time and stream", files.len());
+    assert_eq!(timed, lines);
+}
+
+/// The `Level` column of a structured log, line by line.
+fn levels(csv: &str) -> Vec<String> {
+    let fields = |line: &str| -> Vec<String> {
+        let (mut out, mut quoted) = (vec![String::new()], false);
+        for c in line.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                ',' if !quoted => out.push(String::new()),
+                c => out.last_mut().unwrap().push(c),
+            }
+        }
+        out
+    };
+    let mut lines = csv.lines();
+    let at = fields(lines.next().unwrap()).iter().position(|f| f == "Level").unwrap();
+    lines.map(|l| fields(l)[at].clone()).collect()
+}
+
+#[test]
+fn the_severity_of_real_lines_is_the_one_experts_labelled() {
+    let Some(dir) = shared("loghub-2k") else { return };
+    for system in ["Zookeeper", "Spark", "HDFS", "OpenStack"] {
+        let file = |suffix: &str| {
+            std::fs::read_to_string(dir.join(format!("{system}/{system}_2k.log{suffix}"))).unwrap()
+        };
+        let (log, expected) = (file(""), levels(&file("_structured.csv")));
+        let found = log.lines().zip(&expected).filter(|(line, level)| {
+            lines::severity(line).is_some_and(|s| s.text.eq_ignore_ascii_case(level))
+        });
+        let found = found.count();
+        println!("{system}: {found} of {} severities", expected.len());
+        assert_eq!(found, expected.len(), "{system}");
+    }
 }

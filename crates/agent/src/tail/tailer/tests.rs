@@ -225,6 +225,22 @@ fn a_file_cut_short_in_place_begins_again() {
 }
 
 #[test]
+fn an_inode_used_again_is_another_file_with_labels_of_its_own() {
+    let mut rig = Rig::new(true, |_| ());
+    rig.write("old.log", "old 1\nold 2\n");
+    rig.drain();
+    rig.restart();
+    // What deleting a file and creating another one often does, made certain: same inode, other contents.
+    fs::rename(rig.log("old.log"), rig.log("new.log")).unwrap();
+    fs::write(rig.log("new.log"), "new 1 is longer than all that was there\n").unwrap();
+    let planned = rig.cycle().planned;
+    let Batch::Logs(b) = &planned[0].unit.batches[0] else { panic!("logs") };
+    assert_eq!(b.streams[0].labels.value("service_name"), "new");
+    rig.drain();
+    assert_eq!(rig.take(), ["old 1", "old 2", "new 1 is longer than all that was there"]);
+}
+
+#[test]
 fn a_deleted_file_is_read_to_its_end_and_let_go() {
     let mut rig = Rig::new(true, |_| ());
     rig.write("a.log", "1\n");
