@@ -36,6 +36,8 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
   return {
     width,
     height: look.height,
+    // Without it days would begin at the browser's midnight under a clock that shows UTC.
+    ...(look.zone === 'utc' ? { tzDate: (s: number) => uPlot.tzDate(new Date(s * 1e3), 'Etc/UTC') } : {}),
     legend: { show: false },
     focus: { alpha: 0.25 },
     padding: [8, 10, 0, 0],

@@ -14,27 +14,47 @@ export function promql(where: () => Where): Extension {
   return new PromQLExtension().setComplete({ remote: client(where), maxMetricsMetadata: 20_000 }).asExtension();
 }
 
+/** A burst of typing asks once; a metric that appeared meanwhile is offered half a minute later. */
+const KEEP_MS = 30_000;
+/** Look-ups kept: past it the oldest goes. */
+const KEPT = 50;
+
 function client(where: () => Where): PrometheusClient {
-  // A failed look-up means fewer suggestions; it must not interrupt typing.
-  const quietly = <T>(work: Promise<T>, empty: T) => work.catch(() => empty);
+  const kept = new Map<string, { atMs: number; answer: Promise<unknown> }>();
+  const once = <T>(key: readonly unknown[], ask: () => Promise<T>, empty: T): Promise<T> => {
+    const name = JSON.stringify([where().tenant, ...key]);
+    const seen = kept.get(name);
+    if (seen && performance.now() - seen.atMs < KEEP_MS) return seen.answer as Promise<T>;
+    // A failed look-up means fewer suggestions; it must not interrupt typing.
+    const answer = ask().catch(() => {
+      kept.delete(name);
+      return empty;
+    });
+    kept.delete(name);
+    kept.set(name, { atMs: performance.now(), answer });
+    for (const oldest of kept.keys()) {
+      if (kept.size <= KEPT) break;
+      kept.delete(oldest);
+    }
+    return answer;
+  };
+  const ask = () => ({ tenant: where().tenant });
+  const values = (label: string, metric?: string) =>
+    once(
+      ['values', label, metric],
+      () => prom.labelValues(label, ask(), where().range, metric).then((answer) => answer.data),
+      [],
+    );
   return {
-    labelNames: (metric) => quietly(prom.labelNames({ tenant: where().tenant }, where().range, metric), []),
-    labelValues: (label, metric) =>
-      quietly(
-        prom.labelValues(label, { tenant: where().tenant }, where().range, metric).then((answer) => answer.data),
-        [],
-      ),
-    metricMetadata: () => quietly(prom.metadata({ tenant: where().tenant }), {}),
+    labelNames: (metric) => once(['names', metric], () => prom.labelNames(ask(), where().range, metric), []),
+    labelValues: values,
+    metricNames: () => values('__name__'),
+    metricMetadata: () => once(['metadata'], () => prom.metadata(ask()), {}),
     series: (metric) =>
-      quietly(
-        prom
-          .seriesOf(metric, { tenant: where().tenant }, where().range)
-          .then((rows) => rows.map((row) => new Map(Object.entries(row)))),
-        [],
-      ),
-    metricNames: () =>
-      quietly(
-        prom.labelValues('__name__', { tenant: where().tenant }, where().range).then((answer) => answer.data),
+      once(
+        ['series', metric],
+        () =>
+          prom.seriesOf(metric, ask(), where().range).then((rows) => rows.map((row) => new Map(Object.entries(row)))),
         [],
       ),
     flags: () => Promise.resolve({}),
