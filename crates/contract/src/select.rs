@@ -45,6 +45,9 @@ pub trait Select: Send + Sync {
     async fn label_values(&self, request: LabelValuesRequest) -> Result<(Vec<String>, Coverage)>;
 
     /// Label sets of series (metrics) or streams (logs) with at least one item in range, sorted, distinct.
+    ///
+    /// Here and for names and values an implementation MAY decide by what it stores together: a series with
+    /// items before and after the range and none inside may appear. Over an unbounded range it is exact.
     async fn label_sets(&self, request: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)>;
 
     /// Metadata of metric families, sorted by family.

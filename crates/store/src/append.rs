@@ -54,7 +54,7 @@ async fn append_inner(
     }
     let bytes: usize = unit.batches.iter().map(model::Batch::heap_bytes).sum();
     let memory = core.budget.reserve(Use::Ingest, 2 * bytes as u64).map_err(|over| {
-        core.flush_now.notify_one();
+        core.press();
         contract::Error::from(over)
     })?;
     let mut receipt = Receipt::default();

@@ -176,8 +176,8 @@ impl Committer {
         }
         if p.payload.is_empty() || p.receipt.refused_items() != refused_before {
             // Only whole units are remembered: what was refused may be sent again.
-            p.id = None;
-            match wire::native::encode(&p.tenant, None, p.received_ns, &p.batches) {
+            p.id = p.id.filter(|_| p.receipt.refused_items() == refused_before);
+            match wire::native::encode(&p.tenant, p.id, p.received_ns, &p.batches) {
                 Ok(bytes) => p.payload = bytes.into(),
                 Err(e) => return Verdict::Answer(Err(Error::Internal(format!("encoding an admitted unit: {e}")))),
             }
@@ -185,7 +185,7 @@ impl Committer {
         for batch in &p.batches {
             let Some(shelf) = p.shelves.iter().find(|s| s.signal == batch.signal()) else { continue };
             if let Err(over) = shelf.reserve(&core.budget, batch.heap_bytes() as u64) {
-                core.flush_now.notify_one();
+                core.press();
                 return Verdict::Answer(Err(Error::Refused { limit: Some("memory.limit"), message: over.to_string() }));
             }
         }

@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) end: Mutex<Position>,
     /// Rung when a flush should not wait for its next turn.
     pub(crate) flush_now: Notify,
+    /// Memory refused an append since the last flush: even small heads are worth flushing.
+    pub(crate) pressed: AtomicBool,
     /// One flush of the store at a time.
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) closing: AtomicBool,
@@ -79,6 +81,7 @@ impl Core {
             readers: Readers::default(),
             known: Mutex::new(known),
             flush_now: Notify::new(),
+            pressed: AtomicBool::new(false),
             flushing: Default::default(),
             closing: AtomicBool::new(false),
             garbage: Mutex::default(),
@@ -132,6 +135,12 @@ impl Core {
     /// A name that no other object or commit of any process has.
     pub(crate) fn unique(&self) -> String {
         format!("{}-{:x}-{:x}", self.log_id, self.clock.now_ns(), self.numbers.fetch_add(1, Relaxed))
+    }
+
+    /// Notes that memory was refused and asks for a flush.
+    pub(crate) fn press(&self) {
+        self.pressed.store(true, Relaxed);
+        self.flush_now.notify_one();
     }
 
     pub(crate) fn is_closing(&self) -> bool {

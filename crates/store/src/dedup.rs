@@ -60,6 +60,7 @@ impl KnownIds {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -7,7 +7,7 @@
 
 pub(crate) mod build;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use model::TimeRange;
 use object_store::{ObjectStoreExt, path::Path};
@@ -151,12 +151,18 @@ async fn put(core: &Core, path: &str, bytes: bytes::Bytes) -> Result<()> {
     }
 }
 
+/// Under memory pressure heads from this size on are flushed.
+const WORTH_FLUSHING: u64 = 1 << 20;
+
 /// Whether any signal of this node waits for a flush by size, age or length of the log.
 pub(crate) fn is_due(core: &Core) -> bool {
     let policy = core.policy.load();
     let oldest = core.shelves().iter().filter_map(|s| s.head_load().1).min();
     let age = crate::core::ns(policy.flush.max_age);
-    core.head_bytes() > core.max_head_bytes()
+    let held = core.head_bytes();
+    let pressed = core.pressed.swap(false, Relaxed);
+    held > core.max_head_bytes()
+        || pressed && held > WORTH_FLUSHING
         || core.log.bytes() > core.max_wal_bytes() && oldest.is_some()
         || oldest.is_some_and(|o| core.clock.now_ns().saturating_sub(o) >= age)
         || core.shelves().iter().any(|s| s.frozen_count() > 0)

@@ -5,3 +5,5 @@
 //! `disklog::fault`, beside what it tests.) Start reading at [`cluster`].
 
 pub mod cluster;
+pub mod conformance;
+pub mod objects;

@@ -369,9 +369,9 @@ impl MetricsHead {
             series,
             samples: std::mem::take(&mut self.samples),
             bounds_ms: self.bounds_ms.take(),
-            bytes: std::mem::take(&mut self.sample_bytes),
             metadata: changed,
         };
+        self.sample_bytes = 0;
         if idle_count * 4 > self.series.len() {
             self.forget(&idle);
         }
@@ -475,7 +475,6 @@ pub(crate) struct FrozenMetrics {
     pub(crate) series: Vec<SeriesSnapshot>,
     pub(crate) samples: u64,
     pub(crate) bounds_ms: Option<(i64, i64)>,
-    pub(crate) bytes: usize,
     /// What changed since the freeze before.
     pub(crate) metadata: Vec<MetricMetadata>,
 }

@@ -113,12 +113,6 @@ impl SeriesStore {
         self.bounds_ms().is_some_and(|(a, b)| a <= last_ms && first_ms <= b)
     }
 
-    /// Samples held, the ones at equal times counted twice.
-    pub(crate) fn count(&self) -> usize {
-        let rare = self.rare.as_ref().map_or(0, |r| r.side.len() + r.histograms.len());
-        self.run.count as usize + rare
-    }
-
     pub(crate) fn heap_bytes(&self) -> usize {
         let rare = self.rare.as_ref().map_or(0, |r| {
             let histograms: usize = r.histograms.values().map(|(_, h)| h.heap_bytes() + 64).sum();
