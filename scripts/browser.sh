@@ -21,6 +21,9 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 [ -n "$url" ] || die "the node did not say its address"
-"$binary" bench write --to "$url" --seed 1 --duration 5s --rate 200 --signals metrics,logs,traces >/dev/null
+seed() { "$binary" bench write --to "$url" --seed 1 --duration 3s "$@" > /dev/null 2>&1; }
+seed --protocol remote-write --targets 2 --batch 400 --rate 4000
+seed --protocol loki --batch 50 --rate 500
+seed --protocol otlp-http --signal traces --batch 50 --rate 300
 cd ui
 ORRERY_URL="$url" npm run --silent e2e

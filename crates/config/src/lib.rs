@@ -13,6 +13,7 @@ mod scalar;
 pub mod written;
 
 pub use error::{Error, Problem};
+pub use scalar::duration;
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
 
 use std::path::Path;

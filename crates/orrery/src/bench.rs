@@ -1,0 +1,219 @@
+//! `orrery bench write | query | verify`: load and proof, aimed at any address.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Result, anyhow, bail};
+use bench::{Progress, Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Send generated metrics, logs or traces
+    Write(Write),
+    /// Ask queries again and again
+    Query(Query),
+    /// Compare what a counting sender was acknowledged with what is stored
+    Verify(Verify),
+}
+
+/// Where to and how.
+#[derive(Debug, Args)]
+struct Target {
+    /// http://host:port, of Orrery or of any receiver of the protocol
+    #[arg(long, default_value = "http://127.0.0.1:9494")]
+    to: String,
+    /// Sent as X-Scope-OrgID
+    #[arg(long)]
+    tenant: Option<String>,
+    /// A further header, NAME=VALUE; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    headers: Vec<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Write {
+    #[command(flatten)]
+    target: Target,
+    /// remote-write, otlp-http, otlp-grpc or loki
+    #[arg(long, default_value = "remote-write")]
+    protocol: Protocol,
+    /// metrics, logs or traces; by default what the protocol usually carries
+    #[arg(long)]
+    signal: Option<Signal>,
+    /// Imitated scrape targets of 200 series each, or services
+    #[arg(long, default_value_t = 10)]
+    targets: usize,
+    /// Samples, records or spans in one request
+    #[arg(long, default_value_t = 2000)]
+    batch: usize,
+    /// Items a second; without it as fast as answers come
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Requests under way at once
+    #[arg(long, default_value_t = 2)]
+    concurrency: usize,
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    duration: Duration,
+    /// The same seed sends the same items
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number every item and keep a journal of what was sent and acknowledged, for `bench verify`
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// With a journal: how long an unanswered request is sent again
+    #[arg(long, value_parser = duration, default_value = "1m")]
+    retry_for: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Query {
+    #[command(flatten)]
+    target: Target,
+    /// KIND:EXPRESSION with kind promql-instant, promql-range or logql-range; may be repeated
+    #[arg(long = "query", value_name = "KIND:EXPRESSION")]
+    queries: Vec<String>,
+    /// How far back range queries reach
+    #[arg(long, value_parser = duration, default_value = "1h")]
+    range: Duration,
+    #[arg(long, value_parser = duration, default_value = "15s")]
+    step: Duration,
+    #[arg(long, default_value_t = 2)]
+    concurrency: usize,
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    duration: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    #[command(flatten)]
+    target: Target,
+    /// The journal of `bench write --journal`
+    #[arg(value_name = "FILE")]
+    journal: PathBuf,
+}
+
+/// Asked when `bench query` is given nothing: what dashboards ask of the metrics and logs `bench write` sends.
+const USUAL: [(QueryKind, &str); 4] = [
+    (QueryKind::PromqlInstant, "count({__name__=~\".+\"})"),
+    (QueryKind::PromqlRange, "sum by (mode) (rate(node_cpu_seconds_total[5m]))"),
+    (QueryKind::LogqlRange, "sum by (level) (count_over_time({service_name=~\".+\"}[1m]))"),
+    (QueryKind::LogqlRange, "{service_name=~\".+\"} |= \"error\""),
+];
+
+pub fn run(args: Bench) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.what {
+            What::Write(w) => write(w).await,
+            What::Query(q) => query(q).await,
+            What::Verify(v) => verify(v).await,
+        }
+    })
+}
+
+async fn write(w: Write) -> Result<()> {
+    let signal = w.signal.unwrap_or(match w.protocol {
+        Protocol::RemoteWrite => Signal::Metrics,
+        Protocol::Loki => Signal::Logs,
+        Protocol::OtlpHttp | Protocol::OtlpGrpc => Signal::Traces,
+    });
+    if !w.protocol.carries(signal) {
+        bail!("{} carries no {signal}", w.protocol);
+    }
+    let options = WriteOptions {
+        headers: headers(&w.target.headers)?,
+        target: w.target.to,
+        protocol: w.protocol,
+        signal,
+        tenant: w.target.tenant,
+        targets: w.targets,
+        batch: w.batch,
+        rate: w.rate,
+        concurrency: w.concurrency,
+        duration: w.duration,
+        seed: w.seed,
+        journal: w.journal,
+        retry_for: w.retry_for,
+        ..WriteOptions::default()
+    };
+    let report = bench::write(&options, show).await?;
+    print(&report, w.target.json)
+}
+
+async fn query(q: Query) -> Result<()> {
+    let queries = match q.queries.is_empty() {
+        true => USUAL.iter().map(|(kind, expr)| QuerySpec { kind: *kind, expr: (*expr).to_owned() }).collect(),
+        false => q.queries.iter().map(|s| spec(s)).collect::<Result<_>>()?,
+    };
+    let options = QueryOptions {
+        headers: headers(&q.target.headers)?,
+        target: q.target.to,
+        tenant: q.target.tenant,
+        queries,
+        range: q.range,
+        step: q.step,
+        concurrency: q.concurrency,
+        duration: q.duration,
+        ..QueryOptions::default()
+    };
+    let report = bench::query(&options, show).await?;
+    print(&report, q.target.json)
+}
+
+async fn verify(v: Verify) -> Result<()> {
+    let options = VerifyOptions {
+        headers: headers(&v.target.headers)?,
+        target: Some(v.target.to),
+        tenant: v.target.tenant,
+        ..VerifyOptions::new(v.journal)
+    };
+    let report = bench::verify(&options).await?;
+    print(&report, v.target.json)?;
+    match report.is_exact() {
+        true => Ok(()),
+        false => bail!("what is stored is not what was acknowledged"),
+    }
+}
+
+/// One line that replaces itself.
+fn show(p: &Progress) {
+    eprint!("\r{p}   ");
+}
+
+fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()> {
+    eprintln!();
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(report)?),
+        false => println!("{report}"),
+    }
+    Ok(())
+}
+
+fn spec(text: &str) -> Result<QuerySpec> {
+    let (kind, expr) = text.split_once(':').ok_or_else(|| anyhow!("{text:?} is not KIND:EXPRESSION"))?;
+    Ok(QuerySpec { kind: kind.parse().map_err(|e: String| anyhow!(e))?, expr: expr.to_owned() })
+}
+
+fn headers(given: &[String]) -> Result<Vec<(String, String)>> {
+    given
+        .iter()
+        .map(|h| {
+            let (name, value) = h.split_once('=').ok_or_else(|| anyhow!("header {h:?} is not NAME=VALUE"))?;
+            Ok((name.to_ascii_lowercase(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+}
