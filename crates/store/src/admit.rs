@@ -101,7 +101,10 @@ impl Times {
                 self.retention.unwrap_or_default(),
                 self.now_ns
             ),
-            _ => format!("{what} at {at_ns} ns is more than {:?} ahead of now ({} ns)", self.max_future, self.now_ns),
+            _ => format!(
+                "{what} at {at_ns} ns is more than {:?} ahead of now ({} ns)",
+                self.max_future, self.now_ns
+            ),
         }
     }
 }
@@ -122,7 +125,9 @@ fn fold(first: &mut MetricBatch, more: MetricBatch) {
             first.samples.push_started(at(*series), *t, *v, more.samples.start_of(i));
         }
     }
-    first.histograms.extend(more.histograms.into_iter().map(|h| HistogramSample { series: at(h.series), ..h }));
+    first
+        .histograms
+        .extend(more.histograms.into_iter().map(|h| HistogramSample { series: at(h.series), ..h }));
     first.exemplars.extend(more.exemplars.into_iter().map(|(i, e)| (at(i), e)));
     first.metadata.extend(more.metadata);
 }
@@ -135,7 +140,9 @@ fn admit_metrics(b: &mut MetricBatch, times: &Times, limits: &Limits, receipt: &
     let name = |i: u32| b.series.get(i as usize).map(ToString::to_string).unwrap_or_default();
     let judge = |series: u32, t: i64, receipt: &mut Receipt| {
         let Some(labels) = bad_labels.get(series as usize) else {
-            receipt.refuse(Signal::METRICS, RefusalReason::InvalidItem, || format!("series {series} is not in the batch"));
+            receipt.refuse(Signal::METRICS, RefusalReason::InvalidItem, || {
+                format!("series {series} is not in the batch")
+            });
             return false;
         };
         if let Some(why) = labels {
@@ -166,11 +173,17 @@ fn admit_metrics(b: &mut MetricBatch, times: &Times, limits: &Limits, receipt: &
             gone_histograms.push(i);
         } else if let Err(why) = h.histogram.validate() {
             gone_histograms.push(i);
-            receipt.refuse(Signal::METRICS, RefusalReason::InvalidItem, || format!("histogram {}: {why}", name(h.series)));
+            receipt.refuse(Signal::METRICS, RefusalReason::InvalidItem, || {
+                format!("histogram {}: {why}", name(h.series))
+            });
         } else if h.histogram.heap_bytes() > limits.max_item_bytes {
             gone_histograms.push(i);
             receipt.refuse(Signal::METRICS, RefusalReason::TooLarge, || {
-                format!("histogram {} is larger than limits.max_item_bytes ({})", name(h.series), limits.max_item_bytes)
+                format!(
+                    "histogram {} is larger than limits.max_item_bytes ({})",
+                    name(h.series),
+                    limits.max_item_bytes
+                )
             });
         }
     }
@@ -222,7 +235,9 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
     if !pairs.map(|(s, t)| ascends(&mut newest, *s, *t)).fold(true, |all, one| all & one) {
         let s = std::mem::take(&mut b.samples);
         let mut rows: Vec<(u32, i64, f64, i64)> = (0..s.len())
-            .filter_map(|i| Some((*s.series.get(i)?, *s.timestamp_ms.get(i)?, *s.value.get(i)?, s.start_of(i))))
+            .filter_map(|i| {
+                Some((*s.series.get(i)?, *s.timestamp_ms.get(i)?, *s.value.get(i)?, s.start_of(i)))
+            })
             .collect();
         rows.sort_by_key(|r| (r.0, r.1));
         let mut last: Option<(u32, i64, u64)> = None;
@@ -231,7 +246,8 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
                 Some((ls, lt, bits)) if (ls, lt) == (series, t) => {
                     if bits != v.to_bits() {
                         receipt.refuse(Signal::METRICS, RefusalReason::DuplicateConflict, || {
-                            let name = b.series.get(series as usize).map(ToString::to_string).unwrap_or_default();
+                            let name =
+                                b.series.get(series as usize).map(ToString::to_string).unwrap_or_default();
                             format!("series {name} has two values at {t} ms in one batch")
                         });
                     } else {
@@ -246,8 +262,11 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
         }
     }
     newest.fill(i64::MIN);
-    let sorted =
-        b.histograms.iter().map(|h| ascends(&mut newest, h.series, h.timestamp_ms)).fold(true, |all, one| all & one);
+    let sorted = b
+        .histograms
+        .iter()
+        .map(|h| ascends(&mut newest, h.series, h.timestamp_ms))
+        .fold(true, |all, one| all & one);
     if !sorted {
         b.histograms.sort_by_key(|h| (h.series, h.timestamp_ms));
         let all = std::mem::take(&mut b.histograms);
@@ -299,7 +318,11 @@ fn check_labels(labels: &Labels, limits: &Limits) -> Option<String> {
         }
     }
     (count > limits.max_labels).then(|| {
-        format!("{} has {count} labels, limits.max_labels is {}", short(labels.metric_name()), limits.max_labels)
+        format!(
+            "{} has {count} labels, limits.max_labels is {}",
+            short(labels.metric_name()),
+            limits.max_labels
+        )
     })
 }
 
@@ -327,7 +350,8 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
         }
         let bytes = r.heap_bytes();
         if bytes > limits.max_item_bytes {
-            let why = || format!("log record of {bytes} bytes, limits.max_item_bytes is {}", limits.max_item_bytes);
+            let why =
+                || format!("log record of {bytes} bytes, limits.max_item_bytes is {}", limits.max_item_bytes);
             return refuse(receipt, RefusalReason::TooLarge, &why);
         }
         receipt_accept(receipt, &Signal::LOGS)
@@ -346,7 +370,12 @@ fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, receipt: &mut Receip
             return refuse(receipt, RefusalReason::InvalidItem, &why);
         }
         if s.trace_id == [0; 16] || s.span_id == [0; 8] {
-            let why = || format!("span {:?} has no trace id or no span id", s.name.chars().take(64).collect::<String>());
+            let why = || {
+                format!(
+                    "span {:?} has no trace id or no span id",
+                    s.name.chars().take(64).collect::<String>()
+                )
+            };
             return refuse(receipt, RefusalReason::InvalidItem, &why);
         }
         if let Some(reason) = times.check(s.start_ns) {

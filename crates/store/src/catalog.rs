@@ -70,7 +70,8 @@ impl Catalog {
         let tenants = objects.list_with_delimiter(Some(&root)).await.map_err(|e| Error::object(&root, e))?;
         for dir in tenants.common_prefixes {
             let Some(tenant) = dir.filename().and_then(tenant_of_dir) else { continue };
-            let signals = objects.list_with_delimiter(Some(&dir)).await.map_err(|e| Error::object(&dir, e))?;
+            let signals =
+                objects.list_with_delimiter(Some(&dir)).await.map_err(|e| Error::object(&dir, e))?;
             for signal in signals.common_prefixes.iter().filter_map(|p| p.filename()) {
                 found.push((tenant.clone(), Signal::new(signal)));
             }
@@ -159,7 +160,8 @@ impl Catalog {
                 document.state = Some(next.clone());
             }
             let path = self.path(version);
-            let bytes = serde_json::to_vec(&document).map_err(|e| Error::Internal(format!("catalog {path}: {e}")))?;
+            let bytes =
+                serde_json::to_vec(&document).map_err(|e| Error::Internal(format!("catalog {path}: {e}")))?;
             match self.objects.put_opts(&path, bytes.into(), PutMode::Create.into()).await {
                 Ok(_) => {
                     *base = Arc::new(next);
@@ -175,7 +177,10 @@ impl Catalog {
                 Err(e) => return Err(Error::object(&path, e)),
             }
         }
-        Err(Error::Conflict(format!("{}: lost {MAX_REBASES} races for the next catalog version", self.prefix)))
+        Err(Error::Conflict(format!(
+            "{}: lost {MAX_REBASES} races for the next catalog version",
+            self.prefix
+        )))
     }
 
     /// Deletes versions that neither of the last two snapshots needs. Returns how many.
@@ -197,7 +202,8 @@ impl Catalog {
 }
 
 fn parse(path: &Path, version: u64, bytes: &[u8]) -> Result<Document> {
-    let bad = |what: String| Error::Corrupt(format!("catalog version {path}: {what}: restore it from a backup"));
+    let bad =
+        |what: String| Error::Corrupt(format!("catalog version {path}: {what}: restore it from a backup"));
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
     // The format is looked at first: a later one may have any other shape.
     match value.get("format").and_then(serde_json::Value::as_u64) {

@@ -151,7 +151,9 @@ impl Committer {
         for shelf in touched {
             shelf.settle();
         }
-        if self.core.head_bytes() > self.core.max_head_bytes() || self.core.log.bytes() > self.core.max_wal_bytes() {
+        if self.core.head_bytes() > self.core.max_head_bytes()
+            || self.core.log.bytes() > self.core.max_wal_bytes()
+        {
             self.core.flush_now.notify_one();
         }
     }
@@ -179,14 +181,19 @@ impl Committer {
             p.id = p.id.filter(|_| p.receipt.refused_items() == refused_before);
             match wire::native::encode(&p.tenant, p.id, p.received_ns, &p.batches) {
                 Ok(bytes) => p.payload = bytes.into(),
-                Err(e) => return Verdict::Answer(Err(Error::Internal(format!("encoding an admitted unit: {e}")))),
+                Err(e) => {
+                    return Verdict::Answer(Err(Error::Internal(format!("encoding an admitted unit: {e}"))));
+                }
             }
         }
         for batch in &p.batches {
             let Some(shelf) = p.shelves.iter().find(|s| s.signal == batch.signal()) else { continue };
             if let Err(over) = shelf.reserve(&core.budget, batch.heap_bytes() as u64) {
                 core.press();
-                return Verdict::Answer(Err(Error::Refused { limit: Some("memory.limit"), message: over.to_string() }));
+                return Verdict::Answer(Err(Error::Refused {
+                    limit: Some("memory.limit"),
+                    message: over.to_string(),
+                }));
             }
         }
         ids.extend(p.id.map(|id| (p.tenant.clone(), id)));
@@ -196,7 +203,8 @@ impl Committer {
     fn stage_metrics(&self, p: &mut Pending, unit: u32) -> Option<Verdict> {
         let policy = self.core.policy.load();
         let shelf = p.shelves.iter().find(|s| s.signal == Signal::METRICS)?;
-        let batch = p.batches.iter_mut().find_map(|b| if let Batch::Metrics(m) = b { Some(m) } else { None })?;
+        let batch =
+            p.batches.iter_mut().find_map(|b| if let Batch::Metrics(m) = b { Some(m) } else { None })?;
         let rules = Rules {
             limits: &policy.limits,
             out_of_order_ms: i64::try_from(policy.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
@@ -227,7 +235,13 @@ impl Committer {
         let now = self.core.clock.now_ns();
         let mut answers = Vec::with_capacity(staged.len());
         for p in staged {
-            insert_unit(&p.shelves, p.batches, p.slots.as_deref(), before, (p.id.map(|id| (id, p.received_ns)), p.received_ns));
+            insert_unit(
+                &p.shelves,
+                p.batches,
+                p.slots.as_deref(),
+                before,
+                (p.id.map(|id| (id, p.received_ns)), p.received_ns),
+            );
             if let Some(id) = p.id {
                 self.core.known.lock().insert(&p.tenant, id, p.received_ns, now);
             }

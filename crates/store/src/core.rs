@@ -108,7 +108,12 @@ impl Core {
     }
 
     /// The shelf, opened or made. `limit`: whether a new tenant may be refused.
-    pub(crate) async fn shelf_or_new(&self, tenant: &TenantId, signal: &Signal, limit: bool) -> Result<Arc<Shelf>> {
+    pub(crate) async fn shelf_or_new(
+        &self,
+        tenant: &TenantId,
+        signal: &Signal,
+        limit: bool,
+    ) -> Result<Arc<Shelf>> {
         if let Some(found) = self.shelf(tenant, signal) {
             return Ok(found);
         }

@@ -31,12 +31,17 @@ impl Counts {
         Counts {
             accepted: m.counters("store_items_accepted", "Items made durable, by signal."),
             refused: m.counters("store_items_refused", "Items refused, by signal and reason."),
-            duplicates: m.counters("store_units_duplicate", "Units recognised by their batch id and not stored again."),
+            duplicates: m.counters(
+                "store_units_duplicate",
+                "Units recognised by their batch id and not stored again.",
+            ),
             shed: m.counters("store_units_shed", "Units turned away whole, by limit."),
             flushes: m.counters("store_flushes", "Heads made into segments, by signal and outcome."),
             compactions: m.counters("store_compactions", "Segments merged, by signal and outcome."),
-            expired: m.counters("store_segments_expired", "Segments dropped by retention, by signal and cause."),
-            unreadable: m.counters("store_segments_unreadable", "Reads of a segment that did not succeed, by signal."),
+            expired: m
+                .counters("store_segments_expired", "Segments dropped by retention, by signal and cause."),
+            unreadable: m
+                .counters("store_segments_unreadable", "Reads of a segment that did not succeed, by signal."),
             bytes: m.gauges("store_bytes", "Bytes held, by place: head, wal, segments, garbage."),
             last_logged_ns: AtomicI64::new(i64::MIN),
         }
@@ -57,8 +62,12 @@ impl Counts {
         if let Some(first) = receipt.refused.first()
             && self.may_log(clock)
         {
-            tracing::warn!(count = receipt.refused_items(), reason = first.reason.as_str(), first = first.detail,
-                "refused items");
+            tracing::warn!(
+                count = receipt.refused_items(),
+                reason = first.reason.as_str(),
+                first = first.detail,
+                "refused items"
+            );
         }
     }
 

@@ -94,7 +94,9 @@ pub(crate) fn encode(ids: &[Seen]) -> Vec<u8> {
 /// Reads what [`encode`] wrote; `path` is for messages.
 pub(crate) fn decode(bytes: &[u8], path: &str) -> Result<Vec<Seen>> {
     let bad = |what: &str| {
-        Error::Corrupt(format!("batch ids {path}: {what}; restore the object from a backup, or delete it and accept that retries of the last hour may double"))
+        Error::Corrupt(format!(
+            "batch ids {path}: {what}; restore the object from a backup, or delete it and accept that retries of the last hour may double"
+        ))
     };
     let (body, sum) = bytes.split_last_chunk::<8>().ok_or_else(|| bad("the object is cut short"))?;
     if xxhash_rust::xxh3::xxh3_64(body) != u64::from_le_bytes(*sum) {

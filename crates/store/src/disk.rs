@@ -16,8 +16,8 @@ pub(crate) struct Space {
 /// `None` when the disk does not say.
 pub(crate) fn space(core: &Core) -> Option<Space> {
     let free = core.log.free_bytes().ok()?;
-    let total = rustix::fs::statvfs(&core.options.data_dir)
-        .map_or(0, |s| s.f_blocks.saturating_mul(s.f_frsize));
+    let total =
+        rustix::fs::statvfs(&core.options.data_dir).map_or(0, |s| s.f_blocks.saturating_mul(s.f_frsize));
     Some(Space { free, total, reserve: reserve(&core.policy.load(), total) })
 }
 

@@ -25,13 +25,18 @@ pub(crate) fn units<'a>(kind: u8, mut payload: &'a [u8], place: &str) -> Result<
     let mut out = Vec::new();
     while let Some((length, rest)) = payload.split_first_chunk::<4>() {
         let Some((unit, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else {
-            return Err(Error::Corrupt(format!("the log at {place}: a unit is cut short inside a sound frame")));
+            return Err(Error::Corrupt(format!(
+                "the log at {place}: a unit is cut short inside a sound frame"
+            )));
         };
         out.push(unit);
         payload = rest;
     }
     if !payload.is_empty() {
-        return Err(Error::Corrupt(format!("the log at {place}: {} stray bytes after the units", payload.len())));
+        return Err(Error::Corrupt(format!(
+            "the log at {place}: {} stray bytes after the units",
+            payload.len()
+        )));
     }
     Ok(out)
 }

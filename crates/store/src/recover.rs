@@ -21,8 +21,8 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tokio::sync::mpsc;
 
 use crate::{
-    Error, Options, RecoveryReport, Result, catalog::Catalog, commit::insert_unit, core::Core, counts::Counts,
-    dedup, flush, frame, shelf::Shelf,
+    Error, Options, RecoveryReport, Result, catalog::Catalog, commit::insert_unit, core::Core,
+    counts::Counts, dedup, flush, frame, shelf::Shelf,
 };
 
 const MAGIC: &str = "orrery wal 1\n";
@@ -117,7 +117,11 @@ fn identity(wal: &FsPath, disk: &dyn Disk) -> Result<String> {
             return Ok(id.to_owned());
         }
         // Written before the first frame: without frames it may be made anew.
-        let log_is_empty = disk.list(&wal.join("log")).map_err(failed("listing the log beside"))?.iter().all(|n| n == "lock");
+        let log_is_empty = disk
+            .list(&wal.join("log"))
+            .map_err(failed("listing the log beside"))?
+            .iter()
+            .all(|n| n == "lock");
         if !log_is_empty {
             return Err(Error::Corrupt(format!(
                 "{} does not say which log this is: restore it from a backup, or move {} away to start without what was not flushed",
@@ -240,7 +244,9 @@ fn decode(wal: &FsPath, entry: disklog::reader::Entry) -> Result<Vec<Replayed>> 
             wire::native::NativeError::Version { .. } | wire::native::NativeError::UnknownBatch { .. } => {
                 Error::FutureVersion(format!("{place}: {e}: start the newer version that wrote it"))
             }
-            other => Error::Corrupt(format!("{place}: {other} although its checksum is right: this is a defect, keep the file")),
+            other => Error::Corrupt(format!(
+                "{place}: {other} although its checksum is right: this is a defect, keep the file"
+            )),
         })
     };
     frame::units(entry.kind, &entry.payload, &place)?

@@ -108,7 +108,8 @@ fn without(r: TimeRange, hole: TimeRange) -> Vec<TimeRange> {
     if !r.overlaps(hole) {
         return vec![r];
     }
-    let parts = [TimeRange::new(r.start, hole.start.max(r.start)), TimeRange::new(hole.end.min(r.end), r.end)];
+    let parts =
+        [TimeRange::new(r.start, hole.start.max(r.start)), TimeRange::new(hole.end.min(r.end), r.end)];
     parts.into_iter().filter(|p| !p.is_empty()).collect()
 }
 

@@ -153,7 +153,13 @@ impl Shelf {
 
     /// Makes batches of one unit visible together. `before` is a place in the log before the unit. All
     /// batches are of this shelf's signal; `slots` belong to the (only) metrics batch.
-    pub(crate) fn insert(&self, batches: Vec<Batch>, slots: Option<&[u32]>, before: Position, seen: (Option<Seen>, i64)) {
+    pub(crate) fn insert(
+        &self,
+        batches: Vec<Batch>,
+        slots: Option<&[u32]>,
+        before: Position,
+        seen: (Option<Seen>, i64),
+    ) {
         let state = &mut *self.state.write();
         if state.since.first.is_none() {
             state.since.first = Some(before);
@@ -268,7 +274,9 @@ impl Shelf {
     pub(crate) fn label_view(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> (Vec<Labels>, View) {
         let state = self.state.read();
         let (labels, head) = match &state.head {
-            Head::Metrics(h) => (h.label_sets(selectors, range), FrozenData::Metrics(FrozenMetrics::default())),
+            Head::Metrics(h) => {
+                (h.label_sets(selectors, range), FrozenData::Metrics(FrozenMetrics::default()))
+            }
             Head::Logs(h) => (Vec::new(), FrozenData::Logs(h.clone())),
             Head::Spans(h) => (Vec::new(), FrozenData::Spans(h.clone())),
         };

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    Options, Policy, RecoveryReport, Result, SignalStatus, Status,
-    append, commit::{Committer, Work},
+    Options, Policy, RecoveryReport, Result, SignalStatus, Status, append,
+    commit::{Committer, Work},
     core::Core,
     disk, flush, recover, select, tend,
 };

@@ -33,8 +33,7 @@ pub(crate) async fn expire(core: &Arc<Core>) -> Result<()> {
     for shelf in core.shelves() {
         let Some(keep) = policy.retention.of(&shelf.signal) else { continue };
         let oldest = now.saturating_sub(ns(keep));
-        let old: Vec<_> =
-            shelf.live().segments.values().filter(|s| s.newest().0 < oldest).cloned().collect();
+        let old: Vec<_> = shelf.live().segments.values().filter(|s| s.newest().0 < oldest).cloned().collect();
         drop_segments(core, &shelf, &old, "age").await?;
     }
     if let Some(max) = policy.retention.max_bytes {

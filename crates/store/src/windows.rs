@@ -25,7 +25,10 @@ pub(crate) fn cut(range: TimeRange, width: Duration) -> Vec<TimeRange> {
         };
         // The last item before `end` decides which window comes next.
         let start = if step == i64::MAX { i64::MIN } else { aligned(end.saturating_sub(1), step) };
-        windows.push(TimeRange::new(TimestampNs(start), TimestampNs(end_of(start, step, end, windows.is_empty()))));
+        windows.push(TimeRange::new(
+            TimestampNs(start),
+            TimestampNs(end_of(start, step, end, windows.is_empty())),
+        ));
         end = start;
     }
     windows.reverse();

@@ -29,7 +29,8 @@ fn metrics(samples: &[(u32, i64, f64)]) -> MetricBatch {
 
 #[test]
 fn samples_of_a_series_ascend_afterwards_and_conflicts_inside_a_batch_are_refused() {
-    let (out, receipt) = run(Batch::Metrics(metrics(&[(0, 20, 2.0), (1, 5, 1.0), (0, 10, 1.0), (0, 20, 2.0), (0, 10, 9.0)])));
+    let (out, receipt) =
+        run(Batch::Metrics(metrics(&[(0, 20, 2.0), (1, 5, 1.0), (0, 10, 1.0), (0, 20, 2.0), (0, 10, 9.0)])));
     let [Batch::Metrics(b)] = &out[..] else { panic!() };
     assert_eq!(b.samples.timestamp_ms, [10, 20, 5]);
     assert_eq!(b.samples.series, [0, 0, 1]);
@@ -40,10 +41,17 @@ fn samples_of_a_series_ascend_afterwards_and_conflicts_inside_a_batch_are_refuse
 #[test]
 fn impossible_and_unbelievable_times_are_refused_by_name() {
     let now_ms = NOW / 1_000_000;
-    let (out, receipt) = run(Batch::Metrics(metrics(&[(0, i64::MIN, 1.0), (0, now_ms, 1.0), (0, now_ms + 700_000, 1.0), (7, 1, 1.0)])));
+    let (out, receipt) = run(Batch::Metrics(metrics(&[
+        (0, i64::MIN, 1.0),
+        (0, now_ms, 1.0),
+        (0, now_ms + 700_000, 1.0),
+        (7, 1, 1.0),
+    ])));
     assert_eq!(out[0].item_count(), 1);
     let reasons: Vec<_> = receipt.refused.iter().map(|r| r.reason).collect();
-    assert!(reasons.contains(&RefusalReason::InvalidItem) && reasons.contains(&RefusalReason::TooFarInFuture));
+    assert!(
+        reasons.contains(&RefusalReason::InvalidItem) && reasons.contains(&RefusalReason::TooFarInFuture)
+    );
     assert_eq!(receipt.refused_items(), 3);
 }
 
@@ -53,12 +61,17 @@ fn labels_beyond_the_limits_name_the_limit() {
     b.series[0] = Labels::from_pairs([("__name__", "a".to_owned()), ("x", "v".repeat(9000))]);
     let (out, receipt) = run(Batch::Metrics(b));
     assert!(out.is_empty());
-    assert!(receipt.refused[0].detail.contains("limits.max_label_value_bytes is 8192"), "{:?}", receipt.refused);
+    assert!(
+        receipt.refused[0].detail.contains("limits.max_label_value_bytes is 8192"),
+        "{:?}",
+        receipt.refused
+    );
 }
 
 #[test]
 fn log_records_past_the_retention_or_too_large_are_refused() {
-    let record = |t: i64, body: &str| LogRecord { timestamp_ns: t, body: body.into(), ..LogRecord::default() };
+    let record =
+        |t: i64, body: &str| LogRecord { timestamp_ns: t, body: body.into(), ..LogRecord::default() };
     let b = LogBatch {
         streams: vec![LogStream::default()],
         records: vec![
@@ -78,7 +91,10 @@ fn log_records_past_the_retention_or_too_large_are_refused() {
 #[test]
 fn spans_without_ids_are_refused() {
     let good = Span { trace_id: [1; 16], span_id: [1; 8], start_ns: NOW, ..Span::default() };
-    let b = SpanBatch { origins: vec![SpanOrigin::default()], spans: vec![good.clone(), Span { span_id: [0; 8], ..good }] };
+    let b = SpanBatch {
+        origins: vec![SpanOrigin::default()],
+        spans: vec![good.clone(), Span { span_id: [0; 8], ..good }],
+    };
     let (out, receipt) = run(Batch::Spans(b));
     assert_eq!((out[0].item_count(), receipt.refused_items()), (1, 1));
 }
@@ -89,7 +105,12 @@ fn several_metric_batches_of_a_unit_become_one() {
     let mut two = metrics(&[(1, 7, 7.0)]);
     two.series.swap(0, 1);
     two.metadata.push(MetricMetadata { family: "f".into(), ..MetricMetadata::default() });
-    let out = admit(vec![Batch::Metrics(metrics(&[(0, 5, 5.0)])), Batch::Metrics(two)], &Policy::default(), NOW, &mut receipt);
+    let out = admit(
+        vec![Batch::Metrics(metrics(&[(0, 5, 5.0)])), Batch::Metrics(two)],
+        &Policy::default(),
+        NOW,
+        &mut receipt,
+    );
     let [Batch::Metrics(b)] = &out[..] else { panic!() };
     assert_eq!(b.series.len(), 2);
     assert_eq!(b.samples.series, [0, 0]);

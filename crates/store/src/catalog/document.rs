@@ -143,7 +143,9 @@ impl State {
         next.version = version;
         for path in &change.removed {
             if next.segments.remove(path).is_none() {
-                return Err(Error::Conflict(format!("segment {path} is no longer live in version {version}")));
+                return Err(Error::Conflict(format!(
+                    "segment {path} is no longer live in version {version}"
+                )));
             }
         }
         for added in &change.added {

@@ -65,7 +65,8 @@ fn metrics_window(
     }
     let columns = metrics::LabelColumns::of(inside.iter().map(|s| &s.labels));
     let names: BTreeSet<&str> = inside.iter().map(|s| family_of(s.labels.metric_name())).collect();
-    let known = |m: &&MetricMetadata| names.contains(m.family.as_str()) || names.contains(family_of(&m.family));
+    let known =
+        |m: &&MetricMetadata| names.contains(m.family.as_str()) || names.contains(family_of(&m.family));
     let options = metrics::WriteOptions {
         metadata: metadata.iter().filter(known).cloned().collect(),
         ..metrics::WriteOptions::default()

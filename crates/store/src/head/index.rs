@@ -56,9 +56,12 @@ impl Index {
                 base - self.union(&m.name, |v| !m.matches(v))
             } else {
                 let have = match m.op {
-                    MatchOp::Equal => {
-                        self.by_name.get(m.name.as_str()).and_then(|v| v.get(m.value.as_str())).cloned().unwrap_or_default()
-                    }
+                    MatchOp::Equal => self
+                        .by_name
+                        .get(m.name.as_str())
+                        .and_then(|v| v.get(m.value.as_str()))
+                        .cloned()
+                        .unwrap_or_default(),
                     _ => self.union(&m.name, |v| m.matches(v)),
                 };
                 match found.take() {
@@ -93,7 +96,8 @@ mod tests {
 
     fn matcher() -> impl Strategy<Value = Matcher> {
         let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
-        ("[ab]", 0..4usize, "[xy]?|x\\|y|\\.\\*|\\.\\+").prop_map(move |(n, op, v)| Matcher::new(n, ops[op], v).unwrap())
+        ("[ab]", 0..4usize, "[xy]?|x\\|y|\\.\\*|\\.\\+")
+            .prop_map(move |(n, op, v)| Matcher::new(n, ops[op], v).unwrap())
     }
 
     proptest! {

@@ -88,8 +88,11 @@ impl LogPart {
     fn new(batch: LogBatch) -> Option<Self> {
         let times = || batch.records.iter().map(|r| r.timestamp_ns);
         let (first, last) = (times().min()?, times().max()?);
-        let streams: usize =
-            batch.streams.iter().map(|s| s.labels.packed_len() + s.resource.attributes.heap_bytes() + 256).sum();
+        let streams: usize = batch
+            .streams
+            .iter()
+            .map(|s| s.labels.packed_len() + s.resource.attributes.heap_bytes() + 256)
+            .sum();
         let bytes = streams + batch.records.iter().map(|r| r.heap_bytes()).sum::<usize>() + 128;
         let range = TimeRange::new(TimestampNs(first), TimestampNs(last.saturating_add(1)));
         Some(LogPart { batch, range, bytes })
@@ -115,7 +118,8 @@ mod tests {
             head.insert(one(t));
         }
         assert!(head.parts.len() < 20, "{}", head.parts.len());
-        let times: Vec<i64> = head.parts.iter().flat_map(|p| p.batch.records.iter().map(|r| r.timestamp_ns)).collect();
+        let times: Vec<i64> =
+            head.parts.iter().flat_map(|p| p.batch.records.iter().map(|r| r.timestamp_ns)).collect();
         assert_eq!(times, (0..10_000).collect::<Vec<_>>());
         assert_eq!(head.bytes, head.parts.iter().map(|p| p.bytes).sum::<usize>());
         assert_eq!(head.label_sets(&[], TimeRange::ALL).len(), 1);

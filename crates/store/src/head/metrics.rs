@@ -177,7 +177,12 @@ impl MetricsHead {
 
     /// Decides sample by sample and takes refused ones out of the batch. The batch's samples must ascend
     /// strictly per series and its indexes be in range, which `admit` sees to.
-    pub(crate) fn stage(&mut self, batch: &mut MetricBatch, rules: &Rules<'_>, receipt: &mut Receipt) -> Staged {
+    pub(crate) fn stage(
+        &mut self,
+        batch: &mut MetricBatch,
+        rules: &Rules<'_>,
+        receipt: &mut Receipt,
+    ) -> Staged {
         let slots = self.resolve(batch, Some(rules.limits));
         let mut refused = Vec::new();
         let oldest_ms = self.newest_ms.map_or(i64::MIN, |n| n.saturating_sub(rules.out_of_order_ms));
@@ -231,7 +236,8 @@ impl MetricsHead {
             (s.newest_ms, s.newest_bits)
         };
         if t > newest {
-            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) = (rules.group, rules.unit, t, bits);
+            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) =
+                (rules.group, rules.unit, t, bits);
             return Judgement::Take;
         }
         if t == newest {
@@ -349,8 +355,11 @@ impl MetricsHead {
     /// Takes the samples out; the registry stays, without the series that brought nothing since last time if
     /// these are many. `None` when there is nothing to flush.
     pub(crate) fn freeze(&mut self) -> Option<FrozenMetrics> {
-        let changed: Vec<_> =
-            std::mem::take(&mut self.changed_families).iter().filter_map(|f| self.metadata.get(f)).cloned().collect();
+        let changed: Vec<_> = std::mem::take(&mut self.changed_families)
+            .iter()
+            .filter_map(|f| self.metadata.get(f))
+            .cloned()
+            .collect();
         if self.samples == 0 && changed.is_empty() {
             return None;
         }

@@ -84,7 +84,11 @@ impl SeriesStore {
         if self.run.is_empty() || timestamp_ms < self.run.first_ms || timestamp_ms > self.run.last_ms {
             return None;
         }
-        self.run.iter().find(|(t, _)| *t >= timestamp_ms).filter(|(t, _)| *t == timestamp_ms).map(|(_, v)| v.to_bits())
+        self.run
+            .iter()
+            .find(|(t, _)| *t >= timestamp_ms)
+            .filter(|(t, _)| *t == timestamp_ms)
+            .map(|(_, v)| v.to_bits())
     }
 
     pub(crate) fn histogram_at(&self, timestamp_ms: i64) -> Option<&Histogram> {

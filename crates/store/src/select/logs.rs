@@ -14,12 +14,7 @@ use segment::logs::{LinePredicate, Order, Selection as SegmentSelection};
 
 use super::{Answer, TENANT_LABEL};
 use crate::{
-    catalog::SegmentRef,
-    core::Core,
-    head::LogPart,
-    merge::LogMerger,
-    readers::Reader,
-    shelf::FrozenData,
+    catalog::SegmentRef, core::Core, head::LogPart, merge::LogMerger, readers::Reader, shelf::FrozenData,
 };
 
 /// Records of one piece of the answer.
@@ -44,7 +39,12 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
         let view = shelf.view(&[], wanted.range, u64::MAX);
         let tenant = many.then(|| tenant.clone());
         let mut add = |range: TimeRange, what: Unopened| {
-            waiting.push(Waiting { key: wanted.first_key(range), seq: waiting.len() as i64, tenant: tenant.clone(), what });
+            waiting.push(Waiting {
+                key: wanted.first_key(range),
+                seq: waiting.len() as i64,
+                tenant: tenant.clone(),
+                what,
+            });
         };
         for s in view.segments(wanted.range) {
             if s.info.may_match(&wanted.matchers) {
@@ -63,7 +63,8 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
     let held = answer.reserve(0)?;
     let coverage = answer.coverage.clone();
     let left = wanted.limit.unwrap_or(usize::MAX);
-    let sweep = Sweep { answer, wanted, waiting, open: Vec::new(), heap: BinaryHeap::new(), held, left, bytes: 0 };
+    let sweep =
+        Sweep { answer, wanted, waiting, open: Vec::new(), heap: BinaryHeap::new(), held, left, bytes: 0 };
     let items = stream::try_unfold(sweep, |mut s| async move { Ok(s.piece().await?.map(|p| (p, s))) });
     Ok(Selection::new(items.boxed(), coverage))
 }
@@ -216,7 +217,11 @@ impl Sweep {
         self.advance(self.open.len() - 1).await
     }
 
-    fn select_segment(&self, reader: segment::logs::Reader, segment: Arc<SegmentRef>) -> BoxStream<'static, Result<LogBatch>> {
+    fn select_segment(
+        &self,
+        reader: segment::logs::Reader,
+        segment: Arc<SegmentRef>,
+    ) -> BoxStream<'static, Result<LogBatch>> {
         let order = match self.wanted.direction {
             Direction::NewestFirst => Order::NewestFirst,
             Direction::OldestFirst => Order::OldestFirst,
@@ -261,7 +266,10 @@ impl Sweep {
             self.bytes += bytes;
             if self.bytes > self.answer.limits.max_bytes {
                 let max = self.answer.limits.max_bytes;
-                return Err(Error::limited("query.max_bytes", format!("the query reads more than query.max_bytes ({max}) of log records")));
+                return Err(Error::limited(
+                    "query.max_bytes",
+                    format!("the query reads more than query.max_bytes ({max}) of log records"),
+                ));
             }
             open.numbers = vec![None; batch.streams.len()];
             open.streams = batch.streams;
@@ -277,7 +285,8 @@ impl Sweep {
 
 /// Matching records of a part, in the asked order.
 fn select_part(part: &LogPart, wanted: &Wanted) -> LogBatch {
-    let matches: Vec<bool> = part.batch.streams.iter().map(|s| all_match(&wanted.matchers, &s.labels)).collect();
+    let matches: Vec<bool> =
+        part.batch.streams.iter().map(|s| all_match(&wanted.matchers, &s.labels)).collect();
     let mut records: Vec<LogRecord> = part
         .batch
         .records
@@ -316,7 +325,10 @@ fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
         regex::RegexBuilder::new(p).size_limit(REGEX_SIZE_LIMIT).build().map_err(|e| {
             let why = e.to_string();
             let why = why.lines().last().unwrap_or_default();
-            Error::invalid(format!("line filter {:?} is not a valid regular expression: {why}", p.chars().take(256).collect::<String>()))
+            Error::invalid(format!(
+                "line filter {:?} is not a valid regular expression: {why}",
+                p.chars().take(256).collect::<String>()
+            ))
         })
     };
     let mut all = Vec::with_capacity(filters.len());
@@ -341,7 +353,11 @@ fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
 }
 
 /// Stream labels with an item in range, for label requests.
-pub(crate) async fn label_sets(answer: &Answer, tenant: &TenantId, selectors: &[Vec<Matcher>]) -> Result<std::collections::BTreeSet<Labels>> {
+pub(crate) async fn label_sets(
+    answer: &Answer,
+    tenant: &TenantId,
+    selectors: &[Vec<Matcher>],
+) -> Result<std::collections::BTreeSet<Labels>> {
     let mut found = std::collections::BTreeSet::new();
     let Some(shelf) = answer.shelf(tenant) else { return Ok(found) };
     let view = shelf.view(&[], answer.range, u64::MAX);

@@ -43,7 +43,9 @@ pub(crate) async fn label_values(core: &Arc<Core>, r: LabelValuesRequest) -> Res
     for tenant in r.scope.tenants.iter() {
         let ask = match &r.field {
             NamedField::Service => Ask::Services,
-            NamedField::Operation { service, kind } => Ask::Operations { service: service.as_deref(), kind: *kind },
+            NamedField::Operation { service, kind } => {
+                Ask::Operations { service: service.as_deref(), kind: *kind }
+            }
             NamedField::Attribute(key) => Ask::Values { key, limit },
             NamedField::Label(key) if traces => Ask::Values { key, limit },
             NamedField::Label(name) if many && name == TENANT_LABEL => {
@@ -79,9 +81,14 @@ pub(crate) async fn label_sets(core: &Arc<Core>, r: LabelNamesRequest) -> Result
             sets.extend(found);
         }
     }
-    if sets.len() as u64 > answer.limits.max_series && r.limit.is_none_or(|l| l as u64 > answer.limits.max_series) {
+    if sets.len() as u64 > answer.limits.max_series
+        && r.limit.is_none_or(|l| l as u64 > answer.limits.max_series)
+    {
         let max = answer.limits.max_series;
-        return Err(Error::limited("query.max_series", format!("the selectors match more than query.max_series ({max}) series")));
+        return Err(Error::limited(
+            "query.max_series",
+            format!("the selectors match more than query.max_series ({max}) series"),
+        ));
     }
     Ok((cut(sets, r.limit), answer.final_coverage()))
 }
@@ -103,7 +110,11 @@ fn cut<T>(values: impl IntoIterator<Item = T>, limit: Option<usize>) -> Vec<T> {
     values.into_iter().take(limit.unwrap_or(usize::MAX)).collect()
 }
 
-async fn tenant_sets(answer: &Answer, tenant: &TenantId, selectors: &[Vec<Matcher>]) -> Result<BTreeSet<Labels>> {
+async fn tenant_sets(
+    answer: &Answer,
+    tenant: &TenantId,
+    selectors: &[Vec<Matcher>],
+) -> Result<BTreeSet<Labels>> {
     match answer.signal.as_str() {
         "logs" => logs::label_sets(answer, tenant, selectors).await,
         "metrics" => {
@@ -196,7 +207,12 @@ async fn metric_values(
     Ok(())
 }
 
-async fn ask_spans(answer: &Answer, tenant: &TenantId, ask: &Ask<'_>, out: &mut BTreeSet<String>) -> Result<()> {
+async fn ask_spans(
+    answer: &Answer,
+    tenant: &TenantId,
+    ask: &Ask<'_>,
+    out: &mut BTreeSet<String>,
+) -> Result<()> {
     for source in spans::of_tenant(answer, tenant) {
         spans::ask(answer, &source, ask, out).await?;
     }

@@ -145,7 +145,10 @@ mod tests {
         let one = source(vec![rows("a", &[(1, 1.0), (2, 1.0)]), rows("c", &[(1, 1.0)])]);
         let two = source(vec![rows("a", &[(2, 2.0), (3, 2.0)]), rows("b", &[(1, 2.0)])]);
         let out: Vec<_> = merge_rows(vec![one, two]).map(|r| r.unwrap()).collect().await;
-        assert_eq!(out, [rows("a", &[(1, 1.0), (2, 2.0), (3, 2.0)]), rows("b", &[(1, 2.0)]), rows("c", &[(1, 1.0)])]);
+        assert_eq!(
+            out,
+            [rows("a", &[(1, 1.0), (2, 2.0), (3, 2.0)]), rows("b", &[(1, 2.0)]), rows("c", &[(1, 1.0)])]
+        );
     }
 
     #[test]

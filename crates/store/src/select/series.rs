@@ -51,7 +51,8 @@ pub(crate) async fn series(core: &Arc<Core>, r: SeriesRequest) -> Result<Selecti
 fn check(limits: &contract::QueryLimits, series: u64, samples: u64) -> Result<()> {
     limits.check_deadline()?;
     if series > limits.max_series {
-        let message = format!("the selector matches more than query.max_series ({}) series", limits.max_series);
+        let message =
+            format!("the selector matches more than query.max_series ({}) series", limits.max_series);
         return Err(Error::limited("query.max_series", message));
     }
     if samples > limits.max_samples {

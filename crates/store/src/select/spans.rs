@@ -16,7 +16,9 @@ use model::{
 use segment::spans::Selection as SegmentSelection;
 
 use super::Answer;
-use crate::{catalog::SegmentRef, core::Core, head::SpanPart, merge::SpanMerger, readers::Reader, shelf::FrozenData};
+use crate::{
+    catalog::SegmentRef, core::Core, head::SpanPart, merge::SpanMerger, readers::Reader, shelf::FrozenData,
+};
 
 /// First step where the newest few traces are wanted, and the widest step that found something.
 const FIRST_STEP_NS: i64 = 300_000_000_000;
@@ -113,7 +115,10 @@ impl Walk {
                 self.bytes += bytes;
                 if self.bytes > self.answer.limits.max_bytes {
                     let max = self.answer.limits.max_bytes;
-                    return Err(Error::limited("query.max_bytes", format!("the query reads more than query.max_bytes ({max}) of spans")));
+                    return Err(Error::limited(
+                        "query.max_bytes",
+                        format!("the query reads more than query.max_bytes ({max}) of spans"),
+                    ));
                 }
                 if let Some(t) = tenant {
                     for (_, origin) in found.iter_mut().skip(from) {
@@ -123,7 +128,11 @@ impl Walk {
                     }
                 }
             }
-            self.step_ns = if found.is_empty() { self.step_ns.saturating_mul(4) } else { (self.step_ns * 2).min(MAX_STEP_NS) };
+            self.step_ns = if found.is_empty() {
+                self.step_ns.saturating_mul(4)
+            } else {
+                (self.step_ns * 2).min(MAX_STEP_NS)
+            };
             let batch = self.choose(found);
             if !batch.spans.is_empty() {
                 return Ok(Some(batch));
@@ -135,11 +144,20 @@ impl Walk {
     /// The stretch to look at next, newest first; `None` at the end of the range or of the data.
     fn next_stretch(&mut self) -> Option<TimeRange> {
         let before = self.answer.range.intersect(TimeRange::new(TimestampNs(i64::MIN), self.cursor));
-        let newest =
-            self.sources.iter().map(|(_, s)| s.range().intersect(before)).filter(|r| !r.is_empty()).map(|r| r.end).max()?;
+        let newest = self
+            .sources
+            .iter()
+            .map(|(_, s)| s.range().intersect(before))
+            .filter(|r| !r.is_empty())
+            .map(|r| r.end)
+            .max()?;
         // Once the traces are chosen, what remains of them is read in one go; so is what is asked by id.
         let whole = !self.trace_ids.is_empty() || self.left == Some(0);
-        let start = if whole { before.start } else { before.start.max(TimestampNs(newest.0.saturating_sub(self.step_ns))) };
+        let start = if whole {
+            before.start
+        } else {
+            before.start.max(TimestampNs(newest.0.saturating_sub(self.step_ns)))
+        };
         self.cursor = start;
         Some(TimeRange::new(start, newest))
     }
@@ -234,8 +252,12 @@ fn selection(range: TimeRange, filters: &Arc<[SpanFilter]>) -> SegmentSelection 
             SpanFilter::Service(v) => s.service = Some(v.clone()),
             SpanFilter::Name(v) => s.name = Some(v.clone()),
             SpanFilter::Kind(k) => s.kind = Some(*k),
-            SpanFilter::MinDurationNs(d) => s.min_duration_ns = Some((*d).max(s.min_duration_ns.unwrap_or(*d))),
-            SpanFilter::MaxDurationNs(d) => s.max_duration_ns = Some((*d).min(s.max_duration_ns.unwrap_or(*d))),
+            SpanFilter::MinDurationNs(d) => {
+                s.min_duration_ns = Some((*d).max(s.min_duration_ns.unwrap_or(*d)))
+            }
+            SpanFilter::MaxDurationNs(d) => {
+                s.max_duration_ns = Some((*d).min(s.max_duration_ns.unwrap_or(*d)))
+            }
             SpanFilter::Error(e) => s.error = Some(*e),
             SpanFilter::Attribute(..) => {}
         }
@@ -273,7 +295,12 @@ pub(crate) enum Ask<'a> {
 }
 
 /// Adds a source's answer. A segment answers for all it holds, not only for the range.
-pub(crate) async fn ask(answer: &Answer, source: &Source, ask: &Ask<'_>, out: &mut BTreeSet<String>) -> Result<()> {
+pub(crate) async fn ask(
+    answer: &Answer,
+    source: &Source,
+    ask: &Ask<'_>,
+    out: &mut BTreeSet<String>,
+) -> Result<()> {
     answer.limits.check_deadline()?;
     let segment = match source {
         Source::Part(part) => {

@@ -93,7 +93,8 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &[Arc<SegmentRef>]) ->
         Some(Reader::Spans(_)) => merge_spans(&readers, level).await,
         None => return Ok(()),
     };
-    let at = |source| Error::Segment { path: run.first().map(|s| s.path.clone()).unwrap_or_default(), source };
+    let at =
+        |source| Error::Segment { path: run.first().map(|s| s.path.clone()).unwrap_or_default(), source };
     let outputs = outputs.map_err(at)?;
     let Some(first) = run.first() else { return Ok(()) };
     let window = TimeRange::new(TimestampNs(first.window.0), TimestampNs(first.window.1));

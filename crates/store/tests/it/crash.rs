@@ -15,7 +15,11 @@ use crate::rig::Rig;
 fn line(n: i64) -> Batch {
     Batch::Logs(LogBatch {
         streams: vec![LogStream::default()],
-        records: vec![LogRecord { timestamp_ns: NOW_NS - n, body: format!("line {n}").into(), ..LogRecord::default() }],
+        records: vec![LogRecord {
+            timestamp_ns: NOW_NS - n,
+            body: format!("line {n}").into(),
+            ..LogRecord::default()
+        }],
     })
 }
 
@@ -80,7 +84,10 @@ async fn ids_are_known_after_a_crash_whether_their_units_were_flushed_or_not() {
     assert_eq!(lines(&rig).await, expected(2));
     rig.clock.advance(std::time::Duration::from_secs(3601));
     rig.crash(6).await;
-    assert!(!rig.store().append(&t, numbered(0)).await.unwrap().duplicate, "past the horizon it is a new unit");
+    assert!(
+        !rig.store().append(&t, numbered(0)).await.unwrap().duplicate,
+        "past the horizon it is a new unit"
+    );
 }
 
 #[tokio::test]
@@ -111,7 +118,10 @@ async fn what_the_log_refused_is_nowhere_and_the_sender_may_retry() {
     rig.disk.fail_sync_in(0);
     assert!(rig.store().append(&t, numbered(1)).await.is_err());
     assert_eq!(lines(&rig).await, expected(1));
-    assert!(!rig.store().append(&t, numbered(1)).await.unwrap().duplicate, "a refused unit is not remembered");
+    assert!(
+        !rig.store().append(&t, numbered(1)).await.unwrap().duplicate,
+        "a refused unit is not remembered"
+    );
     assert_eq!(lines(&rig).await, expected(2));
     rig.crash(3).await;
     assert_eq!(lines(&rig).await, expected(2));
@@ -133,7 +143,8 @@ async fn acknowledged_units_survive_random_crashes_and_nothing_comes_twice() {
             }
             // A unit on its way when the machine stops: it may or may not be there afterwards.
             let store = rig.shared();
-            let pending = tokio::spawn(async move { store.append(&TenantId::default(), numbered(1_000)).await });
+            let pending =
+                tokio::spawn(async move { store.append(&TenantId::default(), numbered(1_000)).await });
             if seed % 3 == 0 {
                 tokio::task::yield_now().await;
             }
@@ -155,7 +166,8 @@ async fn damage_in_the_middle_of_the_log_refuses_to_start_and_says_what_to_do() 
         rig.store().append(&TenantId::default(), numbered(n)).await.unwrap();
     }
     let segment = rig.disk.contents(Path::new("/simulated/data/wal/log/00000000000000000001.log"));
-    let path = if segment.is_some() { "00000000000000000001.log" } else { panic!("the segment has another name") };
+    let path =
+        if segment.is_some() { "00000000000000000001.log" } else { panic!("the segment has another name") };
     rig.crash_only(1);
     assert!(rig.disk.flip_byte(&Path::new("/simulated/data/wal/log").join(path), 60));
     let err = rig.open().await.err().expect("refused").to_string();
@@ -197,7 +209,10 @@ async fn replay_applies_no_policy() {
     let mut rig = Rig::new().await;
     let at_ms = NOW_NS / 1_000_000 - 3_600_000;
     for name in ["one", "two"] {
-        rig.store().append(&TenantId::default(), suite::unit(vec![suite::sample(name, at_ms, 1.0)])).await.unwrap();
+        rig.store()
+            .append(&TenantId::default(), suite::unit(vec![suite::sample(name, at_ms, 1.0)]))
+            .await
+            .unwrap();
     }
     rig.options.policy.retention.metrics = Some(std::time::Duration::from_secs(60));
     rig.options.policy.limits.max_series = 1;

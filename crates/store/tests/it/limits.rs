@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use base::{Kind, MemoryBudget};
-use contract::{Append, Direction, Error, LogsRequest, QueryLimits, Scope, Select, SeriesHints, SeriesRequest, Tenants};
+use contract::{
+    Append, Direction, Error, LogsRequest, QueryLimits, Scope, Select, SeriesHints, SeriesRequest, Tenants,
+};
 use model::{Batch, LogBatch, LogRecord, LogStream, TenantId, TimeRange};
 use testkit::conformance::{self as suite, NOW_NS};
 
@@ -13,7 +15,11 @@ fn lines(count: i64, from: i64) -> Batch {
     Batch::Logs(LogBatch {
         streams: vec![LogStream::default()],
         records: (0..count)
-            .map(|i| LogRecord { timestamp_ns: NOW_NS - from - i, body: "x".repeat(200).into(), ..LogRecord::default() })
+            .map(|i| LogRecord {
+                timestamp_ns: NOW_NS - from - i,
+                body: "x".repeat(200).into(),
+                ..LogRecord::default()
+            })
             .collect(),
     })
 }
@@ -88,8 +94,14 @@ async fn queries_end_at_their_limits_and_name_them() {
         let named = |r: Result<usize, Error>| r.unwrap_err().limit.unwrap();
         assert_eq!(named(series_with(&rig, limits(|l| l.max_series = 3)).await), "query.max_series");
         assert_eq!(named(series_with(&rig, limits(|l| l.max_samples = 30)).await), "query.max_samples");
-        assert_eq!(named(series_with(&rig, limits(|l| l.memory = MemoryBudget::new(500))).await), "memory.limit");
-        assert_eq!(named(series_with(&rig, limits(|l| l.deadline = Some(Instant::now()))).await), "query.timeout");
+        assert_eq!(
+            named(series_with(&rig, limits(|l| l.memory = MemoryBudget::new(500))).await),
+            "memory.limit"
+        );
+        assert_eq!(
+            named(series_with(&rig, limits(|l| l.deadline = Some(Instant::now()))).await),
+            "query.timeout"
+        );
         assert_eq!(series_with(&rig, QueryLimits::default()).await.unwrap(), 7);
         let mut scope = Scope::new(Tenants::one(TenantId::default()), TimeRange::ALL);
         scope.limits.max_bytes = 1000;
@@ -109,7 +121,11 @@ async fn queries_end_at_their_limits_and_name_them() {
 async fn new_tenants_are_refused_at_their_limit() {
     let rig = Rig::with(|r| r.options.policy.limits.max_tenants = 1).await;
     rig.store().append(&TenantId::default(), suite::unit(vec![lines(1, 0)])).await.unwrap();
-    let err = rig.store().append(&TenantId::new("b").unwrap(), suite::unit(vec![lines(1, 0)])).await.unwrap_err();
+    let err =
+        rig.store().append(&TenantId::new("b").unwrap(), suite::unit(vec![lines(1, 0)])).await.unwrap_err();
     assert_eq!((err.kind, err.limit), (Kind::Limited, Some("limits.max_tenants")));
-    rig.store().append(&TenantId::default(), suite::unit(vec![suite::sample("m", NOW_NS / 1_000_000, 1.0)])).await.unwrap();
+    rig.store()
+        .append(&TenantId::default(), suite::unit(vec![suite::sample("m", NOW_NS / 1_000_000, 1.0)]))
+        .await
+        .unwrap();
 }

@@ -5,5 +5,6 @@ mod crash;
 mod limits;
 mod property;
 mod rig;
+mod together;
 mod upkeep;
 mod views;

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use contract::{Append, fake::Fake};
-use model::{Batch, BatchId, LogBatch, LogRecord, LogStream, MetricBatch, Span, SpanBatch, TenantId, TimeRange, TimestampNs, span::SpanOrigin};
+use model::{
+    Batch, BatchId, LogBatch, LogRecord, LogStream, MetricBatch, Span, SpanBatch, TenantId, TimeRange,
+    TimestampNs, span::SpanOrigin,
+};
 use proptest::prelude::*;
-use testkit::conformance::{self as suite, NOW_NS};
+use testkit::{
+    conformance::{self as suite, NOW_NS},
+    objects::{Call, Failure},
+};
 
 use crate::rig::Rig;
 
@@ -22,6 +28,8 @@ enum Step {
     Maintain,
     Restart,
     Crash(u64),
+    /// A flush whose nth put fails this way; followed by a crash where the way says so.
+    FlushFails(u64, Failure),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,6 +43,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Maintain),
         1 => Just(Step::Restart),
         2 => any::<u64>().prop_map(Step::Crash),
+        2 => (0u64..8, failure()).prop_map(|(n, f)| Step::FlushFails(n, f)),
+    ]
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    prop_oneof![
+        Just(Failure::Before),
+        Just(Failure::After),
+        Just(Failure::CrashBefore),
+        Just(Failure::CrashAfter)
     ]
 }
 
@@ -58,7 +76,10 @@ fn logs(items: &[(u8, u16)], unit: i64) -> Batch {
     let mut b = LogBatch::default();
     for (i, (stream, ago)) in items.iter().enumerate() {
         b.streams.push(LogStream {
-            labels: model::Labels::from_pairs([("service_name", ["web", "db", "x"][usize::from(*stream) % 3])]),
+            labels: model::Labels::from_pairs([(
+                "service_name",
+                ["web", "db", "x"][usize::from(*stream) % 3],
+            )]),
             ..LogStream::default()
         });
         b.records.push(LogRecord {
@@ -121,6 +142,15 @@ async fn run(steps: Vec<Step>) {
                 rig.crash(seed).await;
                 None
             }
+            Step::FlushFails(put, failure) => {
+                rig.objects.fail_in(Call::Put, put, failure);
+                let _ = rig.store().flush_all().await;
+                rig.objects.heal();
+                if matches!(failure, Failure::CrashBefore | Failure::CrashAfter) {
+                    rig.crash(put).await;
+                }
+                None
+            }
         };
         if let Some((t, batch)) = unit {
             let id = BatchId::Numbered { source: 1, epoch: 1, sequence: n as u64 };
@@ -132,7 +162,8 @@ async fn run(steps: Vec<Step>) {
             last = Some((t, unit));
         }
     }
-    let cut = TimeRange::new(TimestampNs(NOW_NS - 9_000_000_000_000), TimestampNs(NOW_NS - 3_000_000_000_000));
+    let cut =
+        TimeRange::new(TimestampNs(NOW_NS - 9_000_000_000_000), TimestampNs(NOW_NS - 3_000_000_000_000));
     suite::same_answers(rig.store(), &oracle, &tenants, &[TimeRange::ALL, cut]).await;
     let _ = rig.store().close(Duration::from_secs(10)).await;
 }

@@ -17,7 +17,11 @@ fn lines(at_ns: i64, count: i64) -> Batch {
     Batch::Logs(LogBatch {
         streams: vec![LogStream::default()],
         records: (0..count)
-            .map(|i| LogRecord { timestamp_ns: at_ns + i, body: format!("{i} {}", i * 7919).into(), ..LogRecord::default() })
+            .map(|i| LogRecord {
+                timestamp_ns: at_ns + i,
+                body: format!("{i} {}", i * 7919).into(),
+                ..LogRecord::default()
+            })
             .collect(),
     })
 }
@@ -32,7 +36,10 @@ async fn stored(rig: &Rig) -> Vec<String> {
 async fn windows_past_the_retention_go_and_their_objects_follow_after_the_grace() {
     let rig = Rig::with(|r| r.options.policy.retention.logs = Some(Duration::from_secs(24 * 3600))).await;
     let t = TenantId::default();
-    rig.store().append(&t, suite::unit(vec![lines(NOW_NS - 20 * HOUR, 10), lines(NOW_NS, 10)])).await.unwrap();
+    rig.store()
+        .append(&t, suite::unit(vec![lines(NOW_NS - 20 * HOUR, 10), lines(NOW_NS, 10)]))
+        .await
+        .unwrap();
     rig.store().flush_all().await.unwrap();
     assert_eq!(rig.store().status().signals[1].segments, 2);
     rig.clock.advance(Duration::from_secs(5 * 3600));

@@ -127,7 +127,10 @@ async fn an_unreadable_segment_makes_the_answer_partial_and_is_named() {
     suite::fill(rig.store(), suite::units()).await;
     rig.store().flush_all().await.unwrap();
     let tenant = suite::tenants()[0].clone();
-    rig.store().append(&tenant, suite::unit(vec![suite::sample("fresh", suite::NOW_NS / 1_000_000, 1.0)])).await.unwrap();
+    rig.store()
+        .append(&tenant, suite::unit(vec![suite::sample("fresh", suite::NOW_NS / 1_000_000, 1.0)]))
+        .await
+        .unwrap();
     rig.objects.make_unreadable("segments/default/metrics");
     let request = SeriesRequest {
         scope: Scope::new(Tenants::one(tenant), TimeRange::ALL),

@@ -85,7 +85,8 @@ fn out_of_order_samples_are_taken_inside_the_window_only() {
 fn a_unit_that_depends_on_another_of_its_group_waits_for_the_next_group() {
     let mut b = Bench::new();
     b.group = 1;
-    let (mut one, mut two, mut three) = (batch(&[("a", 10, 1.0), ("a", 20, 2.0)]), batch(&[("a", 10, 9.0)]), batch(&[("a", 20, 2.0)]));
+    let (mut one, mut two, mut three) =
+        (batch(&[("a", 10, 1.0), ("a", 20, 2.0)]), batch(&[("a", 10, 9.0)]), batch(&[("a", 20, 2.0)]));
     let (Staged::Taken { slots, .. }, _) = b.stage(0, &mut one) else { panic!("the first never waits") };
     assert!(matches!(b.stage(1, &mut three).0, Staged::Taken { .. }));
     assert!(matches!(b.stage(2, &mut two).0, Staged::NextGroup));
