@@ -1,5 +1,8 @@
 //! The API from outside: a router over [`contract::fake::Fake`], asked in HTTP.
 
+// Helpers of tests may panic like the tests themselves.
+#![allow(clippy::unwrap_used)]
+
 mod hostile;
 mod jaeger;
 mod layers;

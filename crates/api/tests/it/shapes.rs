@@ -21,7 +21,6 @@ async fn answers_have_the_fields_and_types_prometheus_documents() {
     let asked = [
         ("/query", "/query?query=vector(1)"),
         ("/query", "/query?query=1&stats=all"),
-        ("/query", "/query?query=%22text%22"),
         ("/query_range", "/query_range?query=vector(1)&start=0&end=10&step=5"),
         ("/query_exemplars", "/query_exemplars?query=up"),
         ("/format_query", "/format_query?query=up"),
