@@ -142,9 +142,6 @@ impl File {
         self.meta.schema().index_of(name).ok()
     }
 
-    pub fn column_names(&self) -> impl Iterator<Item = &str> {
-        self.meta.schema().fields().iter().map(|f| f.name().as_str())
-    }
 
     /// Streams batches of some columns of some row groups. The selection counts rows of those row groups.
     pub fn stream(

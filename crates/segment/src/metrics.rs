@@ -12,7 +12,8 @@
 //! ts_ref_i      u32               number of the group of times; h_ts_ref_i
 //! s_data_i      bytes             float chunk, uncompressed;    h_data_i    histogram chunk
 //! starts_i      bytes             integer chunk of counter starts, null where none is known; h_starts_i
-//! first_i last_i min_i max_i sum_i increase_i f64, resets_i stale_i u32: summaries, see [`summary`]
+//! first_i last_i min_i max_i sum_i increase_i f64, resets_i stale_i u32: summaries of chunks of 64 float
+//!                                 samples and more, see [`summary`]
 //! ```
 //! Rows are in the order of [`Labels`]. Columns of labels are dictionaries, so a matcher is evaluated once
 //! per distinct value; chunks are then fetched for the matching rows only.

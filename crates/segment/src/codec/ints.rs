@@ -94,7 +94,7 @@ fn encode_block(base: i64, scaled: &[u64], out: &mut Vec<u8>) {
     }
 }
 
-/// The width at which packed bits and exceptions together are fewest.
+/// The width at which packed bits and exceptions together are fewest, among the lengths there are.
 fn best_width(scaled: &[u64]) -> u32 {
     let mut of_length = [0usize; 65];
     for v in scaled {
@@ -102,18 +102,15 @@ fn best_width(scaled: &[u64]) -> u32 {
             *n += 1;
         }
     }
-    let longest = of_length.iter().rposition(|n| *n > 0).unwrap_or(0) as u32;
-    let mut best = (usize::MAX, longest);
-    for width in (0..=longest).rev() {
-        let mut bytes = (scaled.len() * width as usize).div_ceil(8);
-        for (bits, n) in of_length.iter().enumerate().skip(width as usize + 1) {
-            bytes += n * (1 + varint_len(1u64 << (bits as u32 - width - 1)));
-        }
-        if bytes < best.0 {
-            best = (bytes, width);
-        }
-    }
-    best.1
+    let present: Vec<(u32, usize)> =
+        of_length.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bits, n)| (bits as u32, *n)).collect();
+    let cost = |width: u32| {
+        let longer = present.iter().filter(|(bits, _)| *bits > width);
+        let exceptions: usize = longer.map(|(bits, n)| n * (1 + varint_len(1 << (bits - width - 1)))).sum();
+        (scaled.len() * width as usize).div_ceil(8) + exceptions
+    };
+    let widths = present.iter().rev().map(|(bits, _)| *bits).chain([0]);
+    widths.min_by_key(|w| cost(*w)).unwrap_or(0)
 }
 
 fn gcd(mut a: u64, mut b: u64) -> u64 {
@@ -189,16 +186,37 @@ fn decode_block(c: &mut Cursor<'_>, divisor: u64, n: usize, out: &mut Vec<i64>) 
     if width > 64 {
         return None;
     }
-    let mut packed = BitReader::new(c.take((n * width as usize).div_ceil(8))?);
+    let packed = c.take((n * width as usize).div_ceil(8))?;
     let mut scaled = [0u64; BLOCK];
-    for v in scaled.iter_mut().take(n) {
-        *v = packed.take(width)?;
-    }
+    unpack(packed, width, scaled.get_mut(..n)?)?;
     for _ in 0..exceptions {
         let index = usize::from(c.byte()?);
         let high = c.varint()?;
         *scaled.get_mut(index)? |= high.checked_shl(width)?;
     }
     out.extend(scaled.iter().take(n).map(|v| base.wrapping_add(divisor.wrapping_mul(*v) as i64)));
+    Some(())
+}
+
+/// Widest values that an unaligned load of eight bytes always holds.
+const LOADABLE: usize = 56;
+
+fn unpack(packed: &[u8], width: u32, out: &mut [u64]) -> Option<()> {
+    if width as usize > LOADABLE {
+        let mut bits = BitReader::new(packed);
+        for v in out {
+            *v = bits.take(width)?;
+        }
+        return Some(());
+    }
+    // Seven more bytes, so that the load of the last value stays inside.
+    let mut padded = [0u8; BLOCK * LOADABLE / 8 + 8];
+    padded.get_mut(..packed.len())?.copy_from_slice(packed);
+    let mask = (1u64 << width) - 1;
+    for (i, v) in out.iter_mut().enumerate() {
+        let bit = i * width as usize;
+        let word = padded.get(bit / 8..)?.first_chunk::<8>()?;
+        *v = (u64::from_le_bytes(*word) >> (bit % 8)) & mask;
+    }
     Some(())
 }

@@ -14,6 +14,10 @@ use parquet::{
 use super::{KEY_BLOB, KEY_INFO, KEY_LAYOUT, blob::Blob, blob::BlobRef, seal};
 use crate::{Error, FORMAT_VERSION, Result, SegmentInfo, Written};
 
+/// A dictionary ends at this size where single rows are read: it is read whole for one row, so a column of ids
+/// must give up its dictionary early. Larger compresses repeated long texts better.
+pub(crate) const DICTIONARY_BYTES: usize = 64 << 10;
+
 /// Properties all segments share; the signal's writer sets its columns on top.
 ///
 /// `created_by` is fixed because the bytes are addressed by their hash: the same input must give the same

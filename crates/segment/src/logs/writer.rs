@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs,
-    file::writer::{FileWriter, properties},
+    file::writer::{DICTIONARY_BYTES, FileWriter, properties},
     info::MAX_SERVICES,
     text,
 };
@@ -124,7 +124,9 @@ fn schema(plan: &attrs::Plan) -> SchemaRef {
 }
 
 fn write_properties() -> WriterProperties {
-    let mut p = properties().set_data_page_row_count_limit(PAGE_ROWS);
+    let mut p = properties()
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES);
     for name in ["ts", "observed"] {
         let path = ColumnPath::from(name);
         p = p

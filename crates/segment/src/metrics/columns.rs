@@ -100,13 +100,17 @@ pub(super) fn write_properties(chunks: u32) -> WriterProperties {
     p.build()
 }
 
+/// Chunks of fewer samples have no summary: decoding them costs less than reading eight more columns would,
+/// and in short segments summaries would outweigh the samples.
+pub(super) const SUMMARY_SAMPLES: usize = 64;
+
 /// What one chunk of one series puts into its columns.
 #[derive(Debug, Default)]
 pub(super) struct ChunkRow {
     pub n: u32,
     pub times: Option<(i64, i64)>,
     pub ts_ref: Option<u32>,
-    pub summary: Summary,
+    pub summary: Option<Summary>,
     pub starts: Option<Vec<u8>>,
     pub data: Option<Vec<u8>>,
     pub h_n: u32,
@@ -125,15 +129,17 @@ struct ChunkBuilders {
 
 impl ChunkBuilders {
     fn push(&mut self, row: &ChunkRow) {
-        let s = &row.summary;
-        let some = row.n > 0;
-        let counts =
-            [Some(row.n), row.ts_ref, some.then_some(s.resets), some.then_some(s.stale), Some(row.h_n), row.h_ts_ref];
+        let s = row.summary.as_ref();
+        let (resets, stale) = (s.map(|s| s.resets), s.map(|s| s.stale));
+        let counts = [Some(row.n), row.ts_ref, resets, stale, Some(row.h_n), row.h_ts_ref];
         self.counts.iter_mut().zip(counts).for_each(|(b, v)| b.append_option(v));
         let times = [row.times.map(|t| t.0), row.times.map(|t| t.1)];
         self.times.iter_mut().zip(times).for_each(|(b, v)| b.append_option(v));
-        let floats = [s.first, s.last, s.min, s.max, s.sum, s.increase];
-        self.floats.iter_mut().zip(floats).for_each(|(b, v)| b.append_option((s.live > 0).then_some(v)));
+        let live = s.filter(|s| s.live > 0);
+        let floats = live.map(|s| [s.first, s.last, s.min, s.max, s.sum, s.increase]);
+        for (i, b) in self.floats.iter_mut().enumerate() {
+            b.append_option(floats.and_then(|f| f.get(i).copied()));
+        }
         let bytes = [&row.starts, &row.data, &row.h_starts, &row.h_data];
         self.bytes.iter_mut().zip(bytes).for_each(|(b, v)| b.append_option(v.as_deref()));
     }

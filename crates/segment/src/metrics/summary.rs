@@ -2,7 +2,8 @@
 
 use model::is_stale_marker;
 
-/// Over the float samples that are no stale markers. Without any, all but `stale` is null in the file.
+/// Over the float samples that are no stale markers. Without any, all but `resets` and `stale` is null in the
+/// file; chunks of fewer than 64 samples have none.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Summary {
     pub first: f64,

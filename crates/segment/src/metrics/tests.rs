@@ -95,6 +95,22 @@ fn a_segment_gives_back_what_was_written() {
 }
 
 #[test]
+fn long_chunks_are_summed_up_for_any_reader() {
+    let series = fleet(1, 2, 100);
+    let w = write(series.clone(), &WriteOptions::default()).unwrap();
+    let plain = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(w.bytes).unwrap();
+    let batch = plain.build().unwrap().next().unwrap().unwrap();
+    let of = |name: &str| -> Vec<f64> {
+        let column = batch.column_by_name(name).unwrap();
+        arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(column).values().to_vec()
+    };
+    let sums: Vec<f64> = series.iter().map(|s| s.values.iter().sum()).collect();
+    assert_eq!(of("sum_0"), sums);
+    let increases: Vec<f64> = series.iter().map(|s| s.values[99] - s.values[0]).collect();
+    assert_eq!(of("increase_0"), increases);
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     let (series, options) = sample_segment();
     let (a, b) = (write(series.clone(), &options).unwrap(), write(series, &options).unwrap());
@@ -233,6 +249,23 @@ fn a_segment_of_a_later_version_is_refused_with_advice() {
 }
 
 #[test]
+fn a_footer_larger_than_the_first_read_is_read_again() {
+    let mut series = fleet(3, 1, 30);
+    for s in &mut series {
+        let mut b = s.labels.to_builder();
+        (0..190).for_each(|i| _ = b.set(format!("label_{i:03}"), "v".repeat(20)));
+        s.labels = b.build();
+    }
+    let chunks = Chunks { origin_ms: 1_700_000_000_000, width_ms: 30_000, count: MAX_CHUNKS };
+    let w = write(series.clone(), &WriteOptions { chunks, ..WriteOptions::default() }).unwrap();
+    let (store, path) = stored(&w.bytes);
+    let r = block_on(Reader::open(store.clone(), path, w.bytes.len() as u64)).unwrap();
+    assert!(store.take_reads().len() > 1, "the footer fits into the first read, so nothing was tested");
+    let back: Vec<Bits> = collect(r.scan()).unwrap().into_iter().map(bits).collect();
+    assert_eq!(back, series.into_iter().map(bits).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_empty_segment_is_possible() {
     let w = write(Vec::new(), &WriteOptions::default()).unwrap();
     assert!(read_all(&w.bytes).unwrap().is_empty());
@@ -307,6 +340,13 @@ fn a_node_exporter_fleet_takes_few_bytes_per_sample() {
     let w = write(node_exporter(20, 480), &WriteOptions::default()).unwrap();
     let per_sample = w.bytes.len() as f64 / w.info.items as f64;
     println!("node exporter like, {} series x 480: {per_sample:.3} B/sample", w.info.rows);
+    let plain = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(w.bytes.clone()).unwrap();
+    for group in plain.metadata().row_groups() {
+        for c in group.columns() {
+            let share = c.compressed_size() as f64 / w.info.items as f64;
+            println!("  {}: {share:.4} B/sample", c.column_path());
+        }
+    }
     assert!(per_sample < 1.6, "{per_sample}");
 }
 

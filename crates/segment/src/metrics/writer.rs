@@ -4,7 +4,7 @@ use model::{AnyValue, Attributes, Exemplar, Histogram, MetricMetadata, Signal, T
 
 use super::{
     Chunks, LabelColumns, Layout, MAX_CHUNKS, SeriesRows, WriteOptions,
-    columns::{ChunkRow, RowBuilders, schema, write_properties},
+    columns::{ChunkRow, RowBuilders, SUMMARY_SAMPLES, schema, write_properties},
     stamps::StampsWriter,
     summary::Summary,
 };
@@ -159,7 +159,7 @@ impl Writer {
             let starts = series.starts_ms.get(floats).unwrap_or_default();
             row.n = times.len() as u32;
             row.ts_ref = Some(self.stamps.group(times)?);
-            row.summary = Summary::of(values);
+            row.summary = (values.len() >= SUMMARY_SAMPLES).then(|| Summary::of(values));
             row.starts = encode_starts(starts)?;
             row.data = Some(encoded(|out| floats::encode(values, out)));
             widen(&mut row.times, times.first(), times.last());

@@ -16,7 +16,12 @@ use parquet::{
     schema::types::ColumnPath,
 };
 
-use crate::{Result, attrs, file::writer::properties, logs::writer::append_id, text};
+use crate::{
+    Result, attrs,
+    file::writer::{DICTIONARY_BYTES, properties},
+    logs::writer::append_id,
+    text,
+};
 
 /// Rows of a page: what a read of one trace unpacks per column.
 const PAGE_ROWS: usize = 2048;
@@ -54,7 +59,9 @@ pub(super) fn span_columns(plan: &attrs::Plan) -> Vec<String> {
 }
 
 pub(super) fn write_properties() -> WriterProperties {
-    let mut p = properties().set_data_page_row_count_limit(PAGE_ROWS);
+    let mut p = properties()
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES);
     for name in ["start", "end"] {
         let path = ColumnPath::from(name);
         p = p
