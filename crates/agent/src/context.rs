@@ -56,10 +56,12 @@ impl Context {
     ) -> Self {
         let counts = Counts {
             appended: metrics.counters("agent_appended_items", "Items collected and durable, by source."),
-            refused: metrics.counters("agent_refused_items", "Items refused one by one, by source and reason."),
+            refused: metrics
+                .counters("agent_refused_items", "Items refused one by one, by source and reason."),
             dropped: metrics.counters("agent_dropped_items", "Items given up, by source and reason."),
             retries: metrics.counters("agent_append_retries", "Appends tried again, by source."),
-            problems: metrics.counters("agent_problems", "Things a source could not read, by source and reason."),
+            problems: metrics
+                .counters("agent_problems", "Things a source could not read, by source and reason."),
             files: metrics.gauges("agent_followed_files", "Files being followed, by tail."),
         };
         Context { append, tenant, clock, shutdown, host_name: host_name.into(), counts }
@@ -94,7 +96,10 @@ impl Context {
             let waited = Duration::from_nanos((self.clock.now_ns() - began_ns).max(0) as u64);
             let out_of_patience = patience.is_some_and(|p| waited + wait > p);
             // A defect of ours may be as transient as a full disk; what the caller did wrong never is.
-            let hopeless = matches!(error.kind(), Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Limited | Kind::Conflict);
+            let hopeless = matches!(
+                error.kind(),
+                Kind::Invalid | Kind::Denied | Kind::NotFound | Kind::Limited | Kind::Conflict
+            );
             if hopeless || out_of_patience {
                 self.drop_items(source, error.kind().as_str(), items);
                 tracing::warn!(source, items, error = %error, "gave up what was collected");

@@ -138,7 +138,10 @@ impl Collector {
         let mounts = read(&p("1/mountinfo")).or_else(|| read(&p("self/mountinfo")));
         part("mountinfo", mounts.map(|t| filesystem::emit(&mut emit, &t, &self.options.root)));
         part("net/dev", read(&p("net/dev")).map(|t| network::emit(&mut emit, &t)));
-        part("net/sockstat", read(&p("net/tcp")).map(|t| network::emit_connections(&mut emit, &t, read(&p("net/tcp6")))));
+        part(
+            "net/sockstat",
+            read(&p("net/tcp")).map(|t| network::emit_connections(&mut emit, &t, read(&p("net/tcp6")))),
+        );
         let own = process::Files {
             stat: read(&p("self/stat")),
             open_files: process::count_open_files(&p("self/fd")),

@@ -115,7 +115,8 @@ async fn run(context: Context, resource: Resource, spans: Spans) {
         }
         if !spans.is_empty() {
             let batch = Batch::Spans(to_batch(&resource, &spans));
-            let unit = AppendUnit { batch_id: None, received_ns: context.clock.now_ns(), batches: vec![batch] };
+            let unit =
+                AppendUnit { batch_id: None, received_ns: context.clock.now_ns(), batches: vec![batch] };
             context.deliver(SOURCE, unit, Some(PATIENCE)).await;
         } else if stopping {
             return;

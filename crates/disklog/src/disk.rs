@@ -30,6 +30,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file; closed when dropped.
+#[allow(clippy::len_without_is_empty)] // Nobody asks a file whether it is empty.
 pub trait DiskFile: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     /// Fills `buf` from `offset`, less only at the end of the file; returns the bytes read.

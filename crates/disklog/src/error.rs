@@ -24,7 +24,9 @@ pub enum Error {
     Undetermined { cause: Box<Error>, undo: Box<Error> },
     #[error("{path} is damaged at byte {offset}: {reason}")]
     Corrupt { path: PathBuf, offset: u64, reason: String },
-    #[error("{path} has format version {found}, this version reads up to {known}: open it with the newer one")]
+    #[error(
+        "{path} has format version {found}, this version reads up to {known}: open it with the newer one"
+    )]
     NewerFormat { path: PathBuf, found: u32, known: u32 },
     #[error("frame of {bytes} bytes is larger than the limit of {limit} bytes")]
     TooLarge { bytes: usize, limit: usize },

@@ -63,12 +63,7 @@ pub fn decode(h: &[u8; HEADER], salt: u64, offset: u64) -> Result<Header, &'stat
     if h[0] != VERSION || h[2] != 0 || h[3] != 0 {
         return Err("frame version is not known");
     }
-    Ok(Header {
-        kind: h[1],
-        length: u32_at(h, 4),
-        group_back: u32_at(h, 8),
-        payload_crc: u32_at(h, 12),
-    })
+    Ok(Header { kind: h[1], length: u32_at(h, 4), group_back: u32_at(h, 8), payload_crc: u32_at(h, 12) })
 }
 
 /// A cheap look before [`decode`], for searches through arbitrary bytes.

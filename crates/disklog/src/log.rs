@@ -125,7 +125,10 @@ impl Held {
     }
 
     fn end(&self) -> Position {
-        self.segments.back().map(|(segment, offset)| Position { segment: *segment, offset: *offset }).unwrap_or_default()
+        self.segments
+            .back()
+            .map(|(segment, offset)| Position { segment: *segment, offset: *offset })
+            .unwrap_or_default()
     }
 
     fn first(&self) -> Position {
@@ -231,7 +234,10 @@ impl Log {
 
     /// Bytes the disk still has.
     pub fn free_bytes(&self) -> Result<u64> {
-        self.0.disk.free_bytes(&self.0.options.dir).map_err(Error::io("ask for free space of", &self.0.options.dir))
+        self.0
+            .disk
+            .free_bytes(&self.0.options.dir)
+            .map_err(Error::io("ask for free space of", &self.0.options.dir))
     }
 
     /// Takes nothing more, writes what is queued and waits for it. Later appends are [`Error::Closed`].

@@ -188,7 +188,10 @@ impl Frames {
             }
             self.buffer.resize(want, 0);
             self.buffer_at = at;
-            let n = self.file.read_at(&mut self.buffer, at).map_err(|e| Broken::Io(Error::io("read", &self.path)(e)))?;
+            let n = self
+                .file
+                .read_at(&mut self.buffer, at)
+                .map_err(|e| Broken::Io(Error::io("read", &self.path)(e)))?;
             self.buffer.truncate(n);
         }
         let from = (at - self.buffer_at) as usize;

@@ -93,7 +93,11 @@ fn find_segments(dir: &Path, disk: &dyn Disk) -> Result<Vec<Found>> {
         let path = segment::path(dir, number);
         if i > 0 && numbers[i - 1] + 1 != number {
             let missing = segment::path(dir, numbers[i - 1] + 1);
-            return Err(Error::corrupt(&missing, 0, format!("the segment is missing while {} exists", path.display())));
+            return Err(Error::corrupt(
+                &missing,
+                0,
+                format!("the segment is missing while {} exists", path.display()),
+            ));
         }
         let file = disk.open(&path).map_err(Error::io("open", &path))?;
         let len = file.len().map_err(Error::io("read the length of", &path))?;
@@ -150,7 +154,8 @@ fn open_last(disk: &dyn Disk, last: Found, recovery: &mut Recovery) -> Result<Ac
             let reason = format!("{reason}, while acknowledged frames follow at byte {sound}");
             return Err(Error::corrupt(&path, end, reason));
         }
-        let torn = TornTail { segment: number, offset: end, lost_bytes: len - end, reason: reason.to_owned() };
+        let torn =
+            TornTail { segment: number, offset: end, lost_bytes: len - end, reason: reason.to_owned() };
         tracing::warn!(path = %path.display(), offset = end, bytes = torn.lost_bytes, reason,
             "cut the torn tail of the log; nothing in it had been acknowledged");
         recovery.torn = Some(torn);

@@ -116,7 +116,14 @@ impl Writer {
         let mut ends = Vec::with_capacity(group.len());
         for a in group {
             let back = self.buffer.len() as u32;
-            frame::encode(&mut self.buffer, self.active.salt, start + u64::from(back), back, a.kind, &a.payload);
+            frame::encode(
+                &mut self.buffer,
+                self.active.salt,
+                start + u64::from(back),
+                back,
+                a.kind,
+                &a.payload,
+            );
             ends.push(start + self.buffer.len() as u64);
         }
         let path = segment::path(&self.options.dir, self.active.number);

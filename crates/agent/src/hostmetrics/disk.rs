@@ -11,7 +11,8 @@ const MERGED: Metric =
     Metric::counter("system.disk.merged", "{operation}", "Reads and writes merged into others.");
 const OPERATION_TIME: Metric =
     Metric::counter("system.disk.operation_time", "s", "Seconds that reads and writes took, added up.");
-const IO_TIME: Metric = Metric::counter("system.disk.io_time", "s", "Seconds during which the disk was busy.");
+const IO_TIME: Metric =
+    Metric::counter("system.disk.io_time", "s", "Seconds during which the disk was busy.");
 const PENDING: Metric =
     Metric::gauge("system.disk.pending_operations", "{operation}", "Reads and writes under way.");
 
@@ -53,8 +54,18 @@ pub(super) fn emit(e: &mut Emit, text: &str, whole: &BTreeSet<String>) {
         if !is_whole || d.columns.iter().all(|c| *c == 0) || d.name.starts_with("ram") {
             continue;
         }
-        let [reads, reads_merged, sectors_in, read_ms, writes, writes_merged, sectors_out, write_ms, pending, busy_ms] =
-            d.columns;
+        let [
+            reads,
+            reads_merged,
+            sectors_in,
+            read_ms,
+            writes,
+            writes_merged,
+            sectors_out,
+            write_ms,
+            pending,
+            busy_ms,
+        ] = d.columns;
         let device = ("system.device", d.name);
         let sides = [
             ("read", reads, reads_merged, sectors_in, read_ms),

@@ -15,10 +15,40 @@ const INODES: Metric = Metric::gauge("system.filesystem.inodes.usage", "{inode}"
 
 /// What is no file system on a disk or on the network: it holds no space of its own.
 const PSEUDO: [&str; 34] = [
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
-    "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "overlay", "proc", "procfs", "pstore", "ramfs",
-    "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs", "fuse.lxcfs",
-    "fuse.gvfsd-fuse", "fuse.portal", "rootfs", "sockfs", "pipefs", "erofs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "procfs",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+    "fuse.lxcfs",
+    "fuse.gvfsd-fuse",
+    "fuse.portal",
+    "rootfs",
+    "sockfs",
+    "pipefs",
+    "erofs",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +102,8 @@ fn unescape(s: &str) -> String {
 
 /// Emits every file system once, at the shortest of its mount points.
 pub(super) fn emit(e: &mut Emit, text: &str, root: &Path) {
-    let mut mounts: Vec<Mount> = parse(text).into_iter().filter(|m| !PSEUDO.contains(&m.kind.as_str())).collect();
+    let mut mounts: Vec<Mount> =
+        parse(text).into_iter().filter(|m| !PSEUDO.contains(&m.kind.as_str())).collect();
     mounts.sort_by_key(|m| (m.point.len(), m.point.clone()));
     let mut seen = BTreeSet::new();
     for m in mounts {

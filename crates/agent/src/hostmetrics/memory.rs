@@ -77,15 +77,21 @@ pub(super) fn emit(e: &mut Emit, text: &str) -> Option<()> {
 }
 
 pub(super) fn emit_paging(e: &mut Emit, text: &str) -> Option<()> {
-    let m: HashMap<&str, u64> =
-        text.lines().filter_map(|l| l.split_once(' ')).filter_map(|(k, v)| Some((k, v.trim().parse().ok()?))).collect();
+    let m: HashMap<&str, u64> = text
+        .lines()
+        .filter_map(|l| l.split_once(' '))
+        .filter_map(|(k, v)| Some((k, v.trim().parse().ok()?)))
+        .collect();
     let get = |name| m.get(name).copied();
     let (all, major) = (get("pgfault")?, get("pgmajfault")?);
     e.push(&FAULTS, &[("system.paging.fault.type", "minor")], all.saturating_sub(major) as f64);
     e.push(&FAULTS, &[("system.paging.fault.type", "major")], major as f64);
-    for (fault, direction, name) in
-        [("major", "in", "pswpin"), ("major", "out", "pswpout"), ("minor", "in", "pgpgin"), ("minor", "out", "pgpgout")]
-    {
+    for (fault, direction, name) in [
+        ("major", "in", "pswpin"),
+        ("major", "out", "pswpout"),
+        ("minor", "in", "pgpgin"),
+        ("minor", "out", "pgpgout"),
+    ] {
         if let Some(n) = get(name) {
             let attributes = [("system.paging.fault.type", fault), ("system.paging.direction", direction)];
             e.push(&OPERATIONS, &attributes, n as f64);

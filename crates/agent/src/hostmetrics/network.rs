@@ -4,9 +4,11 @@ use super::emit::{Emit, Metric};
 
 const IO: Metric = Metric::counter("system.network.io", "By", "Bytes received and sent.");
 const PACKETS: Metric = Metric::counter("system.network.packets", "{packet}", "Packets received and sent.");
-const ERRORS: Metric = Metric::counter("system.network.errors", "{error}", "Errors while receiving and sending.");
+const ERRORS: Metric =
+    Metric::counter("system.network.errors", "{error}", "Errors while receiving and sending.");
 const DROPPED: Metric = Metric::counter("system.network.dropped", "{packet}", "Packets dropped.");
-const CONNECTIONS: Metric = Metric::gauge("system.network.connections", "{connection}", "TCP sockets by state.");
+const CONNECTIONS: Metric =
+    Metric::gauge("system.network.connections", "{connection}", "TCP sockets by state.");
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Interface<'a> {
@@ -31,7 +33,9 @@ pub(super) fn parse(text: &str) -> Vec<Interface<'_>> {
 
 pub(super) fn emit(e: &mut Emit, text: &str) {
     for i in parse(text) {
-        for (direction, [bytes, packets, errors, dropped]) in [("receive", i.receive), ("transmit", i.transmit)] {
+        for (direction, [bytes, packets, errors, dropped]) in
+            [("receive", i.receive), ("transmit", i.transmit)]
+        {
             let attributes = [("network.interface.name", i.name), ("network.io.direction", direction)];
             e.push(&IO, &attributes, bytes as f64);
             e.push(&PACKETS, &attributes, packets as f64);
@@ -43,8 +47,17 @@ pub(super) fn emit(e: &mut Emit, text: &str) {
 
 /// States by the hexadecimal number the kernel gives them (`include/net/tcp_states.h`).
 const STATES: [&str; 11] = [
-    "established", "syn_sent", "syn_recv", "fin_wait_1", "fin_wait_2", "time_wait", "close", "close_wait",
-    "last_ack", "listen", "closing",
+    "established",
+    "syn_sent",
+    "syn_recv",
+    "fin_wait_1",
+    "fin_wait_2",
+    "time_wait",
+    "close",
+    "close_wait",
+    "last_ack",
+    "listen",
+    "closing",
 ];
 
 pub(super) fn count_states(text: &str, counts: &mut [u64; 11]) {

@@ -11,7 +11,8 @@ const COUNT: Metric = Metric::gauge("system.processes.count", "{process}", "Proc
 const CREATED: Metric = Metric::counter("system.processes.created", "{process}", "Processes created.");
 const CPU_TIME: Metric = Metric::counter("process.cpu.time", "s", "CPU seconds this process used.");
 const RSS: Metric = Metric::gauge("process.memory.usage", "By", "Physical memory this process holds.");
-const VIRTUAL: Metric = Metric::gauge("process.memory.virtual", "By", "Address space this process has mapped.");
+const VIRTUAL: Metric =
+    Metric::gauge("process.memory.virtual", "By", "Address space this process has mapped.");
 const THREADS: Metric = Metric::gauge("process.thread.count", "{thread}", "Threads of this process.");
 const OPEN_FILES: Metric =
     Metric::gauge("process.open_file_descriptor.count", "{file_descriptor}", "Files this process has open.");
@@ -107,10 +108,13 @@ pub(super) fn emit_counts(e: &mut Emit, proc: &Path, stat: Option<&Stat>) -> Opt
     let mut counts: Vec<(&'static str, u64)> =
         ["running", "sleeping", "blocked", "defunct", "stopped", "unknown"].map(|s| (s, 0)).to_vec();
     let entries = std::fs::read_dir(proc).ok()?;
-    let pids = entries.flatten().filter(|d| d.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
+    let pids =
+        entries.flatten().filter(|d| d.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
     for pid in pids.take(MAX_PROCESSES) {
         // It may have ended since it was listed.
-        let Some(found) = super::read(&pid.path().join("stat")).as_deref().and_then(parse_stat) else { continue };
+        let Some(found) = super::read(&pid.path().join("stat")).as_deref().and_then(parse_stat) else {
+            continue;
+        };
         let name = state_name(found.state);
         if let Some((_, n)) = counts.iter_mut().find(|(s, _)| *s == name) {
             *n += 1;

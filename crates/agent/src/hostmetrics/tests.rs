@@ -55,21 +55,20 @@ const STAT: &str = "cpu  100 0 50 800 10 0 5 0 0 0\ncpu0 60 0 30 400 5 0 5 0 0 0
 const SELF_STAT: &str = "42 (orrery) S 1 42 42 0 -1 4 11 0 3 0 250 50 0 0 20 0 8 0 50000 104857600 2560 0\n";
 
 fn collector(dir: &tempfile::TempDir) -> Collector {
-    let options = Options {
-        proc: dir.path().join("proc"),
-        sys: dir.path().join("sys"),
-        ..Options::default()
-    };
+    let options =
+        Options { proc: dir.path().join("proc"), sys: dir.path().join("sys"), ..Options::default() };
     Collector::new(options, "box")
 }
 
 /// `name{own labels}` → value.
 fn value(batch: &MetricBatch, text: &str) -> f64 {
     let found = (0..batch.samples.len()).find(|i| {
-        let labels = batch.series[batch.samples.series[*i] as usize].without(&["job", "instance", "host_name"]);
+        let labels =
+            batch.series[batch.samples.series[*i] as usize].without(&["job", "instance", "host_name"]);
         labels.to_string() == text
     });
-    let all: Vec<String> = batch.series.iter().map(|l| l.without(&["job", "instance", "host_name"]).to_string()).collect();
+    let all: Vec<String> =
+        batch.series.iter().map(|l| l.without(&["job", "instance", "host_name"]).to_string()).collect();
     batch.samples.value[found.unwrap_or_else(|| panic!("no {text} in {all:#?}"))]
 }
 
@@ -90,8 +89,14 @@ fn a_machine_is_read_under_the_names_of_the_conventions() {
         ("system_disk_io_bytes_total{disk_io_direction=\"write\", system_device=\"vda\"}", 2_048_000.0),
         ("system_disk_operations_total{disk_io_direction=\"read\", system_device=\"vda\"}", 100.0),
         ("system_disk_io_time_seconds_total{system_device=\"vda\"}", 0.9),
-        ("system_network_io_bytes_total{network_interface_name=\"eth0\", network_io_direction=\"receive\"}", 1000.0),
-        ("system_network_dropped_total{network_interface_name=\"eth0\", network_io_direction=\"transmit\"}", 2.0),
+        (
+            "system_network_io_bytes_total{network_interface_name=\"eth0\", network_io_direction=\"receive\"}",
+            1000.0,
+        ),
+        (
+            "system_network_dropped_total{network_interface_name=\"eth0\", network_io_direction=\"transmit\"}",
+            2.0,
+        ),
         ("system_network_connections{network_connection_state=\"listen\", network_transport=\"tcp\"}", 1.0),
         ("system_processes_count{process_state=\"sleeping\"}", 1.0),
         ("system_processes_created_total", 77.0),
@@ -104,8 +109,11 @@ fn a_machine_is_read_under_the_names_of_the_conventions() {
     }
     assert!(b.samples.timestamp_ms.iter().all(|t| *t == 5_000));
     assert!(b.series.iter().all(|l| l.value("job") == "hostmetrics" && l.value("instance") == "box"));
-    assert!(!b.series.iter().any(|l| l.value("system_device") == "vda1" || l.value("system_device") == "loop0"));
-    let mounts: Vec<&Labels> = b.series.iter().filter(|l| l.metric_name() == "system_filesystem_limit_bytes").collect();
+    assert!(
+        !b.series.iter().any(|l| l.value("system_device") == "vda1" || l.value("system_device") == "loop0")
+    );
+    let mounts: Vec<&Labels> =
+        b.series.iter().filter(|l| l.metric_name() == "system_filesystem_limit_bytes").collect();
     assert_eq!(mounts.len(), 1, "a bind mount and a pseudo file system do not count: {mounts:?}");
     assert_eq!(mounts[0].value("system_filesystem_mountpoint"), "/");
 }
@@ -150,7 +158,8 @@ fn what_cannot_be_read_costs_only_itself() {
 
 #[test]
 fn escaped_mount_points_are_read() {
-    let m = filesystem::parse("24 22 254:0 /x /bind\\040mount\\134 ro shared:1 master:2 - ext4 /dev/vda rw\n");
+    let m =
+        filesystem::parse("24 22 254:0 /x /bind\\040mount\\134 ro shared:1 master:2 - ext4 /dev/vda rw\n");
     assert_eq!((m[0].point.as_str(), m[0].read_only), ("/bind mount\\", true));
 }
 

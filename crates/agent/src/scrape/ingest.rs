@@ -59,11 +59,18 @@ pub(super) fn prepare(config: &ScrapeConfig, target: &Target, e: Exposition) -> 
     }
     let place = |series: u32| places.get(series as usize).copied().flatten();
     move_samples(&batch.samples, &mut out.batch.samples, place);
-    out.batch.histograms = batch.histograms.into_iter().filter_map(|h| Some(model::metric::HistogramSample { series: place(h.series)?, ..h })).collect();
+    out.batch.histograms = batch
+        .histograms
+        .into_iter()
+        .filter_map(|h| Some(model::metric::HistogramSample { series: place(h.series)?, ..h }))
+        .collect();
     out.batch.exemplars = batch.exemplars.into_iter().filter_map(|(s, e)| Some((place(s)?, e))).collect();
     out.kept = out.batch.item_count() as u64;
     if config.sample_limit > 0 && out.kept > config.sample_limit {
-        return Err(format!("{} samples after relabelling, sample_limit is {}", out.kept, config.sample_limit));
+        return Err(format!(
+            "{} samples after relabelling, sample_limit is {}",
+            out.kept, config.sample_limit
+        ));
     }
     Ok(out)
 }
@@ -147,9 +154,8 @@ const REPORT_NAMES: [&str; 5] = [
 
 /// The report series of a target; with `None` their ends.
 pub(super) fn push_report(batch: &mut MetricBatch, target: &Labels, report: Option<Report>, at_ms: i64) {
-    let values = report.map(|r| {
-        [f64::from(u8::from(r.up)), r.seconds, r.scraped as f64, r.kept as f64, r.added as f64]
-    });
+    let values = report
+        .map(|r| [f64::from(u8::from(r.up)), r.seconds, r.scraped as f64, r.kept as f64, r.added as f64]);
     for (i, name) in REPORT_NAMES.iter().enumerate() {
         let series = batch.push_series(target.with(METRIC_NAME, name));
         batch.samples.push(series, at_ms, values.map_or_else(stale_marker, |v| v[i]));

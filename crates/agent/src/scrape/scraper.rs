@@ -18,7 +18,8 @@ use crate::{Context, Delivery};
 const SOURCE: &str = "scrape";
 
 /// Asked for in this order; what comes back is read by its content type.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+const ACCEPT: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
 
 /// Body size where the job sets none. Larger: a broken target costs more memory.
 const DEFAULT_BODY_LIMIT: usize = 128 << 20;

@@ -38,8 +38,12 @@ fn active(config: &ScrapeConfig) -> Vec<Target> {
 
 fn exposition(text: &str) -> wire::exposition::Exposition {
     let limits = wire::Limits::default();
-    let options =
-        wire::exposition::ScrapeOptions { default_ms: 1000, honor_timestamps: true, strict: false, limits: &limits };
+    let options = wire::exposition::ScrapeOptions {
+        default_ms: 1000,
+        honor_timestamps: true,
+        strict: false,
+        limits: &limits,
+    };
     wire::exposition::parse("text/plain", text.as_bytes(), &options).unwrap()
 }
 
@@ -100,7 +104,9 @@ fn relabelling_changes_address_path_parameters_and_interval_or_drops() {
 
 #[test]
 fn durations_are_read_and_written_as_prometheus_does() {
-    for (text, ms) in [("15s", 15_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000), ("1d", 86_400_000)] {
+    for (text, ms) in
+        [("15s", 15_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000), ("1d", 86_400_000)]
+    {
         assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
     }
     for bad in ["", "15", "s", "0s", "-1s", "99999999999999999999y", "1é"] {
@@ -118,7 +124,9 @@ fn conflicting_labels_are_exported_or_honoured() {
     let p = prepare(&config, &target, exposition(text)).unwrap();
     assert_eq!(
         lines(&p.batch),
-        ["m{exported_exported_job=\"mine\", exported_job=\"older\", instance=\"a:1\", job=\"node\", x=\"1\"} 1"]
+        [
+            "m{exported_exported_job=\"mine\", exported_job=\"older\", instance=\"a:1\", job=\"node\", x=\"1\"} 1"
+        ]
     );
     config.honor_labels = true;
     let p = prepare(&config, &target, exposition(text)).unwrap();
@@ -141,7 +149,10 @@ fn metric_relabelling_drops_renames_and_merges_are_counted() {
     ];
     let target = active(&config).remove(0);
     let p = prepare(&config, &target, exposition("go_a 1\nm{x=\"1\"} 1\nm{x=\"2\"} 2\nn 3\n")).unwrap();
-    assert_eq!(lines(&p.batch), ["m{instance=\"a:1\", job=\"node\"} 1", "n{instance=\"a:1\", job=\"node\"} 3"]);
+    assert_eq!(
+        lines(&p.batch),
+        ["m{instance=\"a:1\", job=\"node\"} 1", "n{instance=\"a:1\", job=\"node\"} 3"]
+    );
     assert_eq!((p.scraped, p.kept, p.duplicates), (4, 2, 1));
 }
 
@@ -165,7 +176,10 @@ fn vanished_series_end_with_a_marker_unless_they_carried_their_own_time() {
     let first = prepare(&config, &target, exposition("a 1\nb 2\nc 3 500\n")).unwrap();
     let Prepared { mut batch, tracked, .. } = prepare(&config, &target, exposition("a 1\n")).unwrap();
     assert_eq!(mark_stale(&mut batch, &first.tracked, &tracked, 2000), 0);
-    assert_eq!(lines(&batch), ["a{instance=\"a:1\", job=\"node\"} 1", "b{instance=\"a:1\", job=\"node\"} stale"]);
+    assert_eq!(
+        lines(&batch),
+        ["a{instance=\"a:1\", job=\"node\"} 1", "b{instance=\"a:1\", job=\"node\"} stale"]
+    );
 }
 
 /// A target that answers each request with the next body; `None` closes the connection.
@@ -220,7 +234,11 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     units(&recorder, &clock, 1).await;
     assert_eq!(
         own(&recorder, 0),
-        ["a{instance=\"T\", job=\"node\"} 1", "b{instance=\"T\", job=\"node\"} 2", "up{instance=\"T\", job=\"node\"} 1"]
+        [
+            "a{instance=\"T\", job=\"node\"} 1",
+            "b{instance=\"T\", job=\"node\"} 2",
+            "up{instance=\"T\", job=\"node\"} 1"
+        ]
     );
     assert_eq!(manager.targets()[0].health, Health::Up);
     manager.apply(vec![config.clone()]);
@@ -235,7 +253,10 @@ async fn a_target_is_scraped_marked_down_and_ended() {
         "applying the same configuration again disturbs nothing"
     );
     units(&recorder, &clock, 3).await;
-    assert_eq!(own(&recorder, 2), ["a{instance=\"T\", job=\"node\"} stale", "up{instance=\"T\", job=\"node\"} 0"]);
+    assert_eq!(
+        own(&recorder, 2),
+        ["a{instance=\"T\", job=\"node\"} stale", "up{instance=\"T\", job=\"node\"} 0"]
+    );
     let status = manager.targets().remove(0);
     assert_eq!(status.health, Health::Down);
     assert!(status.last_error.contains("asking"), "{}", status.last_error);
@@ -247,7 +268,10 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     assert_eq!(own(&recorder, 3), ["up{instance=\"T\", job=\"node\"} stale"]);
     let requests = served.await.unwrap();
     assert!(requests[0].starts_with("get /metrics http/1.1"), "{}", requests[0]);
-    assert!(requests[0].contains("authorization: bearer t0ken") && requests[0].contains("application/openmetrics-text"));
+    assert!(
+        requests[0].contains("authorization: bearer t0ken")
+            && requests[0].contains("application/openmetrics-text")
+    );
 }
 
 #[tokio::test]
@@ -259,5 +283,8 @@ async fn shutdown_ends_all_series() {
     units(&recorder, &clock, 1).await;
     c.shutdown.start();
     c.shutdown.finished(Duration::from_secs(5)).await.unwrap();
-    assert_eq!(own(&recorder, 1), ["a{instance=\"T\", job=\"node\"} stale", "up{instance=\"T\", job=\"node\"} stale"]);
+    assert_eq!(
+        own(&recorder, 1),
+        ["a{instance=\"T\", job=\"node\"} stale", "up{instance=\"T\", job=\"node\"} stale"]
+    );
 }

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_plain_file_is_named_by_its_path_and_serves_under_its_own_name() {
-        let source = Source::Files { paths: vec![], exclude: vec![], job: "files".into(), service_name: None };
+        let source =
+            Source::Files { paths: vec![], exclude: vec![], job: "files".into(), service_name: None };
         let s = stream(&source, Path::new("/var/log/nginx/access.log.1"), "box");
         assert_eq!((s.labels.value("service_name"), s.labels.value("job")), ("access", "files"));
         assert_eq!(s.labels.value("filename"), "/var/log/nginx/access.log.1");

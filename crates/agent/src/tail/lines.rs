@@ -48,7 +48,8 @@ pub(super) fn rfc3339(text: &str) -> Option<i64> {
     let offset = match b.get(at) {
         Some(sign @ (b'+' | b'-')) => {
             let minutes_at = if is(at + 3, b":") { at + 4 } else { at + 3 };
-            let offset = number(at + 1, at + 3)? * 3600 + number(minutes_at, minutes_at + 2).unwrap_or(0) * 60;
+            let offset =
+                number(at + 1, at + 3)? * 3600 + number(minutes_at, minutes_at + 2).unwrap_or(0) * 60;
             if *sign == b'+' { offset } else { -offset }
         }
         _ => 0,
@@ -145,9 +146,9 @@ fn keyed(text: &str) -> Option<Severity<'_>> {
     while let Some(found) = text.get(at..)?.find(['=', ':']) {
         let mark = at + found;
         let before = text.get(..mark)?.trim_end_matches('"');
-        let key_from = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| {
-            i + before.get(i..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8)
-        });
+        let key_from = before
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .map_or(0, |i| i + before.get(i..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8));
         let key = before.get(key_from..)?;
         if KEYS.iter().any(|k| k.eq_ignore_ascii_case(key)) {
             let value = text.get(mark + 1..)?.trim_start_matches([' ', '"', '\'']);
@@ -193,7 +194,10 @@ fn word(text: &str) -> Option<Severity<'_>> {
         let marked = w.bytes().all(|b| b.is_ascii_uppercase())
             || (matches!(before, Some('[' | '<' | '(')) && matches!(after, Some(']' | '>' | ')')))
             || after == Some(':');
-        if alone && marked && let Some(number) = number(w) {
+        if alone
+            && marked
+            && let Some(number) = number(w)
+        {
             return Some(Severity { number, text: w });
         }
     }

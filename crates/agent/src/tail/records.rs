@@ -242,7 +242,10 @@ mod tests {
                     {\"log\":\"\\u00e9\\n\",\"stream\":\"stdout\",\"time\":\"2023-11-14T22:13:21Z\"}\n{\"other\":1}\n";
         let c = cut(text.as_bytes(), Format::Container, LIMITS, false);
         assert_eq!(bodies(&c), ["a é", "{\"other\":1}"]);
-        assert_eq!((c.records[0].stream, c.records[0].time_ns), (Some("stdout"), Some(1_700_000_000_000_000_000)));
+        assert_eq!(
+            (c.records[0].stream, c.records[0].time_ns),
+            (Some("stdout"), Some(1_700_000_000_000_000_000))
+        );
     }
 
     #[test]

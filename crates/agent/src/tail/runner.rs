@@ -75,7 +75,11 @@ async fn open(context: &Context, options: &Options) -> Option<Tailer> {
             Ok(Ok((tailer, said))) => {
                 if let Some(reason) = said {
                     context.problem(SOURCE, "checkpoint_broken");
-                    tracing::warn!(tail = options.name, reason, "the checkpoint is not usable; files begin anew");
+                    tracing::warn!(
+                        tail = options.name,
+                        reason,
+                        "the checkpoint is not usable; files begin anew"
+                    );
                 }
                 return Some(tailer);
             }
@@ -167,7 +171,8 @@ impl Watch {
         }
         for dir in directories {
             let room = self.covered.len() < MAX_WATCHES;
-            if room && !self.covered.contains(dir) && watcher.watch(dir, RecursiveMode::NonRecursive).is_ok() {
+            if room && !self.covered.contains(dir) && watcher.watch(dir, RecursiveMode::NonRecursive).is_ok()
+            {
                 self.covered.insert(dir.clone());
             }
         }

@@ -85,7 +85,11 @@ async fn a_full_disk_refuses_and_takes_again_once_it_has_space() {
     let err = log.append(0, b"does not fit".to_vec()).await.unwrap_err();
     assert!(err.is_disk_full(), "{err}");
     assert_eq!(err.kind(), base::Kind::Unavailable);
-    assert_eq!(disk.contents(&file(1)).unwrap().len() as u64, log.end().offset, "the half written frame is cut off");
+    assert_eq!(
+        disk.contents(&file(1)).unwrap().len() as u64,
+        log.end().offset,
+        "the half written frame is cut off"
+    );
     disk.heal();
     log.append(0, b"after".to_vec()).await.unwrap();
     log.close().await;
@@ -118,7 +122,10 @@ async fn a_disk_that_cannot_even_truncate_still_does_not_bring_a_refused_frame_b
         disk.fail(Operation::Truncate);
         disk.fail_sync_in(0);
         let err = log.append(0, b"refused".to_vec()).await.unwrap_err();
-        assert!(!matches!(err, Error::Undetermined { .. }), "the next segment's header closes this one: {err}");
+        assert!(
+            !matches!(err, Error::Undetermined { .. }),
+            "the next segment's header closes this one: {err}"
+        );
         log.append(0, b"two".to_vec()).await.unwrap();
         disk.crash(seed);
         assert_eq!(payloads(&open(&disk).0), [b"one".to_vec(), b"two".to_vec()]);
@@ -186,7 +193,10 @@ async fn a_missing_or_shortened_older_segment_is_damage() {
     assert!(err.to_string().contains("its successor says"), "{err}");
     disk.remove(&file(2)).unwrap();
     let err = try_open(&disk).err().unwrap();
-    assert!(err.to_string().contains("00000000000000000002.log is damaged at byte 0: the segment is missing"), "{err}");
+    assert!(
+        err.to_string().contains("00000000000000000002.log is damaged at byte 0: the segment is missing"),
+        "{err}"
+    );
 }
 
 #[tokio::test]

@@ -28,8 +28,7 @@ use super::{
     writer::Writer,
 };
 
-const HINTS: [ResetHint; 4] =
-    [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
+const HINTS: [ResetHint; 4] = [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
 
 pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), NativeError> {
     let series = b.series.len();

@@ -1,6 +1,6 @@
 use model::{
-    AnyValue, Attributes, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, MetricBatch, MetricKind,
-    MetricMetadata, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
+    AnyValue, Attributes, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, MetricBatch,
+    MetricKind, MetricMetadata, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
     attributes::{Resource, Scope},
     histogram::{BucketSpan, ResetHint},
     metric::{HistogramSample, Samples, stale_marker},
@@ -16,7 +16,11 @@ fn tenant() -> TenantId {
 
 /// Floats by their bits: every NaN is itself.
 fn float() -> impl Strategy<Value = f64> {
-    prop_oneof![any::<u64>().prop_map(f64::from_bits), (-100i32..100).prop_map(f64::from), Just(stale_marker())]
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits),
+        (-100i32..100).prop_map(f64::from),
+        Just(stale_marker())
+    ]
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -57,9 +61,14 @@ fn resource() -> impl Strategy<Value = Resource> {
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
-    (text(), text(), attributes(), any::<u32>()).prop_map(|(name, version, attributes, dropped_attributes)| {
-        Scope { name, version, attributes, dropped_attributes }
-    })
+    (text(), text(), attributes(), any::<u32>()).prop_map(
+        |(name, version, attributes, dropped_attributes)| Scope {
+            name,
+            version,
+            attributes,
+            dropped_attributes,
+        },
+    )
 }
 
 fn spans_of_buckets() -> impl Strategy<Value = Vec<BucketSpan>> {
@@ -69,7 +78,10 @@ fn spans_of_buckets() -> impl Strategy<Value = Vec<BucketSpan>> {
 fn histogram() -> impl Strategy<Value = Histogram> {
     let sides = (spans_of_buckets(), vec(float(), 0..5), spans_of_buckets(), vec(float(), 0..5));
     let hint = prop_oneof![
-        Just(ResetHint::Unknown), Just(ResetHint::Reset), Just(ResetHint::NotReset), Just(ResetHint::Gauge)
+        Just(ResetHint::Unknown),
+        Just(ResetHint::Reset),
+        Just(ResetHint::NotReset),
+        Just(ResetHint::Gauge)
     ];
     (hint, any::<i8>(), vec(float(), 4), sides, vec(float(), 0..4), any::<bool>()).prop_map(
         |(reset_hint, schema, f, sides, custom_values, is_integer)| Histogram {
@@ -91,8 +103,12 @@ fn histogram() -> impl Strategy<Value = Histogram> {
 
 fn metadata() -> impl Strategy<Value = MetricMetadata> {
     let kind = (0usize..8).prop_map(|i| MetricKind::ALL[i]);
-    (text(), kind, text(), text())
-        .prop_map(|(family, kind, unit, help)| MetricMetadata { family, kind, unit, help })
+    (text(), kind, text(), text()).prop_map(|(family, kind, unit, help)| MetricMetadata {
+        family,
+        kind,
+        unit,
+        help,
+    })
 }
 
 fn metrics() -> impl Strategy<Value = MetricBatch> {
@@ -116,9 +132,9 @@ fn metrics() -> impl Strategy<Value = MetricBatch> {
                 let histograms = histograms.into_iter().map(|(series, timestamp_ms, start_ms, histogram)| {
                     HistogramSample { series, timestamp_ms, start_ms, histogram }
                 });
-                let exemplars = exemplars.into_iter().map(|(i, labels, value, timestamp_ms)| {
-                    (i, Exemplar { labels, value, timestamp_ms })
-                });
+                let exemplars = exemplars
+                    .into_iter()
+                    .map(|(i, labels, value, timestamp_ms)| (i, Exemplar { labels, value, timestamp_ms }));
                 MetricBatch {
                     series,
                     samples: columns,
@@ -132,10 +148,14 @@ fn metrics() -> impl Strategy<Value = MetricBatch> {
 }
 
 fn logs() -> impl Strategy<Value = LogBatch> {
-    let stream = (labels(), resource(), scope())
-        .prop_map(|(labels, resource, scope)| LogStream { labels, resource, scope });
+    let stream = (labels(), resource(), scope()).prop_map(|(labels, resource, scope)| LogStream {
+        labels,
+        resource,
+        scope,
+    });
     let ids = (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<bool>());
-    let record = (any::<i64>(), any::<i64>(), any::<u8>(), text(), value(), attributes(), any::<u32>(), ids, text());
+    let record =
+        (any::<i64>(), any::<i64>(), any::<u8>(), text(), value(), attributes(), any::<u32>(), ids, text());
     (vec(stream, 1..4), vec((any::<u32>(), record), 0..6)).prop_map(|(streams, records)| {
         let n = streams.len() as u32;
         let records = records.into_iter().map(|(stream, r)| LogRecord {
@@ -165,16 +185,15 @@ fn span() -> impl Strategy<Value = Span> {
             dropped_attributes,
         },
     );
-    let link = (any::<[u8; 16]>(), any::<[u8; 8]>(), text(), attributes(), any::<u32>(), any::<u32>()).prop_map(
-        |(trace_id, span_id, trace_state, attributes, dropped_attributes, flags)| SpanLink {
+    let link = (any::<[u8; 16]>(), any::<[u8; 8]>(), text(), attributes(), any::<u32>(), any::<u32>())
+        .prop_map(|(trace_id, span_id, trace_state, attributes, dropped_attributes, flags)| SpanLink {
             trace_id,
             span_id,
             trace_state,
             attributes,
             dropped_attributes,
             flags,
-        },
-    );
+        });
     let ids = (any::<[u8; 16]>(), any::<[u8; 8]>(), any::<[u8; 8]>());
     let numbers = (any::<u32>(), any::<u32>(), 0u32..3, 0u32..3, 0i32..6, 0usize..3);
     let times = (any::<i64>(), any::<i64>());
@@ -196,10 +215,7 @@ fn span() -> impl Strategy<Value = Span> {
             dropped_events: n.3,
             links,
             dropped_links: n.2,
-            status: SpanStatus {
-                code: [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][n.5],
-                message,
-            },
+            status: SpanStatus { code: [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][n.5], message },
         },
     )
 }
@@ -224,8 +240,11 @@ fn batch_id() -> impl Strategy<Value = Option<BatchId>> {
     prop_oneof![
         Just(None),
         any::<u128>().prop_map(|h| Some(BatchId::Content(h))),
-        any::<(u64, u64, u64)>()
-            .prop_map(|(source, epoch, sequence)| Some(BatchId::Numbered { source, epoch, sequence })),
+        any::<(u64, u64, u64)>().prop_map(|(source, epoch, sequence)| Some(BatchId::Numbered {
+            source,
+            epoch,
+            sequence
+        })),
     ]
 }
 

@@ -218,10 +218,7 @@ fn a_file_cut_short_in_place_begins_again() {
     rig.write("a.log", "third 1 and quite a bit longer than before\n");
     rig.restart();
     rig.drain();
-    assert_eq!(
-        rig.take(),
-        ["first 1", "first 2", "second 1", "third 1 and quite a bit longer than before"]
-    );
+    assert_eq!(rig.take(), ["first 1", "first 2", "second 1", "third 1 and quite a bit longer than before"]);
 }
 
 #[test]
@@ -285,7 +282,10 @@ fn records_carry_time_severity_and_where_they_come_from() {
     let planned = rig.cycle().planned;
     let Batch::Logs(b) = &planned[0].unit.batches[0] else { panic!("logs") };
     let r = &b.records[0];
-    assert_eq!((r.timestamp_ns, r.severity_number, r.severity_text.as_str()), (1_700_000_000 * SECOND, 17, "ERROR"));
+    assert_eq!(
+        (r.timestamp_ns, r.severity_number, r.severity_text.as_str()),
+        (1_700_000_000 * SECOND, 17, "ERROR")
+    );
     assert_eq!(b.streams[0].labels.value("service_name"), "app");
     assert!(b.streams[0].labels.value("filename").ends_with("logs/app.log"));
 }
