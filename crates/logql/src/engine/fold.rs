@@ -142,16 +142,8 @@ impl Acc {
                 *m2 += sb + delta * delta * *n * nb / total;
                 *n = total;
             }
-            (Acc::Min(a), Acc::Min(b)) => {
-                if *b < *a || a.is_nan() {
-                    *a = *b;
-                }
-            }
-            (Acc::Max(a), Acc::Max(b)) => {
-                if *b > *a || a.is_nan() {
-                    *a = *b;
-                }
-            }
+            (Acc::Min(a), Acc::Min(b)) if *b < *a || a.is_nan() => *a = *b,
+            (Acc::Max(a), Acc::Max(b)) if *b > *a || a.is_nan() => *a = *b,
             (Acc::Last(a), Acc::Last(b)) => *a = *b,
             (
                 Acc::Counter { n, last, resets, .. },
@@ -165,7 +157,7 @@ impl Acc {
                 *last = *lb;
             }
             (Acc::All(a), Acc::All(b)) => a.extend_from_slice(b),
-            // `First` keeps what it has; the operations of one fold are all the same.
+            // `First`, and an extreme that stays one, keep what they have; operations of one fold are the same.
             _ => {}
         }
     }

@@ -109,10 +109,10 @@ impl<'a> RowLabels<'a> {
     pub fn remove(&mut self, name: &str) {
         if name == ERROR_LABEL {
             self.error = None;
-        } else if name == ERROR_DETAILS_LABEL {
-            if let Some((_, details)) = &mut self.error {
-                details.clear();
-            }
+        } else if name == ERROR_DETAILS_LABEL
+            && let Some((_, details)) = &mut self.error
+        {
+            details.clear();
         }
         self.remove_parsed(name);
         if find(&self.structured, name).is_some() {

@@ -221,7 +221,7 @@ proptest! {
             let mut want = Vec::new();
             for at in (start..=start + 40).step_by(step as usize) {
                 let inside: Vec<f64> = (0..times.len() as i64)
-                    .filter(|i| at - range < i + 1 && i + 1 <= at)
+                    .filter(|i| at - range < i + 1 && *i < at)
                     .map(|i| times[i as usize] as f64)
                     .collect();
                 let (Some(first), Some(last)) = (inside.first(), inside.last()) else { continue };
