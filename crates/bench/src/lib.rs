@@ -27,9 +27,9 @@ mod send;
 pub use error::Error;
 pub use latency::Latencies;
 pub use options::{Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
-pub use query::query;
+pub use query::{query, query_until};
 pub use report::{Progress, QueryReport, VerifyReport, WriteReport};
-pub use run::write;
+pub use run::{write, write_until};
 pub use verify::verify;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

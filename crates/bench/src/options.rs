@@ -75,8 +75,8 @@ pub struct WriteOptions {
     pub signal: Signal,
     /// Sent as `X-Scope-OrgID` where present.
     pub tenant: Option<String>,
-    /// Over gRPC only [`net::Auth::Header`].
-    pub auth: net::Auth,
+    /// Further headers (metadata in gRPC), names in lower case.
+    pub headers: Vec<(String, String)>,
     /// How many scrape targets of 200 series each (metrics), or services (logs, traces), are imitated.
     pub targets: usize,
     /// Items (samples, records, spans) in one request.
@@ -107,7 +107,7 @@ impl Default for WriteOptions {
             protocol: Protocol::RemoteWrite,
             signal: Signal::Metrics,
             tenant: None,
-            auth: net::Auth::None,
+            headers: Vec::new(),
             targets: 10,
             batch: 2000,
             rate: None,
@@ -133,12 +133,7 @@ pub enum QueryKind {
     LogqlRange,
 }
 
-names!(
-    QueryKind,
-    PromqlInstant = "promql-instant",
-    PromqlRange = "promql-range",
-    LogqlRange = "logql-range"
-);
+names!(QueryKind, PromqlInstant = "promql-instant", PromqlRange = "promql-range", LogqlRange = "logql-range");
 
 /// One expression to ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +148,7 @@ pub struct QueryOptions {
     /// Base URL; the API's paths are added.
     pub target: String,
     pub tenant: Option<String>,
-    pub auth: net::Auth,
+    pub headers: Vec<(String, String)>,
     /// Asked in turn.
     pub queries: Vec<QuerySpec>,
     /// Range queries cover this much time up to now.
@@ -171,7 +166,7 @@ impl Default for QueryOptions {
         QueryOptions {
             target: "http://127.0.0.1:9494".to_owned(),
             tenant: None,
-            auth: net::Auth::None,
+            headers: Vec::new(),
             queries: Vec::new(),
             range: Duration::from_secs(3600),
             step: Duration::from_secs(15),
@@ -190,7 +185,7 @@ pub struct VerifyOptions {
     /// Base URL of the query APIs; `None` takes scheme, host and port the journal names.
     pub target: Option<String>,
     pub tenant: Option<String>,
-    pub auth: net::Auth,
+    pub headers: Vec<(String, String)>,
     /// Where traces are asked by id: `<target><path>/<trace id>`.
     pub traces_path: String,
     pub timeout: Duration,
@@ -204,7 +199,7 @@ impl VerifyOptions {
             journal: journal.into(),
             target: None,
             tenant: None,
-            auth: net::Auth::None,
+            headers: Vec::new(),
             traces_path: "/jaeger/api/traces".to_owned(),
             timeout: Duration::from_secs(60),
             concurrency: 4,

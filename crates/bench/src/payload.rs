@@ -21,8 +21,12 @@ impl Payload {
     /// `None` where the protocol does not carry such a batch.
     pub(crate) fn encode(protocol: Protocol, batch: &Batch) -> Option<Self> {
         Some(match (protocol, batch) {
-            (Protocol::RemoteWrite, Batch::Metrics(m)) => Payload::Http(snappy(&wire::remote_write::encode(m))?),
-            (Protocol::Loki, Batch::Logs(l)) => Payload::Http(snappy(&wire::loki::encode(l).encode_to_vec())?),
+            (Protocol::RemoteWrite, Batch::Metrics(m)) => {
+                Payload::Http(snappy(&wire::remote_write::encode(m))?)
+            }
+            (Protocol::Loki, Batch::Logs(l)) => {
+                Payload::Http(snappy(&wire::loki::encode(l).encode_to_vec())?)
+            }
             (Protocol::OtlpHttp, batch) => Payload::Http(match otlp(batch)? {
                 Payload::Metrics(m) => m.encode_to_vec().into(),
                 Payload::Logs(m) => m.encode_to_vec().into(),

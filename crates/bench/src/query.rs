@@ -18,12 +18,17 @@ use tokio::task::JoinSet;
 use crate::{
     Error, Latencies, Progress, QueryKind, QueryOptions, QueryReport, Result,
     report::QueryLine,
-    send::parse,
+    send::{Headers, parse},
 };
 
-/// Asks until the duration is over or `stop` is started. `on_progress` is called once a second.
-pub async fn query(
-    options: QueryOptions,
+/// Asks until the duration is over. `on_progress` is called once a second.
+pub async fn query(options: &QueryOptions, on_progress: impl FnMut(&Progress)) -> Result<QueryReport> {
+    query_until(options, &Clock::system(), &Shutdown::new(), on_progress).await
+}
+
+/// The same with a clock of the caller's, and an end when `stop` is started.
+pub async fn query_until(
+    options: &QueryOptions,
     clock: &Clock,
     stop: &Shutdown,
     mut on_progress: impl FnMut(&Progress),
@@ -51,7 +56,8 @@ pub async fn query(
         next: AtomicUsize::new(0),
         clock: clock.clone(),
         client,
-        options,
+        headers: Headers::new(options.tenant.as_deref(), &options.headers)?,
+        options: options.clone(),
     });
     let mut tasks = JoinSet::new();
     for _ in 0..asker.options.concurrency {
@@ -82,6 +88,7 @@ struct Asker {
     options: QueryOptions,
     base: String,
     client: Client,
+    headers: Headers,
     clock: Clock,
     next: AtomicUsize,
     lines: Mutex<Vec<QueryLine>>,
@@ -92,13 +99,9 @@ impl Asker {
         let at = self.next.fetch_add(1, Relaxed) % self.options.queries.len().max(1);
         let Some(spec) = self.options.queries.get(at) else { return };
         let url = self.url(spec.kind, &spec.expr);
-        let mut request =
-            Request { timeout: self.options.timeout, auth: self.options.auth.clone(), ..Request::get(url) };
-        if let Some(tenant) = &self.options.tenant {
-            request = request.header("x-scope-orgid", tenant.clone());
-        }
+        let request = Request { timeout: self.options.timeout, ..Request::get(url) };
         let began = self.clock.monotonic();
-        let answer = self.client.send(request).await;
+        let answer = self.client.send(self.headers.add(request)).await;
         let took = self.clock.monotonic().duration_since(began);
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(at) else { return };

@@ -20,7 +20,11 @@ pub struct Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (t, p99) = (self.elapsed.as_secs(), self.p99.as_secs_f64() * 1e3);
-        write!(f, "{t:>5}s  {} done  {:.0}/s  p99 {p99:.1}ms  {} errors", self.done, self.per_second, self.errors)
+        write!(
+            f,
+            "{t:>5}s  {} done  {:.0}/s  p99 {p99:.1}ms  {} errors",
+            self.done, self.per_second, self.errors
+        )
     }
 }
 
@@ -54,7 +58,11 @@ impl WriteReport {
 
 impl fmt::Display for WriteReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "wrote {} over {} to {} for {:.1} s", self.signal, self.protocol, self.target, self.seconds)?;
+        writeln!(
+            f,
+            "wrote {} over {} to {} for {:.1} s",
+            self.signal, self.protocol, self.target, self.seconds
+        )?;
         let mib = self.bytes as f64 / f64::from(1 << 20);
         writeln!(
             f,
@@ -103,7 +111,11 @@ pub struct QueryReport {
 
 impl fmt::Display for QueryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "asked {} for {:.1} s: {:.1} queries/s", self.target, self.seconds, self.queries_per_second)?;
+        writeln!(
+            f,
+            "asked {} for {:.1} s: {:.1} queries/s",
+            self.target, self.seconds, self.queries_per_second
+        )?;
         writeln!(f, "  all: {}", self.latency.line())?;
         for q in &self.queries {
             writeln!(f, "{} {}", q.query.kind, q.query.expr)?;

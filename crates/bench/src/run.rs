@@ -46,33 +46,38 @@ struct Run {
     started: Instant,
 }
 
-/// Sends until the duration is over or `stop` is started, and reports. `on_progress` is called once a second.
+/// Sends until the duration is over, and reports. `on_progress` is called once a second.
 ///
 /// # Errors
 /// Options that do not fit together, a target that is no URL, a journal that cannot be written. Errors of
 /// requests are in the report.
-pub async fn write(
-    options: WriteOptions,
+pub async fn write(options: &WriteOptions, on_progress: impl FnMut(&Progress)) -> Result<WriteReport> {
+    write_until(options, &Clock::system(), &Shutdown::new(), on_progress).await
+}
+
+/// The same with a clock of the caller's, and an end when `stop` is started.
+pub async fn write_until(
+    options: &WriteOptions,
     clock: &Clock,
     stop: &Shutdown,
     mut on_progress: impl FnMut(&Progress),
 ) -> Result<WriteReport> {
-    check(&options)?;
+    check(options)?;
     let started = clock.monotonic();
     let name = format!("r{:x}", clock.now_ns().div_euclid(1000));
     let journal = match &options.journal {
         None => None,
-        Some(path) => Some(Journal::create(path, &header(&options, &name))?),
+        Some(path) => Some(Journal::create(path, &header(options, &name))?),
     };
     let run = Arc::new(Run {
-        sender: Sender::new(&options)?,
+        sender: Sender::new(options)?,
         run: name,
         journal,
         tally: Mutex::default(),
         clock: clock.clone(),
         stop: stop.clone(),
         started,
-        options,
+        options: options.clone(),
     });
     let mut workers = JoinSet::new();
     for worker in 0..run.options.concurrency {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use net::{Auth, Client, Request};
+use net::{Client, Request};
 use prost::Message;
 use proto::otlp::collector::{
     logs::{ExportLogsServiceResponse, logs_service_client::LogsServiceClient},
@@ -11,7 +11,7 @@ use proto::otlp::collector::{
 };
 use tonic::{
     Code, Status,
-    metadata::AsciiMetadataValue,
+    metadata::{AsciiMetadataKey, AsciiMetadataValue},
     transport::{Channel, Endpoint},
 };
 
@@ -33,8 +33,7 @@ pub(crate) struct Sender {
     way: Way,
     protocol: Protocol,
     signal: Signal,
-    tenant: Option<String>,
-    auth: Auth,
+    headers: Headers,
     timeout: Duration,
 }
 
@@ -50,8 +49,8 @@ impl Sender {
             Protocol::OtlpGrpc => Way::Grpc(channel(o)?),
             _ => Way::Http { client: Client::new()?, url: url(o)? },
         };
-        let (tenant, auth) = (o.tenant.clone(), o.auth.clone());
-        Ok(Sender { way, protocol: o.protocol, signal: o.signal, tenant, auth, timeout: o.timeout })
+        let headers = Headers::new(o.tenant.as_deref(), &o.headers)?;
+        Ok(Sender { way, protocol: o.protocol, signal: o.signal, headers, timeout: o.timeout })
     }
 
     pub(crate) async fn send(&self, payload: &Payload) -> Outcome {
@@ -63,7 +62,7 @@ impl Sender {
     }
 
     async fn http(&self, client: &Client, url: &str, body: bytes::Bytes) -> Outcome {
-        let mut request = Request { timeout: self.timeout, auth: self.auth.clone(), ..Request::post(url, body) }
+        let mut request = Request { timeout: self.timeout, ..Request::post(url, body) }
             .header("content-type", "application/x-protobuf");
         match self.protocol {
             Protocol::RemoteWrite => {
@@ -74,10 +73,7 @@ impl Sender {
             Protocol::Loki => request = request.header("content-encoding", "snappy"),
             Protocol::OtlpHttp | Protocol::OtlpGrpc => {}
         }
-        if let Some(tenant) = &self.tenant {
-            request = request.header("x-scope-orgid", tenant.clone());
-        }
-        match client.send(request).await {
+        match client.send(self.headers.add(request)).await {
             Err(e) => Outcome::Later(transport(&e)),
             Ok(a) if a.status.is_success() => Outcome::Acknowledged { refused: self.refused(&a.body) },
             Ok(a) => {
@@ -137,17 +133,38 @@ impl Sender {
     fn request<M>(&self, message: M) -> tonic::Request<M> {
         let mut request = tonic::Request::new(message);
         request.set_timeout(self.timeout);
-        let tenant = self.tenant.as_ref().map(|t| ("x-scope-orgid", t.clone()));
-        let auth = match &self.auth {
-            Auth::Header { scheme, credentials } => Some(("authorization", format!("{scheme} {credentials}"))),
-            _ => None,
-        };
-        for (name, value) in tenant.into_iter().chain(auth) {
+        for (name, value) in &self.headers.0 {
+            let name = AsciiMetadataKey::from_static(name);
             if let Ok(value) = AsciiMetadataValue::try_from(value) {
                 request.metadata_mut().insert(name, value);
             }
         }
         request
+    }
+}
+
+/// What goes with every request: the tenant and what the command line adds.
+#[derive(Debug, Clone)]
+pub(crate) struct Headers(Vec<(&'static str, String)>);
+
+impl Headers {
+    pub(crate) fn new(tenant: Option<&str>, more: &[(String, String)]) -> Result<Self> {
+        let mut out: Vec<(&'static str, String)> =
+            tenant.map(|t| ("x-scope-orgid", t.to_owned())).into_iter().collect();
+        for (name, value) in more {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+            if name.is_empty() || !name.bytes().all(plain) {
+                let wanted = "a name of lower case letters, digits, '-', '_' and '.'";
+                return Err(Error::Option { option: "headers", value: name.clone(), wanted });
+            }
+            // A handful of names from one command line, kept as long as the process anyway.
+            out.push((name.clone().leak(), value.clone()));
+        }
+        Ok(Headers(out))
+    }
+
+    pub(crate) fn add(&self, request: Request) -> Request {
+        self.0.iter().fold(request, |r, (name, value)| r.header(name, value.clone()))
     }
 }
 
@@ -220,9 +237,6 @@ fn channel(o: &WriteOptions) -> Result<Channel> {
     let fail = |reason: String| Error::Target { url: o.target.clone(), reason };
     if url.scheme() != "http" {
         return Err(fail("the gRPC sender speaks http without TLS only".to_owned()));
-    }
-    if matches!(o.auth, Auth::Basic { .. }) {
-        return Err(fail("the gRPC sender takes a token, not a user name and password".to_owned()));
     }
     let endpoint = Endpoint::from_shared(String::from(url)).map_err(|e| fail(e.to_string()))?;
     Ok(endpoint.connect_timeout(Duration::from_secs(10)).timeout(o.timeout).connect_lazy())

@@ -11,7 +11,7 @@ use crate::{
     Error, Result, Signal, VerifyOptions, VerifyReport,
     generate::{COUNT_METRIC, COUNT_SERVICE, trace_id},
     journal::{self, Header, Sent},
-    send::parse,
+    send::{Headers, parse},
 };
 
 /// Items asked for at once: few enough for the default limits of query APIs, twice as many allowed in the
@@ -28,7 +28,9 @@ pub async fn verify(options: &VerifyOptions) -> Result<VerifyReport> {
     let (header, sent) = journal::read(&options.journal)?;
     let target = options.target.as_deref().unwrap_or(&header.target);
     let base = parse(target)?.origin().ascii_serialization();
-    let asker = Arc::new(Asker { client: Client::new()?, base, header, options: options.clone() });
+    let tenant = options.tenant.as_deref().or(header.tenant.as_deref());
+    let headers = Headers::new(tenant, &options.headers)?;
+    let asker = Arc::new(Asker { client: Client::new()?, base, headers, header, options: options.clone() });
     let windows = windows(&sent, asker.header.signal);
     let mut found: BTreeMap<(usize, u64), u64> = BTreeMap::new();
     let mut answers = stream::iter(windows)
@@ -61,7 +63,8 @@ struct Window {
 fn windows(sent: &[Sent], signal: Signal) -> Vec<Window> {
     let mut out: Vec<Window> = Vec::new();
     for s in sent {
-        let whole = Window { worker: s.worker, first: s.first, count: s.count, from_ns: s.from_ns, to_ns: s.to_ns };
+        let whole =
+            Window { worker: s.worker, first: s.first, count: s.count, from_ns: s.from_ns, to_ns: s.to_ns };
         let join = out.last_mut().filter(|last| {
             signal != Signal::Traces && last.worker == s.worker && last.count + s.count <= WINDOW
         });
@@ -89,6 +92,7 @@ fn split(w: &Window) -> impl Iterator<Item = Window> + '_ {
 struct Asker {
     client: Client,
     base: String,
+    headers: Headers,
     header: Header,
     options: VerifyOptions,
 }
@@ -107,7 +111,8 @@ impl Asker {
                 let range = to_ms - from_ms + 1;
                 let query = format!("{COUNT_METRIC}{{run=\"{run}\",worker=\"w{worker}\"}}[{range}ms]");
                 let time = format!("{}.{:03}", to_ms / 1000, to_ms % 1000);
-                let url = format!("{}/api/v1/query?{}", self.base, pairs(&[("query", query), ("time", time)]));
+                let url =
+                    format!("{}/api/v1/query?{}", self.base, pairs(&[("query", query), ("time", time)]));
                 Ok(samples(&self.ask::<Results>(&url).await?.unwrap_or_default()))
             }
             Signal::Logs => {
@@ -138,19 +143,17 @@ impl Asker {
     /// The answer, `None` where there is nothing of that name.
     async fn ask<T: for<'a> Deserialize<'a>>(&self, url: &str) -> Result<Option<T>> {
         let fail = |reason: String| Error::Ask { url: url.to_owned(), reason };
-        let o = &self.options;
-        let mut request = Request { timeout: o.timeout, auth: o.auth.clone(), ..Request::get(url) };
-        if let Some(tenant) = o.tenant.as_ref().or(self.header.tenant.as_ref()) {
-            request = request.header("x-scope-orgid", tenant.clone());
-        }
-        let answer = self.client.send(request).await.map_err(|e| fail(e.to_string()))?;
+        let request = Request { timeout: self.options.timeout, ..Request::get(url) };
+        let answer = self.client.send(self.headers.add(request)).await.map_err(|e| fail(e.to_string()))?;
         if answer.status.as_u16() == 404 {
             return Ok(None);
         }
         if !answer.status.is_success() {
             return Err(fail(format!("{} {}", answer.status.as_u16(), answer.excerpt())));
         }
-        serde_json::from_slice(&answer.body).map(Some).map_err(|e| fail(format!("the answer is unreadable: {e}")))
+        serde_json::from_slice(&answer.body)
+            .map(Some)
+            .map_err(|e| fail(format!("the answer is unreadable: {e}")))
     }
 }
 

@@ -25,9 +25,7 @@ use proto::otlp::collector::{
 };
 use wire::{Decoded, Reason};
 
-use crate::{
-    Error, LokiFormat, Options, OtlpFormat, OtlpSignal, Result, Sender, stamp, stats::Stats,
-};
+use crate::{Error, LokiFormat, Options, OtlpFormat, OtlpSignal, Result, Sender, stamp, stats::Stats};
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
 const INLINE_BYTES: usize = 256 << 10;
@@ -67,7 +65,13 @@ struct Request<'a> {
 }
 
 impl Ingest {
-    pub fn new(append: Arc<dyn Append>, budget: MemoryBudget, metrics: &Metrics, clock: Clock, options: Options) -> Self {
+    pub fn new(
+        append: Arc<dyn Append>,
+        budget: MemoryBudget,
+        metrics: &Metrics,
+        clock: Clock,
+        options: Options,
+    ) -> Self {
         let options = RwLock::new(Resolved::new(options));
         Ingest { append, budget, stats: Stats::new(metrics), clock, options }
     }
@@ -150,8 +154,12 @@ impl Ingest {
                 (OtlpSignal::Logs, OtlpFormat::Protobuf) => {
                     logs::decode_protobuf(body, received_ns, o)?.map(Batch::Logs)
                 }
-                (OtlpSignal::Logs, OtlpFormat::Json) => logs::decode_json(body, received_ns, o)?.map(Batch::Logs),
-                (OtlpSignal::Traces, OtlpFormat::Protobuf) => traces::decode_protobuf(body, o)?.map(Batch::Spans),
+                (OtlpSignal::Logs, OtlpFormat::Json) => {
+                    logs::decode_json(body, received_ns, o)?.map(Batch::Logs)
+                }
+                (OtlpSignal::Traces, OtlpFormat::Protobuf) => {
+                    traces::decode_protobuf(body, o)?.map(Batch::Spans)
+                }
                 (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
             })
         })
@@ -290,7 +298,12 @@ impl Ingest {
         let mut receipt = Receipt::default();
         for r in refused {
             let detail = format!("{} (item {} of the request)", r.detail, r.first);
-            receipt.refused.push(Refusal { signal: signal.clone(), reason: reason(r.reason), count: r.count, detail });
+            receipt.refused.push(Refusal {
+                signal: signal.clone(),
+                reason: reason(r.reason),
+                count: r.count,
+                detail,
+            });
         }
         if is_empty(&batch) {
             return Ok(receipt);

@@ -76,7 +76,10 @@ impl From<wire::Error> for Error {
 
 impl From<OverLimit> for Error {
     fn from(e: OverLimit) -> Self {
-        Error { limit: Some("memory.limit"), ..Self::new(Kind::Unavailable, Cause::Overloaded, e.to_string()) }
+        Error {
+            limit: Some("memory.limit"),
+            ..Self::new(Kind::Unavailable, Cause::Overloaded, e.to_string())
+        }
     }
 }
 

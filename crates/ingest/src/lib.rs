@@ -17,6 +17,6 @@ mod stats;
 pub use admit::Ingest;
 pub use contract::{Receipt, Refusal, RefusalReason};
 pub use error::{Cause, Error};
-pub use options::{LokiFormat, Limits, Options, OtlpFormat, OtlpSignal, Sender};
+pub use options::{Limits, LokiFormat, Options, OtlpFormat, OtlpSignal, Sender};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -77,7 +77,8 @@ mod tests {
         let name = ClusterName::new("dev-01").unwrap();
         let mut stream = LogStream::default();
         stream.resource.attributes.push("k8s.cluster.name", "prod");
-        let mut batch = Batch::Logs(LogBatch { streams: vec![stream, LogStream::default()], records: vec![] });
+        let mut batch =
+            Batch::Logs(LogBatch { streams: vec![stream, LogStream::default()], records: vec![] });
         cluster(&mut batch, &name);
         let Batch::Logs(l) = &batch else { panic!() };
         assert_eq!(l.streams[0].labels.value("cluster"), "prod");

@@ -68,7 +68,12 @@ struct Builder<'a, 'o> {
 
 impl<'a, 'o> Builder<'a, 'o> {
     fn new(options: &'o ScrapeOptions<'o>) -> Self {
-        Builder { options, out: Exposition::default(), index: SeriesIndex::default(), families: HashMap::new() }
+        Builder {
+            options,
+            out: Exposition::default(),
+            index: SeriesIndex::default(),
+            families: HashMap::new(),
+        }
     }
 
     /// Adds a sample; `at_ms` is its own time if it has one. Returns the series.
@@ -89,7 +94,12 @@ impl<'a, 'o> Builder<'a, 'o> {
         Ok(series)
     }
 
-    fn exemplar(&mut self, series: u32, e: &sample::ExemplarText<'a>, at_ms: Option<i64>) -> Result<(), String> {
+    fn exemplar(
+        &mut self,
+        series: u32,
+        e: &sample::ExemplarText<'a>,
+        at_ms: Option<i64>,
+    ) -> Result<(), String> {
         let mut pairs: Vec<(&str, &str)> = e.labels.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect();
         let labels = self.options.limits.labels(&mut pairs)?;
         let timestamp_ms = at_ms.unwrap_or(self.options.default_ms);

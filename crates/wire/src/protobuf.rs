@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn a_length_past_the_end_and_an_endless_varint_are_faults() {
-        assert!(Reader::new(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).next().is_err());
+        assert!(
+            Reader::new(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).next().is_err()
+        );
         assert!(Reader::new(&[0xff; 12]).next().is_err());
         assert!(Reader::new(&[0x0b]).next().is_err());
     }

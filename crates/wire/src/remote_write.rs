@@ -116,7 +116,10 @@ impl<'a> Decoder<'a> {
                             let batch = &self.batch;
                             self.refused.add(Reason::InvalidItem, at, || {
                                 let labels = batch.series.get(series as usize).cloned().unwrap_or_default();
-                                format!("histogram of {} at {timestamp_ms}: {why}", crate::text::clip_to(&labels.to_string(), 200))
+                                format!(
+                                    "histogram of {} at {timestamp_ms}: {why}",
+                                    crate::text::clip_to(&labels.to_string(), 200)
+                                )
                             });
                         }
                     }

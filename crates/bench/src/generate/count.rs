@@ -9,9 +9,8 @@
 //! ```
 
 use model::{
-    AnyValue, Attributes, Batch, Labels, LogBatch, LogRecord, LogStream, MetricBatch, Span, SpanBatch, SpanKind,
-    attributes::Resource,
-    span::SpanOrigin,
+    AnyValue, Attributes, Batch, Labels, LogBatch, LogRecord, LogStream, MetricBatch, Span, SpanBatch,
+    SpanKind, attributes::Resource, span::SpanOrigin,
 };
 
 use super::Numbered;
@@ -64,7 +63,8 @@ impl Counter {
         }
         let at_ms = now_ns.div_euclid(1_000_000).max(self.last.saturating_add(1));
         self.last = at_ms;
-        let mut batch = MetricBatch { series: self.labels.iter().take(items).cloned().collect(), ..Default::default() };
+        let mut batch =
+            MetricBatch { series: self.labels.iter().take(items).cloned().collect(), ..Default::default() };
         for i in 0..items {
             batch.samples.push(i as u32, at_ms, (first + i as u64) as f64);
         }

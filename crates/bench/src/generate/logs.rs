@@ -16,7 +16,8 @@ const NAMESPACES: [&str; 3] = ["shop", "platform", "system"];
 const PATHS: [&str; 8] =
     ["/", "/cart", "/cart/items", "/product/1042", "/product/77", "/search", "/login", "/static/app.js"];
 const METHODS: [&str; 4] = ["GET", "GET", "POST", "DELETE"];
-const LEVELS: [(&str, u8); 6] = [("info", 9), ("info", 9), ("info", 9), ("debug", 5), ("warn", 13), ("error", 17)];
+const LEVELS: [(&str, u8); 6] =
+    [("info", 9), ("info", 9), ("info", 9), ("debug", 5), ("warn", 13), ("error", 17)];
 const TROUBLE: [&str; 5] = [
     "connection reset by peer",
     "deadline of 250ms passed while waiting for stock",
@@ -33,7 +34,8 @@ impl Services {
             let app = APPS.get(n % APPS.len()).copied().unwrap_or("gateway");
             let namespace = NAMESPACES.get(n % NAMESPACES.len()).copied().unwrap_or("shop");
             let pod = format!("{app}-{:x}-{n}", n.wrapping_mul(2_654_435_761) & 0xffff);
-            let about = [("service.name", app), ("k8s.namespace.name", namespace), ("k8s.pod.name", pod.as_str())];
+            let about =
+                [("service.name", app), ("k8s.namespace.name", namespace), ("k8s.pod.name", pod.as_str())];
             let labels = Labels::from_pairs(about.map(|(k, v)| (k.replace('.', "_"), v)));
             let resource = Resource { attributes: Attributes::from_iter(about), ..Resource::default() };
             streams.push(LogStream { labels, resource, ..LogStream::default() });
@@ -110,7 +112,10 @@ fn line(r: &mut Random, style: usize, level: &str) -> String {
             let method = r.pick(&METHODS).unwrap_or("GET");
             let status = if level == "error" { 502 } else { 200 };
             let (a, b, bytes) = (r.below(256), r.below(256), r.below(40_000));
-            format!(r#"10.1.{a}.{b} - u{user} "{method} {path}?page={} HTTP/1.1" {status} {bytes} {took:.2}ms"#, r.below(30))
+            format!(
+                r#"10.1.{a}.{b} - u{user} "{method} {path}?page={} HTTP/1.1" {status} {bytes} {took:.2}ms"#,
+                r.below(30)
+            )
         }
         1..=3 => {
             let extra = if level == "error" { format!(r#","error":"{trouble}""#) } else { String::new() };
@@ -118,13 +123,21 @@ fn line(r: &mut Random, style: usize, level: &str) -> String {
                 r#"{{"level":"{level}","msg":"request done","path":"{path}","user":{user},"took_ms":{took},"id":"{id:016x}"{extra}}}"#
             )
         }
-        4 | 5 => format!(r#"level={level} caller=pay.rs:{} msg="order settled" order={id:x} user={user} took={took}ms"#, r.below(400)),
+        4 | 5 => format!(
+            r#"level={level} caller=pay.rs:{} msg="order settled" order={id:x} user={user} took={took}ms"#,
+            r.below(400)
+        ),
         6 if level == "error" => format!(
             "{trouble} while mailing user {user}\n    at mail.Queue.take(Queue.java:{})\n    at mail.Worker.run(Worker.java:{})",
             r.below(300),
             r.below(900)
         ),
         6 => format!("queued message {id:x} for user {user} in {took} ms"),
-        _ => format!("[{:>12.6}] eth0: link is up, {} frames, {} overruns", user as f64 + took / 1e3, id >> 40, r.below(4)),
+        _ => format!(
+            "[{:>12.6}] eth0: link is up, {} frames, {} overruns",
+            user as f64 + took / 1e3,
+            id >> 40,
+            r.below(4)
+        ),
     }
 }

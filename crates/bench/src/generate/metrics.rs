@@ -75,8 +75,20 @@ const MOUNTS: [&str; 6] = ["/", "/boot", "/var", "/var/lib/containerd", "/home",
 const DEVICES: [&str; 6] = ["lo", "eth0", "eth1", "cni0", "flannel.1", "docker0"];
 const CPUS: [&str; 4] = ["0", "1", "2", "3"];
 const UNITS: [&str; 8] = ["ssh", "cron", "kubelet", "containerd", "chrony", "dbus", "rsyslog", "udev"];
-const COLLECTORS: [&str; 12] =
-    ["cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "netstat", "sockstat", "stat", "time", "uname", "vmstat"];
+const COLLECTORS: [&str; 12] = [
+    "cpu",
+    "diskstats",
+    "filesystem",
+    "loadavg",
+    "meminfo",
+    "netdev",
+    "netstat",
+    "sockstat",
+    "stat",
+    "time",
+    "uname",
+    "vmstat",
+];
 const MODES: [&str; 8] = ["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"];
 const BOUNDS: [&str; 12] =
     ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
@@ -114,7 +126,9 @@ impl Fleet {
         for _ in 0..scrapes {
             let at = self.next;
             self.next = (self.next + 1) % self.targets.len().max(1);
-            let (Some(target), Some(first)) = (self.targets.get_mut(at), first_series.get_mut(at)) else { break };
+            let (Some(target), Some(first)) = (self.targets.get_mut(at), first_series.get_mut(at)) else {
+                break;
+            };
             let from = *first.get_or_insert_with(|| {
                 let from = batch.series.len() as u32;
                 batch.series.extend(target.labels.iter().cloned());
@@ -144,8 +158,12 @@ impl Target {
             });
             for (name, kind, label, value, copy) in all.take(wanted) {
                 let group = copy.to_string();
-                let mut pairs =
-                    vec![("__name__", name), ("job", "node"), ("instance", instance.as_str()), (label, value)];
+                let mut pairs = vec![
+                    ("__name__", name),
+                    ("job", "node"),
+                    ("instance", instance.as_str()),
+                    (label, value),
+                ];
                 if copy > 0 {
                     pairs.push(("group", group.as_str()));
                 }

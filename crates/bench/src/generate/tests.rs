@@ -6,7 +6,13 @@ use crate::Protocol;
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 
 fn options(signal: Signal) -> WriteOptions {
-    WriteOptions { signal, protocol: Protocol::OtlpHttp, targets: 4, concurrency: 2, ..WriteOptions::default() }
+    WriteOptions {
+        signal,
+        protocol: Protocol::OtlpHttp,
+        targets: 4,
+        concurrency: 2,
+        ..WriteOptions::default()
+    }
 }
 
 #[test]
@@ -51,9 +57,12 @@ fn a_batch_larger_than_the_fleet_scrapes_targets_again_and_names_each_series_onc
 
 #[test]
 fn spans_lie_inside_their_parents_and_lines_name_only_streams_that_exist() {
-    let Batch::Spans(s) = Generator::new(&options(Signal::Traces), 0).next(500, NOW_NS).batch else { panic!() };
+    let Batch::Spans(s) = Generator::new(&options(Signal::Traces), 0).next(500, NOW_NS).batch else {
+        panic!()
+    };
     for span in s.spans.iter().filter(|s| s.parent_span_id != [0; 8]) {
-        let parent = s.spans.iter().find(|p| p.trace_id == span.trace_id && p.span_id == span.parent_span_id).unwrap();
+        let parent =
+            s.spans.iter().find(|p| p.trace_id == span.trace_id && p.span_id == span.parent_span_id).unwrap();
         assert!(parent.start_ns <= span.start_ns && span.end_ns <= parent.end_ns);
     }
     let Batch::Logs(l) = Generator::new(&options(Signal::Logs), 1).next(500, NOW_NS).batch else { panic!() };

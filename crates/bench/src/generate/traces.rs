@@ -15,7 +15,8 @@ pub(super) struct Shop {
 }
 
 const SERVICES: [&str; 6] = ["gateway", "cart", "catalog", "checkout", "payment", "database"];
-const OPERATIONS: [&str; 6] = ["GET /cart", "list items", "find product", "place order", "charge card", "SELECT"];
+const OPERATIONS: [&str; 6] =
+    ["GET /cart", "list items", "find product", "place order", "charge card", "SELECT"];
 
 impl Shop {
     pub(super) fn new(options: &WriteOptions, worker: usize) -> Self {
@@ -54,7 +55,8 @@ impl Shop {
         let first = spans.len();
         for i in 0..count {
             // A parent is any earlier span of the trace; a child lies inside it.
-            let parent = (i > 0).then(|| first + r.below(i as u64) as usize).and_then(|p| spans.get(p)).cloned();
+            let parent =
+                (i > 0).then(|| first + r.below(i as u64) as usize).and_then(|p| spans.get(p)).cloned();
             let (start_ns, end_ns) = match &parent {
                 None => (now_ns - total, now_ns),
                 Some(p) => {

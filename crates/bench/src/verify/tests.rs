@@ -11,7 +11,6 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use base::{Clock, Shutdown};
 use model::{LogBatch, MetricBatch, SpanBatch};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -36,8 +35,10 @@ fn lost_doubled_and_unknown_items_are_told_apart() {
 
 #[test]
 fn windows_join_small_batches_and_split_large_ones_of_logs() {
-    let all = [sent(0, 0, 500, true), sent(0, 500, 500, true), sent(0, 1000, 5000, true), sent(1, 0, 10, true)];
-    let counts = |signal| windows(&all, signal).iter().map(|w| (w.worker, w.first, w.count)).collect::<Vec<_>>();
+    let all =
+        [sent(0, 0, 500, true), sent(0, 500, 500, true), sent(0, 1000, 5000, true), sent(1, 0, 10, true)];
+    let counts =
+        |signal| windows(&all, signal).iter().map(|w| (w.worker, w.first, w.count)).collect::<Vec<_>>();
     assert_eq!(counts(Signal::Metrics), [(0, 0, 1000), (0, 1000, 5000), (1, 0, 10)]);
     assert_eq!(
         counts(Signal::Logs),
@@ -117,7 +118,9 @@ async fn give_metrics(State(r): Shared, Query(q): Params) -> axum::Json<Value> {
             }
         }
     }
-    axum::Json(json!({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}}))
+    axum::Json(
+        json!({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}}),
+    )
 }
 
 async fn give_logs(State(r): Shared, Query(q): Params) -> axum::Json<Value> {
@@ -179,7 +182,7 @@ async fn count_and_verify(protocol: Protocol, signal: Signal, recognises_retries
         journal: Some(journal.clone()),
         ..WriteOptions::default()
     };
-    let report = write(options, &Clock::system(), &Shutdown::new(), |_| {}).await.unwrap();
+    let report = write(&options, |_| {}).await.unwrap();
     assert!(report.items >= 200 && report.retries >= 1, "{report}");
     let verified = verify(&VerifyOptions::new(journal)).await.unwrap();
     assert_eq!(verified.acknowledged, report.items);

@@ -116,7 +116,10 @@ async fn raising_a_limit_makes_the_same_body_another_batch() {
     let r = rig_with(MemoryBudget::unlimited(), options);
     let body = r#"{"streams":[{"stream":{"a":"b"},"values":[["1","ab"],["2","abc"]]}]}"#;
     let push = async || {
-        r.ingest.loki_push(&r.tenant, &r.sender, LokiFormat::Json, Encoding::Identity, Bytes::from(body)).await.unwrap()
+        r.ingest
+            .loki_push(&r.tenant, &r.sender, LokiFormat::Json, Encoding::Identity, Bytes::from(body))
+            .await
+            .unwrap()
     };
     let first = push().await;
     assert_eq!((first.accepted_items(), first.refused_items()), (1, 1));
@@ -131,7 +134,10 @@ async fn raising_a_limit_makes_the_same_body_another_batch() {
 async fn without_memory_ingest_sheds_with_the_limits_name_and_a_time_to_retry() {
     let r = rig_with(MemoryBudget::new(1000), Options::default());
     let err = r.write(write(5000)).await.unwrap_err();
-    assert_eq!((err.kind, err.cause, err.limit), (Kind::Unavailable, Cause::Overloaded, Some("memory.limit")));
+    assert_eq!(
+        (err.kind, err.cause, err.limit),
+        (Kind::Unavailable, Cause::Overloaded, Some("memory.limit"))
+    );
     assert!(err.retry_after.is_some());
     assert_eq!(r.ingest.budget.used(), 0, "nothing stays reserved");
 }
@@ -141,7 +147,10 @@ async fn bodies_past_a_limit_are_refused_with_its_name() {
     let limits = Limits { max_body_bytes: 100, max_decompressed_bytes: 1 << 20, ..Limits::default() };
     let r = rig_with(MemoryBudget::unlimited(), Options { limits, ..Options::default() });
     let err = r.logs(vec![0; 101].into()).await.unwrap_err();
-    assert_eq!((err.kind, err.cause, err.limit), (Kind::Limited, Cause::TooLarge, Some("limits.max_body_bytes")));
+    assert_eq!(
+        (err.kind, err.cause, err.limit),
+        (Kind::Limited, Cause::TooLarge, Some("limits.max_body_bytes"))
+    );
     // A header that promises a gigabyte.
     let bomb = Bytes::from_static(&[0x80, 0x80, 0x80, 0x80, 0x04, 0, 0]);
     let err = r.write(bomb).await.unwrap_err();

@@ -88,7 +88,8 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 
     fn metadata(&mut self, comment: &'a str) -> Result<(), String> {
-        let (word, rest) = comment.split_once(' ').ok_or_else(|| format!("{} is cut short", quoted(comment)))?;
+        let (word, rest) =
+            comment.split_once(' ').ok_or_else(|| format!("{} is cut short", quoted(comment)))?;
         if !["TYPE", "HELP", "UNIT"].contains(&word) {
             return Err(format!("{} is neither TYPE, HELP, UNIT nor EOF", quoted(word)));
         }
@@ -134,7 +135,11 @@ impl<'a, 'o> Parser<'a, 'o> {
             if let Some(unit) = f.unit.as_deref().filter(|u| !u.is_empty()) {
                 let ends = f.name.strip_suffix(unit).is_some_and(|n| n.ends_with('_'));
                 if !ends || matches!(kind, MetricKind::Info | MetricKind::StateSet) {
-                    return Err(format!("family {} of type {} may not have unit {unit}", f.name, kind.as_str()));
+                    return Err(format!(
+                        "family {} of type {} may not have unit {unit}",
+                        f.name,
+                        kind.as_str()
+                    ));
                 }
             }
         }

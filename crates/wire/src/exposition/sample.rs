@@ -178,7 +178,10 @@ impl<'a> Cursor<'a> {
         if is_classic_metric_name(name) {
             Ok(name)
         } else {
-            Err(format!("expected a metric name at {}", quoted(if name.is_empty() { self.rest } else { name })))
+            Err(format!(
+                "expected a metric name at {}",
+                quoted(if name.is_empty() { self.rest } else { name })
+            ))
         }
     }
 
@@ -237,10 +240,14 @@ impl<'a> Cursor<'a> {
             }
             key
         } else {
-            let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
+            let end =
+                self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
             let key = self.split(end);
             if !is_classic_label_name(key) {
-                return Err(format!("expected a label name at {}", quoted(if key.is_empty() { self.rest } else { key })));
+                return Err(format!(
+                    "expected a label name at {}",
+                    quoted(if key.is_empty() { self.rest } else { key })
+                ));
             }
             Cow::Borrowed(key)
         };

@@ -28,7 +28,9 @@ fn lines(e: &Exposition) -> Vec<String> {
 
 #[test]
 fn samples_carry_labels_values_and_times() {
-    let e = text("a{b=\"c\",} 1\na{ b = \"x\\\"\\n\\\\\" } +Inf 5\n{\"my.metric\",\"my.label\"=\"v\"}\t3\r\nlast NaN");
+    let e = text(
+        "a{b=\"c\",} 1\na{ b = \"x\\\"\\n\\\\\" } +Inf 5\n{\"my.metric\",\"my.label\"=\"v\"}\t3\r\nlast NaN",
+    );
     assert_eq!(
         lines(&e),
         [
@@ -43,7 +45,9 @@ fn samples_carry_labels_values_and_times() {
 
 #[test]
 fn metadata_is_kept_per_family() {
-    let e = text("# HELP a some \\\\ help\\nhere\n# TYPE a histogram\n# plain comment\n# TYPE b untyped\na_count 1\n");
+    let e = text(
+        "# HELP a some \\\\ help\\nhere\n# TYPE a histogram\n# plain comment\n# TYPE b untyped\na_count 1\n",
+    );
     assert_eq!(e.batch.metadata.len(), 2);
     assert_eq!(e.batch.metadata[0].help, "some \\ help\nhere");
     assert_eq!(e.batch.metadata[0].kind, MetricKind::Histogram);
@@ -53,8 +57,13 @@ fn metadata_is_kept_per_family() {
 #[test]
 fn errors_name_the_line() {
     let limits = Limits::default();
-    for (body, line) in [("a 1\nb x\n", 2), ("a{", 1), ("a{b=\"c} 1", 1), ("a 1\n\na{b=\"1\",b=\"2\"} 1", 3), ("# TYPE a meh", 1)]
-    {
+    for (body, line) in [
+        ("a 1\nb x\n", 2),
+        ("a{", 1),
+        ("a{b=\"c} 1", 1),
+        ("a 1\n\na{b=\"1\",b=\"2\"} 1", 3),
+        ("# TYPE a meh", 1),
+    ] {
         match parse_text(body.as_bytes(), &options(&limits)).unwrap_err() {
             Error::Exposition { line: l, .. } => assert_eq!(l, line, "{body}"),
             other => panic!("{other}"),
@@ -63,7 +72,12 @@ fn errors_name_the_line() {
     let err = parse_text(b"a 1\nb{c=\"\xff\"} 1", &options(&limits)).unwrap_err();
     assert_eq!(err.to_string(), "line 2 of the exposition: the text is not UTF-8");
     let long = format!("a{{{}=\"1\"}} 1", "x".repeat(1 << 20));
-    assert!(parse_text(long.as_bytes(), &options(&limits)).unwrap_err().to_string().contains("max_label_name_bytes"));
+    assert!(
+        parse_text(long.as_bytes(), &options(&limits))
+            .unwrap_err()
+            .to_string()
+            .contains("max_label_name_bytes")
+    );
 }
 
 #[test]
@@ -77,8 +91,10 @@ fn without_honoured_times_every_sample_has_the_time_of_the_scrape() {
 
 #[test]
 fn created_lines_become_start_times_and_exemplars_are_kept() {
-    let e = om("# TYPE a counter\na_total{x=\"1\"} 1 9.5 # {trace_id=\"t\"} 0.5 9.25\na_created{x=\"1\"} 4.5 9.5\n\
-                a_total{x=\"2\"} 2\n# EOF\n");
+    let e = om(
+        "# TYPE a counter\na_total{x=\"1\"} 1 9.5 # {trace_id=\"t\"} 0.5 9.25\na_created{x=\"1\"} 4.5 9.5\n\
+                a_total{x=\"2\"} 2\n# EOF\n",
+    );
     assert_eq!(lines(&e), ["a_total{x=\"1\"} 1 9500", "a_total{x=\"2\"} 2 1000"]);
     assert_eq!(e.batch.samples.start_ms, [4500, 0]);
     assert_eq!(e.batch.exemplars.len(), 1);

@@ -52,7 +52,8 @@ fn metadata<'a>(b: &mut Builder<'a, '_>, comment: &'a str) -> Result<(), String>
         }
         return Ok(());
     }
-    let kind = kind(rest.trim_end()).ok_or_else(|| format!("type {} of {name} is not known", quoted(rest)))?;
+    let kind =
+        kind(rest.trim_end()).ok_or_else(|| format!("type {} of {name} is not known", quoted(rest)))?;
     if let Some(m) = b.family(&name) {
         m.kind = kind;
     }

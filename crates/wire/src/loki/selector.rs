@@ -184,7 +184,8 @@ impl<'a> Parser<'a> {
 
     fn digits(&mut self, n: usize, radix: u32) -> Result<u32, &'static str> {
         let digits = self.rest().get(..n).filter(|d| d.bytes().all(|b| (b as char).is_digit(radix)));
-        let value = digits.and_then(|d| u32::from_str_radix(d, radix).ok()).ok_or("an escape is cut short")?;
+        let value =
+            digits.and_then(|d| u32::from_str_radix(d, radix).ok()).ok_or("an escape is cut short")?;
         self.at += n;
         Ok(value)
     }

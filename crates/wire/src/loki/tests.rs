@@ -40,10 +40,16 @@ fn bad_entries_are_refused_one_by_one_and_bad_bodies_whole() {
 
 #[test]
 fn label_text_is_read_with_escapes() {
-    let parse = |s| parse_labels(s).map(|p| p.into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
-    assert_eq!(parse(r#"{a="b", c="d\"\\\n\x41\u00e9\101", e=`r\aw`,}"#).unwrap(), ["a=b", "c=d\"\\\nAéA", "e=r\\aw"]);
+    let parse =
+        |s| parse_labels(s).map(|p| p.into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
+    assert_eq!(
+        parse(r#"{a="b", c="d\"\\\n\x41\u00e9\101", e=`r\aw`,}"#).unwrap(),
+        ["a=b", "c=d\"\\\nAéA", "e=r\\aw"]
+    );
     assert_eq!(parse("{}").unwrap(), [""; 0]);
-    for bad in ["", "a", "{a}", "{a=b}", r#"{a="b"#, r#"{a="b"} x"#, r#"{a="\q"}"#, r#"{1="b"}"#, r#"{a="\xff"}"#] {
+    for bad in
+        ["", "a", "{a}", "{a=b}", r#"{a="b"#, r#"{a="b"} x"#, r#"{a="\q"}"#, r#"{1="b"}"#, r#"{a="\xff"}"#]
+    {
         assert!(parse(bad).is_err(), "{bad}");
     }
     assert_eq!(

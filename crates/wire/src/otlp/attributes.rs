@@ -5,7 +5,9 @@ use model::{
     attributes::{Resource, Scope},
 };
 use proto::otlp::{
-    common::{AnyValue as PbValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value::Value},
+    common::{
+        AnyValue as PbValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value::Value,
+    },
     resource::Resource as PbResource,
 };
 
@@ -43,7 +45,11 @@ fn value_at(value: Option<PbValue>, depth: usize) -> AnyValue {
 
 pub(crate) fn from_resource(resource: Option<PbResource>, schema_url: String) -> Resource {
     let r = resource.unwrap_or_default();
-    Resource { attributes: from_list(r.attributes), dropped_attributes: r.dropped_attributes_count, schema_url }
+    Resource {
+        attributes: from_list(r.attributes),
+        dropped_attributes: r.dropped_attributes_count,
+        schema_url,
+    }
 }
 
 pub(crate) fn from_scope(scope: Option<InstrumentationScope>) -> Scope {

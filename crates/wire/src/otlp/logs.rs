@@ -26,7 +26,11 @@ pub fn decode_json(body: &[u8], received_ns: i64, options: &Options) -> Result<D
 }
 
 /// Converts a decoded request.
-pub fn from_message(request: ExportLogsServiceRequest, received_ns: i64, options: &Options) -> Decoded<LogBatch> {
+pub fn from_message(
+    request: ExportLogsServiceRequest,
+    received_ns: i64,
+    options: &Options,
+) -> Decoded<LogBatch> {
     let mut d = Decoded { batch: LogBatch::default(), refused: Refusals::default(), all_timed: true };
     let mut seen = 0u64;
     for group in request.resource_logs {
@@ -38,7 +42,9 @@ pub fn from_message(request: ExportLogsServiceRequest, received_ns: i64, options
         for scoped in group.scope_logs {
             let count = scoped.log_records.len() as u64;
             match &labels {
-                Ok(labels) => push_scope(&mut d, scoped, labels, &resource, (seen, received_ns), &options.limits),
+                Ok(labels) => {
+                    push_scope(&mut d, scoped, labels, &resource, (seen, received_ns), &options.limits)
+                }
                 Err(why) => d.refused.add_many(Reason::InvalidLabels, seen, count, || why.clone()),
             }
             seen += count;

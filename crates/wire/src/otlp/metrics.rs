@@ -22,8 +22,8 @@ use proto::otlp::{
     collector::metrics::ExportMetricsServiceRequest,
     common::{KeyValue, any_value::Value as Any},
     metrics::{
-        AggregationTemporality, DataPointFlags, Exemplar as PbExemplar, Metric, NumberDataPoint, SummaryDataPoint,
-        exemplar, metric::Data, number_data_point::Value,
+        AggregationTemporality, DataPointFlags, Exemplar as PbExemplar, Metric, NumberDataPoint,
+        SummaryDataPoint, exemplar, metric::Data, number_data_point::Value,
     },
     resource::Resource,
 };
@@ -42,7 +42,11 @@ const WHAT: &str = "OTLP metrics request";
 const MAX_EXEMPLAR_CHARS: usize = 128;
 
 /// Reads `ExportMetricsServiceRequest` in protobuf. Points without a time get `received_ns`.
-pub fn decode_protobuf(body: &[u8], received_ns: i64, options: &Options) -> Result<Decoded<MetricBatch>, Error> {
+pub fn decode_protobuf(
+    body: &[u8],
+    received_ns: i64,
+    options: &Options,
+) -> Result<Decoded<MetricBatch>, Error> {
     let message = ExportMetricsServiceRequest::decode(body).map_err(|e| Error::protobuf(WHAT, e))?;
     Ok(from_message(message, received_ns, options))
 }
@@ -131,11 +135,13 @@ impl Converter<'_> {
         self.seen += points;
         let name = names::metric_name(&metric.name, &metric.unit, name_kind);
         if name.bytes().all(|b| b == b'_') {
-            let why = || format!("metric name {} has no character that Prometheus allows", quoted(&metric.name));
+            let why =
+                || format!("metric name {} has no character that Prometheus allows", quoted(&metric.name));
             return self.refused.add_many(Reason::InvalidItem, first, points, why);
         }
         if let Some(word) = unsupported(metric.data.as_ref()) {
-            let why = || format!("metric {} has {word} temporality, cumulative is supported", quoted(&metric.name));
+            let why =
+                || format!("metric {} has {word} temporality, cumulative is supported", quoted(&metric.name));
             return self.refused.add_many(Reason::Unsupported, first, points, why);
         }
         if let Err(why) = self.metadata(&name, kind, &metric) {
@@ -146,13 +152,20 @@ impl Converter<'_> {
             Some(Data::Gauge(g)) => self.each(g.data_points, first, |c, p| c.number(&f, &p, false)),
             Some(Data::Sum(s)) => self.each(s.data_points, first, |c, p| c.number(&f, &p, true)),
             Some(Data::Histogram(h)) => self.each(h.data_points, first, |c, p| c.histogram(&f, &p)),
-            Some(Data::ExponentialHistogram(h)) => self.each(h.data_points, first, |c, p| c.exponential(&f, &p)),
+            Some(Data::ExponentialHistogram(h)) => {
+                self.each(h.data_points, first, |c, p| c.exponential(&f, &p))
+            }
             Some(Data::Summary(s)) => self.each(s.data_points, first, |c, p| c.summary(&f, &p)),
             None => {}
         }
     }
 
-    fn each<P>(&mut self, points: Vec<P>, first: u64, mut take: impl FnMut(&mut Self, P) -> Result<(), Refusal>) {
+    fn each<P>(
+        &mut self,
+        points: Vec<P>,
+        first: u64,
+        mut take: impl FnMut(&mut Self, P) -> Result<(), Refusal>,
+    ) {
         for (i, p) in points.into_iter().enumerate() {
             if let Err((reason, why)) = take(self, p) {
                 self.refused.add(reason, first + i as u64, || why);
@@ -186,7 +199,12 @@ impl Converter<'_> {
     }
 
     /// The series of `name` with the point's labels and one more.
-    fn series(&mut self, name: &str, labels: &PointLabels<'_>, extra: Option<(&str, &str)>) -> Result<u32, Refusal> {
+    fn series(
+        &mut self,
+        name: &str,
+        labels: &PointLabels<'_>,
+        extra: Option<(&str, &str)>,
+    ) -> Result<u32, Refusal> {
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(labels.len() + self.base.len() + 2);
         pairs.push((METRIC_NAME, name));
         pairs.extend(extra);
@@ -203,7 +221,8 @@ impl Converter<'_> {
             }
         }
         let labels = self.options.limits.labels(&mut pairs);
-        let labels = labels.map_err(|why| (Reason::InvalidLabels, format!("metric {}: {why}", quoted(name))))?;
+        let labels =
+            labels.map_err(|why| (Reason::InvalidLabels, format!("metric {}: {why}", quoted(name))))?;
         Ok(self.index.resolve(&mut self.batch, labels))
     }
 
@@ -227,7 +246,9 @@ impl Converter<'_> {
             Some(Value::AsDouble(v)) => v,
             Some(Value::AsInt(v)) => v as f64,
             None if when.stale => 0.0,
-            None => return Err((Reason::InvalidItem, format!("a point of {} has no value", quoted(&f.name)))),
+            None => {
+                return Err((Reason::InvalidItem, format!("a point of {} has no value", quoted(&f.name))));
+            }
         };
         let labels = point_labels(&p.attributes);
         let series = self.push(&f.name, &labels, None, when, value)?;
@@ -271,7 +292,12 @@ impl Converter<'_> {
             .collect();
         let attributes = point_labels(&e.filtered_attributes);
         let mut pairs: Vec<(&str, &str)> = ids.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        pairs.extend(attributes.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).filter(|(n, _)| *n != "trace_id" && *n != "span_id"));
+        pairs.extend(
+            attributes
+                .iter()
+                .map(|(n, v)| (n.as_ref(), v.as_ref()))
+                .filter(|(n, _)| *n != "trace_id" && *n != "span_id"),
+        );
         let chars: usize = pairs.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
         if chars > MAX_EXEMPLAR_CHARS {
             pairs.truncate(ids.len());

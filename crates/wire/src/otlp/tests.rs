@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use model::{
-    AnyValue, Attributes, Histogram, Labels, LogBatch, LogRecord, LogStream, MetricBatch, MetricKind, Span, SpanBatch,
-    SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode, is_stale_marker,
+    AnyValue, Attributes, Histogram, Labels, LogBatch, LogRecord, LogStream, MetricBatch, MetricKind, Span,
+    SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
     attributes::{Resource, Scope},
     histogram::BucketSpan,
+    is_stale_marker,
     metric::HistogramSample,
     span::SpanOrigin,
 };
@@ -35,7 +36,12 @@ fn shown(batch: &MetricBatch) -> Vec<String> {
         .map(|i| {
             let s = &batch.samples;
             let value = if is_stale_marker(s.value[i]) { "stale".to_owned() } else { s.value[i].to_string() };
-            format!("{} {value} @{} from {}", batch.series[s.series[i] as usize], s.timestamp_ms[i], s.start_of(i))
+            format!(
+                "{} {value} @{} from {}",
+                batch.series[s.series[i] as usize],
+                s.timestamp_ms[i],
+                s.start_of(i)
+            )
         })
         .collect()
 }
@@ -62,11 +68,18 @@ fn sums_and_gauges_get_prometheus_names_and_identity() {
     );
     assert!(!d.all_timed, "one point had no time");
     let (series, e) = &d.batch.exemplars[0];
-    assert_eq!((*series, e.timestamp_ms, e.labels.value("trace_id")), (0, 1500, "5b8efff798038103d269b633813fc60c"));
+    assert_eq!(
+        (*series, e.timestamp_ms, e.labels.value("trace_id")),
+        (0, 1500, "5b8efff798038103d269b633813fc60c")
+    );
     let kinds: Vec<_> = d.batch.metadata.iter().map(|m| (m.family.as_str(), m.kind)).collect();
     assert_eq!(
         kinds,
-        [("http_requests_total", MetricKind::Counter), ("cpu_utilization_ratio", MetricKind::Gauge), ("queue", MetricKind::Gauge)]
+        [
+            ("http_requests_total", MetricKind::Counter),
+            ("cpu_utilization_ratio", MetricKind::Gauge),
+            ("queue", MetricKind::Gauge)
+        ]
     );
 }
 
@@ -77,7 +90,8 @@ fn explicit_histograms_become_classic_series_and_summaries_quantiles() {
               "bucketCounts":["1","2","3"],"explicitBounds":[0.005,1],"exemplars":[{"asDouble":0.01}]}]}},
            {"name":"rpc","summary":{"dataPoints":[{"count":2,"sum":3,"timeUnixNano":"2000000000","quantileValues":[{"quantile":0.5,"value":1.25}]}]}}"#,
     );
-    let lines: Vec<_> = shown(&d.batch).into_iter().map(|l| l.replace(r#"instance="i1", job="eu/shop""#, "..")).collect();
+    let lines: Vec<_> =
+        shown(&d.batch).into_iter().map(|l| l.replace(r#"instance="i1", job="eu/shop""#, "..")).collect();
     assert_eq!(
         lines[..8],
         [
@@ -146,7 +160,10 @@ fn logs_keep_types_and_take_stream_labels_from_the_resource() {
           {"body":{"stringValue":"no time"},"spanId":"00"}]}]}]}"#;
     let d = logs::decode_json(body.as_bytes(), NOW_NS, &options()).unwrap();
     let s = &d.batch.streams[0];
-    assert_eq!(s.labels, Labels::from_pairs([("k8s_namespace_name", "prod"), ("service_name", "unknown_service")]));
+    assert_eq!(
+        s.labels,
+        Labels::from_pairs([("k8s_namespace_name", "prod"), ("service_name", "unknown_service")])
+    );
     assert_eq!(s.resource.attributes.get_str("os"), Some("linux"));
     let r = &d.batch.records;
     assert_eq!((r[0].timestamp_ns, r[0].severity_number), (5, 13));
@@ -161,9 +178,18 @@ fn logs_keep_types_and_take_stream_labels_from_the_resource() {
 
 #[test]
 fn spans_without_valid_ids_are_refused() {
-    let span = |t: &str, s: &str| format!(r#"{{"traceId":"{t}","spanId":"{s}","name":"n","kind":"SPAN_KIND_SERVER","status":{{"code":2,"message":"m"}}}}"#);
+    let span = |t: &str, s: &str| {
+        format!(
+            r#"{{"traceId":"{t}","spanId":"{s}","name":"n","kind":"SPAN_KIND_SERVER","status":{{"code":2,"message":"m"}}}}"#
+        )
+    };
     let good = span("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174");
-    let spans = [good, span("", "eee19b7ec3c1b174"), span("5b8efff798038103d269b633813fc60c", "00"), span(&"0".repeat(32), "eee19b7ec3c1b174")];
+    let spans = [
+        good,
+        span("", "eee19b7ec3c1b174"),
+        span("5b8efff798038103d269b633813fc60c", "00"),
+        span(&"0".repeat(32), "eee19b7ec3c1b174"),
+    ];
     let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(","));
     let d = traces::decode_json(body.as_bytes(), &options()).unwrap();
     assert_eq!(d.batch.spans.len(), 1);
@@ -182,7 +208,10 @@ fn oversized_names_and_lines_are_refused_by_name_of_the_limit() {
     let r = d.refused.iter().next().unwrap();
     assert_eq!(r.reason, Reason::InvalidLabels);
     assert!(r.detail.contains("limits.max_label_name_bytes") && r.detail.len() < 400, "{}", r.detail);
-    let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{}"}}}}]}}]}}]}}"#, "x".repeat(2 << 20));
+    let body = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{}"}}}}]}}]}}]}}"#,
+        "x".repeat(2 << 20)
+    );
     let d = logs::decode_json(body.as_bytes(), NOW_NS, &options()).unwrap();
     assert_eq!(d.refused.iter().next().unwrap().reason, Reason::TooLarge);
 }
@@ -190,7 +219,8 @@ fn oversized_names_and_lines_are_refused_by_name_of_the_limit() {
 #[test]
 fn deep_nesting_is_an_error_and_not_a_crash() {
     let deep = |n: usize| format!("{}1{}", r#"{"arrayValue":{"values":["#.repeat(n), "]}}".repeat(n));
-    let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{}}}]}}]}}]}}"#, deep(100_000));
+    let body =
+        format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{}}}]}}]}}]}}"#, deep(100_000));
     assert!(logs::decode_json(body.as_bytes(), NOW_NS, &options()).is_err());
     let brackets = format!(r#"{{"x":{}"#, "[".repeat(1_000_000));
     assert!(logs::decode_json(brackets.as_bytes(), NOW_NS, &options()).is_err());
@@ -230,7 +260,10 @@ fn the_examples_of_the_specification_are_read_whole() {
     let cumulative = text.replace("\"aggregationTemporality\": 1", "\"aggregationTemporality\": 2");
     let m = metrics::decode_json(cumulative.as_bytes(), NOW_NS, &options()).unwrap();
     assert_eq!((m.refused.total(), m.batch.histograms.len()), (0, 1));
-    assert_eq!(shown(&m.batch)[0], r#"my_counter_total{job="my.service", my_counter_attr="some value"} 5 @1544712660300 from 1544712660300"#);
+    assert_eq!(
+        shown(&m.batch)[0],
+        r#"my_counter_total{job="my.service", my_counter_attr="some value"} 5 @1544712660300 from 1544712660300"#
+    );
     assert_eq!((l.batch.records.len(), e.batch.records.len(), t.batch.spans.len()), (1, 1, 1));
     assert_eq!(t.batch.spans[0].trace_id[0], 0x5b);
 }
@@ -247,7 +280,8 @@ fn values() -> impl Strategy<Value = AnyValue> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(AnyValue::Array),
-            proptest::collection::vec(("[a-z.]{1,5}", inner), 0..3).prop_map(|v| AnyValue::Map(Attributes(v))),
+            proptest::collection::vec(("[a-z.]{1,5}", inner), 0..3)
+                .prop_map(|v| AnyValue::Map(Attributes(v))),
         ]
     })
 }

@@ -1,8 +1,7 @@
 //! OTLP traces ⇄ [`SpanBatch`].
 
 use model::{
-    Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
-    attributes::Resource,
+    Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode, attributes::Resource,
     span::SpanOrigin,
 };
 use prost::Message;
@@ -51,7 +50,13 @@ pub fn from_message(request: ExportTraceServiceRequest, options: &Options) -> De
     d
 }
 
-fn push_scope(d: &mut Decoded<SpanBatch>, scoped: ScopeSpans, resource: &Resource, first: u64, limits: &Limits) {
+fn push_scope(
+    d: &mut Decoded<SpanBatch>,
+    scoped: ScopeSpans,
+    resource: &Resource,
+    first: u64,
+    limits: &Limits,
+) {
     let scope = attr::from_scope(scoped.scope);
     if let Err(why) = limits.check_attributes("scope", &scope.attributes) {
         d.refused.add_many(Reason::InvalidLabels, first, scoped.spans.len() as u64, || why);
@@ -72,10 +77,14 @@ fn push_scope(d: &mut Decoded<SpanBatch>, scoped: ScopeSpans, resource: &Resourc
 
 fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, String)> {
     let invalid = |what: &str, bytes: &[u8]| {
-        (Reason::InvalidItem, format!("span {} has a {what} of {} bytes or all zero", quoted(&s.name), bytes.len()))
+        (
+            Reason::InvalidItem,
+            format!("span {} has a {what} of {} bytes or all zero", quoted(&s.name), bytes.len()),
+        )
     };
-    let trace_id =
-        attr::id::<16>(&s.trace_id).filter(|t| *t != [0; 16]).ok_or_else(|| invalid("trace id", &s.trace_id))?;
+    let trace_id = attr::id::<16>(&s.trace_id)
+        .filter(|t| *t != [0; 16])
+        .ok_or_else(|| invalid("trace id", &s.trace_id))?;
     let span_id =
         attr::id::<8>(&s.span_id).filter(|t| *t != [0; 8]).ok_or_else(|| invalid("span id", &s.span_id))?;
     let parent_span_id =
@@ -83,7 +92,10 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
     let children = s.events.len() + s.links.len();
     if children > limits.max_span_children {
         let max = limits.max_span_children;
-        let why = format!("span {} has {children} events and links, limits.max_span_children is {max}", quoted(&s.name));
+        let why = format!(
+            "span {} has {children} events and links, limits.max_span_children is {max}",
+            quoted(&s.name)
+        );
         return Err((Reason::TooLarge, why));
     }
     let status = s.status.unwrap_or_default();
@@ -118,14 +130,13 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
 }
 
 fn check_span(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
-    for (what, text) in [
-        ("name", &span.name),
-        ("trace state", &span.trace_state),
-        ("status message", &span.status.message),
-    ] {
+    for (what, text) in
+        [("name", &span.name), ("trace state", &span.trace_state), ("status message", &span.status.message)]
+    {
         if text.len() > limits.max_label_value_bytes {
             let (n, max) = (text.len(), limits.max_label_value_bytes);
-            let why = format!("span {what} {} of {n} bytes, limits.max_label_value_bytes is {max}", quoted(text));
+            let why =
+                format!("span {what} {} of {n} bytes, limits.max_label_value_bytes is {max}", quoted(text));
             return Err((Reason::TooLarge, why));
         }
     }

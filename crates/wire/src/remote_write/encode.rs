@@ -2,10 +2,7 @@
 
 use model::{MetricBatch, MetricKind};
 
-use crate::{
-    protobuf::Writer,
-    series::BySeries,
-};
+use crate::{protobuf::Writer, series::BySeries};
 
 /// One `TimeSeries` per series that has anything to say, labels sorted, then the metadata. Start times have no
 /// place in version 1.0 and are left out.

@@ -47,9 +47,8 @@ pub(super) fn decode(body: &[u8], max: usize) -> Result<(i64, Result<Histogram, 
             _ => {}
         }
     }
-    let histogram = i8::try_from(schema)
-        .map_err(|_| format!("schema {schema} is not supported"))
-        .and_then(|schema| {
+    let histogram =
+        i8::try_from(schema).map_err(|_| format!("schema {schema} is not supported")).and_then(|schema| {
             h.schema = schema;
             (h.positive_spans, h.positive_buckets) = positive.resolve(h.is_integer)?;
             (h.negative_spans, h.negative_buckets) = negative.resolve(h.is_integer)?;
@@ -138,7 +137,14 @@ pub(super) fn encode(w: &mut Writer, scratch: &mut Writer, timestamp_ms: i64, h:
     doubles(w, 16, &h.custom_values);
 }
 
-fn side(w: &mut Writer, scratch: &mut Writer, [spans, deltas, counts]: [u32; 3], s: &[BucketSpan], b: &[f64], is_integer: bool) {
+fn side(
+    w: &mut Writer,
+    scratch: &mut Writer,
+    [spans, deltas, counts]: [u32; 3],
+    s: &[BucketSpan],
+    b: &[f64],
+    is_integer: bool,
+) {
     for span in s {
         scratch.clear();
         scratch.zigzag(1, i64::from(span.offset));

@@ -1,6 +1,7 @@
 use model::{
-    Histogram, Labels, MetricBatch, stale_marker,
+    Histogram, Labels, MetricBatch,
     histogram::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, ResetHint},
+    stale_marker,
 };
 use proptest::prelude::*;
 use prost::Message;
@@ -15,7 +16,10 @@ fn label(name: &str, value: &str) -> Label {
 fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> TimeSeries {
     TimeSeries {
         labels: labels.iter().map(|(n, v)| label(n, v)).collect(),
-        samples: samples.iter().map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp }).collect(),
+        samples: samples
+            .iter()
+            .map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp })
+            .collect(),
         ..Default::default()
     }
 }
@@ -92,7 +96,12 @@ fn native_histograms_come_back_bit_for_bit() {
         custom_values: vec![],
         is_integer: true,
     };
-    let float = Histogram { is_integer: false, count: 0.5, positive_buckets: vec![0.25, 0.125, 0.5], ..integer.clone() };
+    let float = Histogram {
+        is_integer: false,
+        count: 0.5,
+        positive_buckets: vec![0.25, 0.125, 0.5],
+        ..integer.clone()
+    };
     let custom = Histogram {
         schema: CUSTOM_BUCKETS_SCHEMA,
         custom_values: vec![0.1, 1.0, 10.0],
@@ -120,7 +129,10 @@ fn a_histogram_that_contradicts_itself_is_refused_alone() {
     let s = batch.push_series(Labels::from_pairs([("__name__", "h")]));
     let bad = Histogram { schema: 20, is_integer: true, ..Histogram::default() };
     let far = Histogram {
-        positive_spans: vec![BucketSpan { offset: i32::MAX, length: 1 }, BucketSpan { offset: i32::MAX, length: 1 }],
+        positive_spans: vec![
+            BucketSpan { offset: i32::MAX, length: 1 },
+            BucketSpan { offset: i32::MAX, length: 1 },
+        ],
         positive_buckets: vec![1.0, 1.0],
         is_integer: true,
         ..Histogram::default()
@@ -137,7 +149,9 @@ fn a_histogram_that_contradicts_itself_is_refused_alone() {
 
 #[test]
 fn cut_and_foreign_bodies_are_errors() {
-    let body = WriteRequest { timeseries: vec![series(&[("__name__", "up")], &[(1, 1.0)])], metadata: vec![] }.encode_to_vec();
+    let body =
+        WriteRequest { timeseries: vec![series(&[("__name__", "up")], &[(1, 1.0)])], metadata: vec![] }
+            .encode_to_vec();
     for n in 1..body.len() {
         let cut = decode_v1(&body[..n], &Limits::default());
         assert!(cut.is_err(), "{n} of {} bytes", body.len());
@@ -150,23 +164,25 @@ fn batches() -> impl Strategy<Value = MetricBatch> {
     let labels = proptest::collection::btree_map("[a-z]{1,4}", ".{1,8}", 0..4);
     let samples = proptest::collection::vec((any::<i64>(), any::<u64>()), 1..4);
     let series = proptest::collection::vec((labels, samples), 1..6);
-    (series, proptest::collection::vec(("[a-z]{1,6}", 0..8usize, ".{0,9}"), 0..3)).prop_map(|(series, metadata)| {
-        let mut batch = MetricBatch::default();
-        for (i, (labels, samples)) in series.into_iter().enumerate() {
-            let labels = Labels::from_pairs(labels).with("__name__", &format!("m{i}"));
-            let s = batch.push_series(labels);
-            for (t, bits) in samples {
-                batch.samples.push(s, t, f64::from_bits(bits));
+    (series, proptest::collection::vec(("[a-z]{1,6}", 0..8usize, ".{0,9}"), 0..3)).prop_map(
+        |(series, metadata)| {
+            let mut batch = MetricBatch::default();
+            for (i, (labels, samples)) in series.into_iter().enumerate() {
+                let labels = Labels::from_pairs(labels).with("__name__", &format!("m{i}"));
+                let s = batch.push_series(labels);
+                for (t, bits) in samples {
+                    batch.samples.push(s, t, f64::from_bits(bits));
+                }
+                let labels = Labels::from_pairs([("trace_id", "abc")]);
+                batch.exemplars.push((s, Exemplar { labels, value: 0.5, timestamp_ms: 9 }));
             }
-            let labels = Labels::from_pairs([("trace_id", "abc")]);
-            batch.exemplars.push((s, Exemplar { labels, value: 0.5, timestamp_ms: 9 }));
-        }
-        for (family, kind, help) in metadata {
-            let kind = MetricKind::ALL[kind];
-            batch.metadata.push(MetricMetadata { family, kind, unit: "bytes".to_owned(), help });
-        }
-        batch
-    })
+            for (family, kind, help) in metadata {
+                let kind = MetricKind::ALL[kind];
+                batch.metadata.push(MetricMetadata { family, kind, unit: "bytes".to_owned(), help });
+            }
+            batch
+        },
+    )
 }
 
 fn bits(batch: &MetricBatch) -> Vec<u64> {

@@ -2,13 +2,14 @@
 
 use proto::otlp::{
     collector::{
-        logs::ExportLogsServiceRequest, metrics::ExportMetricsServiceRequest, trace::ExportTraceServiceRequest,
+        logs::ExportLogsServiceRequest, metrics::ExportMetricsServiceRequest,
+        trace::ExportTraceServiceRequest,
     },
     common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value},
     logs::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber},
     metrics::{
-        AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
-        HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
+        AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
+        Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
         SummaryDataPoint, exemplar, exponential_histogram_data_point::Buckets, metric, number_data_point,
         summary_data_point::ValueAtQuantile,
     },

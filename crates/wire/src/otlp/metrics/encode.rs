@@ -6,16 +6,15 @@
 use std::collections::HashMap;
 
 use model::{
-    Histogram, Labels, MetricBatch, MetricKind, MetricMetadata, is_stale_marker,
-    labels::METRIC_NAME,
+    Histogram, Labels, MetricBatch, MetricKind, MetricMetadata, is_stale_marker, labels::METRIC_NAME,
 };
 use proto::otlp::{
     collector::metrics::ExportMetricsServiceRequest,
     common::{AnyValue, KeyValue, any_value::Value as Any},
     metrics::{
         AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
-        Histogram as PbHistogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-        exemplar, metric::Data, number_data_point::Value,
+        Histogram as PbHistogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
+        Sum, exemplar, metric::Data, number_data_point::Value,
     },
     resource::Resource,
 };
@@ -33,7 +32,8 @@ pub fn encode(batch: &MetricBatch) -> ExportMetricsServiceRequest {
     let samples = BySeries::new(n, batch.samples.series.iter().copied());
     let histograms = BySeries::new(n, batch.histograms.iter().map(|h| h.series));
     let exemplars = BySeries::new(n, batch.exemplars.iter().map(|(s, _)| *s));
-    let about: HashMap<&str, &MetricMetadata> = batch.metadata.iter().map(|m| (m.family.as_str(), m)).collect();
+    let about: HashMap<&str, &MetricMetadata> =
+        batch.metadata.iter().map(|m| (m.family.as_str(), m)).collect();
     let mut groups: Vec<ResourceMetrics> = Vec::new();
     let mut by_identity: HashMap<(String, String), usize> = HashMap::new();
     for (i, labels) in batch.series.iter().enumerate() {
@@ -41,7 +41,8 @@ pub fn encode(batch: &MetricBatch) -> ExportMetricsServiceRequest {
         let m = about.get(labels.metric_name()).copied();
         let mut points: Vec<NumberDataPoint> = samples.of(i).map(|s| number(batch, labels, s)).collect();
         if let Some(first) = points.first_mut() {
-            first.exemplars = exemplars.of(i).filter_map(|e| batch.exemplars.get(e)).map(|(_, e)| exemplar(e)).collect();
+            first.exemplars =
+                exemplars.of(i).filter_map(|e| batch.exemplars.get(e)).map(|(_, e)| exemplar(e)).collect();
             metrics.push(metric(labels, m, numbers(points, m)));
         }
         for h in histograms.of(i).filter_map(|h| batch.histograms.get(h)) {

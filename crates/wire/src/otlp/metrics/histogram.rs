@@ -2,12 +2,7 @@
 //! histograms, whose buckets count from one: OTLP's bucket `i` is `(base^i, base^(i+1)]`, ours is
 //! `(base^(i-1), base^i]`.
 
-use model::{
-    Histogram,
-    histogram::BucketSpan,
-    metric::HistogramSample,
-    stale_marker,
-};
+use model::{Histogram, histogram::BucketSpan, metric::HistogramSample, stale_marker};
 use proto::otlp::metrics::{
     ExponentialHistogramDataPoint, HistogramDataPoint, exponential_histogram_data_point::Buckets,
 };
@@ -70,11 +65,19 @@ impl Converter<'_> {
         Ok(())
     }
 
-    pub(super) fn exponential(&mut self, f: &Family, p: &ExponentialHistogramDataPoint) -> Result<(), Refusal> {
+    pub(super) fn exponential(
+        &mut self,
+        f: &Family,
+        p: &ExponentialHistogramDataPoint,
+    ) -> Result<(), Refusal> {
         let max = self.options.limits.max_histogram_buckets;
-        let given = [&p.positive, &p.negative].into_iter().flatten().map(|b| b.bucket_counts.len()).sum::<usize>();
+        let given =
+            [&p.positive, &p.negative].into_iter().flatten().map(|b| b.bucket_counts.len()).sum::<usize>();
         if given > max {
-            return Err((Reason::TooLarge, format!("{given} buckets, limits.max_histogram_buckets is {max}")));
+            return Err((
+                Reason::TooLarge,
+                format!("{given} buckets, limits.max_histogram_buckets is {max}"),
+            ));
         }
         let when = self.when(p.time_unix_nano, p.start_time_unix_nano, p.flags);
         let mut h = native(p).map_err(|why| {
@@ -144,7 +147,8 @@ fn spans(buckets: Option<&Buckets>, shift: u32) -> Result<(Vec<BucketSpan>, Vec<
                 values.extend((0..gap).map(|_| 0.0));
             }
             _ => {
-                let offset = i32::try_from(gap).map_err(|_| format!("bucket index {index} is out of range"))?;
+                let offset =
+                    i32::try_from(gap).map_err(|_| format!("bucket index {index} is out of range"))?;
                 out.push(BucketSpan { offset, length: 1 });
             }
         }
