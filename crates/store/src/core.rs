@@ -67,7 +67,9 @@ impl Core {
         log_id: String,
         counts: Counts,
     ) -> Self {
-        let known = KnownIds::new(ns(options.dedup_horizon), options.dedup_max_ids);
+        // An id takes some 120 bytes: never more than about 6 % of the memory limit.
+        let max_ids = options.dedup_max_ids.min((budget.limit_bytes() / 2048) as usize);
+        let known = KnownIds::new(ns(options.dedup_horizon), max_ids);
         Core {
             policy: ArcSwap::from_pointee(options.policy.clone()),
             options,
@@ -169,6 +171,17 @@ impl Core {
     /// not fit into the memory limit.
     pub(crate) fn max_head_bytes(&self) -> u64 {
         self.policy.load().flush.max_head_bytes.min(self.budget.limit_bytes() / 6)
+    }
+
+    /// Records or spans of one segment, as held in memory. Larger: fewer files, and more memory while
+    /// flushing and merging.
+    pub(crate) fn segment_heap_bytes(&self) -> usize {
+        (self.budget.limit_bytes() / 16).clamp(1 << 20, 64 << 20) as usize
+    }
+
+    /// Compressed bytes that one merge of segments takes at most.
+    pub(crate) fn merge_input_bytes(&self) -> u64 {
+        (self.budget.limit_bytes() / 64).clamp(1 << 20, 48 << 20)
     }
 
     /// How large the log may get before a flush: a small part of what the disk may hold.

@@ -81,17 +81,20 @@ pub(crate) fn published(core: &Core, change: &Change) {
 /// Writes and puts everything; the change is not published yet.
 async fn prepare(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -> Result<Commit> {
     let mut change = Change { covered: Some(Covered::new(&core.log_id, frozen.upto)), ..Change::default() };
-    let order = Arc::new(match &frozen.data {
-        FrozenData::Metrics(m) => build::sorted(m),
-        _ => Vec::new(),
+    let plan = Arc::new(build::Plan {
+        order: match &frozen.data {
+            FrozenData::Metrics(m) => build::sorted(m),
+            _ => Vec::new(),
+        },
+        metadata: shelf.metadata().into_values().collect(),
+        heap_bytes: core.segment_heap_bytes(),
     });
-    let metadata: Arc<Vec<_>> = Arc::new(shelf.metadata().into_values().collect());
     let range = frozen.data.range().unwrap_or(TimeRange::new(Default::default(), Default::default()));
     for window in windows::cut(range, core.options.window) {
         let mut part = 0;
         loop {
-            let (frozen, order, metadata) = (frozen.clone(), order.clone(), metadata.clone());
-            let build = move || build::window(&frozen.data, &order, &metadata, window, part);
+            let (frozen, plan) = (frozen.clone(), plan.clone());
+            let build = move || build::window(&frozen.data, &plan, window, part);
             let built = tokio::task::spawn_blocking(build)
                 .await
                 .map_err(|e| Error::Internal(format!("writing a segment: {e}")))?

@@ -6,6 +6,15 @@
 //! in two of these places. It must never know query languages or HTTP, and never Parquet: bytes of segments
 //! are the `segment` crate's, bytes of log frames are `wire`'s.
 //!
+//! ```text
+//! <data_dir>/wal/identity, wal/log/*            recover, disklog
+//! catalog/<tenant>/<signal>/v%020d.json         catalog::document       `*` in a tenant is `$` in a path
+//! segments/<tenant>/<signal>/<window start, s>/<hash>-<unique>.parquet      segment
+//! segments/<tenant>/<signal>/ids/<unique>.ids   dedup
+//! ```
+//! The last three are objects. Names of segments are unique beyond their hash: two flushes of equal contents
+//! are two segments.
+//!
 //! Start reading at [`store`] (the handle), then `append` and `commit` (the way in), `flush` (head to
 //! segments), `catalog` (what is published), `recover` (opening after a crash), `tend` (retention, merging)
 //! and `select` (the way out).

@@ -15,6 +15,9 @@ use crate::{
     head::{FrozenMetrics, LogsHead, MetricsHead, SpansHead},
 };
 
+/// Batch ids kept per head until they are flushed with it.
+const MAX_IDS: usize = 200_000;
+
 pub(crate) struct Shelf {
     pub(crate) tenant: TenantId,
     pub(crate) signal: Signal,
@@ -164,6 +167,10 @@ impl Shelf {
         if state.since.first.is_none() {
             state.since.first = Some(before);
             state.since.received_ns = seen.1;
+        }
+        if state.since.ids.len() >= MAX_IDS {
+            // Only retries of the last minutes matter then; the oldest ids go.
+            state.since.ids.drain(..MAX_IDS / 2);
         }
         state.since.ids.extend(seen.0);
         for batch in batches {

@@ -11,9 +11,6 @@ use crate::{
     shelf::FrozenData,
 };
 
-/// Records or spans of one segment, as held in memory. Larger: fewer files, and more memory while flushing.
-pub(crate) const SEGMENT_HEAP_BYTES: usize = 64 << 20;
-
 /// One segment and whether the window has more.
 pub(crate) struct Built {
     pub(crate) written: Option<Written>,
@@ -22,18 +19,21 @@ pub(crate) struct Built {
     pub(crate) next: usize,
 }
 
+/// What a build goes by beside the head itself.
+pub(crate) struct Plan {
+    /// Positions of series in the order of their labels; empty for other signals.
+    pub(crate) order: Vec<u32>,
+    pub(crate) metadata: Vec<MetricMetadata>,
+    /// Records or spans of one segment, as held in memory.
+    pub(crate) heap_bytes: usize,
+}
+
 /// Writes the window's items from the `from`th on.
-pub(crate) fn window(
-    data: &FrozenData,
-    order: &[u32],
-    metadata: &[MetricMetadata],
-    window: TimeRange,
-    from: usize,
-) -> Result<Built> {
+pub(crate) fn window(data: &FrozenData, plan: &Plan, window: TimeRange, from: usize) -> Result<Built> {
     match data {
-        FrozenData::Metrics(m) => metrics_window(m, order, metadata, window),
-        FrozenData::Logs(l) => logs_window(l, window, from),
-        FrozenData::Spans(s) => spans_window(s, window, from),
+        FrozenData::Metrics(m) => metrics_window(m, &plan.order, &plan.metadata, window),
+        FrozenData::Logs(l) => logs_window(l, window, from, plan.heap_bytes),
+        FrozenData::Spans(s) => spans_window(s, window, from, plan.heap_bytes),
     }
 }
 
@@ -94,7 +94,7 @@ fn family_of(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-fn logs_window(head: &LogsHead, window: TimeRange, from: usize) -> Result<Built> {
+fn logs_window(head: &LogsHead, window: TimeRange, from: usize, heap_bytes: usize) -> Result<Built> {
     let mut merger = LogMerger::default();
     let (mut seen, mut bytes) = (0, 0);
     for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
@@ -112,7 +112,7 @@ fn logs_window(head: &LogsHead, window: TimeRange, from: usize) -> Result<Built>
             let at = *at.get_or_insert_with(|| merger.stream(stream));
             merger.push(at, r.clone());
             bytes += r.heap_bytes();
-            if bytes >= SEGMENT_HEAP_BYTES {
+            if bytes >= heap_bytes {
                 return Ok(Built { written: Some(write_logs(&mut merger, 0)?), more: true, next: seen });
             }
         }
@@ -125,7 +125,7 @@ pub(crate) fn write_logs(merger: &mut LogMerger, level: u8) -> Result<Written> {
     logs::write(&merger.take(), &logs::WriteOptions { level })
 }
 
-fn spans_window(head: &SpansHead, window: TimeRange, from: usize) -> Result<Built> {
+fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: usize) -> Result<Built> {
     let mut merger = SpanMerger::default();
     let (mut seen, mut bytes) = (0, 0);
     for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
@@ -143,7 +143,7 @@ fn spans_window(head: &SpansHead, window: TimeRange, from: usize) -> Result<Buil
             let at = *at.get_or_insert_with(|| merger.origin(origin));
             merger.push(at, s.clone());
             bytes += s.heap_bytes();
-            if bytes >= SEGMENT_HEAP_BYTES {
+            if bytes >= heap_bytes {
                 return Ok(Built { written: Some(write_spans(&mut merger, 0)?), more: true, next: seen });
             }
         }

@@ -23,10 +23,11 @@ use crate::{
 
 /// So many neighbours are merged at once. Fewer: more bytes rewritten; more: more files per query.
 const FAN_IN: usize = 6;
-/// Segments from this size on are left alone. Larger: fewer files in the end, more memory for a merge.
-const SMALL_BYTES: u64 = 16 << 20;
-/// A merge takes at most this many bytes of input.
-const INPUT_BYTES: u64 = 48 << 20;
+/// Segments one merge reads side by side at most.
+const MAX_INPUTS: usize = 64;
+/// Segments from this part of a merge's input on are left alone. Smaller: fewer files in the end, and more
+/// bytes rewritten.
+const LARGE_PART: u64 = 3;
 /// Decoded items are this many times larger than their segment, as a rule; what a merge reserves.
 const EXPANSION: u64 = 8;
 
@@ -34,7 +35,7 @@ const EXPANSION: u64 = 8;
 pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usize> {
     let _one = shelf.tending.lock().await;
     let mut merged = 0;
-    for run in choose(shelf) {
+    for run in choose(shelf, core.merge_input_bytes()) {
         if core.is_closing() {
             break;
         }
@@ -53,7 +54,7 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
 }
 
 /// Runs of neighbouring small segments, window by window.
-fn choose(shelf: &Shelf) -> Vec<Vec<Arc<SegmentRef>>> {
+fn choose(shelf: &Shelf, max_input: u64) -> Vec<Vec<Arc<SegmentRef>>> {
     let mut all: Vec<_> = shelf.live().segments.values().cloned().collect();
     all.sort_by(|a, b| (a.window, a.sequence, &a.path).cmp(&(b.window, b.sequence, &b.path)));
     let mut runs = Vec::new();
@@ -67,8 +68,8 @@ fn choose(shelf: &Shelf) -> Vec<Vec<Arc<SegmentRef>>> {
     };
     for s in all {
         let follows = run.last().is_some_and(|l| l.window == s.window);
-        let small = s.info.bytes < SMALL_BYTES;
-        if !follows || !small || bytes + s.info.bytes > INPUT_BYTES {
+        let small = s.info.bytes < max_input / LARGE_PART;
+        if !follows || !small || run.len() >= MAX_INPUTS || bytes + s.info.bytes > max_input {
             close(&mut run);
             bytes = 0;
         }
@@ -89,8 +90,8 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &[Arc<SegmentRef>]) ->
     let level = run.iter().map(|s| s.info.level).max().unwrap_or(0).saturating_add(1);
     let outputs = match readers.first() {
         Some(Reader::Metrics(_)) => merge_metrics(&readers, level).await,
-        Some(Reader::Logs(_)) => merge_logs(&readers, level).await,
-        Some(Reader::Spans(_)) => merge_spans(&readers, level).await,
+        Some(Reader::Logs(_)) => merge_logs(&readers, level, core.segment_heap_bytes()).await,
+        Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
         None => return Ok(()),
     };
     let at =
@@ -142,7 +143,7 @@ async fn merge_metrics(readers: &[Reader], level: u8) -> Outputs {
     Ok(if any { vec![writer.finish()?] } else { Vec::new() })
 }
 
-async fn merge_logs(readers: &[Reader], level: u8) -> Outputs {
+async fn merge_logs(readers: &[Reader], level: u8, heap_bytes: usize) -> Outputs {
     let mut merger = LogMerger::default();
     let (mut outputs, mut bytes) = (Vec::new(), 0);
     for r in readers {
@@ -152,7 +153,7 @@ async fn merge_logs(readers: &[Reader], level: u8) -> Outputs {
             let batch = batch?;
             bytes += batch.records.iter().map(|r| r.heap_bytes()).sum::<usize>();
             merger.extend(batch);
-            if bytes >= build::SEGMENT_HEAP_BYTES {
+            if bytes >= heap_bytes {
                 outputs.push(written(move |m| build::write_logs(m, level), &mut merger).await?);
                 bytes = 0;
             }
@@ -164,7 +165,7 @@ async fn merge_logs(readers: &[Reader], level: u8) -> Outputs {
     Ok(outputs)
 }
 
-async fn merge_spans(readers: &[Reader], level: u8) -> Outputs {
+async fn merge_spans(readers: &[Reader], level: u8, heap_bytes: usize) -> Outputs {
     let mut merger = SpanMerger::default();
     let (mut outputs, mut bytes) = (Vec::new(), 0);
     for r in readers {
@@ -174,7 +175,7 @@ async fn merge_spans(readers: &[Reader], level: u8) -> Outputs {
             let batch = batch?;
             bytes += batch.spans.iter().map(|s| s.heap_bytes()).sum::<usize>();
             merger.extend(batch);
-            if bytes >= build::SEGMENT_HEAP_BYTES {
+            if bytes >= heap_bytes {
                 outputs.push(written(move |m| build::write_spans(m, level), &mut merger).await?);
                 bytes = 0;
             }

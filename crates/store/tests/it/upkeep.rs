@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use base::Shutdown;
-use contract::Append;
-use futures::TryStreamExt;
-use model::{Batch, LogBatch, LogRecord, LogStream, TenantId};
+use contract::{Append, Direction, LogsRequest, Scope, Select, SeriesHints, SeriesRequest, Tenants};
+use futures::{StreamExt, TryStreamExt};
+use model::{Batch, LogBatch, LogRecord, LogStream, Matcher, TenantId, TimeRange};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use testkit::conformance::{self as suite, NOW_NS};
 
@@ -123,4 +123,76 @@ async fn after_close_nothing_is_taken() {
     assert!(rig.store().close(Duration::from_secs(10)).await.unwrap());
     let refused = rig.store().append(&TenantId::default(), suite::unit(vec![lines(NOW_NS, 5)])).await;
     assert!(refused.unwrap_err().kind.is_retryable());
+}
+
+async fn newest_value(rig: &Rig, at_ms: i64) -> Vec<f64> {
+    let range = TimeRange::from_ms_inclusive(at_ms, at_ms);
+    let request = SeriesRequest {
+        scope: Scope::new(Tenants::one(TenantId::default()), range),
+        matchers: vec![Matcher::equal("__name__", "m")],
+        hints: SeriesHints::default(),
+    };
+    let (found, _) = rig.store().series(request).await.unwrap().collect().await.unwrap();
+    found.into_iter().flat_map(|s| s.values).collect()
+}
+
+#[tokio::test]
+async fn of_two_values_at_one_time_the_later_append_counts_in_heads_segments_and_merges() {
+    let mut rig = Rig::new().await;
+    let (t, at) = (TenantId::default(), NOW_NS / 1_000_000 - 60_000);
+    let append = async |rig: &Rig, at: i64, v: f64| {
+        let receipt = rig.store().append(&t, suite::unit(vec![suite::sample("m", at, v)])).await.unwrap();
+        assert!(receipt.refused.is_empty());
+    };
+    append(&rig, at, 1.0).await;
+    rig.store().flush_all().await.unwrap();
+    append(&rig, at + 10, 1.0).await;
+    rig.store().flush_all().await.unwrap();
+    // Its predecessor is in a segment, so the conflict is not seen when it comes.
+    append(&rig, at, 2.0).await;
+    assert_eq!(newest_value(&rig, at).await, [2.0], "head over segment");
+    rig.store().flush_all().await.unwrap();
+    assert_eq!(newest_value(&rig, at).await, [2.0], "later segment over earlier");
+    for n in 0..8 {
+        append(&rig, at + 20 + n, 1.0).await;
+        rig.store().flush_all().await.unwrap();
+    }
+    let before = rig.store().status().signals[0].segments;
+    rig.store().maintain().await.unwrap();
+    assert!(rig.store().status().signals[0].segments < before);
+    assert_eq!(newest_value(&rig, at).await, [2.0], "after a merge");
+    rig.crash(1).await;
+    assert_eq!(newest_value(&rig, at).await, [2.0], "after a crash");
+}
+
+#[tokio::test]
+async fn a_query_that_began_before_a_merge_ends_as_if_there_had_been_none() {
+    let rig = Rig::new().await;
+    for n in 0..8 {
+        rig.store()
+            .append(&TenantId::default(), suite::unit(vec![lines(NOW_NS - n * 10_000, 1500)]))
+            .await
+            .unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    let request = LogsRequest {
+        scope: Scope::new(Tenants::one(TenantId::default()), TimeRange::ALL),
+        matchers: vec![],
+        line_filters: vec![],
+        direction: Direction::OldestFirst,
+        limit: None,
+    };
+    let mut running = rig.store().logs(request).await.unwrap();
+    let first = running.items.try_next().await.unwrap().unwrap().records.len();
+    rig.store().maintain().await.unwrap();
+    assert_eq!(rig.store().status().signals[1].segments, 1);
+    let rest: usize = running
+        .items
+        .by_ref()
+        .map_ok(|p| p.records.len())
+        .try_fold(0, |a, b| async move { Ok(a + b) })
+        .await
+        .unwrap();
+    assert_eq!(first + rest, 8 * 1500);
+    assert!(running.coverage().is_complete(), "{:?}", running.coverage());
 }
