@@ -41,8 +41,8 @@ const CASES: Case[] = [
       await expect(page.getByRole('region', { name: 'Query A' })).toContainText(/[1-9]\d* series/);
       await expect(page.getByRole('group', { name: /series/ }).first()).toBeVisible();
       await expect(
-        page.getByRole('region', { name: 'Query B' }).getByRole('list', { name: 'Series' }).getByRole('listitem'),
-      ).toHaveCount(1);
+        page.getByRole('region', { name: 'Query B' }).getByRole('table', { name: 'Series' }).getByRole('row'),
+      ).toHaveCount(2);
     },
   },
   {

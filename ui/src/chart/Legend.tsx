@@ -1,4 +1,6 @@
-/** Names, colours and last values. At most as many rows as the chart draws series, which is capped by its page. */
+/** The series of a chart with what they range over; hovering brings one forward, a click shows it alone. */
+import { useMemo } from 'react';
+import { VirtualTable } from '../parts/VirtualTable';
 import { type Columns, summarise } from '../lib/series';
 import { formatValue, type Unit } from '../lib/units';
 
@@ -12,26 +14,49 @@ interface Props {
   onSolo: (index: number | undefined) => void;
 }
 
+const NUMBERS = ['min', 'mean', 'max', 'last'] as const;
+const HEADER = [
+  { key: 'series', title: 'Series', width: 'minmax(180px, 1fr)' },
+  ...NUMBERS.map((key) => ({
+    key,
+    title: `${key.charAt(0).toUpperCase()}${key.slice(1)}`,
+    width: '84px',
+    align: 'right' as const,
+  })),
+];
+const HEIGHT = 148;
+
 export function Legend({ names, colours, columns, unit, solo, onFocus, onSolo }: Props) {
+  const summaries = useMemo(() => columns.slice(1).map(summarise), [columns]);
   return (
-    <ul className="legend" aria-label="Series" onMouseLeave={() => onFocus(undefined)}>
-      {names.map((name, i) => {
-        const s = summarise(columns[i + 1] ?? []);
-        return (
-          <li key={name} onMouseEnter={() => onFocus(i)}>
+    <div className="legend">
+      <VirtualTable
+        label="Series"
+        columns={HEADER}
+        count={names.length}
+        height={HEIGHT}
+        current={solo}
+        onHover={onFocus}
+        cell={(row, column) => {
+          const number = NUMBERS[column - 1];
+          if (number !== undefined) {
+            const value = summaries[row]?.[number];
+            return value === undefined ? '–' : formatValue(value, unit);
+          }
+          return (
             <button
               type="button"
-              aria-pressed={solo === i}
-              title={`${name}\nClick: this series alone`}
-              onClick={() => onSolo(solo === i ? undefined : i)}
+              className="legendName"
+              aria-pressed={solo === row}
+              title={`${names[row] ?? ''}\nClick: this series alone`}
+              onClick={() => onSolo(solo === row ? undefined : row)}
             >
-              <span className="swatch" style={{ background: colours[i] }} />
-              <span className="clip grow">{name}</span>
-              <span className="num">{s ? formatValue(s.last, unit) : '–'}</span>
+              <span className="swatch" style={{ background: colours[row] }} />
+              <span className="clip">{names[row]}</span>
             </button>
-          </li>
-        );
-      })}
-    </ul>
+          );
+        }}
+      />
+    </div>
   );
 }

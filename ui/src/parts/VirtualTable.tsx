@@ -22,11 +22,12 @@ interface Props {
   cell: (row: number, column: number) => ReactNode;
   onRow?: ((row: number) => void) | undefined;
   current?: number | undefined;
+  onHover?: ((row: number | undefined) => void) | undefined;
 }
 
 const ROW_PX = 24;
 
-export function VirtualTable({ label, columns, count, height, cell, onRow, current }: Props) {
+export function VirtualTable({ label, columns, count, height, cell, onRow, current, onHover }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count,
@@ -46,6 +47,7 @@ export function VirtualTable({ label, columns, count, height, cell, onRow, curre
       aria-label={label}
       aria-rowcount={count + 1}
       tabIndex={0}
+      onMouseLeave={onHover ? () => onHover(undefined) : undefined}
     >
       <div role="rowgroup" className="vtableHead">
         <div role="row" className="vtableRow" style={template}>
@@ -78,6 +80,7 @@ export function VirtualTable({ label, columns, count, height, cell, onRow, curre
             className={onRow ? 'vtableRow vtablePlaced pickable' : 'vtableRow vtablePlaced'}
             style={{ ...template, transform: `translateY(${item.start}px)` }}
             onClick={onRow ? () => onRow(item.index) : undefined}
+            onMouseEnter={onHover ? () => onHover(item.index) : undefined}
           >
             {columns.map((column, i) => (
               <div key={column.key} role="cell" className={column.align === 'right' ? 'num clip' : 'clip'}>
