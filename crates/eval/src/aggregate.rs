@@ -146,6 +146,7 @@ fn quantile(
         env.meter.tick()?;
         let mut column = Column::empty(steps);
         for step in 0..steps {
+            env.meter.work(members.len())?;
             values.clear();
             for i in &members {
                 match input[*i].column.get(step) {
@@ -180,8 +181,10 @@ fn count_values(
     let steps = input.first().map_or(0, |s| s.column.len());
     let mut at: HashMap<Labels, usize> = HashMap::new();
     let mut out: Vec<Series> = Vec::new();
+    let bytes_each = steps * 9 + 256;
+    let mut charged = 0;
     for row in &input {
-        env.meter.tick()?;
+        env.meter.work(steps)?;
         for step in row.column.steps() {
             let text = match row.column.get(step) {
                 Some(Cell::Float(v)) => plain_text(v),
@@ -193,6 +196,10 @@ fn count_values(
                 out.push(Series::new(l.clone(), Column::empty(steps)));
                 out.len() - 1
             });
+            if out.len() * bytes_each > charged {
+                env.meter.charge(bytes_each)?;
+                charged += bytes_each;
+            }
             if out.len() > MAX_DISTINCT_VALUES {
                 return Err(Error::Limited {
                     limit: "query.max_series",
@@ -205,6 +212,7 @@ fn count_values(
             column.set_float(step, n + 1.0);
         }
     }
+    env.meter.release(charged);
     Ok(out)
 }
 

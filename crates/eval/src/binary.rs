@@ -96,7 +96,8 @@ pub struct Matching {
     pub labels: Vec<String>,
     /// Labels copied from the one side (`group_left(labels)`).
     pub include: Vec<String>,
-    /// Stands for a left side that is not there (`fill_left`).
+    /// Stands for a left side that is not there (`fill_left`). With `OneToMany` the sides are those after
+    /// swapping: left is then the many side.
     pub fill_left: Option<f64>,
     /// Stands for a right side that is not there (`fill_right`).
     pub fill_right: Option<f64>,

@@ -12,11 +12,11 @@ mod trim;
 
 pub use buckets::{Bucket, all_buckets, upper_bound};
 pub use quantile::{
-    ClassicBucket, Quantile, classic_fraction, classic_quantile, fraction, quantile, stdvar,
+    ClassicBucket, Forced, Quantile, classic_fraction, classic_quantile, fraction, quantile, stdvar,
 };
 pub use reset::detect_reset;
 pub use sum::{Added, HistogramSum, IncompatibleSchemas};
-pub use text::{describe, general};
+pub use text::{describe, general, significant};
 pub use trim::trim;
 
 use model::{Histogram, histogram::ResetHint};

@@ -10,8 +10,11 @@ use crate::{Error, Result};
 /// larger ones would refuse queries that fit.
 const PIECE_BYTES: u64 = 256 << 10;
 
-/// Operators between two looks at the clock; each covers one series, so a look comes every few milliseconds.
-const TICKS_PER_LOOK: u32 = 64;
+/// Cells computed between two looks at the clock: a few milliseconds of work.
+const CELLS_PER_LOOK: usize = 1 << 20;
+
+/// What handling one series costs beside its cells.
+const CELLS_PER_SERIES: usize = CELLS_PER_LOOK / 64;
 
 /// Counts bytes held by intermediate results against the node's budget and watches the deadline.
 pub struct Meter {
@@ -19,19 +22,20 @@ pub struct Meter {
     held: u64,
     peak: u64,
     deadline: Option<Instant>,
-    ticks: u32,
+    /// Cells since the last look at the clock.
+    cells: usize,
 }
 
 impl Meter {
     /// Bounded by the node's budget and, if given, a deadline.
     pub fn new(budget: &MemoryBudget, deadline: Option<Instant>) -> Result<Self> {
         let reservation = Some(budget.reserve(Use::Query, 0)?);
-        Ok(Meter { reservation, held: 0, peak: 0, deadline, ticks: 0 })
+        Ok(Meter { reservation, held: 0, peak: 0, deadline, cells: 0 })
     }
 
     /// Bounded by nothing, for tests.
     pub fn unlimited() -> Self {
-        Meter { reservation: None, held: 0, peak: 0, deadline: None, ticks: 0 }
+        Meter { reservation: None, held: 0, peak: 0, deadline: None, cells: 0 }
     }
 
     /// Bytes are about to be held.
@@ -59,8 +63,13 @@ impl Meter {
 
     /// To be called once per series by loops over series.
     pub fn tick(&mut self) -> Result<()> {
-        self.ticks += 1;
-        if self.ticks < TICKS_PER_LOOK {
+        self.work(CELLS_PER_SERIES)
+    }
+
+    /// To be called by loops over values, with how many there are.
+    pub fn work(&mut self, cells: usize) -> Result<()> {
+        self.cells = self.cells.saturating_add(cells);
+        if self.cells < CELLS_PER_LOOK {
             return Ok(());
         }
         self.check_deadline()
@@ -68,7 +77,7 @@ impl Meter {
 
     /// Looks at the clock at once.
     pub fn check_deadline(&mut self) -> Result<()> {
-        self.ticks = 0;
+        self.cells = 0;
         match self.deadline {
             Some(d) if Instant::now() >= d => Err(Error::Timeout),
             _ => Ok(()),

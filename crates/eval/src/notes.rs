@@ -1,4 +1,5 @@
-//! Warnings and infos that come with an answer, without duplicates, in the order they arose.
+//! Warnings and infos that come with an answer, in the order they arose. The same message from two places is kept
+//! once, with the place it came from last, as Prometheus does.
 
 use std::ops::Range;
 
@@ -40,7 +41,9 @@ impl Notes {
 }
 
 fn push(list: &mut Vec<Note>, span: &Span, message: String) {
-    if list.len() < MAX_NOTES && !list.iter().any(|n| n.message == message && n.span == *span) {
+    if let Some(n) = list.iter_mut().find(|n| n.message == message) {
+        n.span = span.clone();
+    } else if list.len() < MAX_NOTES {
         list.push(Note { message, span: span.clone() });
     }
 }

@@ -10,7 +10,9 @@ use crate::{
     ast::{NodeKind, ValueType},
     error::line_and_column,
     exec::{Evaluator, Finished, Outcome},
-    fetch, parse,
+    fetch,
+    literal::MAX_DURATION_MS,
+    parse,
     plan::{Context, Plan},
 };
 
@@ -37,7 +39,7 @@ impl Engine {
     /// stops reading; an evaluation that has begun runs on until its next look at the clock.
     pub async fn instant(&self, q: &str, at_ms: i64, ctx: &QueryContext) -> Result<Answer, Error> {
         let at_ms = checked_time("time", at_ms)?;
-        self.run(q, Grid::instant(at_ms), true, ctx).await
+        self.run(q, Grid::instant(at_ms), at_ms, true, ctx).await
     }
 
     /// Evaluates at `start_ms`, `start_ms + step_ms`, … up to `end_ms`; the answer is always a matrix. Errors as
@@ -65,10 +67,17 @@ impl Engine {
                 self.options.max_points
             )));
         }
-        self.run(q, grid, false, ctx).await
+        self.run(q, grid, end_ms, false, ctx).await
     }
 
-    async fn run(&self, q: &str, grid: Grid, instant: bool, ctx: &QueryContext) -> Result<Answer, Error> {
+    async fn run(
+        &self,
+        q: &str,
+        grid: Grid,
+        end_ms: i64,
+        instant: bool,
+        ctx: &QueryContext,
+    ) -> Result<Answer, Error> {
         let expr = parse(q, &self.options.parser())?;
         let ty = expr.value_type();
         if !instant && !matches!(ty, ValueType::Scalar | ValueType::Vector) {
@@ -77,13 +86,14 @@ impl Engine {
                 ty.documented()
             )));
         }
-        let lookback_ms = ctx.lookback_ms.unwrap_or(self.options.lookback_ms).max(1);
+        let lookback_ms = ctx.lookback_ms.unwrap_or(self.options.lookback_ms).clamp(1, MAX_DURATION_MS);
         let context = Context {
             text: q,
             options: &self.options,
             lookback_ms,
             max_steps: ctx.limits.max_samples,
             step_ms: if instant { 0 } else { grid.step_ms },
+            end_ms,
         };
         let plan = Plan::new(expr, grid, &context)?;
         let mut meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?;

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub expr: Expr,
     /// The whole query's steps.
     pub grid: Grid,
+    /// The end that was asked for, which may lie behind the last step.
+    pub end_ms: i64,
     /// Steps per node; `None` where there is none, as in a subquery shorter than its step.
     grids: Vec<Option<Grid>>,
     pub fetches: Vec<Fetch>,
@@ -47,8 +49,10 @@ pub(crate) struct Context<'a> {
     pub lookback_ms: i64,
     /// Most steps a subquery may have.
     pub max_steps: u64,
-    /// Step and range as `step()` and `range()` see them, in milliseconds; zero for an instant query.
+    /// Step as `step()` sees it, in milliseconds; zero for an instant query.
     pub step_ms: i64,
+    /// The end that was asked for, which may lie behind the last step.
+    pub end_ms: i64,
 }
 
 impl Plan {
@@ -56,7 +60,7 @@ impl Plan {
         resolve(&mut expr, grid, cx)?;
         let n = expr.nodes.len();
         let mut plan =
-            Plan { expr, grid, grids: vec![Some(grid); n], fetches: Vec::new(), fetch_of: vec![None; n] };
+            Plan { expr, grid, end_ms: cx.end_ms, grids: vec![Some(grid); n], fetches: Vec::new(), fetch_of: vec![None; n] };
         plan.spread_grids(cx)?;
         plan.collect_fetches(cx);
         if plan.fetches.len() > MAX_FETCHES {
@@ -267,7 +271,7 @@ fn resolve(expr: &mut Expr, grid: Grid, cx: &Context<'_>) -> Result<(), Error> {
         match &mut node.kind {
             NodeKind::Selector(s) => {
                 fix(&mut s.modifiers.offset, true)?;
-                pin(&mut s.modifiers, grid);
+                pin(&mut s.modifiers, grid.start_ms, cx.end_ms);
             }
             NodeKind::Matrix { range, .. } => fix(range, false)?,
             NodeKind::Subquery(s) => {
@@ -276,7 +280,7 @@ fn resolve(expr: &mut Expr, grid: Grid, cx: &Context<'_>) -> Result<(), Error> {
                 if let Some(step) = &mut s.step {
                     fix(step, false)?;
                 }
-                pin(&mut s.modifiers, grid);
+                pin(&mut s.modifiers, grid.start_ms, cx.end_ms);
             }
             _ => {}
         }
@@ -284,10 +288,10 @@ fn resolve(expr: &mut Expr, grid: Grid, cx: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn pin(m: &mut Modifiers, grid: Grid) {
+fn pin(m: &mut Modifiers, start_ms: i64, end_ms: i64) {
     m.at = match m.at {
-        Some(At::Start) => Some(At::Time(grid.start_ms)),
-        Some(At::End) => Some(At::Time(grid.last_ms())),
+        Some(At::Start) => Some(At::Time(start_ms)),
+        Some(At::End) => Some(At::Time(end_ms)),
         other => other,
     };
 }
@@ -322,7 +326,7 @@ fn seconds(e: &DurationExpr, grid: Grid, cx: &Context<'_>) -> Result<f64, &'stat
     Ok(match e {
         DurationExpr::Number(n) => n.value,
         DurationExpr::Step => cx.step_ms as f64 / 1000.0,
-        DurationExpr::Range => (grid.last_ms() - grid.start_ms) as f64 / 1000.0,
+        DurationExpr::Range => (cx.end_ms - grid.start_ms) as f64 / 1000.0,
         DurationExpr::Negate(e) => -seconds(e, grid, cx)?,
         DurationExpr::Paren(e) => seconds(e, grid, cx)?,
         DurationExpr::MinOf(a, b) => both(a, b).map(|(a, b)| a.min(b))?,

@@ -1,5 +1,8 @@
 //! Aggregations that pick some of the series: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 
+use model::Labels;
+use xxhash_rust::xxh64::xxh64;
+
 use super::{AggregateOp, Grouping, Groups, Parameter, group, ignored_histogram};
 use crate::{Cell, Column, Env, Error, Result, Series, math::nan_first};
 
@@ -26,6 +29,7 @@ pub(super) fn pick(
     for members in &groups.members {
         env.meter.tick()?;
         for step in 0..steps {
+            env.meter.work(members.len())?;
             choose(op, k, &input, members, step, &mut order, env);
             for i in &order {
                 if let Some(cell) = input[*i].column.get(step) {
@@ -97,8 +101,7 @@ fn choose(
         AggregateOp::LimitRatio => {
             let r = k.clamp(-1.0, 1.0);
             let inside = |s: &Series| {
-                // A label set's place in [0, 1) is fixed, so ratios r and r - 1 complement each other.
-                let place = s.labels.stable_hash() as f64 / u64::MAX as f64;
+                let place = place(&s.labels);
                 (r >= 0.0 && place < r) || (r < 0.0 && place >= 1.0 + r)
             };
             let there = members.iter().copied().filter(|i| input[*i].column.is_present(step));
@@ -123,4 +126,21 @@ fn choose(
             order.extend(values.into_iter().take(count).map(|(_, i)| i));
         }
     }
+}
+
+/// A label set's place in `[0, 1)`. It is fixed, so ratios `r` and `r - 1` complement each other, and it is the one
+/// Prometheus computes (XXH64 over length-prefixed names and values), so both pick the same series.
+fn place(labels: &Labels) -> f64 {
+    let mut bytes = Vec::with_capacity(labels.packed_len() + 8);
+    for text in labels.iter().flat_map(|(n, v)| [n, v]) {
+        match u8::try_from(text.len()) {
+            Ok(n) if n < 255 => bytes.push(n),
+            _ => {
+                bytes.push(255);
+                bytes.extend_from_slice(&(text.len() as u32).to_le_bytes()[..3]);
+            }
+        }
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    xxh64(&bytes, 0) as f64 / u64::MAX as f64
 }

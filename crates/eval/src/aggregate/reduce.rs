@@ -48,7 +48,7 @@ fn simple<'a>(
     let mut mean = if matches!(op, Stddev | Stdvar) { vec![0.0; steps] } else { Vec::new() };
     let mut count = vec![0.0; steps];
     for row in rows {
-        env.meter.tick()?;
+        env.meter.work(steps)?;
         for step in row.column.steps() {
             let v = match row.column.get(step) {
                 Some(Cell::Float(v)) => v,
@@ -110,7 +110,7 @@ fn sum<'a>(
     let mut floats = vec![FloatSum::default(); steps];
     let mut histograms: HashMap<usize, HistogramAggregate> = HashMap::new();
     for row in rows {
-        env.meter.tick()?;
+        env.meter.work(steps)?;
         for step in row.column.steps() {
             match row.column.get(step) {
                 Some(Cell::Float(v)) => {

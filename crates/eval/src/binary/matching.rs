@@ -44,6 +44,8 @@ struct Join<'a> {
     /// Names stay until the end of the query.
     delay: bool,
     out: Vec<Series>,
+    /// Bytes charged for `out` while it grows.
+    charged: usize,
 }
 
 pub(super) fn arithmetic(
@@ -68,12 +70,13 @@ pub(super) fn arithmetic(
             if is_one { list[at].one.push(i) } else { list[at].many.push(i) }
         }
     }
-    let mut join = Join { op, return_bool, matching, swapped, many, one, steps, delay: env.delay_name_removal, out: Vec::new() };
+    let mut join = Join { op, return_bool, matching, swapped, many, one, steps, delay: env.delay_name_removal, out: Vec::new(), charged: 0 };
     join.check_one_side(&list)?;
     for group in &list {
         env.meter.tick()?;
         join.group(group, env)?;
     }
+    env.meter.release(join.charged);
     let mut out = join.out;
     out.retain(|r| !r.column.is_empty());
     rows::merge_same(out, env)
@@ -132,9 +135,8 @@ impl Join<'_> {
     }
 
     fn group(&mut self, g: &Group, env: &mut Env<'_>) -> Result<()> {
-        // The fill of a side is named by where it stands in the text.
-        let (left, right) = (self.matching.fill_left, self.matching.fill_right);
-        let (fill_many, fill_one) = if self.swapped { (right, left) } else { (left, right) };
+        // As in Prometheus: with `group_right` the names of the fills follow the swapped sides.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         if (g.many.is_empty() && fill_many.is_none()) || (g.one.is_empty() && fill_one.is_none()) {
             return Ok(());
         }
@@ -182,7 +184,7 @@ impl Join<'_> {
         if met.iter().all(|w| *w == 0) {
             return Ok(());
         }
-        env.meter.tick()?;
+        env.meter.work(self.steps)?;
         let plain = !a.has_histograms()
             && !b.has_histograms()
             && !matches!(self.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
@@ -204,6 +206,9 @@ impl Join<'_> {
             }
         }
         matched.add(&labels, &met)?;
+        let bytes = column.heap_bytes() + labels.packed_len();
+        env.meter.charge(bytes)?;
+        self.charged += bytes;
         self.out.push(Series { labels, column, drop_name: self.return_bool });
         Ok(())
     }

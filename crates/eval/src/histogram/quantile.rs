@@ -185,19 +185,28 @@ pub struct ClassicBucket {
 /// Relative difference of counts that is taken for rounding.
 const SMALL_DELTA: f64 = 1e-12;
 
-/// The quantile of classic buckets in any order; true beside it if counts fell and had to be raised.
-pub fn classic_quantile(q: f64, buckets: &mut Vec<ClassicBucket>) -> (f64, bool) {
+/// Where counts fell from one bucket to the next and had to be raised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Forced {
+    pub lowest_bound: f64,
+    pub highest_bound: f64,
+    /// The largest count that was added.
+    pub largest: f64,
+}
+
+/// The quantile of classic buckets in any order, and what had to be repaired.
+pub fn classic_quantile(q: f64, buckets: &mut Vec<ClassicBucket>) -> (f64, Option<Forced>) {
     if q.is_nan() {
-        return (f64::NAN, false);
+        return (f64::NAN, None);
     }
     if q < 0.0 {
-        return (f64::NEG_INFINITY, false);
+        return (f64::NEG_INFINITY, None);
     }
     if q > 1.0 {
-        return (f64::INFINITY, false);
+        return (f64::INFINITY, None);
     }
     if !order(buckets) {
-        return (f64::NAN, false);
+        return (f64::NAN, None);
     }
     let forced = make_monotonic(buckets);
     let n = buckets.len();
@@ -236,8 +245,8 @@ fn order(buckets: &mut Vec<ClassicBucket>) -> bool {
     buckets.last().is_some_and(|b| b.upper == f64::INFINITY)
 }
 
-fn make_monotonic(buckets: &mut [ClassicBucket]) -> bool {
-    let mut forced = false;
+fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
+    let mut forced: Option<Forced> = None;
     let mut before = buckets.first().map_or(0.0, |b| b.count);
     for b in buckets.iter_mut().skip(1) {
         if b.count == before {
@@ -247,8 +256,14 @@ fn make_monotonic(buckets: &mut [ClassicBucket]) -> bool {
         if close {
             b.count = before;
         } else if b.count < before {
+            let f = forced.get_or_insert(Forced {
+                lowest_bound: b.upper,
+                highest_bound: b.upper,
+                largest: 0.0,
+            });
+            f.highest_bound = b.upper;
+            f.largest = f.largest.max(before - b.count);
             b.count = before;
-            forced = true;
         } else {
             before = b.count;
         }

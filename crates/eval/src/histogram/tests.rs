@@ -84,9 +84,9 @@ fn quantiles_interpolate_in_the_logarithm() {
 fn classic_buckets_answer_linearly_and_say_when_they_were_repaired() {
     let b = |l: &[(f64, f64)]| l.iter().map(|(upper, count)| ClassicBucket { upper: *upper, count: *count }).collect();
     let inf = f64::INFINITY;
-    assert_eq!(classic_quantile(0.5, &mut b(&[(inf, 10.0), (1.0, 0.0), (2.0, 10.0)])), (1.5, false));
+    assert_eq!(classic_quantile(0.5, &mut b(&[(inf, 10.0), (1.0, 0.0), (2.0, 10.0)])), (1.5, None));
     let (_, forced) = classic_quantile(0.5, &mut b(&[(1.0, 5.0), (2.0, 4.0), (inf, 10.0)]));
-    assert!(forced);
+    assert_eq!(forced, Some(Forced { lowest_bound: 2.0, highest_bound: 2.0, largest: 1.0 }));
     assert!(classic_quantile(0.5, &mut b(&[(1.0, 5.0)])).0.is_nan());
     assert_eq!(classic_fraction(0.0, 1.5, &mut b(&[(1.0, 5.0), (2.0, 10.0), (inf, 10.0)])), 0.75);
 }

@@ -16,6 +16,24 @@ pub fn describe(h: &Histogram) -> String {
     out
 }
 
+/// A float as Go's `%.{digits}g` prints it.
+pub fn significant(v: f64, digits: usize) -> String {
+    let digits = digits.max(1);
+    let rounded: f64 = format!("{v:.*e}", digits - 1).parse().unwrap_or(v);
+    let exponent = if rounded == 0.0 { 0.0 } else { rounded.abs().log10().floor() };
+    if !rounded.is_finite() || (-4.0..digits as f64).contains(&exponent) {
+        return if rounded.is_finite() { format!("{rounded}") } else { general(rounded) };
+    }
+    let text = format!("{rounded:e}");
+    match text.split_once('e') {
+        Some((m, e)) => {
+            let e: i32 = e.parse().unwrap_or(0);
+            format!("{m}e{}{:02}", if e < 0 { '-' } else { '+' }, e.abs())
+        }
+        None => text,
+    }
+}
+
 /// A float as Go's `%g` prints it: the fewest digits, with an exponent below 1e-4 and from 1e6 on.
 pub fn general(v: f64) -> String {
     if v.is_nan() {

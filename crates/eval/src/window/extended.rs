@@ -238,6 +238,10 @@ pub fn interpolated(w: &Window<'_>, t: i64, args: &Arguments<'_>, env: &mut Env<
     let before = next.checked_sub(1).and_then(|i| w.histograms.get(i));
     match (before, w.histograms.get(next)) {
         (_, Some(p)) if p.t_ms == t => Some(Value::Histogram(Arc::clone(&p.histogram))),
+        (Some(a), Some(b)) if a.histogram.uses_custom_buckets() != b.histogram.uses_custom_buckets() => {
+            mixed_schemas(args, env);
+            None
+        }
         (Some(a), Some(b)) => {
             let gauges = [a, b].iter().all(|p| p.histogram.reset_hint == ResetHint::Gauge);
             match between_histograms(a, b, t, !gauges) {

@@ -60,10 +60,11 @@ impl<'a> Run<'a> {
             Time => Val::Scalar(Column::from_floats(grid.times().map(|t| t as f64 / 1000.0).collect())),
             Pi => constant(std::f64::consts::PI),
             Start => constant(query.start_ms as f64 / 1000.0),
-            End => constant(query.last_ms() as f64 / 1000.0),
-            Range => constant((query.last_ms() - query.start_ms) as f64 / 1000.0),
+            End => constant(self.plan.end_ms as f64 / 1000.0),
+            Range => constant((self.plan.end_ms - query.start_ms) as f64 / 1000.0),
             // An instant query has no step.
-            Step => constant(if query.len() > 1 { query.step_ms as f64 / 1000.0 } else { 0.0 }),
+            Step if self.plan.end_ms == query.start_ms => constant(0.0),
+            Step => constant(query.step_ms as f64 / 1000.0),
             MaxOf | MinOf => {
                 let (a, b) = (self.scalar(arg(c, 0)?)?, self.scalar(arg(c, 1)?)?);
                 let pick = if c.function.id == MaxOf { simple::max } else { simple::min };

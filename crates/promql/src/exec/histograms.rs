@@ -1,14 +1,14 @@
 //! `histogram_*`, on native histograms and on classic buckets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use eval::{
     Cell, Column, Series,
-    histogram::{self, ClassicBucket, classic_fraction, classic_quantile, general},
+    histogram::{self, ClassicBucket, Forced, classic_fraction, classic_quantile, general, significant},
 };
 use model::Labels;
 
-use super::{Result, Run, bytes_of, call::arg, ranges::per_step};
+use super::{Result, Run, bytes_of, call::arg, ranges::per_step, simple::rfc3339};
 use crate::{
     ast::{Call, NodeId},
     functions::FunctionId,
@@ -21,6 +21,14 @@ struct Classic {
     labels: Labels,
     drop_name: bool,
     buckets: Vec<(f64, usize)>,
+}
+
+/// Repairs of falling counts, over all samples of one metric.
+struct Repairs {
+    worst: Forced,
+    samples: usize,
+    first_ms: i64,
+    last_ms: i64,
 }
 
 /// What is asked of each histogram.
@@ -56,7 +64,9 @@ impl<'a> Run<'a> {
         let (vector, shares) = self.shares(c)?;
         let rows = self.rows(vector)?;
         let consumed = bytes_of(&rows);
-        let steps = self.grid(id).len();
+        let grid = self.grid(id);
+        let steps = grid.len();
+        let mut repairs: BTreeMap<String, Repairs> = BTreeMap::new();
         let classics = self.classics(&rows, vector);
         let clashes = self.clashes(&rows, &classics, vector, steps);
         let mut out = Vec::new();
@@ -70,7 +80,7 @@ impl<'a> Run<'a> {
                     }
                     self.native(share, s, h, row.labels.metric_name(), vector)
                 });
-                push(&mut out, share, &row.labels, row.drop_name, column);
+                self.push(&mut out, share, &row.labels, row.drop_name, column)?;
             }
             for (n, classic) in classics.iter().enumerate() {
                 self.meter.tick()?;
@@ -79,15 +89,39 @@ impl<'a> Run<'a> {
                     if clash.is_some_and(|(i, _)| clashes.get(&i).is_some_and(|c| c.contains(&s))) {
                         return None;
                     }
-                    self.classic(share, s, &classics[n], &rows, vector)
+                    self.classic(share, s, &classics[n], &rows, &mut repairs, grid.at(s))
                 });
-                push(&mut out, share, &classic.labels, classic.drop_name, column);
+                self.push(&mut out, share, &classic.labels, classic.drop_name, column)?;
             }
         }
+        self.note_repairs(repairs, vector);
         let span = self.span(id);
         let out = eval::drop_names(out, &mut self.env(span))?;
         self.settle(consumed, &out)?;
         Ok(out)
+    }
+
+    fn push(
+        &mut self,
+        out: &mut Vec<Series>,
+        share: &Share,
+        labels: &Labels,
+        drop_name: bool,
+        column: Column,
+    ) -> Result<()> {
+        if column.is_empty() {
+            return Ok(());
+        }
+        let labels = match share {
+            Share::Labelled(_, name, value) => {
+                // The label comes from the query and may be long.
+                self.meter.charge(name.len() + value.len())?;
+                labels.with(name, value)
+            }
+            _ => labels.clone(),
+        };
+        out.push(Series { labels, column, drop_name });
+        Ok(())
     }
 
     /// The vector argument and what is asked of it.
@@ -127,6 +161,23 @@ impl<'a> Run<'a> {
     /// In notes; where names are dropped at once, Prometheus no longer knows it here.
     fn known_name<'n>(&self, name: &'n str) -> &'n str {
         if self.options.delayed_name_removal { name } else { "" }
+    }
+
+    fn note_repairs(&mut self, repairs: BTreeMap<String, Repairs>, vector: NodeId) {
+        let span = self.span(vector);
+        for (name, r) in repairs {
+            let named = if name.is_empty() { String::new() } else { format!(" for metric name {name:?}") };
+            let message = format!(
+                "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){named}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+                general(r.worst.lowest_bound),
+                general(r.worst.highest_bound),
+                significant(r.worst.largest, 2),
+                r.samples,
+                rfc3339(r.first_ms),
+                rfc3339(r.last_ms),
+            );
+            self.notes.info(span, message);
+        }
     }
 
     fn classics(&mut self, rows: &[Series], vector: NodeId) -> Vec<Classic> {
@@ -238,7 +289,8 @@ impl<'a> Run<'a> {
         step: usize,
         classic: &Classic,
         rows: &[Series],
-        vector: NodeId,
+        repairs: &mut BTreeMap<String, Repairs>,
+        at_ms: i64,
     ) -> Option<f64> {
         let there = classic.buckets.iter().filter_map(|(upper, row)| match rows[*row].column.get(step) {
             Some(Cell::Float(count)) => Some(ClassicBucket { upper: *upper, count }),
@@ -251,14 +303,20 @@ impl<'a> Run<'a> {
         match share {
             Share::Quantile(q) | Share::Labelled(q, ..) => {
                 let (value, forced) = classic_quantile(q.float(step)?, &mut buckets);
-                if forced {
-                    let mut message = "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)".to_owned();
-                    let name = self.known_name(classic.labels.metric_name());
-                    if !name.is_empty() {
-                        message.push_str(&format!(" for metric name {name:?}"));
-                    }
-                    let span = self.span(vector);
-                    self.notes.info(span, message);
+                if let Some(f) = forced {
+                    let name = self.known_name(classic.labels.metric_name()).to_owned();
+                    let r = repairs.entry(name).or_insert(Repairs {
+                        worst: f,
+                        samples: 0,
+                        first_ms: at_ms,
+                        last_ms: at_ms,
+                    });
+                    r.worst.lowest_bound = r.worst.lowest_bound.min(f.lowest_bound);
+                    r.worst.highest_bound = r.worst.highest_bound.max(f.highest_bound);
+                    r.worst.largest = r.worst.largest.max(f.largest);
+                    r.samples += 1;
+                    r.first_ms = r.first_ms.min(at_ms);
+                    r.last_ms = r.last_ms.max(at_ms);
                 }
                 Some(value)
             }
@@ -267,17 +325,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-fn push(out: &mut Vec<Series>, share: &Share, labels: &Labels, drop_name: bool, column: Column) {
-    if column.is_empty() {
-        return;
-    }
-    let labels = match share {
-        Share::Labelled(_, name, value) => labels.with(name, value),
-        _ => labels.clone(),
-    };
-    out.push(Series { labels, column, drop_name });
 }
 
 /// A float that is recognisable as one: `1` is written `1.0`.

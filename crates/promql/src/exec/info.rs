@@ -96,6 +96,9 @@ impl<'a> Run<'a> {
                 labels.set(n, v);
             }
             let labels = labels.build();
+            if !at.contains_key(&labels) {
+                self.meter.charge(labels.packed_len() + row.column.len() * 9)?;
+            }
             let n = *at.entry(labels.clone()).or_insert_with(|| {
                 made.push(Series { labels, column: Column::empty(row.column.len()), drop_name: row.drop_name });
                 made.len() - 1

@@ -52,6 +52,7 @@ impl<'a> Run<'a> {
             let mut value = String::new();
             groups.expand(&replacement, &mut value);
             set_label(row, &target, &value);
+            self.meter.charge(row.labels.packed_len())?;
         }
         Ok(eval::rows::merge_strict(rows)?)
     }
@@ -75,6 +76,7 @@ impl<'a> Run<'a> {
             let values: Vec<&str> = sources.iter().map(|s| row.labels.value(s)).collect();
             let value = values.join(&separator);
             set_label(row, &target, &value);
+            self.meter.charge(row.labels.packed_len())?;
         }
         Ok(eval::rows::merge_strict(rows)?)
     }

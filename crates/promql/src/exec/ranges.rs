@@ -1,12 +1,12 @@
 //! Range selectors, subqueries and the functions over them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use eval::{
     Column, Series, Value,
     window::{self, Arguments, Edges, HistogramPoint, Samples, Window, WindowFunction},
 };
-use model::Labels;
+use model::{Histogram, Labels, histogram::ResetHint};
 
 use super::{Result, Run, bytes_of, labels::absent_labels};
 use crate::{
@@ -165,39 +165,27 @@ impl<'a> Run<'a> {
             _ => range_span,
         };
         let grid = self.grid(id);
-        let starts = self.options.experimental.start_timestamps && uses_starts(f);
         // With `@` every step sees the same window; then one step speaks for all.
         let once = ranges.modifiers.at.is_some() && numbers.is_empty();
         let mut rows = Vec::new();
         let mut at_step = Vec::with_capacity(numbers.len());
         for row in std::mem::take(&mut ranges.rows) {
-            self.meter.tick()?;
-            let mut column: Option<Column> = None;
+            self.meter.work(grid.len())?;
             let steps = if once { 1 } else { grid.len() };
+            let mut column: Option<Column> = None;
             for step in 0..steps {
-                let at_ms = grid.at(step);
-                let mut w = ranges.window(&row.samples, at_ms);
-                if !starts {
-                    w.starts_ms = &[];
-                }
-                if w.is_empty() {
-                    continue;
-                }
                 at_step.clear();
                 at_step.extend(numbers.iter().map(|n| n.float(step).unwrap_or(f64::NAN)));
-                let args = Arguments { numbers: &at_step, at_ms, metric: row.labels.metric_name() };
-                let value = if starts || w.histograms.is_empty() {
-                    window::apply(f, &w, &args, &mut self.env(span))?
-                } else {
-                    let bare: Vec<HistogramPoint> =
-                        w.histograms.iter().map(|p| HistogramPoint { start_ms: 0, ..p.clone() }).collect();
-                    window::apply(f, &Window { histograms: &bare, ..w }, &args, &mut self.env(span))?
-                };
-                if let Some(value) = value {
+                let args = Arguments { numbers: &at_step, at_ms: grid.at(step), metric: row.labels.metric_name() };
+                let w = ranges.window(&row.samples, args.at_ms);
+                if let Some(value) = self.over_window(f, w, &args, span)? {
                     column.get_or_insert_with(|| Column::empty(steps)).put(step, value);
                 }
             }
             let Some(column) = column else { continue };
+            if matches!(f, WindowFunction::Rate | WindowFunction::Increase) && column.count() > column.histogram_count() {
+                self.note_non_counter(&row.labels, range_span);
+            }
             let column = if once { column.broadcast(grid.len()) } else { column };
             let series = Series { labels: row.labels, column, drop_name: row.drop_name };
             self.meter.charge(series.heap_bytes())?;
@@ -210,6 +198,52 @@ impl<'a> Run<'a> {
         }
         let span = self.span(id);
         Ok(eval::drop_names(rows, &mut self.env(span))?)
+    }
+
+    /// One window. Start timestamps are shown only where they are enabled and the function looks at them.
+    fn over_window(
+        &mut self,
+        f: WindowFunction,
+        mut w: Window<'_>,
+        args: &Arguments<'_>,
+        span: &eval::Span,
+    ) -> Result<Option<Value>> {
+        if w.is_empty() {
+            return Ok(None);
+        }
+        self.meter.work(w.values.len() + 16 * w.histograms.len())?;
+        if self.options.experimental.start_timestamps && uses_starts(f) {
+            return Ok(window::apply(f, &w, args, &mut self.env(span))?);
+        }
+        w.starts_ms = &[];
+        if w.histograms.iter().all(|p| p.start_ms == 0) {
+            return Ok(window::apply(f, &w, args, &mut self.env(span))?);
+        }
+        let bare: Vec<HistogramPoint> =
+            w.histograms.iter().map(|p| HistogramPoint { start_ms: 0, ..p.clone() }).collect();
+        Ok(window::apply(f, &Window { histograms: &bare, ..w }, args, &mut self.env(span))?)
+    }
+
+    /// A rate of something that does not look like a counter is likely a mistake.
+    fn note_non_counter(&mut self, labels: &Labels, span: &eval::Span) {
+        let name = labels.metric_name();
+        if name.is_empty() {
+            return;
+        }
+        if self.options.experimental.type_and_unit_labels {
+            let kind = labels.value("__type__");
+            if !matches!(kind, "counter" | "histogram") {
+                let message = format!(
+                    "PromQL info: metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind:?}: {name:?}"
+                );
+                self.notes.info(span, message);
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
+            let message = format!(
+                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+            );
+            self.notes.info(span, message);
+        }
     }
 
     fn check_edges(&self, f: WindowFunction, edges: Edges, name: &str) -> Result<()> {
@@ -233,7 +267,7 @@ impl<'a> Run<'a> {
         let grid = self.grid(id);
         let mut column = Column::constant(1.0, grid.len());
         for row in &ranges.rows {
-            self.meter.tick()?;
+            self.meter.work(grid.len())?;
             for (step, t) in grid.times().enumerate() {
                 if column.is_present(step) && !ranges.window(&row.samples, t).is_empty() {
                     column.clear(step);
@@ -289,7 +323,14 @@ fn samples_of(column: &Column, grid: eval::Grid) -> Samples {
                 out.values.push(v);
             }
             Some(eval::Cell::Histogram(h)) => {
-                out.histograms.push(HistogramPoint { t_ms: grid.at(step), start_ms: 0, histogram: h.clone() });
+                // A hint speaks of the sample before, which a subquery may skip or repeat.
+                let histogram = match h.reset_hint {
+                    ResetHint::Reset | ResetHint::NotReset => {
+                        Arc::new(Histogram { reset_hint: ResetHint::Unknown, ..(**h).clone() })
+                    }
+                    ResetHint::Unknown | ResetHint::Gauge => Arc::clone(h),
+                };
+                out.histograms.push(HistogramPoint { t_ms: grid.at(step), start_ms: 0, histogram });
             }
             None => {}
         }

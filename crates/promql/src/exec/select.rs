@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<Series>> {
         let mut rows = Vec::new();
         for series in self.fetched(id) {
-            self.meter.tick()?;
+            self.meter.work(grid.len() + series.samples.values.len())?;
             let mut column: Option<Column> = None;
             let mut cursor = Cursor::new(&series.samples, self.lookback_ms);
             for (step, t) in grid.times().enumerate() {
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
         let lookback = self.lookback_ms;
         let mut rows = Vec::new();
         for series in self.fetched(id) {
-            self.meter.tick()?;
+            self.meter.work(grid.len() + series.samples.values.len())?;
             let clean = without_stale(&series.samples);
             let mut column = Column::empty(grid.len());
             for (step, t) in grid.times().enumerate() {

@@ -85,6 +85,13 @@ fn date(seconds: i64) -> (i64, i64, i64) {
     (year + cycle * 400 + i64::from(month <= 2), month, day)
 }
 
+/// `2000-02-29T00:00:00Z`
+pub(super) fn rfc3339(ms: i64) -> String {
+    let seconds = ms.div_euclid(1000);
+    let ((y, m, d), s) = (date(seconds), seconds.rem_euclid(86_400));
+    format!("{y:04}-{m:02}-{d:02}T{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
+}
+
 /// Of two numbers the larger; not-a-number if either is.
 pub(super) fn max(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
@@ -226,5 +233,6 @@ mod tests {
         assert_eq!(of(FunctionId::DaysInMonth, 951_782_400), 29);
         assert_eq!(of(FunctionId::DayOfWeek, 0), 4);
         assert_eq!(of(FunctionId::Hour, -1), 23);
+        assert_eq!(rfc3339(951_782_461_999), "2000-02-29T00:01:01Z");
     }
 }

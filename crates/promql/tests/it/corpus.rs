@@ -22,24 +22,22 @@ fn files(folder: &Path, extensions: &[&str], out: &mut Vec<PathBuf>) {
     }
 }
 
-/// Expressions of panels that ask a Prometheus data source. Variables of Grafana become names and durations.
-fn expressions(json: &Json, out: &mut BTreeSet<String>) {
+/// Expressions of panels that ask a Prometheus data source; a target without one has its panel's. Variables of
+/// Grafana become names and durations.
+fn expressions(json: &Json, inherited: bool, out: &mut BTreeSet<String>) {
     match json {
         Json::Object(map) => {
-            let other_language = map
-                .get("datasource")
-                .and_then(|d| d.get("type"))
-                .and_then(Json::as_str)
-                .is_some_and(|t| t != "prometheus");
+            let source = map.get("datasource").map(|d| d.to_string().to_lowercase());
+            let other = source.map_or(inherited, |s| ["loki", "elasticsearch", "tempo"].iter().any(|l| s.contains(l)));
             if let Some(Json::String(e)) = map.get("expr")
-                && !other_language
+                && !other
                 && !e.trim().is_empty()
             {
                 out.insert(plain(e));
             }
-            map.values().for_each(|v| expressions(v, out));
+            map.values().for_each(|v| expressions(v, other, out));
         }
-        Json::Array(list) => list.iter().for_each(|v| expressions(v, out)),
+        Json::Array(list) => list.iter().for_each(|v| expressions(v, inherited, out)),
         _ => {}
     }
 }
@@ -77,7 +75,7 @@ fn expressions_of_dashboards_parse() {
     let mut found = BTreeSet::new();
     for path in list {
         let Ok(json) = serde_json::from_str::<Json>(&fs::read_to_string(&path).unwrap()) else { continue };
-        expressions(&json, &mut found);
+        expressions(&json, false, &mut found);
     }
     check(found, "dashboards");
 }
@@ -94,7 +92,7 @@ fn expressions_of_rules_parse() {
             continue;
         }
         let Ok(yaml) = serde_saphyr::from_str::<Json>(&fs::read_to_string(&path).unwrap()) else { continue };
-        expressions(&yaml, &mut found);
+        expressions(&yaml, false, &mut found);
     }
     check(found, "rules");
 }

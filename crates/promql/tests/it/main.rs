@@ -5,6 +5,7 @@ mod compliance;
 mod corpus;
 mod memory;
 mod notation;
+mod property;
 mod queries;
 mod script;
 mod suites;

@@ -45,9 +45,12 @@ fn hint(previous: Option<&Histogram>, h: &Histogram) -> ResetHint {
         (_, Some(p)) if p.reset_hint == ResetHint::Gauge || p.is_stale() => ResetHint::Unknown,
         (_, Some(p)) => {
             let unknown = Histogram { reset_hint: ResetHint::Unknown, ..h.clone() };
-            if h.uses_custom_buckets() && p.custom_values != h.custom_values || detect_reset(&unknown, p) {
+            let other_layout = p.schema != h.schema
+                || p.zero_threshold != h.zero_threshold
+                || p.custom_values != h.custom_values;
+            if !other_layout && detect_reset(&unknown, p) {
                 ResetHint::Reset
-            } else if p.schema != h.schema || p.zero_threshold != h.zero_threshold {
+            } else if other_layout {
                 ResetHint::Unknown
             } else {
                 ResetHint::NotReset

@@ -65,7 +65,8 @@ enum When {
 
 /// The engine as the scripts assume it: everything on, names dropped at the end.
 pub fn options() -> EngineOptions {
-    EngineOptions { delayed_name_removal: true, experimental: Experimental::all(), ..Default::default() }
+    let experimental = Experimental { type_and_unit_labels: false, ..Experimental::all() };
+    EngineOptions { delayed_name_removal: true, experimental, ..Default::default() }
 }
 
 pub struct Runner {
