@@ -9,7 +9,7 @@ use axum::{
 use base::Kind;
 use contract::{QueryLimits, Tenants};
 
-use crate::{AppState, Error, gate, params::Params, tenant};
+use crate::{AppState, Error, params::Params, tenant};
 
 /// The parts of a read request. `E` is the protocol's own error answer.
 pub struct Ask<E> {
@@ -53,7 +53,7 @@ impl<E> Ask<E> {
             drop(pass);
             done
         };
-        let ran = gate::run_on(self.state.options.query_runtime.as_ref(), turn);
+        let ran = self.state.pool().run(turn);
         match tokio::time::timeout(timeout + OVERTIME, ran).await {
             Ok(done) => done,
             Err(_) => Err(Error::new(Kind::Timeout, "the query did not finish within query.timeout")),

@@ -17,7 +17,7 @@ use base::{
     metrics::{Counters, Gauges, pair},
 };
 use tokio::{
-    runtime::Handle,
+    runtime::{Builder, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
@@ -109,21 +109,53 @@ impl Drop for Pass {
     }
 }
 
-/// Runs `work` on `runtime` where there is one, so that long evaluations never hold up the threads that serve
-/// connections. The work is cancelled when the caller goes away.
-pub async fn run_on<T: Send + 'static>(
-    runtime: Option<&Handle>,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let Some(runtime) = runtime else { return work.await };
-    let mut task = AbortOnDrop(runtime.spawn(work.in_current_span()));
-    match (&mut task.0).await {
-        Ok(done) => done,
-        Err(e) => match e.try_into_panic() {
-            // Goes on as if it had happened here; the outermost layer counts it.
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_cancelled) => Err(Error::unavailable("this node is shutting down")),
-        },
+/// The threads queries run on, so that long evaluations never hold up those that serve connections.
+pub struct Pool(Option<Runtime>);
+
+impl Pool {
+    /// `threads` of 0 means no pool of its own. So does a system that gives none, after a line in the log.
+    pub fn new(threads: usize) -> Self {
+        if threads == 0 {
+            return Pool(None);
+        }
+        let built = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("orrery-query")
+            .enable_all()
+            .build();
+        match built {
+            Ok(runtime) => Pool(Some(runtime)),
+            Err(e) => {
+                tracing::error!(error = %e, threads, "no threads for queries, they run beside the connections");
+                Pool(None)
+            }
+        }
+    }
+
+    /// Runs `work`, which is cancelled when the caller goes away.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Some(runtime) = &self.0 else { return work.await };
+        let mut task = AbortOnDrop(runtime.spawn(work.in_current_span()));
+        match (&mut task.0).await {
+            Ok(done) => done,
+            Err(e) => match e.try_into_panic() {
+                // Goes on as if it had happened here; the outermost layer counts it.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(Error::unavailable("this node is shutting down")),
+            },
+        }
+    }
+}
+
+impl Drop for Pool {
+    /// A runtime may not be waited for inside another one, and the last handle may go away there.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -161,6 +193,21 @@ mod tests {
         assert!(futures::poll!(&mut waiter).is_pending());
         drop(waiter);
         assert_eq!(gate.queued.load(Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn work_runs_apart_from_the_caller_and_ends_with_it() {
+        let pool = Pool::new(1);
+        let name = pool.run(async { Ok(std::thread::current().name().unwrap_or_default().to_owned()) });
+        assert_eq!(name.await.unwrap(), "orrery-query");
+        let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+        let mut endless = Box::pin(pool.run(async move {
+            let _alive = alive;
+            std::future::pending::<Result<(), Error>>().await
+        }));
+        assert!(futures::poll!(&mut endless).is_pending());
+        drop(endless);
+        assert!(ended.await.is_err());
     }
 
     #[tokio::test]

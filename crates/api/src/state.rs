@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use base::{Clock, MemoryBudget, Metrics};
 use contract::{QueryLimits, Select};
 use model::{ClusterName, Labels};
-use tokio::runtime::Handle;
 
-use crate::{gate::Gate, layers::HttpMetrics};
+use crate::{
+    gate::{Gate, Pool},
+    layers::HttpMetrics,
+};
 
 /// Everything the API is made of. Handed over once, at start.
 pub struct Parts {
@@ -31,6 +33,7 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     parts: Parts,
     gate: Gate,
+    pool: Pool,
     http: HttpMetrics,
     started_ns: i64,
 }
@@ -40,14 +43,20 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let gate =
             Gate::new(parts.options.max_concurrent_queries, parts.options.max_queued_queries, &parts.metrics);
+        let pool = Pool::new(parts.options.query_threads);
         let http = HttpMetrics::new(&parts.metrics);
         let started_ns = parts.clock.now_ns();
-        AppState(Arc::new(Inner { parts, gate, http, started_ns }))
+        AppState(Arc::new(Inner { parts, gate, pool, http, started_ns }))
     }
 
     /// Bounds the queries that run at once.
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Where queries run.
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
     }
 
     /// When this state was made, nanoseconds since 1970.
@@ -102,9 +111,9 @@ pub struct ApiOptions {
     pub body_read_timeout: Duration,
     /// Longest open requests are waited for at shutdown.
     pub drain_timeout: Duration,
-    /// Where queries run. Evaluation holds its thread for long, so a node gives it a runtime of its own and
-    /// `/-/healthy` answers whatever is asked; `None` runs them where the connection is served.
-    pub query_runtime: Option<Handle>,
+    /// Threads that queries run on, apart from those that serve connections: evaluation holds its thread for
+    /// long, and `/-/healthy` answers whatever is asked. 0 runs queries where their connection is served.
+    pub query_threads: usize,
     /// Connections open at once per listener; more wait in the kernel's backlog.
     pub max_connections: usize,
     pub cluster: Option<ClusterName>,
@@ -133,7 +142,7 @@ impl Default for ApiOptions {
             write_timeout: Duration::from_secs(30),
             body_read_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
-            query_runtime: None,
+            query_threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_connections: 4096,
             cluster: None,
             external_labels: Labels::default(),

@@ -19,7 +19,7 @@ pub async fn instant(ask: Ask) -> Result<Answered, PromError> {
     let query = p.require("query")?.to_owned();
     let at = p.time_ms("time")?.unwrap_or_else(|| ask.state.clock.now_ms());
     let shape = Shape::read(p)?;
-    let lookback_ms = lookback(p)?;
+    let lookback_ms = Some(lookback_ms(&ask)?);
     let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
     let asked = Instant::now();
     let run = |limits| async move {
@@ -46,7 +46,7 @@ pub async fn range(ask: Ask) -> Result<Answered, PromError> {
     }
     let step = step_ms(p, start, end)?;
     let shape = Shape::read(p)?;
-    let lookback_ms = lookback(p)?;
+    let lookback_ms = Some(lookback_ms(&ask)?);
     let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
     let asked = Instant::now();
     let run = |limits| async move {
@@ -84,10 +84,11 @@ fn not_positive(text: &str) -> Error {
     )
 }
 
-fn lookback(p: &Params) -> Result<Option<i64>, Error> {
-    match p.duration("lookback_delta")? {
+/// The client's `lookback_delta`, else the node's.
+fn lookback_ms(ask: &Ask) -> Result<i64, Error> {
+    match ask.params.duration("lookback_delta")? {
         Some(d) if d.is_zero() => Err(bad("lookback_delta", "0", "it must be positive")),
-        other => Ok(other.map(|d| d.as_millis() as i64)),
+        asked => Ok(asked.unwrap_or(ask.state.options.lookback_delta).as_millis() as i64),
     }
 }
 

@@ -8,5 +8,6 @@ mod jaeger;
 mod layers;
 mod listeners;
 mod node;
+mod readers;
 mod scenario;
 mod shapes;
