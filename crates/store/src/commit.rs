@@ -254,13 +254,13 @@ impl Committer {
         }
     }
 
+    /// Nothing of the group was kept. A full disk is a limit with a name, counted where the caller is told.
     fn turn_away(&self, staged: Vec<Pending>, e: disklog::Error) {
-        let limit = if e.is_disk_full() { "disk.reserve" } else { "wal" };
-        self.core.counts.shed(limit, &e.to_string(), &self.core.clock);
         for p in staged {
             let answer = if e.is_disk_full() {
                 Error::Refused { limit: Some("disk.reserve"), message: format!("the disk is full: {e}") }
             } else {
+                self.core.counts.shed("wal", &e.to_string(), &self.core.clock);
                 Error::Log(e.clone())
             };
             let _ = p.reply.send(Err(answer));

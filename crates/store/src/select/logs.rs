@@ -178,14 +178,13 @@ impl Sweep {
             }
             let Some(next) = self.heap.pop() else { break };
             let Some(open) = self.open.get_mut(next.source) else { continue };
-            if let Some(record) = open.next.take() {
-                if let (Some(stream), Some(number)) =
-                    (open.streams.get(record.stream as usize), open.numbers.get_mut(record.stream as usize))
-                {
-                    let number = *number.get_or_insert_with(|| out.stream(stream));
-                    out.push(number, record);
-                    self.left -= 1;
-                }
+            if let Some(record) = open.next.take()
+                && let Some(stream) = open.streams.get(record.stream as usize)
+                && let Some(number) = open.numbers.get_mut(record.stream as usize)
+            {
+                let number = *number.get_or_insert_with(|| out.stream(stream));
+                out.push(number, record);
+                self.left -= 1;
             }
             self.advance(next.source).await?;
         }

@@ -170,7 +170,7 @@ async fn damage_in_the_middle_of_the_log_refuses_to_start_and_says_what_to_do() 
         if segment.is_some() { "00000000000000000001.log" } else { panic!("the segment has another name") };
     rig.crash_only(1);
     assert!(rig.disk.flip_byte(&Path::new("/simulated/data/wal/log").join(path), 60));
-    let err = rig.open().await.err().expect("refused").to_string();
+    let err = rig.open().await.expect_err("refused").to_string();
     assert!(err.contains(path) && err.contains("Restore the file from a backup"), "{err}");
 }
 

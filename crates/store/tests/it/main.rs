@@ -1,6 +1,8 @@
 //! The store as its users see it: both seams, flushes, restarts, crashes, limits. One binary, so that two
 //! cores link once.
 
+#![allow(clippy::unwrap_used)] // Helpers outside of test functions are tests too.
+
 mod crash;
 mod limits;
 mod property;
