@@ -29,12 +29,20 @@ pub(crate) fn primitive<'a, T: ArrowPrimitiveType>(
     a.as_primitive_opt::<T>().ok_or_else(|| wrong_type(file, name, a.data_type()))
 }
 
-pub(crate) fn binary<'a>(file: &File, batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::BinaryArray> {
+pub(crate) fn binary<'a>(
+    file: &File,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a arrow::array::BinaryArray> {
     let a = column(file, batch, name)?;
     a.as_binary_opt::<i32>().ok_or_else(|| wrong_type(file, name, a.data_type()))
 }
 
-pub(crate) fn strings<'a>(file: &File, batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::StringArray> {
+pub(crate) fn strings<'a>(
+    file: &File,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a arrow::array::StringArray> {
     let a = column(file, batch, name)?;
     a.as_string_opt::<i32>().ok_or_else(|| wrong_type(file, name, a.data_type()))
 }
@@ -95,7 +103,10 @@ impl<'a> Dictionary<'a> {
 }
 
 /// A value unless null.
-pub(crate) fn at<T: ArrowPrimitiveType>(a: &arrow::array::PrimitiveArray<T>, row: usize) -> Option<T::Native> {
+pub(crate) fn at<T: ArrowPrimitiveType>(
+    a: &arrow::array::PrimitiveArray<T>,
+    row: usize,
+) -> Option<T::Native> {
     (row < a.len() && a.is_valid(row)).then(|| a.value(row))
 }
 

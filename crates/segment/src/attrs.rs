@@ -9,7 +9,10 @@
 //! The schema belongs to one segment, so the same key may be text in one and a number in the next. Pairs come
 //! back in the order they were written, keys given twice included.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::{
     array::{
@@ -119,7 +122,8 @@ impl Plan {
         chosen.truncate(MAX_COLUMNS);
         // In order of their usual place, so that most rows need no order of their own. Compared as fractions.
         chosen.sort_by(|a, b| (a.2.positions * b.2.rows).cmp(&(b.2.positions * a.2.rows)).then(a.0.cmp(b.0)));
-        let columns = chosen.into_iter().map(|(k, sort, _)| AttributeColumn { key: k.to_owned(), sort }).collect();
+        let columns =
+            chosen.into_iter().map(|(k, sort, _)| AttributeColumn { key: k.to_owned(), sort }).collect();
         Plan { columns }
     }
 
@@ -232,7 +236,8 @@ impl Builders {
 }
 
 fn write_order(places: &[Option<usize>]) -> String {
-    let words: Vec<String> = places.iter().map(|p| p.map_or_else(|| "r".to_owned(), |i| i.to_string())).collect();
+    let words: Vec<String> =
+        places.iter().map(|p| p.map_or_else(|| "r".to_owned(), |i| i.to_string())).collect();
     words.join(" ")
 }
 

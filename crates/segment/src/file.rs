@@ -108,8 +108,8 @@ impl File {
             values.insert(kv.key.clone(), kv.value.clone().unwrap_or_default());
         }
         let json = values.remove(KEY_INFO).ok_or_else(|| source.corrupt("a footer entry orrery.segment"))?;
-        let mut info: SegmentInfo =
-            serde_json::from_str(&json).map_err(|e| source.corrupt(format!("orrery.segment as JSON: {e}")))?;
+        let mut info: SegmentInfo = serde_json::from_str(&json)
+            .map_err(|e| source.corrupt(format!("orrery.segment as JSON: {e}")))?;
         info.bytes = size;
         let mut blobs = HashMap::new();
         for (k, v) in &values {
@@ -141,7 +141,6 @@ impl File {
     pub fn column(&self, name: &str) -> Option<usize> {
         self.meta.schema().index_of(name).ok()
     }
-
 
     /// Streams batches of some columns of some row groups. The selection counts rows of those row groups.
     pub fn stream(
@@ -214,8 +213,8 @@ async fn parse(source: &Source, thrift: &Bytes, tail: &Bytes) -> Result<ParquetM
         None => source.read(range.clone()).await?.to_vec(),
     };
     end.resize((size - range.start) as usize, 0);
-    let mut reader =
-        ParquetMetaDataReader::new_with_metadata(metadata).with_offset_index_policy(PageIndexPolicy::Required);
+    let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+        .with_offset_index_policy(PageIndexPolicy::Required);
     reader.read_page_indexes_sized(&Bytes::from(end), size).map_err(|e| source.parquet_error(e))?;
     reader.finish().map_err(|e| source.parquet_error(e))
 }

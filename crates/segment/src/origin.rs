@@ -15,12 +15,16 @@ pub(crate) fn encode(resource: &Resource, scope: &Scope, out: &mut Attributes) {
     };
     map("resource", &resource.attributes);
     map("scope_attributes", &scope.attributes);
-    for (key, n) in [("resource_dropped", resource.dropped_attributes), ("scope_dropped", scope.dropped_attributes)] {
+    for (key, n) in
+        [("resource_dropped", resource.dropped_attributes), ("scope_dropped", scope.dropped_attributes)]
+    {
         if n != 0 {
             out.push(key, i64::from(n));
         }
     }
-    for (key, s) in [("schema_url", &resource.schema_url), ("scope", &scope.name), ("scope_version", &scope.version)] {
+    for (key, s) in
+        [("schema_url", &resource.schema_url), ("scope", &scope.name), ("scope_version", &scope.version)]
+    {
         if !s.is_empty() {
             out.push(key, s.as_str());
         }

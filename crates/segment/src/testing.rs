@@ -44,7 +44,11 @@ impl ObjectStore for Counting {
         self.inner.put_opts(at, payload, options).await
     }
 
-    async fn put_multipart_opts(&self, at: &Path, options: PutMultipartOptions) -> Stored<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Stored<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(at, options).await
     }
 
@@ -127,7 +131,9 @@ pub(crate) fn survives_damage<T: PartialEq + fmt::Debug>(bytes: &Bytes, read: im
             Ok(got) => assert_eq!(got, whole),
             Err(e) => {
                 assert_eq!(e.kind(), base::Kind::Corrupt, "{e}");
-                assert!(matches!(&e, Error::Corrupt { path, expected } if !path.is_empty() && !expected.is_empty()));
+                assert!(
+                    matches!(&e, Error::Corrupt { path, expected } if !path.is_empty() && !expected.is_empty())
+                );
             }
         }
     }

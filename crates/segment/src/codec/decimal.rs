@@ -14,8 +14,8 @@ pub(crate) const DECIMAL: u8 = 2;
 
 /// Powers of ten that are exact in a float.
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-    1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 /// More decimals than this give integers that pack worse than the XOR codec.
 const MAX_EXPONENT: i8 = 15;
@@ -79,10 +79,8 @@ pub(crate) fn decode(payload: &[u8], n: usize) -> Option<Vec<f64>> {
 fn to_integer(v: f64, exponent: i8) -> Option<i64> {
     let power = *POWERS.get(usize::try_from(exponent).ok()?)?;
     let scaled = (v * power).round();
-    if !(scaled.abs() < MAX_INTEGER) {
-        return None;
-    }
-    let x = scaled as i64;
+    // NaN is not smaller than anything and drops out here.
+    let x = (scaled.abs() < MAX_INTEGER).then_some(scaled as i64)?;
     ((x as f64 / power).to_bits() == v.to_bits()).then_some(x)
 }
 

@@ -38,8 +38,9 @@ pub(crate) fn encode(values: &[f64], out: &mut Vec<u8>) {
 }
 
 fn gives_back(chunk: &[u8], values: &[f64]) -> bool {
-    decode(chunk, values.len())
-        .is_some_and(|d| d.len() == values.len() && d.iter().zip(values).all(|(a, b)| a.to_bits() == b.to_bits()))
+    decode(chunk, values.len()).is_some_and(|d| {
+        d.len() == values.len() && d.iter().zip(values).all(|(a, b)| a.to_bits() == b.to_bits())
+    })
 }
 
 /// Decodes `n` values.

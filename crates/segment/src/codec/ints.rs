@@ -64,7 +64,8 @@ fn encode_residuals(residuals: &[i64], out: &mut Vec<u8>) {
         put_signed(out, *min);
         return;
     }
-    let divisor = residuals.iter().fold(0u64, |g, r| if g == 1 { 1 } else { gcd(g, r.wrapping_sub(*min) as u64) });
+    let divisor =
+        residuals.iter().fold(0u64, |g, r| if g == 1 { 1 } else { gcd(g, r.wrapping_sub(*min) as u64) });
     put_varint(out, divisor);
     let mut scaled = Vec::with_capacity(BLOCK);
     for block in residuals.chunks(BLOCK) {

@@ -99,20 +99,28 @@ pub(crate) fn any_histogram() -> impl Strategy<Value = Histogram> {
         (any_float(), any_float(), any_float(), any_float()),
         (spans(), buckets(), spans(), buckets(), buckets()),
     )
-        .prop_map(|((hint, schema, is_integer), (zt, zc, count, sum), (ps, pb, ns, nb, custom))| Histogram {
-            reset_hint: [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge]
-                [usize::from(hint)],
-            schema,
-            zero_threshold: zt,
-            zero_count: zc,
-            count,
-            sum,
-            positive_spans: ps.into_iter().map(|(offset, length)| BucketSpan { offset, length }).collect(),
-            positive_buckets: pb,
-            negative_spans: ns.into_iter().map(|(offset, length)| BucketSpan { offset, length }).collect(),
-            negative_buckets: nb,
-            custom_values: custom,
-            is_integer,
+        .prop_map(|((hint, schema, is_integer), (zt, zc, count, sum), (ps, pb, ns, nb, custom))| {
+            Histogram {
+                reset_hint: [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge]
+                    [usize::from(hint)],
+                schema,
+                zero_threshold: zt,
+                zero_count: zc,
+                count,
+                sum,
+                positive_spans: ps
+                    .into_iter()
+                    .map(|(offset, length)| BucketSpan { offset, length })
+                    .collect(),
+                positive_buckets: pb,
+                negative_spans: ns
+                    .into_iter()
+                    .map(|(offset, length)| BucketSpan { offset, length })
+                    .collect(),
+                negative_buckets: nb,
+                custom_values: custom,
+                is_integer,
+            }
         })
 }
 

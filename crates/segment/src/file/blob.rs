@@ -46,9 +46,13 @@ const LEVEL: i32 = 3;
 /// `| length of the text u32, little-endian | zstd frame |`
 pub(crate) fn pack_text(what: &str, text: &str) -> crate::Result<Vec<u8>> {
     if text.len() > MAX_TEXT {
-        return Err(crate::Error::Invalid(format!("the {what} take {} bytes, more than {MAX_TEXT}", text.len())));
+        return Err(crate::Error::Invalid(format!(
+            "the {what} take {} bytes, more than {MAX_TEXT}",
+            text.len()
+        )));
     }
-    let frame = zstd::bulk::compress(text.as_bytes(), LEVEL).map_err(|e| crate::Error::Encode(e.to_string()))?;
+    let frame =
+        zstd::bulk::compress(text.as_bytes(), LEVEL).map_err(|e| crate::Error::Encode(e.to_string()))?;
     let mut out = (text.len() as u32).to_le_bytes().to_vec();
     out.extend_from_slice(&frame);
     Ok(out)

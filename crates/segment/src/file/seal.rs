@@ -32,9 +32,8 @@ impl Trailer {
     /// `before` ends with the trailer, `footer` is what follows it. The error says what was expected.
     pub fn decode(before: &[u8], footer: &[u8]) -> Result<Self, String> {
         let t = before.last_chunk::<28>().ok_or("a seal before the footer")?;
-        let word = |i: usize| {
-            t.get(i * 4..i * 4 + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
-        };
+        let word =
+            |i: usize| t.get(i * 4..i * 4 + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
         if !t.ends_with(MAGIC) {
             return Err("a seal before the footer".to_owned());
         }

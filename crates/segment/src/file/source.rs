@@ -107,7 +107,9 @@ impl Source {
         let mut merged: Vec<Range<u64>> = Vec::with_capacity(covers.len());
         for c in covers {
             match merged.last_mut() {
-                Some(last) if c.start <= last.end.saturating_add(COALESCE_GAP) => last.end = last.end.max(c.end),
+                Some(last) if c.start <= last.end.saturating_add(COALESCE_GAP) => {
+                    last.end = last.end.max(c.end)
+                }
                 _ => merged.push(c),
             }
         }
@@ -134,7 +136,8 @@ impl Source {
     /// A range out of the end of the file that was read already; `None` where it begins earlier.
     pub fn in_tail(&self, tail: &Bytes, range: &Range<u64>) -> Result<Option<Bytes>> {
         let start = self.size().saturating_sub(tail.len() as u64);
-        let Some(cover) = self.regions.cover(range).filter(|c| c.start >= start && c.end <= self.size()) else {
+        let Some(cover) = self.regions.cover(range).filter(|c| c.start >= start && c.end <= self.size())
+        else {
             return Ok(None);
         };
         let bytes = tail.slice((cover.start - start) as usize..(cover.end - start) as usize);

@@ -99,7 +99,8 @@ fn page_cuts(metadata: &ParquetMetaData, cuts: &mut Vec<u64>) {
             }
         }
     }
-    let offsets = metadata.row_groups().iter().flat_map(|g| g.columns()).filter_map(|c| c.offset_index_offset());
+    let offsets =
+        metadata.row_groups().iter().flat_map(|g| g.columns()).filter_map(|c| c.offset_index_offset());
     cuts.extend(offsets.min().map(|o| o.max(0) as u64));
 }
 

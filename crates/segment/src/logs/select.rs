@@ -50,7 +50,8 @@ impl Cursor {
         let per_row = (uncompressed as u64 / inner.file.info.rows.max(1)).max(1);
         let max_slice = ((SLICE_BYTES / per_row) as usize).clamp(MIN_SLICE, MAX_SLICE);
         // With a line filter more than the limit is needed to find it.
-        let wanted = selection.limit_hint.map(|n| if selection.line.is_some() { n.saturating_mul(8) } else { n });
+        let wanted =
+            selection.limit_hint.map(|n| if selection.line.is_some() { n.saturating_mul(8) } else { n });
         let slice = wanted.unwrap_or(max_slice).clamp(MIN_SLICE, max_slice);
         Ok(Cursor { inner, entries, selection, order, next: 0, slice, max_slice })
     }
@@ -121,7 +122,8 @@ impl Inner {
         let mut out: Vec<(usize, LogRecord)> = Vec::with_capacity(wanted.len());
         for (group, rows, ranks) in self.by_group(&wanted) {
             let selection = rows.selection(self.file.rows_in(group));
-            let mut batches = self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
+            let mut batches =
+                self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
             let mut ranks = ranks.into_iter();
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
                 let records = decode::records(&self.file, &self.layout, &batch)?;
@@ -136,12 +138,17 @@ impl Inner {
     }
 
     /// Those of the rows whose body passes; reads the body columns only.
-    async fn passing(&self, wanted: Vec<(u32, usize)>, line: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<(u32, usize)>> {
+    async fn passing(
+        &self,
+        wanted: Vec<(u32, usize)>,
+        line: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Vec<(u32, usize)>> {
         let columns = self.indexes(BODY)?;
         let mut mask: Vec<bool> = Vec::with_capacity(wanted.len());
         for (group, rows, _) in self.by_group(&wanted) {
             let selection = rows.selection(self.file.rows_in(group));
-            let mut batches = self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
+            let mut batches =
+                self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
                 mask.extend(decode::passing(&self.file, &batch, line)?);
             }
@@ -157,7 +164,8 @@ impl Inner {
             let to = wanted.partition_point(|w| (w.0 as usize) < first + total);
             let part = wanted.get(from..to).unwrap_or_default();
             if !part.is_empty() {
-                let rows = Rows::from_ranges(part.iter().map(|w| w.0 as usize - first..w.0 as usize - first + 1));
+                let rows =
+                    Rows::from_ranges(part.iter().map(|w| w.0 as usize - first..w.0 as usize - first + 1));
                 out.push((group, rows, part.iter().map(|w| w.1).collect()));
             }
         }

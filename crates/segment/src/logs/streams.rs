@@ -74,9 +74,12 @@ pub(super) fn encode(entries: &[Entry]) -> Result<Blob> {
         .iter()
         .map(|e| {
             let mut a = describe(&e.stream);
-            for (key, n) in
-                [("first", e.rows.start as i64), ("rows", e.rows.len() as i64), ("from", e.from), ("to", e.to)]
-            {
+            for (key, n) in [
+                ("first", e.rows.start as i64),
+                ("rows", e.rows.len() as i64),
+                ("from", e.from),
+                ("to", e.to),
+            ] {
                 a.push(key, n);
             }
             AnyValue::Map(a)
@@ -95,7 +98,8 @@ pub(super) async fn read(file: &File) -> Result<Vec<Entry>> {
     let mut out = Vec::with_capacity(items.len());
     for item in items {
         let entry = decode(&item).filter(|e| e.rows.start == next && e.rows.end <= total);
-        let entry = entry.ok_or_else(|| file.corrupt(format!("stream {} to begin at row {next}", out.len())))?;
+        let entry =
+            entry.ok_or_else(|| file.corrupt(format!("stream {} to begin at row {next}", out.len())))?;
         next = entry.rows.end;
         out.push(entry);
     }

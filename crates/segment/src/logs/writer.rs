@@ -79,7 +79,8 @@ pub fn write(batch: &LogBatch, options: &WriteOptions) -> Result<Written> {
             }
         }
     }
-    let layout = serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
+    let layout =
+        serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
     file.finish(vec![streams::encode(&entries)?], layout, describe(&entries, order.len() as u64, options))
 }
 

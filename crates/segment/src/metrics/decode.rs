@@ -20,7 +20,11 @@ use crate::{
 };
 
 /// Columns a series is put together from, for the chunks named.
-pub(super) fn data_columns(layout: &Layout, chunks: std::ops::RangeInclusive<u32>, exemplars: bool) -> Vec<String> {
+pub(super) fn data_columns(
+    layout: &Layout,
+    chunks: std::ops::RangeInclusive<u32>,
+    exemplars: bool,
+) -> Vec<String> {
     let mut names = label_columns(layout);
     for i in chunks {
         for n in ["n", "ts_ref", "starts", "s_data", "h_n", "h_ts_ref", "h_starts", "h_data"] {
@@ -51,7 +55,8 @@ pub(super) fn labels(file: &File, layout: &Layout, batch: &RecordBatch) -> Resul
             let made = match rest.get(row) {
                 None => Labels::from_sorted(with_column),
                 Some(json) => {
-                    let others = text::decode_pairs(json).map_err(|e| file.corrupt(format!("l_rest: {e}")))?;
+                    let others =
+                        text::decode_pairs(json).map_err(|e| file.corrupt(format!("l_rest: {e}")))?;
                     let others = others.iter().filter_map(|(k, v)| v.as_str().map(|v| (k, v)));
                     let mut pairs: Vec<(&str, &str)> = with_column.chain(others).collect();
                     pairs.sort_unstable();
@@ -64,7 +69,11 @@ pub(super) fn labels(file: &File, layout: &Layout, batch: &RecordBatch) -> Resul
 }
 
 /// Groups of times the rows of a batch refer to.
-pub(super) fn groups(file: &File, batch: &RecordBatch, chunks: std::ops::RangeInclusive<u32>) -> Result<Vec<u32>> {
+pub(super) fn groups(
+    file: &File,
+    batch: &RecordBatch,
+    chunks: std::ops::RangeInclusive<u32>,
+) -> Result<Vec<u32>> {
     let mut out = Vec::new();
     for i in chunks {
         for name in ["ts_ref", "h_ts_ref"] {
@@ -205,7 +214,8 @@ pub(super) fn add_exemplars(
     let column = strings(file, batch, EXEMPLARS)?;
     for (row, s) in out.iter_mut().enumerate() {
         if let Some(json) = str_at(column, row) {
-            let all = exemplars(json).ok_or_else(|| file.corrupt("exemplars as [[time, value, labels], …]"))?;
+            let all =
+                exemplars(json).ok_or_else(|| file.corrupt("exemplars as [[time, value, labels], …]"))?;
             let inside = |e: &Exemplar| times.is_none_or(|(a, b)| a <= e.timestamp_ms && e.timestamp_ms <= b);
             s.exemplars.extend(all.into_iter().filter(inside));
         }
@@ -220,11 +230,13 @@ fn exemplars(json: &str) -> Option<Vec<Exemplar>> {
         .map(|item| {
             let AnyValue::Array(parts) = item else { return None };
             match parts.as_slice() {
-                [AnyValue::Int(timestamp_ms), AnyValue::Double(value), AnyValue::Map(labels)] => Some(Exemplar {
-                    labels: Labels::from_pairs(labels.iter().filter_map(|(k, v)| Some((k, v.as_str()?)))),
-                    value: *value,
-                    timestamp_ms: *timestamp_ms,
-                }),
+                [AnyValue::Int(timestamp_ms), AnyValue::Double(value), AnyValue::Map(labels)] => {
+                    Some(Exemplar {
+                        labels: Labels::from_pairs(labels.iter().filter_map(|(k, v)| Some((k, v.as_str()?)))),
+                        value: *value,
+                        timestamp_ms: *timestamp_ms,
+                    })
+                }
                 _ => None,
             }
         })

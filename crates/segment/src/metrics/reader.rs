@@ -129,16 +129,20 @@ impl Reader {
         let with_column = self.0.layout.labels.iter().any(|l| l == name);
         let column = if with_column { label_column(name) } else { REST.to_owned() };
         self.0
-            .each_batch(&Query::new(selectors.to_vec(), range), std::slice::from_ref(&column), |inner, batch| {
-                distinct(&Dictionary::of(&inner.file, batch, &column)?, batch.num_rows(), |text| {
-                    if with_column {
-                        values.insert(text.to_owned());
-                    } else {
-                        values.extend(value_in_rest(text, name));
-                    }
-                });
-                Ok(())
-            })
+            .each_batch(
+                &Query::new(selectors.to_vec(), range),
+                std::slice::from_ref(&column),
+                |inner, batch| {
+                    distinct(&Dictionary::of(&inner.file, batch, &column)?, batch.num_rows(), |text| {
+                        if with_column {
+                            values.insert(text.to_owned());
+                        } else {
+                            values.extend(value_in_rest(text, name));
+                        }
+                    });
+                    Ok(())
+                },
+            )
             .await?;
         Ok(values.into_iter().collect())
     }
@@ -161,7 +165,9 @@ impl Reader {
                 let mut series: Vec<SeriesRows> =
                     labels.into_iter().map(|labels| SeriesRows { labels, ..SeriesRows::default() }).collect();
                 decode::add_exemplars(&inner.file, batch, times, &mut series)?;
-                out.extend(series.into_iter().filter(|s| !s.exemplars.is_empty()).map(|s| (s.labels, s.exemplars)));
+                out.extend(
+                    series.into_iter().filter(|s| !s.exemplars.is_empty()).map(|s| (s.labels, s.exemplars)),
+                );
                 Ok(())
             })
             .await?;
@@ -228,7 +234,8 @@ impl Inner {
                 continue;
             }
             let selection = rows.selection(self.file.rows_in(group));
-            let mut batches = self.file.stream(vec![group], columns.iter().copied(), Some(selection), LABEL_ROWS)?;
+            let mut batches =
+                self.file.stream(vec![group], columns.iter().copied(), Some(selection), LABEL_ROWS)?;
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
                 f(self, &batch)?;
             }
@@ -247,7 +254,8 @@ impl Inner {
         if rows.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let columns = self.indexes(&decode::data_columns(&self.layout, query.chunks(&self.layout), exemplars))?;
+        let columns =
+            self.indexes(&decode::data_columns(&self.layout, query.chunks(&self.layout), exemplars))?;
         let selection = rows.selection(self.file.rows_in(group));
         let batches = self.file.stream(vec![group], columns, Some(selection), BATCH_ROWS)?;
         let state = (self, query, batches, HashMap::new());

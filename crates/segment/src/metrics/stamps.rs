@@ -122,8 +122,8 @@ impl StampsReader {
             .collect::<Result<Vec<_>>>()?;
         let entries = file.source.read_many(ranges).await?;
         for (g, bytes) in missing.into_iter().zip(entries) {
-            let stamps =
-                decode_entry(&bytes).ok_or_else(|| file.corrupt(format!("group {g} of the blob ts to decode")))?;
+            let stamps = decode_entry(&bytes)
+                .ok_or_else(|| file.corrupt(format!("group {g} of the blob ts to decode")))?;
             held.insert(g, Arc::new(stamps));
         }
         Ok(())

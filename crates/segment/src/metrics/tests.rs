@@ -29,7 +29,8 @@ type Bits = (Labels, Vec<(i64, u64, i64)>, Vec<(i64, i64, Histogram)>, Vec<(Labe
 
 fn bits(s: SeriesRows) -> Bits {
     let start = |i: usize| s.starts_ms.get(i).copied().unwrap_or(0);
-    let floats = s.timestamps_ms.iter().zip(&s.values).enumerate().map(|(i, (t, v))| (*t, v.to_bits(), start(i)));
+    let floats =
+        s.timestamps_ms.iter().zip(&s.values).enumerate().map(|(i, (t, v))| (*t, v.to_bits(), start(i)));
     let exemplars = s.exemplars.iter().map(|e| (e.labels.clone(), e.value.to_bits(), e.timestamp_ms));
     (s.labels.clone(), floats.collect(), s.histograms.clone(), exemplars.collect())
 }
@@ -60,8 +61,11 @@ fn sample_segment() -> (Vec<SeriesRows>, WriteOptions) {
     let mut series = fleet(2, 2, 4);
     series[0].values = vec![1.0, f64::NAN, -0.0, stale_marker()];
     series[1].starts_ms = vec![0, 5, 5, 9];
-    series[2].exemplars =
-        vec![Exemplar { labels: labels(&[("trace_id", "abc")]), value: 0.25, timestamp_ms: 1_700_000_000_500 }];
+    series[2].exemplars = vec![Exemplar {
+        labels: labels(&[("trace_id", "abc")]),
+        value: 0.25,
+        timestamp_ms: 1_700_000_000_500,
+    }];
     let h = Histogram {
         schema: 3,
         count: 5.0,
@@ -189,10 +193,7 @@ fn one_series_costs_the_footer_label_columns_and_a_few_pages() {
 
 #[test]
 fn a_stream_that_is_dropped_early_has_read_little() {
-    let mut options = WriteOptions::default();
-    options.level = 2;
-    let series = fleet(400, 100, 2);
-    let w = write(series, &options).unwrap();
+    let w = write(fleet(400, 100, 2), &WriteOptions::default()).unwrap();
     let (store, path) = stored(&w.bytes);
     let r = block_on(Reader::open(store.clone(), path, w.bytes.len() as u64)).unwrap();
     store.take_reads();
@@ -326,7 +327,9 @@ fn node_exporter(targets: u64, samples: u64) -> Vec<SeriesRows> {
                     ("job", "node"),
                     ("mode", ["idle", "user", "system"][(m % 3) as usize]),
                 ]),
-                timestamps_ms: (0..samples).map(|i| 1_700_000_000_000 + (t * 311 + i * 15_000) as i64).collect(),
+                timestamps_ms: (0..samples)
+                    .map(|i| 1_700_000_000_000 + (t * 311 + i * 15_000) as i64)
+                    .collect(),
                 values,
                 ..SeriesRows::default()
             });
@@ -340,7 +343,8 @@ fn a_node_exporter_fleet_takes_few_bytes_per_sample() {
     let w = write(node_exporter(20, 480), &WriteOptions::default()).unwrap();
     let per_sample = w.bytes.len() as f64 / w.info.items as f64;
     println!("node exporter like, {} series x 480: {per_sample:.3} B/sample", w.info.rows);
-    let plain = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(w.bytes.clone()).unwrap();
+    let plain =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(w.bytes.clone()).unwrap();
     for group in plain.metadata().row_groups() {
         for c in group.columns() {
             let share = c.compressed_size() as f64 / w.info.items as f64;
@@ -353,7 +357,8 @@ fn a_node_exporter_fleet_takes_few_bytes_per_sample() {
 fn any_labels() -> impl Strategy<Value = Labels> {
     prop::collection::btree_map(
         prop_oneof![
-            prop::sample::select(vec!["__name__", "job", "le", "rest", "rest=", "a.b", "Z"]).prop_map(str::to_owned),
+            prop::sample::select(vec!["__name__", "job", "le", "rest", "rest=", "a.b", "Z"])
+                .prop_map(str::to_owned),
             ".{1,3}",
         ],
         ".{0,4}",

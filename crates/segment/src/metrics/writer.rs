@@ -110,7 +110,8 @@ impl Writer {
     pub fn finish(mut self) -> Result<Written> {
         self.write_batch()?;
         if let Some((first, last)) = self.times {
-            self.info.range = TimeRange::new(TimestampMs(first).to_ns(), TimestampMs(last.saturating_add(1)).to_ns());
+            self.info.range =
+                TimeRange::new(TimestampMs(first).to_ns(), TimestampMs(last.saturating_add(1)).to_ns());
         }
         let mut blobs = vec![self.stamps.finish()?];
         if !self.metadata.is_empty() {
@@ -238,8 +239,10 @@ fn encode_exemplars(exemplars: &[Exemplar]) -> Result<Option<String>> {
 
 /// `[["family", "kind", "unit", "help"], …]`
 fn encode_metadata(metadata: &[MetricMetadata]) -> Vec<u8> {
-    let rows: Vec<[&str; 4]> =
-        metadata.iter().map(|m| [m.family.as_str(), m.kind.as_str(), m.unit.as_str(), m.help.as_str()]).collect();
+    let rows: Vec<[&str; 4]> = metadata
+        .iter()
+        .map(|m| [m.family.as_str(), m.kind.as_str(), m.unit.as_str(), m.help.as_str()])
+        .collect();
     serde_json::to_vec(&rows).unwrap_or_default()
 }
 

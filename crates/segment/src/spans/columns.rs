@@ -143,7 +143,8 @@ impl Builders {
 
     pub fn take(&mut self) -> Result<RecordBatch> {
         self.len = 0;
-        let mut arrays: Vec<ArrayRef> = self.ids.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+        let mut arrays: Vec<ArrayRef> =
+            self.ids.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
         arrays.push(Arc::new(self.service.finish()));
         arrays.push(Arc::new(self.name.finish()));
         arrays.push(Arc::new(self.kind.finish()));

@@ -58,7 +58,10 @@ pub(super) fn mask(file: &File, batch: &RecordBatch, s: &Selection) -> Result<Ve
         let end = primitive::<TimestampNanosecondType>(file, batch, "end")?;
         let long = |row| {
             let duration = at(end, row)?.saturating_sub(at(start, row)?).max(0);
-            Some(s.min_duration_ns.is_none_or(|d| duration >= d) && s.max_duration_ns.is_none_or(|d| duration <= d))
+            Some(
+                s.min_duration_ns.is_none_or(|d| duration >= d)
+                    && s.max_duration_ns.is_none_or(|d| duration <= d),
+            )
         };
         and((0..batch.num_rows()).map(|row| long(row).unwrap_or(false)).collect());
     }
@@ -130,7 +133,9 @@ fn list<T>(
 ) -> Result<Vec<T>> {
     let Some(json) = json else { return Ok(Vec::new()) };
     let bad = |e: &str| file.corrupt(format!("column {column}: {e}"));
-    let AnyValue::Array(items) = text::decode(json).map_err(|e| bad(&e))? else { return Err(bad("an array")) };
+    let AnyValue::Array(items) = text::decode(json).map_err(|e| bad(&e))? else {
+        return Err(bad("an array"));
+    };
     items
         .iter()
         .map(|item| match item {

@@ -60,7 +60,9 @@ impl Reader {
     /// Bytes held by the reader, for caches. Grows once, by origins and fence.
     pub fn heap_bytes(&self) -> usize {
         let of = |o: &SpanOrigin| {
-            o.resource.attributes.heap_bytes() + o.scope.attributes.heap_bytes() + std::mem::size_of::<SpanOrigin>()
+            o.resource.attributes.heap_bytes()
+                + o.scope.attributes.heap_bytes()
+                + std::mem::size_of::<SpanOrigin>()
         };
         let origins = self.0.origins.get().map_or(0, |o| o.iter().map(of).sum());
         self.0.file.heap_bytes() + self.0.directory.heap_bytes() + origins
@@ -156,7 +158,8 @@ impl Reader {
         let inner = &self.0;
         let mut values = BTreeSet::new();
         for o in inner.origins().await?.iter() {
-            values.extend(o.resource.attributes.iter().filter(|(k, _)| *k == key).map(|(_, v)| v.to_string()));
+            values
+                .extend(o.resource.attributes.iter().filter(|(k, _)| *k == key).map(|(_, v)| v.to_string()));
         }
         let plan = &inner.layout.attributes;
         let own = plan.columns.iter().find(|c| c.key == key).map(|c| c.name());
@@ -166,7 +169,9 @@ impl Reader {
                 break;
             }
             let mut batches = inner.file.stream(vec![group], columns.iter().copied(), None, FILTER_ROWS)?;
-            while let Some(batch) = batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))? {
+            while let Some(batch) =
+                batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?
+            {
                 attrs::values_of(&inner.file, plan, &batch, key, |v| {
                     if values.len() < limit {
                         values.insert(v);
@@ -202,7 +207,8 @@ impl Inner {
         };
         let in_time = match statistics("start") {
             Some(Statistics::Int64(t)) => {
-                t.min_opt().is_none_or(|t| *t < s.range.end.0) && t.max_opt().is_none_or(|t| *t >= s.range.start.0)
+                t.min_opt().is_none_or(|t| *t < s.range.end.0)
+                    && t.max_opt().is_none_or(|t| *t >= s.range.start.0)
             }
             _ => true,
         };
@@ -274,8 +280,8 @@ impl Inner {
                 Some(n) => *n,
                 None => {
                     let origin = origins.get(s.origin as usize);
-                    let origin =
-                        origin.ok_or_else(|| self.file.corrupt(format!("origin {} in the table", s.origin)))?;
+                    let origin = origin
+                        .ok_or_else(|| self.file.corrupt(format!("origin {} in the table", s.origin)))?;
                     used.push(origin.clone());
                     let n = used.len() as u32 - 1;
                     numbers.insert(s.origin, n);

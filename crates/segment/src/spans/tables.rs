@@ -27,7 +27,11 @@ pub(super) fn merge(batch: &SpanBatch) -> Result<(Vec<SpanOrigin>, Vec<Option<us
         match used.get_mut(s.origin as usize) {
             Some(u) => *u = true,
             None => {
-                return Err(Error::Invalid(format!("a span names origin {} of {}", s.origin, batch.origins.len())));
+                return Err(Error::Invalid(format!(
+                    "a span names origin {} of {}",
+                    s.origin,
+                    batch.origins.len()
+                )));
             }
         }
     }
@@ -92,14 +96,23 @@ impl Tables {
         let items = origins.iter().map(|o| AnyValue::Map(describe(o))).collect();
         let json = |e: serde_json::Error| Error::Encode(e.to_string());
         Ok(vec![
-            Blob::whole(ORIGINS, pack_text("origins of a trace segment", &text::encode(&AnyValue::Array(items))?)?),
+            Blob::whole(
+                ORIGINS,
+                pack_text("origins of a trace segment", &text::encode(&AnyValue::Array(items))?)?,
+            ),
             Blob::whole(
                 SERVICES,
-                pack_text("operations of a trace segment", &serde_json::to_string(&self.services).map_err(json)?)?,
+                pack_text(
+                    "operations of a trace segment",
+                    &serde_json::to_string(&self.services).map_err(json)?,
+                )?,
             ),
             Blob::whole(
                 KEYS,
-                pack_text("attribute keys of a trace segment", &serde_json::to_string(&self.keys).map_err(json)?)?,
+                pack_text(
+                    "attribute keys of a trace segment",
+                    &serde_json::to_string(&self.keys).map_err(json)?,
+                )?,
             ),
         ])
     }

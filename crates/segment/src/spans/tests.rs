@@ -66,7 +66,8 @@ fn id(n: u64) -> [u8; 16] {
 fn traffic(traces: u64, spans: u64) -> SpanBatch {
     let mut b = SpanBatch::default();
     for s in ["api", "cart", "db"] {
-        let resource = Resource { attributes: Attributes::from_iter([("service.name", s)]), ..Resource::default() };
+        let resource =
+            Resource { attributes: Attributes::from_iter([("service.name", s)]), ..Resource::default() };
         b.origins.push(SpanOrigin { resource, scope: Scope { name: "t".into(), ..Scope::default() } });
     }
     for k in 0..spans {
@@ -88,7 +89,8 @@ fn traffic(traces: u64, spans: u64) -> SpanBatch {
                 ..Span::default()
             };
             s.attributes.push("http.status_code", 200 + t as i64 % 4);
-            s.attributes.push("user", format!("{:032x}", u128::from(t).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)));
+            s.attributes
+                .push("user", format!("{:032x}", u128::from(t).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)));
             b.spans.push(s);
         }
     }
@@ -141,7 +143,10 @@ fn the_fixture_of_format_version_1_opens() {
     write_fixture("spans-v1.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
     let bytes = from_hex(include_str!("../../tests/fixtures/spans-v1.hex"));
     assert_eq!(sorted(read_all(&bytes).unwrap()), sorted(flat(&[b])));
-    assert_eq!(block_on(open(&bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.len(), 2);
+    assert_eq!(
+        block_on(open(&bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.len(),
+        2
+    );
 }
 
 #[test]
@@ -244,7 +249,9 @@ fn a_span_of_no_origin_is_refused_and_an_empty_batch_is_not() {
     assert_eq!(write(&b, &WriteOptions::default()).unwrap_err().kind(), base::Kind::Invalid);
     let w = write(&SpanBatch::default(), &WriteOptions::default()).unwrap();
     assert!(read_all(&w.bytes).unwrap().is_empty());
-    assert!(block_on(open(&w.bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.is_empty());
+    assert!(
+        block_on(open(&w.bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.is_empty()
+    );
 }
 
 #[test]
@@ -255,9 +262,14 @@ fn a_segment_of_another_signal_is_not_opened() {
 }
 
 fn any_event() -> impl Strategy<Value = SpanEvent> {
-    (any::<i64>(), ".{0,3}", any_attributes(), any::<u32>()).prop_map(|(timestamp_ns, name, attributes, dropped)| {
-        SpanEvent { timestamp_ns, name, attributes, dropped_attributes: dropped }
-    })
+    (any::<i64>(), ".{0,3}", any_attributes(), any::<u32>()).prop_map(
+        |(timestamp_ns, name, attributes, dropped)| SpanEvent {
+            timestamp_ns,
+            name,
+            attributes,
+            dropped_attributes: dropped,
+        },
+    )
 }
 
 fn any_link() -> impl Strategy<Value = SpanLink> {
@@ -298,17 +310,21 @@ fn any_span() -> impl Strategy<Value = Span> {
             dropped_events: de,
             links,
             dropped_links: dl,
-            status: SpanStatus { code: [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code], message },
+            status: SpanStatus {
+                code: [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code],
+                message,
+            },
         })
 }
 
 fn any_batch() -> impl Strategy<Value = SpanBatch> {
-    let origin = (any_attributes(), any_attributes(), any::<u32>(), ".{0,3}").prop_map(|(r, s, dropped, text)| {
-        SpanOrigin {
-            resource: Resource { attributes: r, dropped_attributes: dropped, schema_url: text.clone() },
-            scope: Scope { name: text, version: String::new(), attributes: s, dropped_attributes: 0 },
-        }
-    });
+    let origin =
+        (any_attributes(), any_attributes(), any::<u32>(), ".{0,3}").prop_map(|(r, s, dropped, text)| {
+            SpanOrigin {
+                resource: Resource { attributes: r, dropped_attributes: dropped, schema_url: text.clone() },
+                scope: Scope { name: text, version: String::new(), attributes: s, dropped_attributes: 0 },
+            }
+        });
     (
         prop::collection::vec(origin, 1..4),
         prop::collection::vec((any_span(), any::<prop::sample::Index>()), 0..20),

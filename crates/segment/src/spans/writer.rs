@@ -66,7 +66,8 @@ pub fn write(batch: &SpanBatch, options: &WriteOptions) -> Result<Written> {
     traces.sort_unstable();
     let mut blobs = vec![directory::encode(&traces)];
     blobs.extend(tables.blobs(&origins)?);
-    let layout = serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
+    let layout =
+        serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
     file.finish(blobs, layout, describe(batch, &tables, options))
 }
 

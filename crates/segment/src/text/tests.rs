@@ -6,7 +6,9 @@ use super::*;
 pub(crate) fn same(a: &AnyValue, b: &AnyValue) -> bool {
     match (a, b) {
         (AnyValue::Double(x), AnyValue::Double(y)) => x.to_bits() == y.to_bits(),
-        (AnyValue::Array(x), AnyValue::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b)),
+        (AnyValue::Array(x), AnyValue::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))
+        }
         (AnyValue::Map(x), AnyValue::Map(y)) => same_pairs(x, y),
         (a, b) => a == b,
     }
@@ -37,8 +39,19 @@ pub(crate) fn any_value() -> impl Strategy<Value = AnyValue> {
 /// Few distinct keys, some awkward, so that they meet.
 pub(crate) fn any_key() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["a", "b", "http.method", "$float", "$map", "$bytes", "", "rest", "order", "ключ"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "a",
+            "b",
+            "http.method",
+            "$float",
+            "$map",
+            "$bytes",
+            "",
+            "rest",
+            "order",
+            "ключ"
+        ])
+        .prop_map(str::to_owned),
         ".{0,4}",
     ]
 }
