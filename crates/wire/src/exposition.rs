@@ -108,12 +108,13 @@ impl<'a, 'o> Builder<'a, 'o> {
     }
 
     /// The metadata of a family, created when new.
-    fn family(&mut self, name: &Cow<'a, str>) -> Option<&mut MetricMetadata> {
+    fn family(&mut self, name: Cow<'a, str>) -> Option<&mut MetricMetadata> {
         let metadata = &mut self.out.batch.metadata;
         let next = metadata.len();
-        let at = *self.families.entry(name.clone()).or_insert(next);
+        let family = name.to_string();
+        let at = *self.families.entry(name).or_insert(next);
         if at == next {
-            metadata.push(MetricMetadata { family: name.to_string(), ..MetricMetadata::default() });
+            metadata.push(MetricMetadata { family, ..MetricMetadata::default() });
         }
         metadata.get_mut(at)
     }

@@ -28,9 +28,9 @@ const TROUBLE: [&str; 5] = [
 
 impl Services {
     pub(super) fn new(options: &WriteOptions, worker: usize) -> Self {
-        let count = (worker..options.targets.max(worker + 1)).step_by(options.concurrency.max(1)).enumerate();
+        let numbers = (worker..options.targets.max(worker + 1)).step_by(options.concurrency.max(1));
         let (mut streams, mut styles) = (Vec::new(), Vec::new());
-        for (_, n) in count {
+        for n in numbers {
             let app = APPS.get(n % APPS.len()).copied().unwrap_or("gateway");
             let namespace = NAMESPACES.get(n % NAMESPACES.len()).copied().unwrap_or("shop");
             let pod = format!("{app}-{:x}-{n}", n.wrapping_mul(2_654_435_761) & 0xffff);

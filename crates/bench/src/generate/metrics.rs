@@ -93,8 +93,10 @@ const MODES: [&str; 8] = ["idle", "iowait", "irq", "nice", "softirq", "steal", "
 const BOUNDS: [&str; 12] =
     ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
 
+type IsKind = fn(&Kind) -> bool;
+
 /// How many series of each kind a target has, in the order they are filled up to.
-const PROPORTIONS: [(fn(&Kind) -> bool, usize); 9] = [
+const PROPORTIONS: [(IsKind, usize); 9] = [
     (|k| matches!(k, Kind::Constant), 80),
     (|k| matches!(k, Kind::Slow), 20),
     (|k| matches!(k, Kind::Packets), 24),

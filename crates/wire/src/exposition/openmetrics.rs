@@ -149,7 +149,7 @@ impl<'a, 'o> Parser<'a, 'o> {
                 MetricKind::Info => Cow::Owned(format!("{}_info", f.name)),
                 _ => f.name,
             };
-            if let Some(m) = self.b.family(&exposed) {
+            if let Some(m) = self.b.family(exposed) {
                 m.kind = kind;
                 m.help = f.help.unwrap_or_default();
                 m.unit = f.unit.unwrap_or_default();

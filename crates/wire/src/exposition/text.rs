@@ -47,14 +47,14 @@ fn metadata<'a>(b: &mut Builder<'a, '_>, comment: &'a str) -> Result<(), String>
     if word == "HELP" {
         let help = sample::unescape(rest, false);
         b.options.limits.check_pair("HELP", &help)?;
-        if let Some(m) = b.family(&name) {
+        if let Some(m) = b.family(name) {
             m.help = help.into_owned();
         }
         return Ok(());
     }
     let kind =
         kind(rest.trim_end()).ok_or_else(|| format!("type {} of {name} is not known", quoted(rest)))?;
-    if let Some(m) = b.family(&name) {
+    if let Some(m) = b.family(name) {
         m.kind = kind;
     }
     Ok(())

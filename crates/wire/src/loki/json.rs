@@ -11,6 +11,9 @@ use serde::{
 use super::Parts;
 use crate::text::quoted;
 
+/// Pairs in the order written.
+type TextPairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 #[derive(Deserialize)]
 pub(super) struct Push<'a> {
     #[serde(borrow)]
@@ -20,7 +23,7 @@ pub(super) struct Push<'a> {
 #[derive(Deserialize)]
 pub(super) struct Stream<'a> {
     #[serde(borrow, rename = "stream", deserialize_with = "pairs")]
-    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub labels: TextPairs<'a>,
     pub values: Vec<Entry<'a>>,
 }
 
@@ -28,7 +31,7 @@ pub(super) struct Stream<'a> {
 pub(super) struct Entry<'a> {
     time: Cow<'a, str>,
     line: Cow<'a, str>,
-    metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    metadata: TextPairs<'a>,
 }
 
 impl Entry<'_> {
@@ -76,7 +79,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// An object of strings as pairs; `null` is an empty one. A key given twice stays twice, to be refused later.
-struct Pairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Pairs<'a>(TextPairs<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -104,7 +107,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-fn pairs<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, D::Error> {
+fn pairs<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<TextPairs<'a>, D::Error> {
     Ok(Pairs::deserialize(d)?.0)
 }
 

@@ -106,7 +106,7 @@ fn native(p: &ExponentialHistogramDataPoint) -> Result<Histogram, String> {
         return Err(format!("scale {} is coarser than {MIN_SCALE}", p.scale));
     }
     // Halving the resolution merges neighbours, so anything finer than the finest schema still fits.
-    let shift = (p.scale - MAX_SCALE).max(0).min(31) as u32;
+    let shift = (p.scale - MAX_SCALE).clamp(0, 31) as u32;
     let (positive_spans, positive_buckets) = spans(p.positive.as_ref(), shift)?;
     let (negative_spans, negative_buckets) = spans(p.negative.as_ref(), shift)?;
     let h = Histogram {
