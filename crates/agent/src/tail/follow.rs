@@ -31,6 +31,10 @@ pub(super) struct Followed {
     /// Length when last looked at.
     pub(super) len: u64,
     pub(super) grown_ns: i64,
+    /// Modification time when last listed. A new file can get the inode and the length of the one before.
+    modified: Option<(i64, i64)>,
+    /// Modified since it was last looked at.
+    pub(super) suspect: bool,
     /// Since when no path leads to it.
     pub(super) gone_ns: Option<i64>,
     pub(super) finished: bool,
@@ -53,6 +57,8 @@ impl Followed {
             stream,
             handle: None,
             grown_ns: now_ns,
+            modified: None,
+            suspect: false,
             gone_ns: None,
             finished: false,
         }
@@ -67,6 +73,18 @@ impl Followed {
         self.len.saturating_sub(self.entry.offset)
     }
 
+    /// Takes note of what a listing says.
+    pub(super) fn listed(&mut self, m: &Metadata, now_ns: i64) {
+        let modified = Some((m.mtime(), m.mtime_nsec()));
+        self.suspect |= self.modified != modified;
+        self.modified = modified;
+        if m.len() != self.len && self.handle.is_none() {
+            // Whether it grew or was replaced is seen when it is opened.
+            self.len = self.len.max(m.len());
+            self.grown_ns = now_ns;
+        }
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.handle.is_some()
     }
@@ -79,6 +97,7 @@ impl Followed {
     /// Opens the file if necessary and checks that it is still the one it was. `NotFound` when its path
     /// leads to another file.
     pub(super) fn look(&mut self, now_ns: i64) -> io::Result<Look> {
+        self.suspect = false;
         if self.handle.is_none() {
             let file = File::open(&self.place)?;
             if id_of(&file.metadata()?) != self.id() {

@@ -145,11 +145,7 @@ impl Tailer {
                     f.gone_ns = None;
                     f.finished = false;
                     f.place = path;
-                    if metadata.len() != f.len && !f.is_open() {
-                        // Whether it grew or was replaced is seen when it is opened.
-                        f.len = f.len.max(metadata.len());
-                        f.grown_ns = now_ns;
-                    }
+                    f.listed(&metadata, now_ns);
                     if metadata.len() < f.entry.offset {
                         f.grown_ns = now_ns;
                         look(f, &self.options, &self.host_name, now_ns, out);
@@ -212,7 +208,8 @@ impl Tailer {
             }
             let Some(f) = self.files.get_mut(&id) else { continue };
             let late = f.gone_ns.is_some_and(|t| now_ns - t >= self.options.rotated_grace.as_nanos() as i64);
-            if (f.unread() == 0 && f.entry.planned.is_none() && !f.is_open() && !late) || f.finished {
+            let idle = f.unread() == 0 && f.entry.planned.is_none() && !f.is_open() && !f.suspect;
+            if (idle && !late) || f.finished {
                 continue;
             }
             let key = f.entry.key;

@@ -17,6 +17,7 @@ struct Rig {
     now_ns: i64,
     stored: Vec<String>,
     ids: BTreeSet<BatchId>,
+    writes: std::cell::Cell<u64>,
 }
 
 fn options(dir: &Path) -> Options {
@@ -37,7 +38,14 @@ impl Rig {
         prepare(&dir.path().join("logs"));
         let o = Options { from_beginning, ..options(dir.path()) };
         let tailer = Tailer::open(o, "box", 0).unwrap().0;
-        Rig { dir, tailer, now_ns: 1_700_000_000 * SECOND, stored: Vec::new(), ids: BTreeSet::new() }
+        Rig {
+            dir,
+            tailer,
+            now_ns: 1_700_000_000 * SECOND,
+            stored: Vec::new(),
+            ids: BTreeSet::new(),
+            writes: Default::default(),
+        }
     }
 
     fn log(&self, name: &str) -> PathBuf {
@@ -47,6 +55,13 @@ impl Rig {
     fn write(&self, name: &str, text: &str) {
         let mut f = OpenOptions::new().create(true).append(true).open(self.log(name)).unwrap();
         f.write_all(text.as_bytes()).unwrap();
+        self.touch(&f);
+    }
+
+    /// Gives every write a time of its own, finer than the kernel's clock tick would.
+    fn touch(&self, f: &fs::File) {
+        self.writes.set(self.writes.get() + 1);
+        f.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(self.writes.get())).unwrap();
     }
 
     fn cycle(&mut self) -> Cycle {
@@ -235,6 +250,19 @@ fn an_inode_used_again_is_another_file_with_labels_of_its_own() {
     assert_eq!(b.streams[0].labels.value("service_name"), "new");
     rig.drain();
     assert_eq!(rig.take(), ["old 1", "old 2", "new 1 is longer than all that was there"]);
+}
+
+#[test]
+fn a_new_file_of_the_same_inode_and_length_is_noticed() {
+    let mut rig = Rig::new(true, |_| ());
+    rig.write("a.log", "old 1\n");
+    rig.drain();
+    rig.restart();
+    rig.drain();
+    fs::write(rig.log("a.log"), "new 1\n").unwrap();
+    rig.touch(&OpenOptions::new().write(true).open(rig.log("a.log")).unwrap());
+    rig.drain();
+    assert_eq!(rig.take(), ["old 1", "new 1"]);
 }
 
 #[test]
