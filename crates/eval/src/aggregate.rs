@@ -97,9 +97,7 @@ fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
     match grouping {
         Grouping::By(names) if names.is_empty() => Labels::default(),
         Grouping::By(names) => labels.only(names),
-        Grouping::Without(names) => {
-            labels.filter(|n| n != METRIC_NAME && !names.iter().any(|w| w == n))
-        }
+        Grouping::Without(names) => labels.filter(|n| n != METRIC_NAME && !names.iter().any(|w| w == n)),
     }
 }
 

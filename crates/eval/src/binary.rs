@@ -201,7 +201,9 @@ pub fn scalar_op(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Less => truth(a < b),
         BinaryOp::GreaterEqual => truth(a >= b),
         BinaryOp::LessEqual => truth(a <= b),
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => f64::NAN,
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => {
+            f64::NAN
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Column {
         let n = floats.len();
         let mut present = vec![u64::MAX; n.div_ceil(64)];
         if let Some(last) = present.last_mut()
-            && n % 64 != 0
+            && !n.is_multiple_of(64)
         {
             *last = (1 << (n % 64)) - 1;
         }
@@ -241,7 +241,12 @@ impl Column {
         self.floats.len() * 8
             + self.present.len() * 8
             + self.histograms.len() * 8
-            + self.histograms.iter().flatten().map(|h| h.heap_bytes() / Arc::strong_count(h).max(1)).sum::<usize>()
+            + self
+                .histograms
+                .iter()
+                .flatten()
+                .map(|h| h.heap_bytes() / Arc::strong_count(h).max(1))
+                .sum::<usize>()
     }
 }
 

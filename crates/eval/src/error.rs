@@ -15,6 +15,8 @@ pub enum Error {
     Limited { limit: &'static str, max: u64, what: String },
     #[error("the query did not finish within its timeout (query.timeout)")]
     Timeout,
+    #[error("the query was cancelled")]
+    Cancelled,
 }
 
 impl Error {
@@ -28,13 +30,14 @@ impl Error {
             Error::Memory(_) => Kind::Unavailable,
             Error::Limited { .. } => Kind::Limited,
             Error::Timeout => Kind::Timeout,
+            Error::Cancelled => Kind::Unavailable,
         }
     }
 
     /// The configuration name of the limit that was reached, if one was.
     pub fn limit(&self) -> Option<&'static str> {
         match self {
-            Error::Invalid(_) => None,
+            Error::Invalid(_) | Error::Cancelled => None,
             Error::Memory(_) => Some("memory.limit"),
             Error::Limited { limit, .. } => Some(limit),
             Error::Timeout => Some("query.timeout"),

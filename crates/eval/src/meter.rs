@@ -1,6 +1,12 @@
 //! What a query holds and how long it may run.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use base::memory::{MemoryBudget, Reservation, Use};
 
@@ -22,6 +28,7 @@ pub struct Meter {
     held: u64,
     peak: u64,
     deadline: Option<Instant>,
+    cancelled: Option<Arc<AtomicBool>>,
     /// Cells since the last look at the clock.
     cells: usize,
 }
@@ -30,12 +37,18 @@ impl Meter {
     /// Bounded by the node's budget and, if given, a deadline.
     pub fn new(budget: &MemoryBudget, deadline: Option<Instant>) -> Result<Self> {
         let reservation = Some(budget.reserve(Use::Query, 0)?);
-        Ok(Meter { reservation, held: 0, peak: 0, deadline, cells: 0 })
+        Ok(Meter { reservation, held: 0, peak: 0, deadline, cancelled: None, cells: 0 })
     }
 
     /// Bounded by nothing, for tests.
     pub fn unlimited() -> Self {
-        Meter { reservation: None, held: 0, peak: 0, deadline: None, cells: 0 }
+        Meter { reservation: None, held: 0, peak: 0, deadline: None, cancelled: None, cells: 0 }
+    }
+
+    /// Ends the work with [`Error::Cancelled`] soon after the flag is set.
+    pub fn cancelled_by(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.cancelled = Some(flag);
+        self
     }
 
     /// Bytes are about to be held.
@@ -75,9 +88,12 @@ impl Meter {
         self.check_deadline()
     }
 
-    /// Looks at the clock at once.
+    /// Looks at the clock, and whether anyone still waits, at once.
     pub fn check_deadline(&mut self) -> Result<()> {
         self.cells = 0;
+        if self.cancelled.as_ref().is_some_and(|c| c.load(Relaxed)) {
+            return Err(Error::Cancelled);
+        }
         match self.deadline {
             Some(d) if Instant::now() >= d => Err(Error::Timeout),
             _ => Ok(()),

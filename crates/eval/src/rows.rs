@@ -14,7 +14,11 @@ fn is_metadata(name: &str) -> bool {
 /// The labels without name, type and unit.
 pub fn drop_metadata(labels: &Labels) -> Labels {
     // Most results passed here before; then the same allocation serves.
-    if labels.iter().any(|(n, _)| is_metadata(n)) { labels.filter(|n| !is_metadata(n)) } else { labels.clone() }
+    if labels.iter().any(|(n, _)| is_metadata(n)) {
+        labels.filter(|n| !is_metadata(n))
+    } else {
+        labels.clone()
+    }
 }
 
 /// Marks or drops the names of series whose values changed their meaning, and merges those that became equal.

@@ -194,7 +194,10 @@ pub fn apply(
 }
 
 fn argument(args: &Arguments<'_>, i: usize) -> Result<f64> {
-    args.numbers.get(i).copied().ok_or_else(|| Error::invalid(format!("argument {i} of the function is missing")))
+    args.numbers
+        .get(i)
+        .copied()
+        .ok_or_else(|| Error::invalid(format!("argument {i} of the function is missing")))
 }
 
 fn mixed(args: &Arguments<'_>, env: &mut Env<'_>) {

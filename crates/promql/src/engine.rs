@@ -1,6 +1,9 @@
 //! From text to answer: parse, plan, read, evaluate, dress.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use contract::Select;
 use eval::{Grid, Meter, Note};
@@ -36,7 +39,7 @@ impl Engine {
     ///
     /// Errors are `Invalid` for what can never work (with the position in the text where there is one), `Limited`
     /// and `Unavailable` with the limit's name, `Timeout`, or the kind the data source gave. Dropping the future
-    /// stops reading; an evaluation that has begun runs on until its next look at the clock.
+    /// stops reading, and an evaluation that has begun at its next look at the clock.
     pub async fn instant(&self, q: &str, at_ms: i64, ctx: &QueryContext) -> Result<Answer, Error> {
         let at_ms = checked_time("time", at_ms)?;
         self.run(q, Grid::instant(at_ms), at_ms, true, ctx).await
@@ -55,13 +58,15 @@ impl Engine {
         let (start_ms, end_ms) = (checked_time("start", start_ms)?, checked_time("end", end_ms)?);
         if step_ms <= 0 {
             return Err(Error::Parameter(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned(),
+                "zero or negative query resolution step widths are not accepted. Try a positive integer"
+                    .to_owned(),
             ));
         }
         let grid = Grid::range(start_ms, end_ms, step_ms).ok_or_else(|| {
             Error::Parameter(format!("end timestamp {end_ms} must not be before start time {start_ms}"))
         })?;
-        if grid.len() > self.options.max_points {
+        // As Prometheus counts: distances between points, not points.
+        if grid.len() - 1 > self.options.max_points {
             return Err(Error::Parameter(format!(
                 "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
                 self.options.max_points
@@ -96,11 +101,14 @@ impl Engine {
             end_ms,
         };
         let plan = Plan::new(expr, grid, &context)?;
-        let mut meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?;
+        let cancelled = CancelOnDrop::default();
+        let meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?;
+        let mut meter = meter.cancelled_by(Arc::clone(&cancelled.0));
         let mut stats = Stats::default();
         let data = fetch::fetch(&self.select, &plan, ctx, &mut meter, &mut stats).await?;
         let coverage = data.coverage.clone();
-        let evaluator = Evaluator::new(plan, data, meter, self.options, lookback_ms, instant, ctx.limits.max_samples);
+        let evaluator =
+            Evaluator::new(plan, data, meter, self.options, lookback_ms, instant, ctx.limits.max_samples);
         // Evaluation computes without waiting, for seconds if the query is large.
         let done = tokio::task::spawn_blocking(move || evaluator.run())
             .await
@@ -109,6 +117,16 @@ impl Engine {
         let (warnings, infos) = (texts(&done.notes.warnings, q), texts(&done.notes.infos, q));
         let value = dress(done, grid, instant);
         Ok(Answer { value, warnings, infos, coverage, stats })
+    }
+}
+
+/// Tells an evaluation on another thread that nobody waits for it any more.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -54,13 +54,19 @@ pub(crate) async fn fetch(
             stats.series += 1;
             if stats.samples > ctx.limits.max_samples {
                 return Err(Error::Limit(
-                    format!("query.max_samples of {} is reached: the query reads more samples", ctx.limits.max_samples),
+                    format!(
+                        "query.max_samples of {} is reached: the query reads more samples",
+                        ctx.limits.max_samples
+                    ),
                     "query.max_samples",
                 ));
             }
             if list.len() as u64 >= ctx.limits.max_series {
                 return Err(Error::Limit(
-                    format!("query.max_series of {} is reached: a selector matches more series", ctx.limits.max_series),
+                    format!(
+                        "query.max_series of {} is reached: a selector matches more series",
+                        ctx.limits.max_series
+                    ),
                     "query.max_series",
                 ));
             }
@@ -75,7 +81,11 @@ pub(crate) async fn fetch(
     Ok(data)
 }
 
-fn convert(s: contract::SeriesData) -> Fetched {
+fn convert(mut s: contract::SeriesData) -> Fetched {
+    // Everything below indexes one by the other.
+    let n = s.values.len().min(s.timestamps_ms.len());
+    s.values.truncate(n);
+    s.timestamps_ms.truncate(n);
     let has_stale = s.values.iter().any(|v| model::is_stale_marker(*v))
         || s.histograms.iter().any(|(_, _, h)| h.is_stale());
     let histograms = s
@@ -90,8 +100,7 @@ fn convert(s: contract::SeriesData) -> Fetched {
 
 /// The samples a range sees: staleness markers are no samples.
 pub(crate) fn without_stale(s: &Samples) -> Samples {
-    let keep: Vec<usize> =
-        (0..s.values.len()).filter(|i| !model::is_stale_marker(s.values[*i])).collect();
+    let keep: Vec<usize> = (0..s.values.len()).filter(|i| !model::is_stale_marker(s.values[*i])).collect();
     Samples {
         timestamps_ms: keep.iter().map(|i| s.timestamps_ms[*i]).collect(),
         values: keep.iter().map(|i| s.values[*i]).collect(),

@@ -106,7 +106,19 @@ fn keyword(word: &str) -> Option<Token> {
 fn aggregate_op(word: &str) -> Option<AggregateOp> {
     use AggregateOp::*;
     [
-        Sum, Avg, Min, Max, Count, Group, Stddev, Stdvar, Topk, Bottomk, Quantile, CountValues, Limitk,
+        Sum,
+        Avg,
+        Min,
+        Max,
+        Count,
+        Group,
+        Stddev,
+        Stdvar,
+        Topk,
+        Bottomk,
+        Quantile,
+        CountValues,
+        Limitk,
         LimitRatio,
     ]
     .into_iter()
@@ -115,7 +127,8 @@ fn aggregate_op(word: &str) -> Option<AggregateOp> {
 
 /// All tokens; the last is `End` or `Error`.
 pub(crate) fn lex(text: &str) -> Vec<Lexeme> {
-    let mut l = Lexer { text, bytes: text.as_bytes(), at: 0, parens: 0, brace: false, bracket: false, colon: false };
+    let mut l =
+        Lexer { text, bytes: text.as_bytes(), at: 0, parens: 0, brace: false, bracket: false, colon: false };
     let mut out = Vec::with_capacity(text.len() / 3 + 2);
     loop {
         let lexeme = l.next();

@@ -28,7 +28,8 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
     }
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let letters = rest.get(digits..).unwrap_or_default().bytes().take_while(u8::is_ascii_alphabetic).count();
+        let letters =
+            rest.get(digits..).unwrap_or_default().bytes().take_while(u8::is_ascii_alphabetic).count();
         let unit = rest.get(digits..digits + letters).unwrap_or_default();
         let at = UNITS.iter().position(|(u, _)| *u == unit).ok_or_else(bad)?;
         if digits == 0 || at < next_unit {
@@ -84,9 +85,9 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
         return match i64::from_str_radix(hex, 16) {
             Ok(n) => Some(n as f64),
             // More than 63 bits: rounded like any long number.
-            Err(_) if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                Some(hex.bytes().fold(0.0, |v, b| v * 16.0 + f64::from((b as char).to_digit(16).unwrap_or(0))))
-            }
+            Err(_) if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) => Some(
+                hex.bytes().fold(0.0, |v, b| v * 16.0 + f64::from((b as char).to_digit(16).unwrap_or(0))),
+            ),
             Err(_) => None,
         };
     }

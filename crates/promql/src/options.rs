@@ -52,7 +52,7 @@ impl Default for ParserOptions {
 pub struct EngineOptions {
     /// How far back an instant selector looks for a sample.
     pub lookback_ms: i64,
-    /// Steps a range query may have.
+    /// Steps a range query may have beside its first.
     pub max_points: usize,
     /// Step of a subquery that names none.
     pub no_step_subquery_interval_ms: i64,

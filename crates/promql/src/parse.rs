@@ -248,7 +248,8 @@ impl<'a> Parser<'a> {
     }
 
     fn fill_value_end(&mut self, negate: bool) -> Result<f64> {
-        let n = self.number_literal()?.ok_or_else(|| self.unexpected("fill modifier", "number or duration"))?;
+        let n =
+            self.number_literal()?.ok_or_else(|| self.unexpected("fill modifier", "number or duration"))?;
         if !self.accept(&Token::RightParen) {
             return Err(self.unexpected("fill modifier", "\")\""));
         }
@@ -273,7 +274,9 @@ impl<'a> Parser<'a> {
     fn label_name(&mut self) -> Result<String> {
         let span = self.span();
         let name = match self.peek() {
-            Token::String => literal::unquote(self.slice(&span)).map_err(|m| self.error_at(span.clone(), m))?,
+            Token::String => {
+                literal::unquote(self.slice(&span)).map_err(|m| self.error_at(span.clone(), m))?
+            }
             Token::Identifier
             | Token::MetricIdentifier
             | Token::Aggregate(_)
@@ -433,7 +436,8 @@ impl<'a> Parser<'a> {
         if args.is_empty() {
             return Err(self.error_at(span, "no arguments for aggregate expression provided"));
         }
-        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) && !self.options.experimental.functions {
+        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) && !self.options.experimental.functions
+        {
             let message = format!(
                 "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
                 op.as_str()

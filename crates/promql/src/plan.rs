@@ -59,8 +59,14 @@ impl Plan {
     pub fn new(mut expr: Expr, grid: Grid, cx: &Context<'_>) -> Result<Plan, Error> {
         resolve(&mut expr, grid, cx)?;
         let n = expr.nodes.len();
-        let mut plan =
-            Plan { expr, grid, end_ms: cx.end_ms, grids: vec![Some(grid); n], fetches: Vec::new(), fetch_of: vec![None; n] };
+        let mut plan = Plan {
+            expr,
+            grid,
+            end_ms: cx.end_ms,
+            grids: vec![Some(grid); n],
+            fetches: Vec::new(),
+            fetch_of: vec![None; n],
+        };
         plan.spread_grids(cx)?;
         plan.collect_fetches(cx);
         if plan.fetches.len() > MAX_FETCHES {
@@ -99,11 +105,16 @@ impl Plan {
 
     fn collect_fetches(&mut self, cx: &Context<'_>) {
         let functions = innermost_functions(&self.expr);
-        let info_arguments: Vec<NodeId> = self.info_calls().filter_map(|(_, args)| args.get(1).copied()).collect();
+        let mut info_arguments = vec![false; self.expr.nodes.len()];
+        for (_, args) in self.info_calls() {
+            if let Some(arg) = args.get(1) {
+                info_arguments[arg.0 as usize] = true;
+            }
+        }
         let mut wanted: Vec<(NodeId, Fetch)> = Vec::new();
         for (id, node) in self.expr.nodes() {
             let (NodeKind::Selector(s), Some(grid)) = (&node.kind, self.grid_of(id)) else { continue };
-            if info_arguments.contains(&id) {
+            if info_arguments[id.0 as usize] {
                 continue;
             }
             let range = self.range_of(id);
@@ -322,7 +333,9 @@ fn evaluate(
 }
 
 fn seconds(e: &DurationExpr, grid: Grid, cx: &Context<'_>) -> Result<f64, &'static str> {
-    let both = |a: &DurationExpr, b: &DurationExpr| Ok::<_, &'static str>((seconds(a, grid, cx)?, seconds(b, grid, cx)?));
+    let both = |a: &DurationExpr, b: &DurationExpr| {
+        Ok::<_, &'static str>((seconds(a, grid, cx)?, seconds(b, grid, cx)?))
+    };
     Ok(match e {
         DurationExpr::Number(n) => n.value,
         DurationExpr::Step => cx.step_ms as f64 / 1000.0,

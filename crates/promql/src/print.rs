@@ -4,7 +4,9 @@ use eval::{Cardinality, Grouping, Matching};
 use model::{Matcher, labels};
 
 use crate::{
-    ast::{At, Duration, DurationExpr, Expr, Extent, Modifiers, NodeId, NodeKind, Number, Selector, Subquery},
+    ast::{
+        At, Duration, DurationExpr, Expr, Extent, Modifiers, NodeId, NodeKind, Number, Selector, Subquery,
+    },
     format_float,
     literal::{format_duration, quote},
 };
@@ -149,10 +151,8 @@ fn duration_expr(e: &DurationExpr) -> String {
 }
 
 fn label_list(names: &[String]) -> String {
-    let names: Vec<String> = names
-        .iter()
-        .map(|n| if labels::is_classic_label_name(n) { n.clone() } else { quote(n) })
-        .collect();
+    let names: Vec<String> =
+        names.iter().map(|n| if labels::is_classic_label_name(n) { n.clone() } else { quote(n) }).collect();
     names.join(", ")
 }
 
@@ -208,7 +208,7 @@ const MAX_LINE: usize = 100;
 
 /// Nodes more than this are printed on one line: breaking looks at every node's own text, and a query of this
 /// length is not read by people.
-const MAX_PRETTY_NODES: usize = 2_000;
+const MAX_PRETTY_NODES: usize = 1_000;
 
 impl Expr {
     /// The canonical text broken into lines of at most 100 characters where the grammar allows, two blanks per
@@ -226,7 +226,8 @@ fn pretty(e: &Expr, id: NodeId, level: usize) -> String {
     }
     match e.kind(id) {
         NodeKind::Aggregate(a) => {
-            let parameter = a.parameter.map(|p| format!("{},\n", pretty(e, p, level + 1))).unwrap_or_default();
+            let parameter =
+                a.parameter.map(|p| format!("{},\n", pretty(e, p, level + 1))).unwrap_or_default();
             let inner = pretty(e, a.expr, level + 1);
             format!("{indent}{}(\n{parameter}{inner}\n{indent})", aggregate_head(e, id))
         }

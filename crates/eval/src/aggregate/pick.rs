@@ -43,7 +43,13 @@ pub(super) fn pick(
 }
 
 /// Over one step the order of the answer is that of the values.
-fn one_step(op: AggregateOp, k: &Column, input: Vec<Series>, groups: &Groups, env: &mut Env<'_>) -> Vec<Series> {
+fn one_step(
+    op: AggregateOp,
+    k: &Column,
+    input: Vec<Series>,
+    groups: &Groups,
+    env: &mut Env<'_>,
+) -> Vec<Series> {
     let mut rows: Vec<Option<Series>> = Vec::new();
     let mut all = Vec::new();
     let mut order = Vec::new();

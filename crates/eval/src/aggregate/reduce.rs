@@ -115,7 +115,13 @@ fn sum<'a>(
             match row.column.get(step) {
                 Some(Cell::Float(v)) => {
                     let f = &mut floats[step];
-                    if op == AggregateOp::Avg { f.mean.add(v) } else if f.seen { f.sum.add(v) } else { f.sum = Kahan::new(v) }
+                    if op == AggregateOp::Avg {
+                        f.mean.add(v)
+                    } else if f.seen {
+                        f.sum.add(v)
+                    } else {
+                        f.sum = Kahan::new(v)
+                    }
                     f.seen = true;
                 }
                 Some(Cell::Histogram(h)) => histograms
@@ -224,10 +230,8 @@ impl HistogramAggregate {
             return None;
         }
         if self.reset_seen && self.not_reset_seen {
-            env.notes.warn(
-                &env.span,
-                "PromQL warning: conflicting counter resets during histogram aggregation",
-            );
+            env.notes
+                .warn(&env.span, "PromQL warning: conflicting counter resets during histogram aggregation");
         }
         let mut sum = self.sum?;
         if self.mean && !self.incremental {

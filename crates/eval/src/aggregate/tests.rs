@@ -3,7 +3,10 @@ use model::Labels;
 use super::*;
 use crate::{Meter, Notes};
 
-fn run(op: AggregateOp, by: &[&str], p: Parameter<'_>, rows: Vec<Series>) -> (Vec<(String, Vec<Option<f64>>)>, Notes) {
+/// Labels as text, and the float at each step.
+type Shown = Vec<(String, Vec<Option<f64>>)>;
+
+fn run(op: AggregateOp, by: &[&str], p: Parameter<'_>, rows: Vec<Series>) -> (Shown, Notes) {
     let (mut meter, mut notes) = (Meter::unlimited(), Notes::default());
     let mut env = Env { meter: &mut meter, notes: &mut notes, span: 0..0, delay_name_removal: false };
     let by = Grouping::By(by.iter().map(|s| s.to_string()).collect());
@@ -48,9 +51,13 @@ fn one_value_per_group_and_step() {
 
 #[test]
 fn topk_keeps_labels_and_answers_best_first_at_one_step() {
-    let one = || three().into_iter().map(|s| row(&s.labels.iter().collect::<Vec<_>>(), &[s.column.float(0)])).collect();
+    let one = || {
+        three().into_iter().map(|s| row(&s.labels.iter().collect::<Vec<_>>(), &[s.column.float(0)])).collect()
+    };
     let k = Column::constant(2.0, 1);
-    let names = |op| -> Vec<String> { run(op, &[], Parameter::Numbers(&k), one()).0.into_iter().map(|r| r.0).collect() };
+    let names = |op| -> Vec<String> {
+        run(op, &[], Parameter::Numbers(&k), one()).0.into_iter().map(|r| r.0).collect()
+    };
     assert_eq!(names(AggregateOp::Topk), ["{g=\"y\", i=\"3\"}", "{g=\"x\", i=\"2\"}"]);
     assert_eq!(names(AggregateOp::Bottomk), ["{g=\"x\", i=\"1\"}", "{g=\"x\", i=\"2\"}"]);
     let k = Column::constant(1.0, 2);
@@ -60,8 +67,11 @@ fn topk_keeps_labels_and_answers_best_first_at_one_step() {
 
 #[test]
 fn limit_ratios_complement_each_other() {
-    let rows = || (0..200).map(|i| row(&[("i", &i.to_string())], &[Some(1.0), Some(1.0)])).collect::<Vec<_>>();
-    let count = |r: f64| run(AggregateOp::LimitRatio, &[], Parameter::Numbers(&Column::constant(r, 2)), rows()).0.len();
+    let rows =
+        || (0..200).map(|i| row(&[("i", &i.to_string())], &[Some(1.0), Some(1.0)])).collect::<Vec<_>>();
+    let count = |r: f64| {
+        run(AggregateOp::LimitRatio, &[], Parameter::Numbers(&Column::constant(r, 2)), rows()).0.len()
+    };
     let part = count(0.3);
     assert!(part > 20 && part < 120);
     assert_eq!(part + count(-0.7), 200);
@@ -70,7 +80,11 @@ fn limit_ratios_complement_each_other() {
 
 #[test]
 fn count_values_makes_the_value_a_label() {
-    let rows = vec![row(&[("i", "1")], &[Some(1.5)]), row(&[("i", "2")], &[Some(1.5)]), row(&[("i", "3")], &[Some(2.0)])];
+    let rows = vec![
+        row(&[("i", "1")], &[Some(1.5)]),
+        row(&[("i", "2")], &[Some(1.5)]),
+        row(&[("i", "3")], &[Some(2.0)]),
+    ];
     let (out, _) = run(AggregateOp::CountValues, &[], Parameter::Label("v"), rows);
     assert_eq!(out, [("{v=\"1.5\"}".to_owned(), vec![Some(2.0)]), ("{v=\"2\"}".to_owned(), vec![Some(1.0)])]);
 }

@@ -70,7 +70,18 @@ pub(super) fn arithmetic(
             if is_one { list[at].one.push(i) } else { list[at].many.push(i) }
         }
     }
-    let mut join = Join { op, return_bool, matching, swapped, many, one, steps, delay: env.delay_name_removal, out: Vec::new(), charged: 0 };
+    let mut join = Join {
+        op,
+        return_bool,
+        matching,
+        swapped,
+        many,
+        one,
+        steps,
+        delay: env.delay_name_removal,
+        out: Vec::new(),
+        charged: 0,
+    };
     join.check_one_side(&list)?;
     for group in &list {
         env.meter.tick()?;
@@ -106,7 +117,11 @@ impl Join<'_> {
             let mut seen: Bits = vec![0; self.words()];
             for (n, i) in g.one.iter().enumerate() {
                 let bits = self.one[*i].column.presence();
-                let clash = seen.iter().zip(bits).zip(&there).any(|((s, b), t)| s & b & (t | filled_mask(filled)) != 0);
+                let clash = seen
+                    .iter()
+                    .zip(bits)
+                    .zip(&there)
+                    .any(|((s, b), t)| s & b & (t | filled_mask(filled)) != 0);
                 if clash {
                     return Err(self.duplicate_error(*i, &g.one[..n]));
                 }
@@ -118,9 +133,10 @@ impl Join<'_> {
 
     fn duplicate_error(&self, second: usize, earlier: &[usize]) -> Error {
         let bits = self.one[second].column.presence();
-        let first = earlier.iter().copied().find(|i| {
-            self.one[*i].column.presence().iter().zip(bits).any(|(a, b)| a & b != 0)
-        });
+        let first = earlier
+            .iter()
+            .copied()
+            .find(|i| self.one[*i].column.presence().iter().zip(bits).any(|(a, b)| a & b != 0));
         let text = |i: usize| self.one[i].labels.to_string();
         let (mut a, mut b) = (text(second), first.map(text).unwrap_or_default());
         if a > b {
@@ -234,9 +250,10 @@ fn filled_mask(filled: bool) -> u64 {
 }
 
 fn bits(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
-    words.iter().enumerate().flat_map(|(i, w)| {
-        (0..64).filter(move |b| w >> b & 1 == 1).map(move |b| i * 64 + b)
-    })
+    words
+        .iter()
+        .enumerate()
+        .flat_map(|(i, w)| (0..64).filter(move |b| w >> b & 1 == 1).map(move |b| i * 64 + b))
 }
 
 /// Steps at which a group has found partners already.

@@ -86,7 +86,9 @@ fn a_comparison_filters_and_keeps_the_vectors_value_on_either_side() {
 #[test]
 fn set_operators_look_at_presence_step_by_step() {
     let l = || vec![row(&[("x", "1")], &[Some(1.0), Some(2.0), None])];
-    let r = || vec![row(&[("x", "1")], &[Some(7.0), None, Some(9.0)]), row(&[("x", "2")], &[None, Some(8.0), None])];
+    let r = || {
+        vec![row(&[("x", "1")], &[Some(7.0), None, Some(9.0)]), row(&[("x", "2")], &[None, Some(8.0), None])]
+    };
     let m = Matching { cardinality: Cardinality::ManyToMany, ..Default::default() };
     let go = |op| shown(&run(|e| binary(op, false, &m, l(), r(), e)).unwrap());
     assert_eq!(go(BinaryOp::And), [("{x=\"1\"}".to_owned(), vec![Some(1.0), None, None])]);

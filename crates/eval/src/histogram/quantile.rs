@@ -26,11 +26,7 @@ pub(super) fn fraction_below(b: &Bucket, v: f64, linear: bool) -> f64 {
         return (v - b.lower) / (b.upper - b.lower);
     }
     let (lower, upper, at) = (b.lower.abs().log2(), b.upper.abs().log2(), v.abs().log2());
-    if v > 0.0 {
-        (at - lower) / (upper - lower)
-    } else {
-        1.0 - (at - upper) / (lower - upper)
-    }
+    if v > 0.0 { (at - lower) / (upper - lower) } else { 1.0 - (at - upper) / (lower - upper) }
 }
 
 /// The quantile of a native histogram.
@@ -53,7 +49,8 @@ pub fn quantile(q: f64, h: &Histogram) -> Quantile {
     }
     let mut rank = if upwards { q * h.count } else { (1.0 - q) * h.count };
     let mut count = 0.0;
-    let mut bucket = Bucket { lower: 0.0, upper: 0.0, lower_inclusive: true, upper_inclusive: true, count: 0.0 };
+    let mut bucket =
+        Bucket { lower: 0.0, upper: 0.0, lower_inclusive: true, upper_inclusive: true, count: 0.0 };
     let mut rest = 0.0;
     let mut found = false;
     for b in &buckets {
@@ -256,11 +253,8 @@ fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
         if close {
             b.count = before;
         } else if b.count < before {
-            let f = forced.get_or_insert(Forced {
-                lowest_bound: b.upper,
-                highest_bound: b.upper,
-                largest: 0.0,
-            });
+            let f =
+                forced.get_or_insert(Forced { lowest_bound: b.upper, highest_bound: b.upper, largest: 0.0 });
             f.highest_bound = b.upper;
             f.largest = f.largest.max(before - b.count);
             b.count = before;

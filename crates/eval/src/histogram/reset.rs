@@ -38,9 +38,7 @@ pub fn detect_reset(now: &Histogram, before: &Histogram) -> bool {
             }
         }
     }
-    now.zero_count < zero
-        || any_smaller(&positive(now), &sides[0])
-        || any_smaller(&negative(now), &sides[1])
+    now.zero_count < zero || any_smaller(&positive(now), &sides[0]) || any_smaller(&negative(now), &sides[1])
 }
 
 fn custom_reset(now: &Histogram, before: &Histogram) -> bool {

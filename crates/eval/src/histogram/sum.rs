@@ -76,8 +76,8 @@ impl HistogramSum {
                 added.reconciled = true;
                 let common: Vec<f64> =
                     self.custom.iter().copied().filter(|b| other.custom.contains(b)).collect();
-                self.to_bounds(&common);
-                other.to_bounds(&common);
+                self.reduce_bounds(&common);
+                other.reduce_bounds(&common);
             }
         } else {
             self.reconcile_zero(&mut other);
@@ -163,7 +163,7 @@ impl HistogramSum {
         self.schema = schema;
     }
 
-    fn to_bounds(&mut self, bounds: &[f64]) {
+    fn reduce_bounds(&mut self, bounds: &[f64]) {
         let from = std::mem::take(&mut self.custom);
         remap(&mut self.positive, |i| {
             let bound = usize::try_from(i).ok().and_then(|i| from.get(i));

@@ -82,7 +82,9 @@ fn quantiles_interpolate_in_the_logarithm() {
 
 #[test]
 fn classic_buckets_answer_linearly_and_say_when_they_were_repaired() {
-    let b = |l: &[(f64, f64)]| l.iter().map(|(upper, count)| ClassicBucket { upper: *upper, count: *count }).collect();
+    let b = |l: &[(f64, f64)]| {
+        l.iter().map(|(upper, count)| ClassicBucket { upper: *upper, count: *count }).collect()
+    };
     let inf = f64::INFINITY;
     assert_eq!(classic_quantile(0.5, &mut b(&[(inf, 10.0), (1.0, 0.0), (2.0, 10.0)])), (1.5, None));
     let (_, forced) = classic_quantile(0.5, &mut b(&[(1.0, 5.0), (2.0, 4.0), (inf, 10.0)]));

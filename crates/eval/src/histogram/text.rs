@@ -10,7 +10,12 @@ pub fn describe(h: &Histogram) -> String {
     for b in all_buckets(h).iter().filter(|b| b.count != 0.0) {
         let (open, close) =
             (if b.lower_inclusive { '[' } else { '(' }, if b.upper_inclusive { ']' } else { ')' });
-        out.push_str(&format!(", {open}{},{}{close}:{}", general(b.lower), general(b.upper), general(b.count)));
+        out.push_str(&format!(
+            ", {open}{},{}{close}:{}",
+            general(b.lower),
+            general(b.upper),
+            general(b.count)
+        ));
     }
     out.push('}');
     out

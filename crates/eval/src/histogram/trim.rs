@@ -13,7 +13,8 @@ use super::{
 pub fn trim(h: &Histogram, bound: f64, keep_below: bool) -> Histogram {
     let mut out = h.clone();
     let (positive, negative) = (positive_buckets(h), negative_buckets(h));
-    let mut t = Trimmer { bound, keep_below, linear: h.uses_custom_buckets(), count: 0.0, sum: 0.0, cut: false };
+    let mut t =
+        Trimmer { bound, keep_below, linear: h.uses_custom_buckets(), count: 0.0, sum: 0.0, cut: false };
     for (kept, b) in out.positive_buckets.iter_mut().zip(&positive) {
         *kept = t.keep(b, true);
     }

@@ -150,14 +150,29 @@ fn histogram_rate(
         reconciled("addition", env);
     }
     let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
-    if !counter && !(gauge(&left) && gauge(&right)) {
+    let gauges = gauge(&left) && gauge(&right);
+    if !counter && !gauges {
         not_gauge(args, env);
     }
     let mut sum = HistogramSum::new(&right);
-    let mut ok = sum.subtract(&left).map(|a| if a.reconciled { reconciled("subtraction", env) }).is_ok();
+    let mut ok = sum
+        .subtract(&left)
+        .map(|a| {
+            if a.reconciled {
+                reconciled("subtraction", env)
+            }
+        })
+        .is_ok();
     if counter {
         for lost in lost_to_resets(w, first, last, &left, &right) {
-            ok &= sum.add(lost).map(|a| if a.reconciled { reconciled("addition", env) }).is_ok();
+            ok &= sum
+                .add(lost)
+                .map(|a| {
+                    if a.reconciled {
+                        reconciled("addition", env)
+                    }
+                })
+                .is_ok();
         }
     }
     if !ok {
@@ -209,7 +224,8 @@ pub fn fill_edges(w: &Window<'_>) -> Samples {
     let mut out = Samples::default();
     let Some((first, last)) = edges(w.values.len(), |i| w.timestamps_ms[i], w) else { return out };
     let (left, right) = float_edges(w, first, last, false);
-    let inside = w.floats().skip(first).take(last + 1 - first).filter(|(t, _)| w.from_ms < *t && *t < w.to_ms);
+    let inside =
+        w.floats().skip(first).take(last + 1 - first).filter(|(t, _)| w.from_ms < *t && *t < w.to_ms);
     for (t, v) in [(w.from_ms, left)].into_iter().chain(inside).chain([(w.to_ms, right)]) {
         out.timestamps_ms.push(t);
         out.values.push(v);

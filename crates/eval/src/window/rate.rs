@@ -50,14 +50,22 @@ struct Observed {
     first: f64,
 }
 
-pub(super) fn rate(f: WindowFunction, w: &Window<'_>, args: &Arguments<'_>, env: &mut Env<'_>) -> Option<Value> {
+pub(super) fn rate(
+    f: WindowFunction,
+    w: &Window<'_>,
+    args: &Arguments<'_>,
+    env: &mut Env<'_>,
+) -> Option<Value> {
     let counter = f != WindowFunction::Delta;
     if !w.values.is_empty() && !w.histograms.is_empty() {
         mixed(args, env);
         return None;
     }
-    let observed =
-        if w.histograms.is_empty() { floats(w, counter, args, env)? } else { histograms(w, counter, args, env)? };
+    let observed = if w.histograms.is_empty() {
+        floats(w, counter, args, env)?
+    } else {
+        histograms(w, counter, args, env)?
+    };
     extrapolate(f, w, observed, args, env)
 }
 
@@ -117,15 +125,21 @@ fn difference(
     if counter && points.iter().any(gauge) {
         not_counter(args, env);
     }
-    if !counter && !(gauge(first) && gauge(last)) {
+    let gauges = gauge(first) && gauge(last);
+    if !counter && !gauges {
         not_gauge(args, env);
     }
     let reset = |a: &HistogramPoint, b: &HistogramPoint| {
-        start_says_reset((a.start_ms, a.t_ms), (b.start_ms, b.t_ms)) || detect_reset(&b.histogram, &a.histogram)
+        start_says_reset((a.start_ms, a.t_ms), (b.start_ms, b.t_ms))
+            || detect_reset(&b.histogram, &a.histogram)
     };
     // A first sample that a reset follows at once is not looked at, whatever its layout.
     let skip_first = counter && reset(first, second);
-    let custom = if skip_first { second.histogram.uses_custom_buckets() } else { first.histogram.uses_custom_buckets() };
+    let custom = if skip_first {
+        second.histogram.uses_custom_buckets()
+    } else {
+        first.histogram.uses_custom_buckets()
+    };
     let from = usize::from(skip_first);
     let clash = |p: &HistogramPoint| p.histogram.uses_custom_buckets() != custom;
     if clash(last) || (counter && points[from..].iter().any(clash)) {
@@ -231,7 +245,9 @@ fn add_first(
 ) -> Option<Value> {
     match value {
         Value::Float(v) => Some(Value::Float(v + w.values.first()?)),
-        Value::Histogram(_) if gaps == 0 => Some(Value::Histogram(Arc::clone(&w.histograms.first()?.histogram))),
+        Value::Histogram(_) if gaps == 0 => {
+            Some(Value::Histogram(Arc::clone(&w.histograms.first()?.histogram)))
+        }
         Value::Histogram(h) => {
             let mut sum = HistogramSum::new(&h);
             match sum.add(&w.histograms.first()?.histogram) {
@@ -276,11 +292,12 @@ pub(super) fn instant(
             Some(Value::Float(if is_rate { v / seconds } else { v }))
         }
         (Last::Histogram(a), Last::Histogram(b)) => {
-            let gauges = [a, b].map(|h| h.reset_hint == ResetHint::Gauge);
-            if is_rate && (gauges[0] || gauges[1]) {
+            let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
+            let (any, all) = (gauge(a) || gauge(b), gauge(a) && gauge(b));
+            if is_rate && any {
                 not_counter(args, env);
             }
-            if !is_rate && !(gauges[0] && gauges[1]) {
+            if !is_rate && !all {
                 not_gauge(args, env);
             }
             let mut sum = HistogramSum::new(b);

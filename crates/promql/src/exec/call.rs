@@ -82,9 +82,8 @@ impl<'a> Run<'a> {
     /// 1 at the steps at which there is nothing.
     fn absent(&mut self, id: NodeId, of: NodeId) -> Result<Vec<Series>> {
         let rows = self.rows(of)?;
-        let column = per_step(self.grid(id).len(), |s| {
-            (!rows.iter().any(|r| r.column.is_present(s))).then_some(1.0)
-        });
+        let column =
+            per_step(self.grid(id).len(), |s| (!rows.iter().any(|r| r.column.is_present(s))).then_some(1.0));
         self.meter.release(bytes_of(&rows));
         if column.is_empty() {
             return Ok(Vec::new());
@@ -111,9 +110,8 @@ impl<'a> Run<'a> {
                 let mut rows = self.rows(of)?;
                 for row in &mut rows {
                     let there = std::mem::take(&mut row.column);
-                    row.column = per_step(grid.len(), |s| {
-                        there.is_present(s).then(|| grid.at(s) as f64 / 1000.0)
-                    });
+                    row.column =
+                        per_step(grid.len(), |s| there.is_present(s).then(|| grid.at(s) as f64 / 1000.0));
                 }
                 rows
             }

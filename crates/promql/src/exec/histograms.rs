@@ -84,7 +84,10 @@ impl<'a> Run<'a> {
             }
             for (n, classic) in classics.iter().enumerate() {
                 self.meter.tick()?;
-                let clash = rows.iter().enumerate().find(|(i, r)| r.labels == classic.labels && clashes.contains_key(i));
+                let clash = rows
+                    .iter()
+                    .enumerate()
+                    .find(|(i, r)| r.labels == classic.labels && clashes.contains_key(i));
                 let column = per_step(steps, |s| {
                     if clash.is_some_and(|(i, _)| clashes.get(&i).is_some_and(|c| c.contains(&s))) {
                         return None;
@@ -153,7 +156,8 @@ impl<'a> Run<'a> {
     fn note_quantiles(&mut self, q: &Column, at: NodeId) {
         let span = self.span(at);
         for v in q.steps().filter_map(|s| q.float(s)).filter(|v| !(0.0..=1.0).contains(v)) {
-            let message = format!("PromQL warning: quantile value should be between 0 and 1, got {}", general(v));
+            let message =
+                format!("PromQL warning: quantile value should be between 0 and 1, got {}", general(v));
             self.notes.warn(span, message);
         }
     }
@@ -190,8 +194,9 @@ impl<'a> Run<'a> {
             }
             let bound = row.labels.value(BUCKET_LABEL);
             let Ok(upper) = bound.parse::<f64>() else {
-                let mut message =
-                    format!("PromQL warning: bucket label \"le\" is missing or has a malformed value of {bound:?}");
+                let mut message = format!(
+                    "PromQL warning: bucket label \"le\" is missing or has a malformed value of {bound:?}"
+                );
                 let name = self.known_name(row.labels.metric_name());
                 if !name.is_empty() {
                     message.push_str(&format!(" for metric name {name:?}"));
@@ -274,8 +279,7 @@ impl<'a> Run<'a> {
             Share::Fraction(lower, upper) => {
                 let (value, nans) = histogram::fraction(lower.float(step)?, upper.float(step)?, h);
                 if nans {
-                    let text =
-                        "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+                    let text = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
                     self.notes.info(span, named(text));
                 }
                 Some(value)

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use eval::{Column, Error, Series};
 use model::{Labels, Matcher, labels::METRIC_NAME, matcher::all_match};
 
-use super::{Result, Run, call::arg, select::Cursor};
+use super::{
+    Result, Run,
+    call::arg,
+    select::{Cursor, Found},
+};
 use crate::{
     ast::{Call, NodeId, NodeKind},
     plan::{info_matchers, reference},
@@ -25,8 +29,7 @@ impl<'a> Run<'a> {
             Some(NodeKind::Selector(s)) => &s.matchers,
             _ => &[],
         };
-        let names: Vec<Matcher> =
-            info_matchers(data).into_iter().filter(|m| m.name == METRIC_NAME).collect();
+        let names: Vec<Matcher> = info_matchers(data).into_iter().filter(|m| m.name == METRIC_NAME).collect();
         let wanted: Vec<&Matcher> = data.iter().filter(|m| m.name != METRIC_NAME).collect();
         let grid = self.grid(id);
         let modifiers = self.plan.info_modifiers(base);
@@ -34,8 +37,16 @@ impl<'a> Run<'a> {
         for series in self.fetched(id) {
             self.meter.tick()?;
             let mut cursor = Cursor::new(&series.samples, self.lookback_ms);
-            let seen: Vec<Option<i64>> =
-                grid.times().map(|t| cursor.find(reference(&modifiers, t)).map(|f| f.t())).collect();
+            let mut seen: Vec<Option<i64>> = Vec::with_capacity(grid.len());
+            for t in grid.times() {
+                let found = cursor.find(reference(&modifiers, t));
+                if let Some(Found::Histogram(_)) = found {
+                    let message =
+                        format!("this should be an info metric, with float samples: {}", series.labels);
+                    return Err(Error::invalid(message).into());
+                }
+                seen.push(found.map(|f| f.t()));
+            }
             let key = target(&series.labels, true);
             targets.entry(key).or_default().push((&series.labels, seen));
         }
@@ -100,7 +111,11 @@ impl<'a> Run<'a> {
                 self.meter.charge(labels.packed_len() + row.column.len() * 9)?;
             }
             let n = *at.entry(labels.clone()).or_insert_with(|| {
-                made.push(Series { labels, column: Column::empty(row.column.len()), drop_name: row.drop_name });
+                made.push(Series {
+                    labels,
+                    column: Column::empty(row.column.len()),
+                    drop_name: row.drop_name,
+                });
                 made.len() - 1
             });
             if let Some(cell) = row.column.get(step) {

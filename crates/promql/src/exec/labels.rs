@@ -39,9 +39,11 @@ impl<'a> Run<'a> {
         let replacement = self.string(arg(c, 2)?)?;
         let source = self.string(arg(c, 3)?)?;
         let pattern = self.string(arg(c, 4)?)?;
-        let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_SIZE_LIMIT).build();
-        let regex: Regex = regex
-            .map_err(|_| Error::invalid(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        let regex =
+            regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_SIZE_LIMIT).build();
+        let regex: Regex = regex.map_err(|_| {
+            Error::invalid(format!("invalid regular expression in label_replace(): {pattern}"))
+        })?;
         if target.is_empty() {
             let message = format!("invalid destination label name in label_replace(): {target}");
             return Err(Error::invalid(message).into());
@@ -69,7 +71,9 @@ impl<'a> Run<'a> {
             return Err(Error::invalid(format!("invalid source label name in label_join(): {bad}")).into());
         }
         if target.is_empty() {
-            return Err(Error::invalid(format!("invalid destination label name in label_join(): {target}")).into());
+            return Err(
+                Error::invalid(format!("invalid destination label name in label_join(): {target}")).into()
+            );
         }
         for row in &mut rows {
             self.meter.tick()?;
@@ -114,7 +118,8 @@ impl<'a> Run<'a> {
         } else {
             rows.sort_by(|a, b| {
                 let differ = names.iter().map(|n| natural(a.labels.value(n), b.labels.value(n)));
-                let order = differ.fold(Ordering::Equal, Ordering::then).then_with(|| a.labels.cmp(&b.labels));
+                let order =
+                    differ.fold(Ordering::Equal, Ordering::then).then_with(|| a.labels.cmp(&b.labels));
                 if descending { order.reverse() } else { order }
             });
         }

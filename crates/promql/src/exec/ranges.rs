@@ -84,7 +84,10 @@ pub(super) fn window_function(id: FunctionId) -> Option<WindowFunction> {
 
 /// Functions that look at start timestamps.
 fn uses_starts(f: WindowFunction) -> bool {
-    matches!(f, WindowFunction::Rate | WindowFunction::Increase | WindowFunction::Irate | WindowFunction::Resets)
+    matches!(
+        f,
+        WindowFunction::Rate | WindowFunction::Increase | WindowFunction::Irate | WindowFunction::Resets
+    )
 }
 
 impl<'a> Run<'a> {
@@ -114,7 +117,14 @@ impl<'a> Run<'a> {
                     rows.push(RangeRow { labels: f.labels.clone(), drop_name: false, samples });
                 }
                 let lookback_ms = self.lookback_ms;
-                Ok(Ranges { rows, range_ms: range.millis(), modifiers: &s.modifiers, edges, lookback_ms, charged })
+                Ok(Ranges {
+                    rows,
+                    range_ms: range.millis(),
+                    modifiers: &s.modifiers,
+                    edges,
+                    lookback_ms,
+                    charged,
+                })
             }
             NodeKind::Subquery(s) => {
                 let mut rows = Vec::new();
@@ -126,7 +136,11 @@ impl<'a> Run<'a> {
                         let samples = samples_of(&row.column, grid);
                         charged += samples.heap_bytes();
                         self.meter.charge(samples.heap_bytes())?;
-                        rows.push(RangeRow { labels: row.labels, drop_name: row.drop_name, samples: Cow::Owned(samples) });
+                        rows.push(RangeRow {
+                            labels: row.labels,
+                            drop_name: row.drop_name,
+                            samples: Cow::Owned(samples),
+                        });
                     }
                     self.meter.release(consumed);
                 }
@@ -172,18 +186,21 @@ impl<'a> Run<'a> {
         for row in std::mem::take(&mut ranges.rows) {
             self.meter.work(grid.len())?;
             let steps = if once { 1 } else { grid.len() };
+            let metric = row.labels.metric_name();
             let mut column: Option<Column> = None;
             for step in 0..steps {
                 at_step.clear();
                 at_step.extend(numbers.iter().map(|n| n.float(step).unwrap_or(f64::NAN)));
-                let args = Arguments { numbers: &at_step, at_ms: grid.at(step), metric: row.labels.metric_name() };
+                let args = Arguments { numbers: &at_step, at_ms: grid.at(step), metric };
                 let w = ranges.window(&row.samples, args.at_ms);
                 if let Some(value) = self.over_window(f, w, &args, span)? {
                     column.get_or_insert_with(|| Column::empty(steps)).put(step, value);
                 }
             }
             let Some(column) = column else { continue };
-            if matches!(f, WindowFunction::Rate | WindowFunction::Increase) && column.count() > column.histogram_count() {
+            if matches!(f, WindowFunction::Rate | WindowFunction::Increase)
+                && column.count() > column.histogram_count()
+            {
                 self.note_non_counter(&row.labels, range_span);
             }
             let column = if once { column.broadcast(grid.len()) } else { column };
@@ -254,7 +271,10 @@ impl<'a> Run<'a> {
             Edges::Anchored => ("anchored", "changes, delta, increase, rate, resets"),
             _ => ("smoothed", "delta, increase, rate"),
         };
-        Err(eval::Error::invalid(format!("{word} modifier can only be used with: {allowed} - not with {name}")).into())
+        Err(eval::Error::invalid(format!(
+            "{word} modifier can only be used with: {allowed} - not with {name}"
+        ))
+        .into())
     }
 
     /// 1 at the steps at which no series has a sample.

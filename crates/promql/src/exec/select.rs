@@ -56,7 +56,8 @@ impl<'a> Cursor<'a> {
             let start = s.starts_ms.get(i).copied().unwrap_or(0);
             Some(Found::Float { t: *s.timestamps_ms.get(i)?, start, v: *s.values.get(i)? })
         });
-        let histogram = self.histograms.checked_sub(1).and_then(|i| s.histograms.get(i)).map(Found::Histogram);
+        let histogram =
+            self.histograms.checked_sub(1).and_then(|i| s.histograms.get(i)).map(Found::Histogram);
         let newest = match (float, histogram) {
             (Some(f), Some(h)) if h.t() >= f.t() => h,
             (Some(f), _) => f,
@@ -95,10 +96,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn selector(&mut self, id: NodeId) -> Result<Vec<Series>> {
         let NodeKind::Selector(s) = self.kind(id) else { return Ok(Vec::new()) };
-        if s.extent == Extent::Anchored {
-            return Err(eval::Error::invalid("anchored modifier is not supported for instant selectors").into());
-        }
         let grid = self.grid(id);
+        // An instant has no edge to anchor, so `anchored` changes nothing here.
         if s.extent == Extent::Smoothed {
             return self.smoothed(id, s, grid);
         }

@@ -34,7 +34,15 @@ pub(super) fn math(id: FunctionId) -> Option<fn(f64) -> f64> {
         Atanh => f64::atanh,
         Deg => |v| v * 180.0 / std::f64::consts::PI,
         Rad => |v| v * std::f64::consts::PI / 180.0,
-        Sgn => |v| if v > 0.0 { 1.0 } else if v < 0.0 { -1.0 } else { v },
+        Sgn => |v| {
+            if v > 0.0 {
+                1.0
+            } else if v < 0.0 {
+                -1.0
+            } else {
+                v
+            }
+        },
         _ => return None,
     })
 }

@@ -2,7 +2,13 @@ use super::*;
 
 #[test]
 fn durations_read_and_print_the_same() {
-    for (text, ms) in [("5m", 300_000), ("1h30m", 5_400_000), ("1y", 31_536_000_000), ("1d1ms", 86_400_001), ("2w", 1_209_600_000)] {
+    for (text, ms) in [
+        ("5m", 300_000),
+        ("1h30m", 5_400_000),
+        ("1y", 31_536_000_000),
+        ("1d1ms", 86_400_001),
+        ("2w", 1_209_600_000),
+    ] {
         assert_eq!(parse_duration(text), Ok(ms), "{text}");
         assert_eq!(parse_duration(&format_duration(ms)), Ok(ms), "{text}");
     }
@@ -20,9 +26,15 @@ fn a_duration_with_units_out_of_order_or_too_long_is_refused() {
 
 #[test]
 fn numbers_read_as_go_reads_them() {
-    for (text, v) in
-        [("0x10", 16.0), ("1e3", 1000.0), ("1_000", 1000.0), ("017", 15.0), ("08", 8.0), (".5", 0.5), ("2.", 2.0)]
-    {
+    for (text, v) in [
+        ("0x10", 16.0),
+        ("1e3", 1000.0),
+        ("1_000", 1000.0),
+        ("017", 15.0),
+        ("08", 8.0),
+        (".5", 0.5),
+        ("2.", 2.0),
+    ] {
         assert_eq!(parse_number(text), Some(v), "{text}");
     }
     assert_eq!(parse_number("InF"), Some(f64::INFINITY));

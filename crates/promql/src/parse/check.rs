@@ -16,14 +16,14 @@ pub(super) fn check(text: &str, expr: &mut Expr) -> Result<()> {
     let mut types: Vec<ValueType> = Vec::with_capacity(expr.nodes.len());
     // Selectors that stand as the second argument of info() may match everything.
     let free = info_selectors(expr);
-    for i in 0..expr.nodes.len() {
+    for (i, free) in free.into_iter().enumerate() {
         let id = NodeId(i as u32);
         let checker = Checker { text, expr, types: &types };
         let ty = match expr.kind(id) {
             NodeKind::Number(_) => ValueType::Scalar,
             NodeKind::String(_) => ValueType::String,
             NodeKind::Selector(_) => {
-                if !free.contains(&id) {
+                if !free {
                     checker.selector(id)?;
                 }
                 ValueType::Vector
@@ -42,14 +42,18 @@ pub(super) fn check(text: &str, expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
-fn info_selectors(expr: &Expr) -> Vec<NodeId> {
-    expr.nodes
-        .iter()
-        .filter_map(|n| match &n.kind {
-            NodeKind::Call(c) if c.function.id == FunctionId::Info => c.args.get(1).copied(),
-            _ => None,
-        })
-        .collect()
+/// By node: whether it is such an argument.
+fn info_selectors(expr: &Expr) -> Vec<bool> {
+    let mut out = vec![false; expr.nodes.len()];
+    for node in &expr.nodes {
+        if let NodeKind::Call(c) = &node.kind
+            && c.function.id == FunctionId::Info
+            && let Some(arg) = c.args.get(1)
+        {
+            out[arg.0 as usize] = true;
+        }
+    }
+    out
 }
 
 /// Between vectors set operators match many to many; elsewhere there is nothing to match.
@@ -130,7 +134,8 @@ impl Checker<'_> {
     fn aggregate(&self, a: &Aggregate) -> Result<ValueType> {
         self.expect(a.expr, ValueType::Vector, "aggregation expression")?;
         if let Some(p) = a.parameter {
-            let want = if a.op == eval::AggregateOp::CountValues { ValueType::String } else { ValueType::Scalar };
+            let want =
+                if a.op == eval::AggregateOp::CountValues { ValueType::String } else { ValueType::Scalar };
             self.expect(p, want, "aggregation parameter")?;
         }
         Ok(ValueType::Vector)
@@ -154,8 +159,11 @@ impl Checker<'_> {
             if let Ok(more) = usize::try_from(f.variadic)
                 && given > least + more
             {
-                let message =
-                    format!("expected at most {} argument(s) in call to {:?}, got {given}", least + more, f.name);
+                let message = format!(
+                    "expected at most {} argument(s) in call to {:?}, got {given}",
+                    least + more,
+                    f.name
+                );
                 return self.fail(span, message);
             }
         }
@@ -175,8 +183,9 @@ impl Checker<'_> {
     fn info_argument(&self, id: NodeId) -> Result<()> {
         match self.expr.kind(id) {
             NodeKind::Selector(s) if s.name.is_none() => Ok(()),
-            NodeKind::Selector(_) => self
-                .fail(self.expr.span(id), "expected label selectors only, got vector selector instead"),
+            NodeKind::Selector(_) => {
+                self.fail(self.expr.span(id), "expected label selectors only, got vector selector instead")
+            }
             _ if self.of(id) != ValueType::Vector => {
                 self.expect(id, ValueType::Vector, "call to function \"info\"")
             }
@@ -227,8 +236,7 @@ impl Checker<'_> {
             return self.fail(span, "filling in missing series only allowed between instant vectors");
         }
         if b.op.is_set() {
-            let message =
-                format!("set operator {:?} not allowed in binary scalar expression", b.op.as_str());
+            let message = format!("set operator {:?} not allowed in binary scalar expression", b.op.as_str());
             return self.fail(span, message);
         }
         Ok(if scalars { ValueType::Scalar } else { ValueType::Vector })

@@ -49,15 +49,14 @@ impl Parser<'_> {
         match expr {
             DurationExpr::Number(n) => {
                 let ms = (n.value * 1000.0).round();
-                if !(ms.abs() <= MAX_DURATION_MS as f64) {
+                if ms.is_nan() || ms.abs() > MAX_DURATION_MS as f64 {
                     return Err(self.error_at(span, "duration out of range"));
                 }
                 Ok(Duration::Millis(ms as i64))
             }
-            _ if !self.options.experimental.durations => Err(self.error_at(
-                span,
-                "experimental duration expression is not enabled",
-            )),
+            _ if !self.options.experimental.durations => {
+                Err(self.error_at(span, "experimental duration expression is not enabled"))
+            }
             other => Ok(Duration::Expr(Box::new(other))),
         }
     }
@@ -74,7 +73,9 @@ impl Parser<'_> {
             let op_span = self.advance();
             *operators += 1;
             if *operators > MAX_OPERATORS {
-                return Err(self.error_at(op_span, format!("duration has more than {MAX_OPERATORS} operators")));
+                return Err(
+                    self.error_at(op_span, format!("duration has more than {MAX_OPERATORS} operators"))
+                );
             }
             let rhs = self.duration_expr(if op == Pow { p - 1 } else { p }, operators)?;
             if let DurationExpr::Number(Number { value: 0.0, .. }) = rhs
@@ -124,10 +125,10 @@ impl Parser<'_> {
                 Ok(if k == Keyword::MaxOf { DurationExpr::MaxOf(a, b) } else { DurationExpr::MinOf(a, b) })
             }
             _ => {
-                let n = self.number_literal()?.ok_or_else(|| {
-                    self.unexpected("duration", "number, duration, step(), or range()")
-                })?;
-                if !(n.value.abs() * 1000.0 <= MAX_DURATION_MS as f64) {
+                let n = self
+                    .number_literal()?
+                    .ok_or_else(|| self.unexpected("duration", "number, duration, step(), or range()"))?;
+                if n.value.is_nan() || n.value.abs() * 1000.0 > MAX_DURATION_MS as f64 {
                     return Err(self.error_at(span, "duration out of range"));
                 }
                 Ok(DurationExpr::Number(n))
@@ -139,7 +140,9 @@ impl Parser<'_> {
     fn signed(&mut self, negate: bool, operators: &mut usize) -> Result<DurationExpr> {
         *operators += 1;
         if *operators > MAX_OPERATORS {
-            return Err(self.error_at(self.span(), format!("duration has more than {MAX_OPERATORS} operators")));
+            return Err(
+                self.error_at(self.span(), format!("duration has more than {MAX_OPERATORS} operators"))
+            );
         }
         let inner = self.duration_operand(operators)?;
         Ok(match inner {

@@ -26,8 +26,7 @@ impl Parser<'_> {
         }
         if let Some(name) = &selector.name {
             if let Some(twice) = selector.matchers.iter().find(|m| m.name == model::labels::METRIC_NAME) {
-                let message =
-                    format!("metric name must not be set twice: {name:?} or {:?}", twice.value);
+                let message = format!("metric name must not be set twice: {name:?} or {:?}", twice.value);
                 return Err(self.error_at(span, message));
             }
             selector.matchers.push(Matcher::equal(model::labels::METRIC_NAME, name.clone()));
@@ -96,10 +95,7 @@ impl Parser<'_> {
     fn bracket(&mut self, id: NodeId) -> Result<NodeId> {
         let open = self.advance().start;
         if !self.starts_duration() {
-            return Err(self.unexpected(
-                "subquery or range selector",
-                "number, duration, step(), or range()",
-            ));
+            return Err(self.unexpected("subquery or range selector", "number, duration, step(), or range()"));
         }
         let range = self.positive_duration()?;
         if self.accept(&Token::RightBracket) {
@@ -113,9 +109,7 @@ impl Parser<'_> {
         } else if self.starts_duration() {
             Some(self.positive_duration()?)
         } else {
-            return Err(
-                self.unexpected("subquery selector", "number, duration, step(), range(), or \"]\"")
-            );
+            return Err(self.unexpected("subquery selector", "number, duration, step(), range(), or \"]\""));
         };
         if !self.accept(&Token::RightBracket) {
             return Err(self.unexpected("subquery selector", "\"]\""));
@@ -218,8 +212,9 @@ impl Parser<'_> {
         let ms = (seconds * 1000.0).round();
         // The bound keeps every later sum of times inside 64 bits.
         if !ms.is_finite() || ms.abs() >= (i64::MAX / 1000) as f64 {
-            return Err(self
-                .error_at(span.clone(), format!("timestamp out of bounds for @ modifier: {seconds:.6}")));
+            return Err(
+                self.error_at(span.clone(), format!("timestamp out of bounds for @ modifier: {seconds:.6}"))
+            );
         }
         Ok(At::Time(ms as i64))
     }
@@ -229,9 +224,7 @@ impl Parser<'_> {
         let word = if extent == Extent::Anchored { "anchored" } else { "smoothed" };
         let span = self.node_span(id);
         if !self.options.experimental.extended_selectors {
-            return Err(
-                self.error_at(span, format!("{word} modifier is experimental and not enabled"))
-            );
+            return Err(self.error_at(span, format!("{word} modifier is experimental and not enabled")));
         }
         let target = match &self.nodes[id.0 as usize].kind {
             NodeKind::Matrix { selector, .. } => *selector,
@@ -243,9 +236,7 @@ impl Parser<'_> {
         };
         if let NodeKind::Selector(s) = &mut self.nodes[target.0 as usize].kind {
             if s.extent != Extent::None && s.extent != extent {
-                return Err(
-                    self.error_at(span, "anchored and smoothed modifiers cannot be used together")
-                );
+                return Err(self.error_at(span, "anchored and smoothed modifiers cannot be used together"));
             }
             s.extent = extent;
         }

@@ -31,11 +31,18 @@ fn the_canonical_text_is_that_of_prometheus() {
 
 #[test]
 fn a_long_query_is_broken_at_operators_and_parentheses() {
-    let long = format!("sum by (job) (rate({}[5m])) / on (job) group_left () count({})", "a".repeat(60), "b".repeat(60));
+    let long = format!(
+        "sum by (job) (rate({}[5m])) / on (job) group_left () count({})",
+        "a".repeat(60),
+        "b".repeat(60)
+    );
     let options = ParserOptions::default();
     let e = parse(&long, &options).unwrap();
     let pretty = e.pretty();
     assert_eq!(pretty.lines().count(), 3);
     assert!(pretty.lines().all(|l| l.len() <= 100));
     assert_eq!(parse(&pretty, &options).unwrap(), e);
+    let chain = format!("metric{}", " + metric".repeat(499));
+    let e = parse(&chain, &options).unwrap();
+    assert_eq!(parse(&e.pretty(), &options).unwrap(), e);
 }

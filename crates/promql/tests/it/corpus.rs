@@ -28,7 +28,8 @@ fn expressions(json: &Json, inherited: bool, out: &mut BTreeSet<String>) {
     match json {
         Json::Object(map) => {
             let source = map.get("datasource").map(|d| d.to_string().to_lowercase());
-            let other = source.map_or(inherited, |s| ["loki", "elasticsearch", "tempo"].iter().any(|l| s.contains(l)));
+            let other = source
+                .map_or(inherited, |s| ["loki", "elasticsearch", "tempo"].iter().any(|l| s.contains(l)));
             if let Some(Json::String(e)) = map.get("expr")
                 && !other
                 && !e.trim().is_empty()

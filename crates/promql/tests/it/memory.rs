@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use contract::{
-    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, Result,
-    Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
+    Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use eval::histogram::detect_reset;
 use futures::{StreamExt, stream};

@@ -114,8 +114,8 @@ fn item(token: &str, out: &mut Vec<Item>) -> Result<()> {
     }
     // The sign of an increment is the first that is neither leading nor part of an exponent.
     let bytes = base.as_bytes();
-    let sign = (1..bytes.len())
-        .find(|i| matches!(bytes[*i], b'+' | b'-') && !matches!(bytes[*i - 1], b'e' | b'E'));
+    let sign =
+        (1..bytes.len()).find(|i| matches!(bytes[*i], b'+' | b'-') && !matches!(bytes[*i - 1], b'e' | b'E'));
     let number = |s: &str| s.parse::<f64>().map_err(|e| format!("{s}: {e}"));
     let (mut v, step) = match sign {
         Some(i) => (number(&base[..i])?, number(&base[i..])?),

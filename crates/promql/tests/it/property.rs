@@ -16,7 +16,9 @@ use crate::{
 fn memory() -> Arc<Memory> {
     let memory = Memory::default();
     for (n, (name, x, i)) in
-        [("a", "1", "p"), ("a", "1", "q"), ("a", "2", "p"), ("b", "1", "p"), ("b", "3", "q")].iter().enumerate()
+        [("a", "1", "p"), ("a", "1", "q"), ("a", "2", "p"), ("b", "1", "p"), ("b", "3", "q")]
+            .iter()
+            .enumerate()
     {
         let labels = Labels::from_pairs([("__name__", *name), ("x", *x), ("i", *i)]);
         for k in 0..60i64 {
@@ -108,7 +110,9 @@ fn query() -> impl Strategy<Value = String> {
         ]);
         prop_oneof![
             (one, inner).prop_map(|(f, e)| f.replace('E', &e)),
-            (pair, two).prop_map(|(f, (l, r))| f.replace("(L)", &format!("({l})")).replace("(R)", &format!("({r})"))),
+            (pair, two).prop_map(|(f, (l, r))| f
+                .replace("(L)", &format!("({l})"))
+                .replace("(R)", &format!("({r})"))),
         ]
     })
 }

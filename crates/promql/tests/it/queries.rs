@@ -43,7 +43,10 @@ async fn instant_and_range_queries_answer_their_types() {
     let a = e.range("1 + 1", 0, 60_000, 30_000, &ctx).await.unwrap();
     let Value::Matrix(m) = &a.value else { panic!("{:?}", a.value) };
     assert_eq!(m[0].floats, [(0, 2.0), (30_000, 2.0), (60_000, 2.0)]);
-    assert_eq!(e.instant("\"x\"", 0, &ctx).await.unwrap().value, Value::String { t_ms: 0, s: "x".to_owned() });
+    assert_eq!(
+        e.instant("\"x\"", 0, &ctx).await.unwrap().value,
+        Value::String { t_ms: 0, s: "x".to_owned() }
+    );
 }
 
 #[tokio::test]

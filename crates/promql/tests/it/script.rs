@@ -108,7 +108,9 @@ impl Runner {
                 }
                 "load" => self.load(line, &lines[i + 1..end], false).map_err(at)?,
                 "load_with_nhcb" => self.load(line, &lines[i + 1..end], true).map_err(at)?,
-                w if w.starts_with("eval") => cases.push(self.eval(i + 1, line, &lines[i + 1..end]).map_err(at)?),
+                w if w.starts_with("eval") => {
+                    cases.push(self.eval(i + 1, line, &lines[i + 1..end]).map_err(at)?)
+                }
                 other => return Err(at(format!("unknown command {other:?}"))),
             }
             i = end;
@@ -196,10 +198,12 @@ impl Runner {
     }
 
     fn eval(&self, number: usize, line: &str, body: &[&str]) -> Result<Case, String> {
-        let instant = Regex::new(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+at\s+(\S+)\s+(.+)$").unwrap();
-        let range =
-            Regex::new(r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)$")
-                .unwrap();
+        let instant =
+            Regex::new(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+at\s+(\S+)\s+(.+)$").unwrap();
+        let range = Regex::new(
+            r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)$",
+        )
+        .unwrap();
         let (mode, when, query) = if let Some(c) = instant.captures(line) {
             (c.get(1).map(|m| m.as_str()), When::Instant(duration(&c[2])?), c[3].to_owned())
         } else if let Some(c) = range.captures(line) {
@@ -410,7 +414,8 @@ fn compare(value: &Value, when: When, expected: &Expected) -> Result<(), String>
         }
         Value::Matrix(series) => {
             let found = series.iter().map(|s| {
-                let mut points: Vec<(i64, Sample)> = s.floats.iter().map(|(t, v)| (*t, Sample::Float(*v))).collect();
+                let mut points: Vec<(i64, Sample)> =
+                    s.floats.iter().map(|(t, v)| (*t, Sample::Float(*v))).collect();
                 points.extend(s.histograms.iter().map(|(t, h)| (*t, Sample::Histogram(Box::new(h.clone())))));
                 points.sort_by_key(|p| p.0);
                 (s.labels.clone(), points)

@@ -8,7 +8,28 @@ use crate::{
 };
 
 /// Evals of each outside script that passed when last looked at; fewer is a step back.
-const FLOORS: &[(&str, usize)] = &[];
+const FLOORS: &[(&str, usize)] = &[
+    ("aggregators", 82),
+    ("at_modifier", 17),
+    ("duration_expression", 14),
+    ("extended_vectors", 72),
+    ("fill-modifier", 23),
+    ("functions", 230),
+    ("histograms", 85),
+    ("info", 33),
+    ("limit", 12),
+    ("literals", 25),
+    ("name_label_dropping", 1),
+    ("native_histograms", 258),
+    ("operators", 101),
+    ("range_queries", 5),
+    ("selectors", 9),
+    ("staleness", 4),
+    ("start_timestamps", 7),
+    ("subquery", 25),
+    ("trig_functions", 18),
+    ("type_and_unit", 29),
+];
 
 fn scripts(folder: &PathBuf) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = fs::read_dir(folder)
