@@ -149,7 +149,7 @@ async fn open_store(
         policy: settings::policy(config),
         ..store::Options::new(dir)
     };
-    let disk = Arc::new(disklog::RealDisk::default());
+    let disk = Arc::new(disklog::RealDisk);
     let (store, found) = Store::open(options, Arc::new(objects), disk, clock.clone(), budget.clone(), metrics)
         .await
         .with_context(|| format!("opening the store in {}", dir.display()))?;

@@ -93,7 +93,6 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
             max_bytes: c.query.max_bytes,
             ..Default::default()
         },
-        max_body_bytes: c.ingest.max_body_bytes,
         cluster: c.cluster.clone(),
         external_labels: model::Labels::from_pairs(labels),
         version: api::VersionInfo { version: env!("CARGO_PKG_VERSION").to_owned(), ..Default::default() },
