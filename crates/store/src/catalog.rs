@@ -183,6 +183,11 @@ impl Catalog {
         )))
     }
 
+    /// The newest state this process knows of.
+    pub(crate) async fn known(&self) -> Arc<State> {
+        self.base.lock().await.clone()
+    }
+
     /// Deletes versions that neither of the last two snapshots needs. Returns how many.
     pub(crate) async fn delete_old(&self) -> Result<usize> {
         let versions = self.versions().await?;

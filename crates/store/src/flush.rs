@@ -16,7 +16,7 @@ use segment::Written;
 use crate::{
     Error, Result,
     catalog::{Change, Commit, Covered, IdsRef, SegmentRef, tenant_dir},
-    core::Core,
+    core::{Core, Garbage},
     dedup,
     shelf::{Frozen, FrozenData, Shelf},
     windows,
@@ -60,7 +60,12 @@ async fn flush_one(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -
     let commit = match made {
         Some(c) => c,
         None => {
-            let c = prepare(core, shelf, frozen).await?;
+            let mut change = Change::default();
+            if let Err(e) = prepare(core, shelf, frozen, &mut change).await {
+                abandon(core, &change);
+                return Err(e);
+            }
+            let c = Commit { id: core.unique(), change };
             *frozen.commit.lock() = Some(c.clone());
             c
         }
@@ -78,9 +83,24 @@ pub(crate) fn published(core: &Core, change: &Change) {
     }
 }
 
-/// Writes and puts everything; the change is not published yet.
-async fn prepare(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -> Result<Commit> {
-    let mut change = Change { covered: Some(Covered::new(&core.log_id, frozen.upto)), ..Change::default() };
+/// Gives up a change that was never offered to the catalog: what it put is garbage at once.
+pub(crate) fn abandon(core: &Core, change: &Change) {
+    let segments = change.added.iter().map(|a| (a.path.clone(), a.info.bytes));
+    let ids = change.ids.iter().map(|i| (i.path.clone(), 0));
+    let due_ns = core.clock.now_ns();
+    let garbage = segments.chain(ids).map(|(path, bytes)| Garbage { path, bytes, due_ns });
+    core.garbage.lock().extend(garbage);
+    published(core, change);
+}
+
+/// Writes and puts everything and notes it in `change`, which is not published yet.
+async fn prepare(
+    core: &Arc<Core>,
+    shelf: &Arc<Shelf>,
+    frozen: &Arc<Frozen>,
+    change: &mut Change,
+) -> Result<()> {
+    change.covered = Some(Covered::new(&core.log_id, frozen.upto));
     let plan = Arc::new(build::Plan {
         order: match &frozen.data {
             FrozenData::Metrics(m) => build::sorted(m),
@@ -112,7 +132,7 @@ async fn prepare(core: &Arc<Core>, shelf: &Arc<Shelf>, frozen: &Arc<Frozen>) -> 
     if let FrozenData::Metrics(m) = &frozen.data {
         change.metadata = m.metadata.iter().map(Into::into).collect();
     }
-    Ok(Commit { id: core.unique(), change })
+    Ok(())
 }
 
 fn segment_dir(shelf: &Shelf, window: TimeRange) -> String {

@@ -225,7 +225,12 @@ impl Shelf {
     /// Publishes a change and swaps it in: in one moment the live segments change and every frozen head that
     /// they cover is gone, whoever's commit brought the news.
     pub(crate) async fn publish(&self, commit: &Commit) -> Result<()> {
-        let live = self.catalog.commit(commit).await?;
+        let done = self.catalog.commit(commit).await;
+        // Also a commit that lost may have learned what others published.
+        let live = match &done {
+            Ok(live) => live.clone(),
+            Err(_) => self.catalog.known().await,
+        };
         let state = &mut *self.state.write();
         // A flush and a compaction may overtake each other between commit and here.
         if live.version > state.live.version {
@@ -233,7 +238,7 @@ impl Shelf {
             state.frozen.retain(|f| f.upto > covered);
             state.live = live;
         }
-        Ok(())
+        done.map(drop)
     }
 
     pub(crate) fn live(&self) -> Arc<State> {

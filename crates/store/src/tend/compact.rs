@@ -102,12 +102,23 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &[Arc<SegmentRef>]) ->
     let sequence = run.iter().map(|s| s.sequence).max().unwrap_or(0);
     let mut change = Change { removed: run.iter().map(|s| s.path.clone()).collect(), ..Change::default() };
     for written in outputs {
-        let added = flush::put_segment(core, shelf, window, written).await?;
-        change.added.push(SegmentRef { sequence, ..added });
+        match flush::put_segment(core, shelf, window, written).await {
+            Ok(added) => change.added.push(SegmentRef { sequence, ..added }),
+            Err(e) => {
+                flush::abandon(core, &change);
+                return Err(e);
+            }
+        }
     }
     let commit = Commit { id: core.unique(), change };
     let published = shelf.publish(&commit).await;
-    flush::published(core, &commit.change);
+    match &published {
+        Ok(()) => flush::published(core, &commit.change),
+        Err(Error::Conflict(_)) => flush::abandon(core, &commit.change),
+        // The catalog may name these objects without our knowing yet: they stay protected from the search
+        // for orphans until the catalog is read afresh.
+        Err(_) => {}
+    }
     published?;
     super::discard(core, run);
     Ok(())

@@ -7,7 +7,10 @@ use contract::{Append, Direction, LogsRequest, Scope, Select, SeriesHints, Serie
 use futures::{StreamExt, TryStreamExt};
 use model::{Batch, LogBatch, LogRecord, LogStream, Matcher, TenantId, TimeRange};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use testkit::conformance::{self as suite, NOW_NS};
+use testkit::{
+    conformance::{self as suite, NOW_NS},
+    objects::{Call, Failure},
+};
 
 use crate::rig::Rig;
 
@@ -94,6 +97,52 @@ async fn objects_that_no_catalog_names_are_deleted_when_they_are_old_enough() {
     let left = stored(&rig).await;
     assert!(!left.contains(&orphan.to_string()), "{left:?}");
     assert_eq!(left.len(), 1);
+}
+
+#[tokio::test]
+async fn flushes_that_fail_again_and_again_do_not_fill_the_bucket() {
+    let rig = Rig::new().await;
+    let batches = vec![lines(NOW_NS - 5 * HOUR, 10), lines(NOW_NS, 10)];
+    rig.store().append(&TenantId::default(), suite::unit(batches)).await.unwrap();
+    for _ in 0..5 {
+        rig.objects.fail_in(Call::Put, 1, Failure::Before);
+        assert!(rig.store().flush_all().await.is_err());
+    }
+    assert_eq!(stored(&rig).await.len(), 5);
+    rig.objects.heal();
+    rig.store().maintain().await.unwrap();
+    assert_eq!(stored(&rig).await.len(), 2);
+    assert_eq!(rig.store().status().signals[1].items, 20);
+}
+
+#[tokio::test]
+async fn a_merge_whose_commit_gets_an_unclear_answer_keeps_its_objects() {
+    let mut rig = Rig::new().await;
+    for n in 0..8 {
+        rig.store()
+            .append(&TenantId::default(), suite::unit(vec![lines(NOW_NS - n * 1000, 100)]))
+            .await
+            .unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    // The merged segment, then the catalog version, which is there although the answer says otherwise.
+    rig.objects.fail_in(Call::Put, 1, Failure::After);
+    assert!(rig.store().maintain().await.is_err());
+    rig.clock.advance(Duration::from_secs(50 * 365 * 86_400));
+    rig.store().maintain().await.unwrap();
+    assert_eq!(rig.store().status().signals[1].items, 800);
+    rig.crash(1).await;
+    assert_eq!(rig.store().status().signals[1].items, 800);
+    let request = LogsRequest {
+        scope: Scope::new(Tenants::one(TenantId::default()), TimeRange::ALL),
+        matchers: vec![],
+        line_filters: vec![],
+        direction: Direction::NewestFirst,
+        limit: None,
+    };
+    let (pieces, coverage) = rig.store().logs(request).await.unwrap().collect().await.unwrap();
+    assert!(coverage.is_complete(), "{coverage:?}");
+    assert_eq!(pieces.iter().map(|p| p.records.len()).sum::<usize>(), 800);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ fn metadata_is_learned_and_handed_to_the_next_flush_once() {
     let mut head = MetricsHead::default();
     let m = MetricMetadata { family: "f".into(), help: "h".into(), ..MetricMetadata::default() };
     head.insert(&MetricBatch { metadata: vec![m.clone()], ..MetricBatch::default() }, None);
-    assert_eq!(head.freeze().unwrap().metadata, [m.clone()]);
+    assert_eq!(head.freeze().unwrap().metadata, std::slice::from_ref(&m));
     head.insert(&MetricBatch { metadata: vec![m], ..MetricBatch::default() }, None);
     assert!(head.freeze().is_none());
     assert_eq!(head.metadata().count(), 1);
