@@ -12,9 +12,9 @@ use contract::{
     SpansRequest, Tenants,
 };
 use model::{
-    AnyValue, Attributes, Batch, BatchId, Histogram, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher,
-    MetricBatch, MetricKind, MetricMetadata, Signal, Span, SpanBatch, SpanKind, StatusCode, TenantId,
-    TimeRange, TimestampNs,
+    AnyValue, Attributes, Batch, BatchId, Histogram, Labels, LogBatch, LogRecord, LogStream, MatchOp,
+    Matcher, MetricBatch, MetricKind, MetricMetadata, Signal, Span, SpanBatch, SpanKind, StatusCode,
+    TenantId, TimeRange, TimestampNs,
     attributes::Resource,
     histogram::BucketSpan,
     metric::HistogramSample,
@@ -60,7 +60,8 @@ fn metrics(at_ms: i64, step: i64, n: usize) -> MetricBatch {
     let mut b = MetricBatch::default();
     for (i, name) in ["up", "requests_total", "load"].into_iter().enumerate() {
         for instance in ["a", "b", "c"].iter().take(1 + i) {
-            let labels = [("__name__", name), ("instance", instance), ("job", if n == 0 { "node" } else { "app" })];
+            let labels =
+                [("__name__", name), ("instance", instance), ("job", if n == 0 { "node" } else { "app" })];
             let s = b.push_series(Labels::from_pairs(labels));
             let value = match (name, step) {
                 ("load", 7) => model::stale_marker(),
@@ -97,7 +98,10 @@ fn logs(at_ns: i64, step: i64, n: usize) -> LogBatch {
     let mut b = LogBatch::default();
     for (i, service) in ["web", "db"].into_iter().enumerate() {
         b.streams.push(LogStream {
-            labels: Labels::from_pairs([("service_name", service), ("env", if n == 0 { "prod" } else { "dev" })]),
+            labels: Labels::from_pairs([
+                ("service_name", service),
+                ("env", if n == 0 { "prod" } else { "dev" }),
+            ]),
             resource: Resource {
                 attributes: Attributes::from_iter([("service.name", service), ("host.name", "h1")]),
                 ..Resource::default()
@@ -136,7 +140,10 @@ fn spans(at_ns: i64, step: i64, n: usize) -> SpanBatch {
     trace_id[0] = step as u8 + 1;
     for (i, service) in ["web", "db"].into_iter().enumerate() {
         b.origins.push(SpanOrigin {
-            resource: Resource { attributes: Attributes::from_iter([("service.name", service)]), ..Resource::default() },
+            resource: Resource {
+                attributes: Attributes::from_iter([("service.name", service)]),
+                ..Resource::default()
+            },
             ..SpanOrigin::default()
         });
         let i = i as i64;
@@ -149,7 +156,10 @@ fn spans(at_ns: i64, step: i64, n: usize) -> SpanBatch {
             kind: if i == 0 { SpanKind::Server } else { SpanKind::Client },
             start_ns: at_ns - 5_000_000 + i * 1_000,
             end_ns: at_ns - i * 1_000 + step * 1_000_000,
-            attributes: Attributes::from_iter([("http.route", AnyValue::from("/items")), ("n", AnyValue::Int(step))]),
+            attributes: Attributes::from_iter([
+                ("http.route", AnyValue::from("/items")),
+                ("n", AnyValue::Int(step)),
+            ]),
             events: vec![SpanEvent {
                 timestamp_ns: at_ns,
                 name: "exception".into(),
@@ -197,8 +207,14 @@ pub async fn append_rules(subject: &(impl Append + Select)) {
     assert!(!other.duplicate, "ids belong to a tenant");
 
     let both = tokio::join!(
-        subject.append(&t, AppendUnit { batch_id: Some(BatchId::Content(9)), ..unit(vec![sample("rule_two", NOW_MS, 1.0)]) }),
-        subject.append(&t, AppendUnit { batch_id: Some(BatchId::Content(9)), ..unit(vec![sample("rule_two", NOW_MS, 1.0)]) }),
+        subject.append(
+            &t,
+            AppendUnit { batch_id: Some(BatchId::Content(9)), ..unit(vec![sample("rule_two", NOW_MS, 1.0)]) }
+        ),
+        subject.append(
+            &t,
+            AppendUnit { batch_id: Some(BatchId::Content(9)), ..unit(vec![sample("rule_two", NOW_MS, 1.0)]) }
+        ),
     );
     let duplicates = [both.0, both.1].into_iter().filter(|r| r.as_ref().is_ok_and(|r| r.duplicate)).count();
     assert_eq!(duplicates, 1, "of two at once exactly one is stored");
@@ -206,13 +222,24 @@ pub async fn append_rules(subject: &(impl Append + Select)) {
     let empty = subject.append(&t, unit(Vec::new())).await.expect("nothing is fine");
     assert_eq!((empty.accepted_items(), empty.refused_items()), (0, 0));
 
-    let found = all_series(subject, &t, vec![Matcher::new("__name__", MatchOp::Regex, "rule_.*").expect("constant")], TimeRange::ALL).await;
+    let found = all_series(
+        subject,
+        &t,
+        vec![Matcher::new("__name__", MatchOp::Regex, "rule_.*").expect("constant")],
+        TimeRange::ALL,
+    )
+    .await;
     assert_eq!(found.len(), 2, "acknowledged means visible at once: {found:?}");
 }
 
 type Row = (Labels, Vec<i64>, Vec<u64>, Vec<i64>, Vec<(i64, i64, Histogram)>);
 
-async fn all_series(s: &impl Select, tenant: &TenantId, matchers: Vec<Matcher>, range: TimeRange) -> Vec<Row> {
+async fn all_series(
+    s: &impl Select,
+    tenant: &TenantId,
+    matchers: Vec<Matcher>,
+    range: TimeRange,
+) -> Vec<Row> {
     let scope = Scope::new(Tenants::one(tenant.clone()), range);
     let request = SeriesRequest { scope, matchers, hints: SeriesHints::default() };
     let (found, _) = s.series(request).await.expect("series").collect().await.expect("series");
@@ -267,7 +294,12 @@ pub fn ranges() -> Vec<TimeRange> {
 }
 
 /// Asks both everything for each tenant and range, and compares.
-pub async fn same_answers(subject: &impl Select, oracle: &impl Select, tenants: &[TenantId], ranges: &[TimeRange]) {
+pub async fn same_answers(
+    subject: &impl Select,
+    oracle: &impl Select,
+    tenants: &[TenantId],
+    ranges: &[TimeRange],
+) {
     for tenant in tenants {
         for range in ranges {
             same_series(subject, oracle, tenant, *range).await;
@@ -287,7 +319,10 @@ async fn same_series(subject: &impl Select, oracle: &impl Select, tenant: &Tenan
         vec![],
         vec![Matcher::equal("__name__", "up")],
         vec![Matcher::equal("instance", "a"), matcher("__name__", MatchOp::NotEqual, "load")],
-        vec![matcher("__name__", MatchOp::Regex, "lat.*|requests_total"), matcher("job", MatchOp::NotRegex, "x.+")],
+        vec![
+            matcher("__name__", MatchOp::Regex, "lat.*|requests_total"),
+            matcher("job", MatchOp::NotRegex, "x.+"),
+        ],
         vec![matcher("absent", MatchOp::Equal, ""), matcher("instance", MatchOp::Regex, "[bc]")],
         vec![Matcher::equal("__name__", "nothing")],
     ];
@@ -316,10 +351,12 @@ async fn same_logs(subject: &impl Select, oracle: &impl Select, tenant: &TenantI
     let mut matched = base(Direction::NewestFirst, Some(11));
     matched.matchers = vec![Matcher::equal("service_name", "db")];
     requests.push(matched.clone());
-    matched.line_filters = vec![LineFilter::Contains("status=20".into()), LineFilter::NotRegex("/[13]$|=201".into())];
+    matched.line_filters =
+        vec![LineFilter::Contains("status=20".into()), LineFilter::NotRegex("/[13]$|=201".into())];
     requests.push(matched);
     let mut nested = base(Direction::OldestFirst, None);
-    nested.line_filters = vec![LineFilter::Regex("\"code\":[0-5]".into()), LineFilter::NotContains("nothing".into())];
+    nested.line_filters =
+        vec![LineFilter::Regex("\"code\":[0-5]".into()), LineFilter::NotContains("nothing".into())];
     requests.push(nested);
     for request in requests {
         let want = all_logs(oracle, request.clone()).await;
@@ -384,8 +421,12 @@ async fn same_names(subject: &impl Select, oracle: &impl Select, tenant: &Tenant
             vec![vec![Matcher::equal("__name__", "up"), Matcher::equal("env", "")]],
         ];
         for selectors in selectors {
-            let request =
-                LabelNamesRequest { scope: scope.clone(), signal: signal.clone(), selectors: selectors.clone(), limit: None };
+            let request = LabelNamesRequest {
+                scope: scope.clone(),
+                signal: signal.clone(),
+                selectors: selectors.clone(),
+                limit: None,
+            };
             let what = format!("{selectors:?} of {tenant} in {range:?}");
             let want = oracle.label_names(request.clone()).await.expect("names").0;
             let got = subject.label_names(request.clone()).await.expect("names").0;

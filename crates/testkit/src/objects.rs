@@ -1,11 +1,7 @@
 //! An object store that misbehaves on command: calls fail before they did anything, or succeed and still
 //! answer with an error, or everything fails as after a crash.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::Arc,
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
