@@ -25,7 +25,8 @@ export interface NodeState {
   /** Why the node takes nothing in at the moment. */
   refusing?: string | null;
   signals: SignalState[];
-  tenants: string[];
+  /** Names where the node may tell them, otherwise how many there are. */
+  tenants: string[] | number;
 }
 
 export async function fleet(ask: Omit<Ask, 'params'>): Promise<Answer<NodeState[]>> {

@@ -51,7 +51,9 @@ function ScopePicker() {
   const { tenant } = useView();
   const patch = usePatch();
   const nodes = useAnswer(['fleet', 'scope', tenant], (signal) => fleet({ tenant, signal }), { staleMs: 60_000 });
-  const known = [...new Set(nodes.data?.data.flatMap((node) => node.tenants) ?? [])].sort();
+  const known = [
+    ...new Set(nodes.data?.data.flatMap((node) => (Array.isArray(node.tenants) ? node.tenants : [])) ?? []),
+  ].sort();
   const [draft, setDraft] = useState('');
   const choose = (next: string) => patch({ tenant: next || undefined });
   return (

@@ -78,13 +78,7 @@ function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]
         <span className="soft" title={`since ${formatDateTime(node.started_at * 1e3, zone)}`}>
           up {formatSpan(node.uptime_seconds)}
         </span>
-        {node.tenants.length > 0 ? (
-          <span className="soft clip" title={node.tenants.join(', ')}>
-            {node.tenants.length === 1
-              ? `tenant ${node.tenants[0] ?? ''}`
-              : `${formatCount(node.tenants.length)} tenants`}
-          </span>
-        ) : null}
+        <span className="soft clip">{tenantText(node.tenants)}</span>
         <span className="grow" />
         <Gauge name="Memory" used={node.memory.used_bytes} of={node.memory.limit_bytes} />
         <Gauge
@@ -181,20 +175,20 @@ function Signal({
         <strong>{formatValue(signal.items_per_second, 'ps')}</strong>
       </td>
       <td>
-        <Link
-          to="/metrics"
-          aria-label={`Ingest rate of ${signal.signal} on ${nodeName(node)} as a chart`}
-          search={(before: CommonSearch) => ({
-            ...pickCommon(before),
-            q: ['sum by (signal) (rate(orrery_ingest_items_total[1m]))'],
-          })}
-        >
-          {series ? (
+        {series ? (
+          <Link
+            to="/metrics"
+            aria-label={`Ingest rate of ${signal.signal} on ${nodeName(node)} as a chart`}
+            search={(before: CommonSearch) => ({
+              ...pickCommon(before),
+              q: ['sum by (signal) (rate(orrery_ingest_items_total[1m]))'],
+            })}
+          >
             <Sparkline values={series.values} colour={COLOURS[signal.signal] ?? 'var(--series-8)'} width={150} />
-          ) : (
-            <span className="faint">no rates</span>
-          )}
-        </Link>
+          </Link>
+        ) : (
+          <span className="faint">no rates yet</span>
+        )}
       </td>
       <td className="num">{formatCount(signal.items_total)}</td>
       <td className="num">{formatBytes(signal.bytes_stored)}</td>
@@ -223,4 +217,9 @@ function Gauge({ name, used, of, own }: { name: string; used: number; of: number
       </span>
     </div>
   );
+}
+
+function tenantText(tenants: NodeState['tenants']): string {
+  if (typeof tenants === 'number') return tenants === 1 ? '1 tenant' : `${formatCount(tenants)} tenants`;
+  return tenants.length <= 2 ? tenants.join(', ') : `${formatCount(tenants.length)} tenants`;
 }
