@@ -60,6 +60,8 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
       {
         ...axis,
         space: 30,
+        // Bytes are named in powers of two: ticks on powers of ten would read 4.66 GiB.
+        ...(look.unit.startsWith('bytes') ? { incrs: Array.from({ length: 60 }, (_, i) => 2 ** i) } : {}),
         size: (_plot, values) => Math.max(44, 14 + 6.6 * Math.max(0, ...(values ?? []).map((text) => text.length))),
         values: (_plot, splits) => splits.map((value) => formatValue(value, look.unit)),
       },
