@@ -33,12 +33,13 @@ impl Default for Metrics {
 impl Metrics {
     /// Registers `metric` as `orrery_<name>`; a name is registered once per registry.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.0.lock().register(name, help, metric.clone());
+        // The encoder ends every help text with a full stop of its own.
+        self.0.lock().register(name, help.trim_end_matches('.'), metric.clone());
         metric
     }
 
     pub fn register_seconds<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.0.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.0.lock().register_with_unit(name, help.trim_end_matches('.'), Unit::Seconds, metric.clone());
         metric
     }
 

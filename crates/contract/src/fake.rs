@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::{
     Append, AppendUnit, Capabilities, Coverage, CoverageState, Direction, Error, LabelNamesRequest,
     LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt, Result, Scope, Select,
-    Selection, SeriesData, SeriesRequest, SourceCoverage, SpanFilter, SpansRequest,
+    Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
 };
 
 /// The fake; keeps all units of all tenants.
@@ -146,29 +146,6 @@ fn regex_lite_find(pattern: &str, line: &str) -> Result<bool> {
         .map_err(|e| Error::invalid(e.to_string()))
 }
 
-/// Whether a span of the batch passes every filter; the oracle other implementations are compared with.
-pub fn span_passes(filters: &[SpanFilter], batch: &SpanBatch, span: &model::Span) -> bool {
-    let origin = &batch.origins[span.origin as usize];
-    filters.iter().all(|f| match f {
-        SpanFilter::Service(s) => origin.service_name() == s,
-        SpanFilter::Name(n) => span.name == *n,
-        SpanFilter::Kind(k) => span.kind == *k,
-        SpanFilter::MinDurationNs(d) => span.duration_ns() >= *d,
-        SpanFilter::MaxDurationNs(d) => span.duration_ns() <= *d,
-        SpanFilter::Error(e) => (span.status.code == model::StatusCode::Error) == *e,
-        SpanFilter::Attribute(key, want) => {
-            let same = |v: &AnyValue| v == want || matches!(want, AnyValue::String(s) if v.to_string() == *s);
-            let events = span.events.iter().map(|e| &e.attributes);
-            let links = span.links.iter().map(|l| &l.attributes);
-            [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
-                .into_iter()
-                .chain(events)
-                .chain(links)
-                .any(|attrs| attrs.iter().any(|(k, v)| k == key && same(v)))
-        }
-    })
-}
-
 #[async_trait]
 impl Append for Fake {
     async fn append(&self, tenant: &TenantId, unit: AppendUnit) -> Result<Receipt> {
@@ -234,7 +211,7 @@ impl Select for Fake {
             for span in &b.spans {
                 if r.scope.range.contains(model::TimestampNs(span.start_ns))
                     && (r.trace_ids.is_empty() || r.trace_ids.contains(&span.trace_id))
-                    && span_passes(&r.filters, &b, span)
+                    && r.filters.iter().all(|f| f.passes(span, &b.origins[span.origin as usize]))
                 {
                     found.push((b.origins[span.origin as usize].clone(), span.clone()));
                 }

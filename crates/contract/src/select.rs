@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use base::memory::MemoryBudget;
 use futures::{StreamExt, stream::BoxStream};
 use model::{
-    AnyValue, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, SpanKind, TenantId,
-    TimeRange,
+    AnyValue, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, Span, SpanBatch, SpanKind,
+    StatusCode, TenantId, TimeRange, span::SpanOrigin,
 };
 use parking_lot::Mutex;
 
@@ -233,6 +233,29 @@ pub enum SpanFilter {
     MaxDurationNs(i64),
     /// Status is error (`true`) or anything else (`false`).
     Error(bool),
+}
+
+impl SpanFilter {
+    /// Whether a span of the given origin passes; what every implementation answers with.
+    pub fn passes(&self, span: &Span, origin: &SpanOrigin) -> bool {
+        match self {
+            SpanFilter::Service(s) => origin.service_name() == s,
+            SpanFilter::Name(n) => span.name == *n,
+            SpanFilter::Kind(k) => span.kind == *k,
+            SpanFilter::MinDurationNs(d) => span.duration_ns() >= *d,
+            SpanFilter::MaxDurationNs(d) => span.duration_ns() <= *d,
+            SpanFilter::Error(e) => (span.status.code == StatusCode::Error) == *e,
+            SpanFilter::Attribute(key, want) => {
+                let same =
+                    |v: &AnyValue| v == want || matches!(want, AnyValue::String(s) if v.to_string() == *s);
+                [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
+                    .into_iter()
+                    .chain(span.events.iter().map(|e| &e.attributes))
+                    .chain(span.links.iter().map(|l| &l.attributes))
+                    .any(|attributes| attributes.iter().any(|(k, v)| k == key && same(v)))
+            }
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -152,7 +152,9 @@ async fn write(w: Write) -> Result<()> {
 
 async fn query(q: Query) -> Result<()> {
     let queries = match q.queries.is_empty() {
-        true => USUAL.iter().map(|(kind, expr)| QuerySpec { kind: *kind, expr: (*expr).to_owned() }).collect(),
+        true => {
+            USUAL.iter().map(|(kind, expr)| QuerySpec { kind: *kind, expr: (*expr).to_owned() }).collect()
+        }
         false => q.queries.iter().map(|s| spec(s)).collect::<Result<_>>()?,
     };
     let options = QueryOptions {

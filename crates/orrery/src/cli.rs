@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "orrery", version, about = "Metrics, logs and traces of many Kubernetes clusters, in one binary")]
+#[command(
+    name = "orrery",
+    version,
+    about = "Metrics, logs and traces of many Kubernetes clusters, in one binary"
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -26,7 +26,12 @@ pub struct Collect {
 }
 
 impl Collect {
-    pub fn new(append: Arc<dyn Append>, clock: Clock, metrics: &Metrics, shutdown: &Shutdown) -> Result<Self> {
+    pub fn new(
+        append: Arc<dyn Append>,
+        clock: Clock,
+        metrics: &Metrics,
+        shutdown: &Shutdown,
+    ) -> Result<Self> {
         let host = hostmetrics::host_name();
         let context = Context::new(append, TenantId::default(), clock, shutdown.clone(), metrics, host);
         let scraper = scrape::Manager::new(&context, net::Client::new()?);
@@ -40,7 +45,12 @@ impl Collect {
     }
 
     /// Starts everything the configuration asks for. `spans` are the node's own.
-    pub fn start(self: &Arc<Self>, config: &config::Node, own: Option<SocketAddr>, spans: Option<selftrace::Spans>) {
+    pub fn start(
+        self: &Arc<Self>,
+        config: &config::Node,
+        own: Option<SocketAddr>,
+        spans: Option<selftrace::Spans>,
+    ) {
         *self.own.lock() = own;
         if let Some(spans) = spans {
             let options = selftrace::Options {

@@ -80,7 +80,11 @@ impl Fleet {
 
     fn rate(&self, signal: &str, accepted: u64, now: i64) -> f64 {
         let mut last = self.last.lock();
-        let r = last.entry(signal.to_owned()).or_insert(Reading { at_ns: self.started_ns, accepted: 0, per_second: 0.0 });
+        let r = last.entry(signal.to_owned()).or_insert(Reading {
+            at_ns: self.started_ns,
+            accepted: 0,
+            per_second: 0.0,
+        });
         if now - r.at_ns >= MIN_INTERVAL_NS {
             let items = accepted.saturating_sub(r.accepted) as f64;
             *r = Reading { at_ns: now, accepted, per_second: items / ((now - r.at_ns) as f64 / 1e9) };

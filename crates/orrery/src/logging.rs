@@ -33,7 +33,11 @@ pub fn start(config: &config::Node) -> OwnTraces {
             .with_target("api", tracing::Level::INFO)
             .with_target("promql", tracing::Level::INFO)
             .with_target("logql", tracing::Level::INFO);
-        tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_filter(ours)
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(ours)
     });
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry().with(lines).with(traces).try_init();

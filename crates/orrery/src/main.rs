@@ -30,9 +30,21 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            // The whole chain, outermost first, on one line unless a part has lines of its own.
-            eprintln!("error: {e:#}");
+            eprintln!("error: {}", told_once(&e));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The chain of causes, outermost first, without those that the one before tells already.
+fn told_once(e: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in e.chain() {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            let separator = if told.is_empty() { "" } else { ": " };
+            told = format!("{told}{separator}{text}");
+        }
+    }
+    told
 }

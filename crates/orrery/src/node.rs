@@ -141,8 +141,8 @@ async fn open_store(
 ) -> Result<Arc<Store>> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).with_context(|| format!("making data_dir {}", dir.display()))?;
-    let objects =
-        LocalObjects::open(dir.join("objects")).with_context(|| format!("opening {}", dir.join("objects").display()))?;
+    let objects = LocalObjects::open(dir.join("objects"))
+        .with_context(|| format!("opening {}", dir.join("objects").display()))?;
     let options = store::Options {
         cluster: config.cluster.clone(),
         replica: config.replica.clone(),
@@ -150,9 +150,10 @@ async fn open_store(
         ..store::Options::new(dir)
     };
     let disk = Arc::new(disklog::RealDisk);
-    let (store, found) = Store::open(options, Arc::new(objects), disk, clock.clone(), budget.clone(), metrics)
-        .await
-        .with_context(|| format!("opening the store in {}", dir.display()))?;
+    let (store, found) =
+        Store::open(options, Arc::new(objects), disk, clock.clone(), budget.clone(), metrics)
+            .await
+            .with_context(|| format!("opening the store in {}", dir.display()))?;
     if let Some(cut) = &found.torn_tail {
         tracing::warn!("the write-ahead log ended in the middle of a write and was cut: {cut}");
     }

@@ -52,7 +52,9 @@ async fn serve(args: &cli::Run, config: config::Node) -> Result<()> {
     match stopped {
         Ok(outcome) => outcome,
         Err(_) => {
-            tracing::warn!("not everything was flushed within {STOP_WITHIN:?}; the write-ahead log holds the rest");
+            tracing::warn!(
+                "not everything was flushed within {STOP_WITHIN:?}; the write-ahead log holds the rest"
+            );
             Ok(())
         }
     }

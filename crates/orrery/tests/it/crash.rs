@@ -58,15 +58,20 @@ impl Sender {
         match self.protocol {
             Protocol::RemoteWrite => {
                 let mut batch = MetricBatch::default();
-                let series = batch.push_series(Labels::from_pairs([("__name__", "counted"), ("sender", &self.name)]));
+                let series =
+                    batch.push_series(Labels::from_pairs([("__name__", "counted"), ("sender", &self.name)]));
                 for n in numbers {
                     batch.samples.push(series, ns(n) / 1_000_000, n as f64);
                 }
-                snap::raw::Encoder::new().compress_vec(&wire::remote_write::encode_v1(&batch)).unwrap()
+                snap::raw::Encoder::new().compress_vec(&wire::remote_write::encode(&batch)).unwrap()
             }
             Protocol::Loki => {
                 let values: Vec<String> = numbers.map(|n| format!("[\"{}\",\"{n}\"]", ns(n))).collect();
-                let stream = format!("{{\"stream\":{{\"sender\":\"{}\"}},\"values\":[{}]}}", self.name, values.join(","));
+                let stream = format!(
+                    "{{\"stream\":{{\"sender\":\"{}\"}},\"values\":[{}]}}",
+                    self.name,
+                    values.join(",")
+                );
                 format!("{{\"streams\":[{stream}]}}").into_bytes()
             }
             Protocol::OtlpTraces => {
@@ -78,7 +83,8 @@ impl Sender {
                         )
                     })
                     .collect();
-                format!("{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{}]}}]}}]}}", spans.join(",")).into_bytes()
+                format!("{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{}]}}]}}]}}", spans.join(","))
+                    .into_bytes()
             }
         }
     }
@@ -108,7 +114,13 @@ impl Sender {
                     self.acknowledged.extend(first..first + PER_REQUEST);
                 }
                 Ok(answer) => {
-                    assert!(answer.status.is_server_error(), "{:?}: {} {}", self.protocol, answer.status, answer.excerpt());
+                    assert!(
+                        answer.status.is_server_error(),
+                        "{:?}: {} {}",
+                        self.protocol,
+                        answer.status,
+                        answer.excerpt()
+                    );
                     self.pending = Some((first, body));
                 }
                 Err(_) => {
@@ -126,7 +138,9 @@ impl Sender {
         match self.protocol {
             Protocol::RemoteWrite => {
                 let query = encode(&format!("counted{{sender=\"{}\"}}[2h]", self.name));
-                let v = node.json(&format!("/api/v1/query?query={query}&time={}", now_ns() / 1_000_000_000 + 3000)).await;
+                let v = node
+                    .json(&format!("/api/v1/query?query={query}&time={}", now_ns() / 1_000_000_000 + 3000))
+                    .await;
                 for point in v["data"]["result"][0]["values"].as_array().into_iter().flatten() {
                     let n: f64 = point[1].as_str().unwrap().parse().unwrap();
                     *out.entry(n as u64).or_default() += 1;
@@ -176,7 +190,8 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_doubled_by_kill_nine() {
     for run in 0..=runs {
         let node = home.start();
         let stop = Arc::new(AtomicBool::new(false));
-        let tasks: Vec<_> = senders.drain(..).map(|s| tokio::spawn(s.send(node.http.clone(), stop.clone()))).collect();
+        let tasks: Vec<_> =
+            senders.drain(..).map(|s| tokio::spawn(s.send(node.http.clone(), stop.clone()))).collect();
         // Spread the moment of the kill over start, steady state and flush.
         tokio::time::sleep(Duration::from_millis(20 + run * 137 % 400)).await;
         let node = match run == runs {
@@ -199,11 +214,22 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_doubled_by_kill_nine() {
             let stored = s.stored(&node).await;
             let lost: Vec<_> = s.acknowledged.iter().filter(|n| !stored.contains_key(n)).collect();
             let doubled: Vec<_> = stored.iter().filter(|(_, times)| **times > 1).collect();
-            assert!(lost.is_empty(), "{}: lost {:?} of {}", s.name, &lost[..lost.len().min(10)], s.acknowledged.len());
+            assert!(
+                lost.is_empty(),
+                "{}: lost {:?} of {}",
+                s.name,
+                &lost[..lost.len().min(10)],
+                s.acknowledged.len()
+            );
             assert!(doubled.is_empty(), "{}: doubled {:?}", s.name, &doubled[..doubled.len().min(10)]);
             assert!(s.pending.is_none(), "{} still waits for an answer", s.name);
             assert_eq!(stored.len(), s.acknowledged.len(), "{}: stored more than was acknowledged", s.name);
-            println!("{}: {} acknowledged, {} stored after {runs} kills", s.name, s.acknowledged.len(), stored.len());
+            println!(
+                "{}: {} acknowledged, {} stored after {runs} kills",
+                s.name,
+                s.acknowledged.len(),
+                stored.len()
+            );
         }
     }
 }

@@ -21,7 +21,8 @@ async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
 async fn sigterm_flushes_and_exits_with_zero_within_ten_seconds() {
     let home = Home::new("");
     let node = home.start();
-    let line = format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[[\"{}\",\"kept\"]]}}]}}", now_ns());
+    let line =
+        format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[[\"{}\",\"kept\"]]}}]}}", now_ns());
     assert_eq!(node.post("/loki/api/v1/push", "application/json", line).await.status, 204);
     let (code, took) = node.terminate();
     assert_eq!(code, Some(0), "{}", home.log_text());
@@ -70,7 +71,8 @@ async fn a_taken_port_is_an_error_that_names_the_key() {
     let port = node.http.rsplit(':').next().unwrap().to_owned();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("o.yaml");
-    std::fs::write(&file, format!("listen: {{http: '127.0.0.1:{port}', otlp_grpc: off, otlp_http: off}}\n")).unwrap();
+    std::fs::write(&file, format!("listen: {{http: '127.0.0.1:{port}', otlp_grpc: off, otlp_http: off}}\n"))
+        .unwrap();
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
         .args(["run", "--config"])
         .arg(&file)
@@ -87,7 +89,11 @@ fn check_config_names_line_and_field_and_exits_with_an_error() {
     let file = dir.path().join("o.yaml");
     std::fs::write(&file, "retention:\n  logs: soon\n").unwrap();
     let check = || {
-        std::process::Command::new(env!("CARGO_BIN_EXE_orrery")).args(["check", "config"]).arg(&file).output().unwrap()
+        std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
+            .args(["check", "config"])
+            .arg(&file)
+            .output()
+            .unwrap()
     };
     let out = check();
     assert!(!out.status.success());

@@ -45,7 +45,8 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
     let (accepted, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut tasks = Vec::new();
     for worker in 0..8 {
-        let (http, stop, accepted, refused) = (node.http.clone(), stop.clone(), accepted.clone(), refused.clone());
+        let (http, stop, accepted, refused) =
+            (node.http.clone(), stop.clone(), accepted.clone(), refused.clone());
         tasks.push(tokio::spawn(async move {
             let client = Client::new().unwrap();
             for n in 0u64.. {
@@ -53,7 +54,8 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
                     return;
                 }
                 let body = big_push(worker, n);
-                let request = Request::post(format!("{http}/loki/api/v1/push"), body).header("content-type", "application/json");
+                let request = Request::post(format!("{http}/loki/api/v1/push"), body)
+                    .header("content-type", "application/json");
                 let answer = client.send(request).await.expect("the node answers");
                 match answer.status.as_u16() {
                     204 => accepted.fetch_add(1, Relaxed),
@@ -63,7 +65,10 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
             }
         }));
     }
-    for query in ["{job=~\".+\"} |~ \"(a|b)*x{1,50}\"", "sum by (n) (count_over_time({job=~\".+\"} | regexp \"(?P<n>\\\\d+)\" [1h]))"] {
+    for query in [
+        "{job=~\".+\"} |~ \"(a|b)*x{1,50}\"",
+        "sum by (n) (count_over_time({job=~\".+\"} | regexp \"(?P<n>\\\\d+)\" [1h]))",
+    ] {
         let (http, stop) = (node.http.clone(), stop.clone());
         tasks.push(tokio::spawn(async move {
             let client = Client::new().unwrap();
@@ -88,13 +93,18 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
         task.await.unwrap();
     }
     let (accepted, refused) = (accepted.load(Relaxed), refused.load(Relaxed));
-    println!("{accepted} requests accepted, {refused} shed; healthy within {slowest:?}, at most {most_memory} MiB resident, {most_disk} MiB on disk");
+    println!(
+        "{accepted} requests accepted, {refused} shed; healthy within {slowest:?}, at most {most_memory} MiB resident, {most_disk} MiB on disk"
+    );
     assert!(accepted > 0);
     assert!(most_memory <= 256, "{most_memory} MiB resident");
     assert!(most_disk <= 220, "{most_disk} MiB on disk");
     let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();
     if refused > 0 {
-        assert!(text.lines().any(|l| l.contains("memory") || l.contains("disk")), "no refusal is counted by reason");
+        assert!(
+            text.lines().any(|l| l.contains("memory") || l.contains("disk")),
+            "no refusal is counted by reason"
+        );
     }
 }
 
@@ -111,5 +121,8 @@ fn big_push(worker: u64, n: u64) -> String {
         }
         values.push(format!("[\"{}\",\"{line}\"]", base + i));
     }
-    format!("{{\"streams\":[{{\"stream\":{{\"job\":\"load\",\"worker\":\"{worker}\"}},\"values\":[{}]}}]}}", values.join(","))
+    format!(
+        "{{\"streams\":[{{\"stream\":{{\"job\":\"load\",\"worker\":\"{worker}\"}},\"values\":[{}]}}]}}",
+        values.join(",")
+    )
 }

@@ -104,7 +104,8 @@ impl Node {
     }
 
     pub async fn post(&self, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
-        let request = Request::post(format!("{}{path}", self.http), body.into()).header("content-type", content_type);
+        let request =
+            Request::post(format!("{}{path}", self.http), body.into()).header("content-type", content_type);
         self.client.send(request).await.unwrap()
     }
 

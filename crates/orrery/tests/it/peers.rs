@@ -18,7 +18,8 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// The Python environment of `tests/peers/requirements.txt`; its `bin` directory.
 pub fn python() -> Option<PathBuf> {
-    let bin = std::env::var_os("ORRERY_PEERS_PYTHON").map(PathBuf::from).filter(|b| b.join("python").exists());
+    let bin =
+        std::env::var_os("ORRERY_PEERS_PYTHON").map(PathBuf::from).filter(|b| b.join("python").exists());
     if bin.is_none() {
         absent("the Python environment (ORRERY_PEERS_PYTHON)");
     }

@@ -37,7 +37,9 @@ async fn prometheus_remote_writes_and_every_sample_it_holds_is_read_back() {
     .await;
     // A window that has closed on both sides, seen with the same eyes.
     let end = base::Clock::system().now_ms() / 1000 - 4;
-    for query in ["up", "prometheus_tsdb_head_samples_appended_total", "scrape_duration_seconds", "go_goroutines"] {
+    for query in
+        ["up", "prometheus_tsdb_head_samples_appended_total", "scrape_duration_seconds", "go_goroutines"]
+    {
         let path = format!("/api/v1/query?query={}&time={end}", encode(&format!("{query}[8s]")));
         let theirs = matrix(&fetch(&node, &format!("{peer}{path}")).await);
         let ours = eventually("the same samples", Duration::from_secs(20), async || {
@@ -113,7 +115,10 @@ async fn python_sdk(node: &Node, dir: &Path, protocol: &str, endpoint: &str) {
     for id in strings(&truth["trace_ids"]) {
         let trace = node.json(&format!("/jaeger/api/traces/{id}")).await;
         for span in trace["data"][0]["spans"].as_array().into_iter().flatten() {
-            assert!(spans.insert(span["spanID"].as_str().unwrap_or_default().to_owned()), "a span came twice");
+            assert!(
+                spans.insert(span["spanID"].as_str().unwrap_or_default().to_owned()),
+                "a span came twice"
+            );
         }
     }
     assert_eq!(spans, strings(&truth["spans"]).into_iter().collect(), "{said}");
@@ -150,7 +155,9 @@ async fn a_loki_client_pushes_and_every_line_is_read_back_in_order() {
     lines.reverse();
     let sent: Vec<String> = (0..count).map(|n| format!("line {n} of {count}")).collect();
     assert_eq!(lines, sent);
-    let counted = node.json(&format!("/loki/api/v1/query?query={}", encode("sum(count_over_time({app=\"pusher\"}[1h]))"))).await;
+    let counted = node
+        .json(&format!("/loki/api/v1/query?query={}", encode("sum(count_over_time({app=\"pusher\"}[1h]))")))
+        .await;
     assert_eq!(counted["data"]["result"][0]["value"][1], count.to_string());
 }
 

@@ -10,9 +10,7 @@ use std::{
 use base::memory::Reservation;
 use contract::{Error, Result, Selection, SpanFilter, SpansRequest};
 use futures::{StreamExt, stream};
-use model::{
-    AnyValue, Signal, Span, SpanBatch, StatusCode, TenantId, TimeRange, TimestampNs, span::SpanOrigin,
-};
+use model::{Signal, Span, SpanBatch, TenantId, TimeRange, TimestampNs, span::SpanOrigin};
 use segment::spans::Selection as SegmentSelection;
 
 use super::Answer;
@@ -268,22 +266,7 @@ fn selection(range: TimeRange, filters: &Arc<[SpanFilter]>) -> SegmentSelection 
 }
 
 fn passes(filters: &[SpanFilter], span: &Span, origin: &SpanOrigin) -> bool {
-    filters.iter().all(|f| match f {
-        SpanFilter::Service(s) => origin.service_name() == s,
-        SpanFilter::Name(n) => span.name == *n,
-        SpanFilter::Kind(k) => span.kind == *k,
-        SpanFilter::MinDurationNs(d) => span.duration_ns() >= *d,
-        SpanFilter::MaxDurationNs(d) => span.duration_ns() <= *d,
-        SpanFilter::Error(e) => (span.status.code == StatusCode::Error) == *e,
-        SpanFilter::Attribute(key, want) => {
-            let same = |v: &AnyValue| v == want || matches!(want, AnyValue::String(s) if v.to_string() == *s);
-            let events = span.events.iter().map(|e| &e.attributes);
-            [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
-                .into_iter()
-                .chain(events)
-                .any(|attributes| attributes.iter().any(|(k, v)| k == key && same(v)))
-        }
-    })
+    filters.iter().all(|f| f.passes(span, origin))
 }
 
 /// What is asked about spans by name rather than span by span.
