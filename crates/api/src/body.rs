@@ -8,6 +8,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -31,6 +32,10 @@ pub struct Held {
 /// Growing in steps keeps the budget's counters quiet under many small chunks.
 const STEP_BYTES: u64 = 64 << 10;
 
+/// How long the rest of a refused body is waited for. Longer: slow senders get their status, and hold a
+/// connection for it. Shorter: they see a broken connection, which they try again too.
+const DISCARD_WITHIN: Duration = Duration::from_secs(2);
+
 /// Reads the whole body of at most `limit` bytes; `name` is the limit's name.
 pub async fn read(
     state: &AppState,
@@ -45,19 +50,41 @@ pub async fn read(
         return Err(too_large());
     }
     let first = announced.unwrap_or(0).clamp(1, STEP_BYTES);
-    let memory = state.budget.reserve(Use::Ingest, first)?;
-    let whole = collect(body, memory, limit, too_large);
-    match tokio::time::timeout(state.options.body_read_timeout, whole).await {
+    let mut body = body;
+    let whole = async {
+        let memory = state.budget.reserve(Use::Ingest, first)?;
+        collect(&mut body, memory, limit, too_large).await
+    };
+    let outcome = match tokio::time::timeout(state.options.body_read_timeout, whole).await {
         Ok(held) => held,
         Err(_) => Err(Error::new(
             Kind::Timeout,
             format!("the request body did not arrive within {:?}", state.options.body_read_timeout),
         )),
+    };
+    if outcome.as_ref().is_err_and(|e| e.kind() == Kind::Unavailable) {
+        discard(body, limit).await;
     }
+    outcome
+}
+
+/// Takes the rest of a refused body without keeping it. A sender in the middle of writing sees its connection
+/// break otherwise, and never the status that tells it to come back.
+async fn discard(mut body: Body, limit: usize) {
+    let rest = async {
+        let mut length = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            length += frame.data_ref().map_or(0, Bytes::len);
+            if length > limit {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_WITHIN, rest).await;
 }
 
 async fn collect(
-    mut body: Body,
+    body: &mut Body,
     mut memory: Reservation,
     limit: usize,
     too_large: impl Fn() -> Error,

@@ -47,7 +47,7 @@ impl Push {
     /// then costs nothing.
     pub async fn read(self, state: &AppState) -> Result<(TenantId, Sender, Held), Error> {
         let limit = state.ingest.max_body_bytes();
-        let held = body::read(state, &self.headers, self.incoming, limit, "limits.max_body_bytes").await?;
+        let held = body::read(state, &self.headers, self.incoming, limit, "ingest.max_body").await?;
         Ok((self.tenant, self.sender, held))
     }
 }

@@ -58,9 +58,17 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         external_labels,
         listen: c.listen(&w.listen, w.insecure.unwrap_or(false)),
         retention: c.retention(&w.retention, &data_dir),
-        memory: Memory { limit_bytes: c.amount("memory.limit", &w.memory.limit, Amount::Share(0.8), base::memory::machine_bytes) },
+        memory: Memory {
+            limit_bytes: c.amount(
+                "memory.limit",
+                &w.memory.limit,
+                Amount::Share(0.8),
+                base::memory::machine_bytes,
+            ),
+        },
         disk: Disk {
-            reserve_bytes: c.amount("disk.reserve", &w.disk.reserve, Amount::Share(0.05), || disk_bytes(&data_dir)),
+            reserve_bytes: c
+                .amount("disk.reserve", &w.disk.reserve, Amount::Share(0.05), || disk_bytes(&data_dir)),
         },
         ingest: c.ingest(&w.ingest),
         query: c.query(&w.query),
@@ -108,7 +116,13 @@ impl Checker<'_> {
         }
     }
 
-    fn value<T>(&mut self, field: &str, f: &Field<Scalar>, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    fn value<T>(
+        &mut self,
+        field: &str,
+        f: &Field<Scalar>,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> T {
         let Some(s) = f else { return default };
         match parse(&s.value.0) {
             Ok(v) => v,
@@ -131,7 +145,13 @@ impl Checker<'_> {
         })
     }
 
-    fn amount(&mut self, field: &str, f: &Field<Scalar>, default: Amount, whole: impl FnOnce() -> u64) -> u64 {
+    fn amount(
+        &mut self,
+        field: &str,
+        f: &Field<Scalar>,
+        default: Amount,
+        whole: impl FnOnce() -> u64,
+    ) -> u64 {
         match self.value(field, f, default, scalar::amount) {
             Amount::Bytes(b) => b,
             share => share.of(whole()),
@@ -173,7 +193,13 @@ impl Checker<'_> {
 
     /// An address, `off`, or the default. Anything but loopback needs `insecure: true`, since this version
     /// serves no TLS.
-    fn address(&mut self, field: &str, f: &Field<Scalar>, default: &str, insecure: bool) -> Option<SocketAddr> {
+    fn address(
+        &mut self,
+        field: &str,
+        f: &Field<Scalar>,
+        default: &str,
+        insecure: bool,
+    ) -> Option<SocketAddr> {
         let text = f.as_ref().map_or(default, |s| &s.value.0);
         if text == "off" || text == "false" {
             return None;
@@ -205,7 +231,8 @@ impl Checker<'_> {
             keep("retention.logs", &w.logs, 14),
             keep("retention.traces", &w.traces, 7),
         );
-        let max = self.amount("retention.max_bytes", &w.max_bytes, Amount::Share(0.8), || disk_bytes(data_dir));
+        let max =
+            self.amount("retention.max_bytes", &w.max_bytes, Amount::Share(0.8), || disk_bytes(data_dir));
         Retention { metrics, logs, traces, max_bytes: (max > 0).then_some(max) }
     }
 
@@ -214,7 +241,11 @@ impl Checker<'_> {
             max_body_bytes: self.bytes("ingest.max_body", &w.max_body, 16 << 20) as usize,
             max_unpacked_bytes: self.bytes("ingest.max_unpacked", &w.max_unpacked, 64 << 20) as usize,
             max_series: self.count("ingest.max_series", &w.max_series, 5_000_000) as usize,
-            max_series_per_metric: self.count("ingest.max_series_per_metric", &w.max_series_per_metric, 1_000_000) as usize,
+            max_series_per_metric: self.count(
+                "ingest.max_series_per_metric",
+                &w.max_series_per_metric,
+                1_000_000,
+            ) as usize,
             max_labels: self.count("ingest.max_labels", &w.max_labels, 64) as usize,
             max_label_name_bytes: self.bytes("ingest.max_label_name", &w.max_label_name, 1024) as usize,
             max_label_value_bytes: self.bytes("ingest.max_label_value", &w.max_label_value, 4096) as usize,
@@ -260,7 +291,10 @@ impl Checker<'_> {
             Some(list) => list.iter().map(|s| s.value.clone()).collect(),
             None => default.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
         };
-        let files = texts(&w.files.paths, &["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog", "/var/log/messages"]);
+        let files = texts(
+            &w.files.paths,
+            &["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog", "/var/log/messages"],
+        );
         let pods = path(&w.pods.path, "/var/log/pods");
         Collect {
             host: w.host.enabled.unwrap_or(true).then(|| Host {
@@ -273,8 +307,10 @@ impl Checker<'_> {
                 exclude: texts(&w.files.exclude, &[]),
                 from_beginning: self.start_at("collect.files.start_at", &w.files.start_at),
             }),
-            pods: (!pods.as_os_str().is_empty())
-                .then(|| Pods { path: pods, from_beginning: self.start_at("collect.pods.start_at", &w.pods.start_at) }),
+            pods: (!pods.as_os_str().is_empty()).then(|| Pods {
+                path: pods,
+                from_beginning: self.start_at("collect.pods.start_at", &w.pods.start_at),
+            }),
             traces: w.traces.enabled.unwrap_or(true).then_some(OwnTraces),
             scrape_defaults: w.defaults.unwrap_or(true),
         }
@@ -297,7 +333,8 @@ impl Checker<'_> {
             written::Prometheus::Inline(file) => prometheus::check(*file, self),
             written::Prometheus::File(name) => {
                 let path = self.resolve(&name);
-                let parsed = crate::read(&path).and_then(|text| crate::from_yaml::<prometheus::written::File>(&text, &path));
+                let parsed = crate::read(&path)
+                    .and_then(|text| crate::from_yaml::<prometheus::written::File>(&text, &path));
                 match parsed {
                     Ok(file) => {
                         let mut inner = Checker { path: &path, problems: Vec::new() };

@@ -13,8 +13,8 @@ mod scalar;
 pub mod written;
 
 pub use error::{Error, Problem};
-pub use scalar::duration;
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
+pub use scalar::duration;
 
 use std::path::Path;
 
@@ -47,7 +47,8 @@ pub fn log_filter() -> String {
 
 /// The text with the values of keys that hold secrets replaced, for showing a configuration to people.
 pub fn masked(text: &str) -> String {
-    const SECRET: [&str; 6] = ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
+    const SECRET: [&str; 6] =
+        ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let secret = SECRET.iter().find_map(|k| {
@@ -67,7 +68,9 @@ fn read(path: &Path) -> Result<String, Error> {
     let fail = |reason: String| Error::Unreadable { path: path.to_owned(), reason };
     let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
     if size > MAX_FILE_BYTES {
-        return Err(fail(format!("it has {size} bytes, more than the {MAX_FILE_BYTES} a configuration may have")));
+        return Err(fail(format!(
+            "it has {size} bytes, more than the {MAX_FILE_BYTES} a configuration may have"
+        )));
     }
     std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))
 }

@@ -180,16 +180,24 @@ pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeConfi
         c.not_yet(&format!("prometheus.global.{name}"), key);
     }
     c.duration("prometheus.global.evaluation_interval", &g.evaluation_interval, Duration::from_secs(60));
-    let interval = c.duration("prometheus.global.scrape_interval", &g.scrape_interval, Duration::from_secs(60));
+    let interval =
+        c.duration("prometheus.global.scrape_interval", &g.scrape_interval, Duration::from_secs(60));
     let timeout = c.duration("prometheus.global.scrape_timeout", &g.scrape_timeout, Duration::from_secs(10));
     let mut jobs: Vec<ScrapeConfig> = Vec::new();
     for s in &file.scrape_configs {
         let line = s.referenced;
         let job = scrape(&s.value, g, (interval, timeout), c);
         if job.job_name.is_empty() {
-            c.problem("prometheus.scrape_configs.job_name", line, "is missing or empty; every job needs a name");
+            c.problem(
+                "prometheus.scrape_configs.job_name",
+                line,
+                "is missing or empty; every job needs a name",
+            );
         } else if jobs.iter().any(|j| j.job_name == job.job_name) {
-            let message = format!("{:?} is used by another scrape_configs entry; give each a name of its own", job.job_name);
+            let message = format!(
+                "{:?} is used by another scrape_configs entry; give each a name of its own",
+                job.job_name
+            );
             c.problem("prometheus.scrape_configs.job_name", line, message);
         }
         jobs.push(job);
@@ -197,7 +205,12 @@ pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeConfi
     jobs
 }
 
-fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duration), c: &mut Checker<'_>) -> ScrapeConfig {
+fn scrape(
+    s: &written::Scrape,
+    g: &written::Global,
+    defaults: (Duration, Duration),
+    c: &mut Checker<'_>,
+) -> ScrapeConfig {
     const AT: &str = "prometheus.scrape_configs";
     for (name, key) in [
         ("tls_config", &s.tls_config),
@@ -228,7 +241,9 @@ fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duratio
     }
     let interval = c.duration(&format!("{AT}.scrape_interval"), &s.scrape_interval, defaults.0);
     let timeout = c.duration(&format!("{AT}.scrape_timeout"), &s.scrape_timeout, defaults.1.min(interval));
-    for (key, field, zero) in [("scrape_interval", &s.scrape_interval, interval), ("scrape_timeout", &s.scrape_timeout, timeout)] {
+    for (key, field, zero) in
+        [("scrape_interval", &s.scrape_interval, interval), ("scrape_timeout", &s.scrape_timeout, timeout)]
+    {
         if let Some(f) = field
             && zero.is_zero()
         {
@@ -242,7 +257,11 @@ fn scrape(s: &written::Scrape, g: &written::Global, defaults: (Duration, Duratio
     }
     let scheme = match &s.scheme {
         Some(v) if v.value != "http" && v.value != "https" => {
-            c.problem(&format!("{AT}.scheme"), v.referenced, format!("{:?} is not known, use http or https", v.value));
+            c.problem(
+                &format!("{AT}.scheme"),
+                v.referenced,
+                format!("{:?} is not known, use http or https", v.value),
+            );
             "http".to_owned()
         }
         Some(v) => v.value.clone(),
@@ -283,14 +302,20 @@ fn auth(s: &written::Scrape, c: &mut Checker<'_>) -> Auth {
         (None, None) => None,
     };
     if let Some(b) = &s.basic_auth {
-        let (user, password) =
-            (secret(&b.value.username, &b.value.username_file), secret(&b.value.password, &b.value.password_file));
+        let (user, password) = (
+            secret(&b.value.username, &b.value.username_file),
+            secret(&b.value.password, &b.value.password_file),
+        );
         if user.is_none() || (s.authorization.is_some() || s.bearer_token_file.is_some()) {
-            let message = "needs a username or username_file, and excludes authorization and bearer_token_file";
+            let message =
+                "needs a username or username_file, and excludes authorization and bearer_token_file";
             c.problem(&format!("{AT}.basic_auth"), b.referenced, message);
         }
         let empty = || Secret::Inline(String::new());
-        return Auth::Basic { username: user.unwrap_or_else(empty), password: password.unwrap_or_else(empty) };
+        return Auth::Basic {
+            username: user.unwrap_or_else(empty),
+            password: password.unwrap_or_else(empty),
+        };
     }
     if let Some(a) = &s.authorization {
         let scheme = a.value.kind.clone().unwrap_or_else(|| "Bearer".to_owned());
@@ -306,13 +331,10 @@ fn auth(s: &written::Scrape, c: &mut Checker<'_>) -> Auth {
     }
 }
 
-fn relabels(
-    rules: &[serde_saphyr::Spanned<written::Relabel>],
-    key: &str,
-    c: &mut Checker<'_>,
-) -> Vec<Rule> {
+fn relabels(rules: &[serde_saphyr::Spanned<written::Relabel>], key: &str, c: &mut Checker<'_>) -> Vec<Rule> {
     let defaults = RuleConfig::default();
-    let text = |s: &Option<scalar::Scalar>, default: &str| s.as_ref().map_or(default.to_owned(), |s| s.0.clone());
+    let text =
+        |s: &Option<scalar::Scalar>, default: &str| s.as_ref().map_or(default.to_owned(), |s| s.0.clone());
     let mut out = Vec::new();
     for r in rules {
         let w = &r.value;

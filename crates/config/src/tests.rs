@@ -28,7 +28,10 @@ fn every_problem_is_named_with_line_and_field() {
     let p = problems(text);
     assert_eq!(p.len(), 4, "{p:#?}");
     assert!(p.iter().any(|m| m.starts_with("o.yaml:1:10: cluster: ")), "{p:#?}");
-    assert!(p.iter().any(|m| m.starts_with("o.yaml:3:9: retention.logs: \"soon\" is not a duration")), "{p:#?}");
+    assert!(
+        p.iter().any(|m| m.starts_with("o.yaml:3:9: retention.logs: \"soon\" is not a duration")),
+        "{p:#?}"
+    );
     assert!(p.iter().any(|m| m.contains("listen.http") && m.contains("insecure: true")), "{p:#?}");
     assert!(p.iter().any(|m| m.starts_with("o.yaml:5:8: peers: is not supported")), "{p:#?}");
 }
@@ -42,7 +45,11 @@ fn an_unknown_key_is_an_error_with_its_line() {
 
 #[test]
 fn scalars_may_be_numbers_or_text_and_zero_keeps_for_ever() {
-    let n = parse("retention: {metrics: 0, logs: '0', max_bytes: 1000}\nlisten: {otlp_grpc: off}", Path::new("o.yaml")).unwrap();
+    let n = parse(
+        "retention: {metrics: 0, logs: '0', max_bytes: 1000}\nlisten: {otlp_grpc: off}",
+        Path::new("o.yaml"),
+    )
+    .unwrap();
     assert_eq!((n.retention.metrics, n.retention.logs), (None, None));
     assert_eq!(n.retention.max_bytes, Some(1000));
     assert_eq!(n.listen.otlp_grpc, None);
@@ -72,7 +79,9 @@ fn a_prometheus_file_beside_the_configuration_is_found_and_its_problems_carry_it
 
 #[test]
 fn a_shown_configuration_holds_no_secret() {
-    let shown = masked("a: 1\n  basic_auth: {username: u, password: hunter2}\n  credentials: xyz\n  password_file: f\n");
+    let shown = masked(
+        "a: 1\n  basic_auth: {username: u, password: hunter2}\n  credentials: xyz\n  password_file: f\n",
+    );
     assert!(!shown.contains("hunter2") && !shown.contains("xyz"), "{shown}");
     assert!(shown.contains("password_file: f") && shown.contains("a: 1"), "{shown}");
 }

@@ -232,8 +232,8 @@ impl Ingest {
         let at = self.options.read().clone();
         let max = at.options.limits.max_body_bytes;
         if body.len() > max {
-            let message = format!("a body of {} bytes, limits.max_body_bytes is {max}", body.len());
-            return Err(Error::too_large("limits.max_body_bytes", message));
+            let message = format!("a body of {} bytes, ingest.max_body is {max}", body.len());
+            return Err(Error::too_large("ingest.max_body", message));
         }
         let received_ns = self.clock.now_ns();
         let mut held = self.budget.reserve(Use::Ingest, expected_bytes(encoding, &body, &at))?;

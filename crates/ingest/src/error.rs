@@ -61,7 +61,7 @@ impl From<CapError> for Error {
     fn from(e: CapError) -> Self {
         let message = e.to_string();
         match e {
-            CapError::TooLarge { .. } => Self::too_large("limits.max_decompressed_bytes", message),
+            CapError::TooLarge { .. } => Self::too_large("ingest.max_unpacked", message),
             CapError::Malformed { .. } => Self::new(e.kind(), Cause::Malformed, message),
             CapError::UnknownEncoding(_) => Self::new(e.kind(), Cause::UnsupportedMedia, message),
         }

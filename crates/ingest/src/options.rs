@@ -5,9 +5,9 @@ use model::ClusterName;
 /// How large a request may be. What single items may look like is in `items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a body as received (`limits.max_body_bytes`).
+    /// Bytes of a body as received (`ingest.max_body`).
     pub max_body_bytes: usize,
-    /// Bytes of a body after unpacking (`limits.max_decompressed_bytes`); what a bomb may cost.
+    /// Bytes of a body after unpacking (`ingest.max_unpacked`); what a bomb may cost.
     pub max_decompressed_bytes: usize,
     /// Label names and values, lines, attributes.
     pub items: wire::Limits,

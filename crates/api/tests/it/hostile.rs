@@ -133,7 +133,7 @@ async fn a_body_larger_than_allowed_is_413_whether_it_says_so_or_not() {
         Request::post("/v1/logs").header("content-type", "application/json").body(Body::from_stream(chunks));
     let a = ask(&router, streamed.unwrap()).await;
     assert_eq!(a.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(a.text().contains("limits.max_body_bytes"), "{}", a.text());
+    assert!(a.text().contains("ingest.max_body"), "{}", a.text());
 }
 
 #[tokio::test]

@@ -147,14 +147,11 @@ async fn bodies_past_a_limit_are_refused_with_its_name() {
     let limits = Limits { max_body_bytes: 100, max_decompressed_bytes: 1 << 20, ..Limits::default() };
     let r = rig_with(MemoryBudget::unlimited(), Options { limits, ..Options::default() });
     let err = r.logs(vec![0; 101].into()).await.unwrap_err();
-    assert_eq!(
-        (err.kind, err.cause, err.limit),
-        (Kind::Limited, Cause::TooLarge, Some("limits.max_body_bytes"))
-    );
+    assert_eq!((err.kind, err.cause, err.limit), (Kind::Limited, Cause::TooLarge, Some("ingest.max_body")));
     // A header that promises a gigabyte.
     let bomb = Bytes::from_static(&[0x80, 0x80, 0x80, 0x80, 0x04, 0, 0]);
     let err = r.write(bomb).await.unwrap_err();
-    assert_eq!((err.cause, err.limit), (Cause::TooLarge, Some("limits.max_decompressed_bytes")));
+    assert_eq!((err.cause, err.limit), (Cause::TooLarge, Some("ingest.max_unpacked")));
 }
 
 #[tokio::test]

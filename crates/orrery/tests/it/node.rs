@@ -109,12 +109,14 @@ impl Node {
         self.client.send(request).await.unwrap()
     }
 
-    /// The value of an instant query with one result, NaN where there is none.
+    /// The value of an instant query that gives a scalar or one series, NaN where there is none.
     pub async fn value(&self, promql: &str) -> f64 {
         let path = format!("/api/v1/query?query={}", encode(promql));
         let v = self.json(&path).await;
         assert_eq!(v["status"], "success", "{promql}: {v}");
-        v["data"]["result"][0]["value"][1].as_str().and_then(|s| s.parse().ok()).unwrap_or(f64::NAN)
+        let result = &v["data"]["result"];
+        let point = if v["data"]["resultType"] == "scalar" { result } else { &result[0]["value"] };
+        point[1].as_str().and_then(|s| s.parse().ok()).unwrap_or(f64::NAN)
     }
 
     /// Lines of a log query over the last hour, newest first.
