@@ -222,10 +222,15 @@ impl Column {
         }
     }
 
+    /// Whether both have a value at some step.
+    pub fn overlaps(&self, other: &Column) -> bool {
+        self.present.iter().zip(&other.present).any(|(a, b)| a & b != 0)
+    }
+
     /// Moves the values of `other` into steps where this has none. `false` if both have one at some step,
     /// in which case nothing is changed.
     pub fn absorb(&mut self, other: &Column) -> bool {
-        if self.present.iter().zip(&other.present).any(|(a, b)| a & b != 0) {
+        if self.overlaps(other) {
             return false;
         }
         for i in other.steps() {

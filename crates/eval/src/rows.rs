@@ -1,6 +1,6 @@
 //! Names and identity of series.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
 use model::{Labels, labels::METRIC_NAME};
 
@@ -24,7 +24,7 @@ pub fn drop_metadata(labels: &Labels) -> Labels {
 /// Marks or drops the names of series whose values changed their meaning, and merges those that became equal.
 pub fn drop_names(mut rows: Vec<Series>, env: &mut Env<'_>) -> Result<Vec<Series>> {
     for row in &mut rows {
-        row.drop_name = true;
+        row.drop_name = env.delay_name_removal;
         if !env.delay_name_removal {
             row.labels = drop_metadata(&row.labels);
         }
@@ -47,31 +47,34 @@ pub fn merge_strict(rows: Vec<Series>) -> Result<Vec<Series>> {
 pub fn apply_drops(mut rows: Vec<Series>) -> Result<Vec<Series>> {
     for row in rows.iter_mut().filter(|r| r.drop_name) {
         row.labels = drop_metadata(&row.labels);
+        row.drop_name = false;
     }
     merge(rows, true)
 }
 
+/// Series whose names are still to be dropped stay apart from those that keep theirs: they only look equal.
 fn merge(rows: Vec<Series>, strict: bool) -> Result<Vec<Series>> {
     if !has_duplicates(&rows) {
         return Ok(rows);
     }
-    let mut at: HashMap<Labels, usize> = HashMap::with_capacity(rows.len());
+    let mut at: HashMap<Labels, Vec<usize>> = HashMap::with_capacity(rows.len());
     let mut out: Vec<Series> = Vec::with_capacity(rows.len());
     for row in rows {
-        match at.entry(row.labels.clone()) {
-            Entry::Vacant(e) => {
-                e.insert(out.len());
-                out.push(row);
+        let same = at.entry(row.labels.clone()).or_default();
+        if strict && same.iter().any(|i| out[*i].column.overlaps(&row.column)) {
+            return Err(Error::invalid("vector cannot contain metrics with the same labelset"));
+        }
+        let fits = |i: &&usize| {
+            let other = &out[**i];
+            other.drop_name == row.drop_name && !other.column.overlaps(&row.column)
+        };
+        match same.iter().find(fits).copied() {
+            Some(i) => {
+                out[i].column.absorb(&row.column);
             }
-            Entry::Occupied(e) => {
-                let first = &mut out[*e.get()];
-                if first.column.absorb(&row.column) {
-                    first.drop_name |= row.drop_name;
-                } else if strict {
-                    return Err(Error::invalid("vector cannot contain metrics with the same labelset"));
-                } else {
-                    out.push(row);
-                }
+            None => {
+                same.push(out.len());
+                out.push(row);
             }
         }
     }

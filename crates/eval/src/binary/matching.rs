@@ -225,7 +225,7 @@ impl Join<'_> {
         let bytes = column.heap_bytes() + labels.packed_len();
         env.meter.charge(bytes)?;
         self.charged += bytes;
-        self.out.push(Series { labels, column, drop_name: self.return_bool });
+        self.out.push(Series { labels, column, drop_name: self.return_bool && self.delay });
         Ok(())
     }
 

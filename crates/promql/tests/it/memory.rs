@@ -20,9 +20,12 @@ pub enum Sample {
     Histogram(Box<Histogram>),
 }
 
+/// By time: the start of the counter, and the sample.
+type Samples = BTreeMap<i64, (i64, Sample)>;
+
 #[derive(Default)]
 pub struct Memory {
-    series: Mutex<BTreeMap<Labels, BTreeMap<i64, (i64, Sample)>>>,
+    series: Mutex<BTreeMap<Labels, Samples>>,
 }
 
 impl Memory {

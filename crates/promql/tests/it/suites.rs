@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use promql::EngineOptions;
+
 use crate::{
     script::{Case, Runner, options},
     shared_data,
@@ -48,10 +50,10 @@ fn shown(case: &Case) -> Option<String> {
     Some(format!("line {}: {}\n      {short}", case.line, case.query))
 }
 
-#[test]
-fn our_own_scripts_pass() {
-    let runner = Runner::new(options());
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+/// Runs every script of a folder of ours and demands that all pass.
+fn all_pass(folder: &str, options: EngineOptions) {
+    let runner = Runner::new(options);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(folder);
     let mut failed = Vec::new();
     let mut total = 0;
     for (name, text) in scripts(&folder) {
@@ -61,6 +63,16 @@ fn our_own_scripts_pass() {
     }
     assert!(failed.is_empty(), "{} of {total} failed:\n{}", failed.len(), failed.join("\n"));
     assert!(total > 0);
+}
+
+#[test]
+fn our_own_scripts_pass() {
+    all_pass("", options());
+}
+
+#[test]
+fn our_own_scripts_pass_without_feature_flags() {
+    all_pass("stable", EngineOptions::default());
 }
 
 #[test]
