@@ -10,7 +10,8 @@ const TOP: &[&str] = &["crates/", "docs/", "ui/", "xtask/", "fuzz/", "scripts/",
 
 pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
     for document in DOCUMENTS {
-        let text = std::fs::read_to_string(root.join(document)).with_context(|| format!("reading {document}"))?;
+        let text =
+            std::fs::read_to_string(root.join(document)).with_context(|| format!("reading {document}"))?;
         for (number, line) in text.lines().enumerate() {
             for quoted in line.split('`').skip(1).step_by(2) {
                 if let Err(reason) = check_reference(root, quoted) {
@@ -43,7 +44,10 @@ fn check_function(root: &Path, file: &str, function: &str) -> Result<(), String>
     let base = root.join("crates").join(krate).join("src");
     let candidates = [base.join(format!("{rest}.rs")), base.join(rest).join("mod.rs")];
     let Some(path) = candidates.iter().find(|p| p.exists()) else {
-        return Err(format!("has no file {}", candidates[0].strip_prefix(root).unwrap_or(&candidates[0]).display()));
+        return Err(format!(
+            "has no file {}",
+            candidates[0].strip_prefix(root).unwrap_or(&candidates[0]).display()
+        ));
     };
     let source = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
     let name = function.rsplit("::").next().unwrap_or(function).trim_end_matches("()");

@@ -57,7 +57,9 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
     for package in packages(root)? {
         let name = text(&package, "name");
         let Some(mine) = layers.get(name.as_str()) else {
-            findings.push(format!("crate {name} has no layer; add it to xtask/src/layers.rs and ARCHITECTURE.md"));
+            findings.push(format!(
+                "crate {name} has no layer; add it to xtask/src/layers.rs and ARCHITECTURE.md"
+            ));
             continue;
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {

@@ -16,7 +16,8 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
         let name = path.to_string_lossy().into_owned();
         let Ok(text) = std::fs::read_to_string(root.join(&path)) else { continue };
         if name.ends_with("/src/lib.rs") && !text.starts_with("//!") {
-            findings.push(format!("{name}: a crate begins by saying what it owns and what it must never know"));
+            findings
+                .push(format!("{name}: a crate begins by saying what it owns and what it must never know"));
         }
         let is_source = name.ends_with(".rs") || name.ends_with(".ts") || name.ends_with(".tsx");
         if is_source && text.lines().count() > MAX_LINES {
@@ -35,7 +36,10 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
                 findings.push(format!("{}: a lock file must not name a registry host", at()));
                 break;
             }
-            if ["/root/", "/home/"].iter().any(|p| line.contains(&format!("\"{p}")) || line.contains(&format!(" {p}"))) {
+            if ["/root/", "/home/"]
+                .iter()
+                .any(|p| line.contains(&format!("\"{p}")) || line.contains(&format!(" {p}")))
+            {
                 findings.push(format!("{}: a path of somebody's machine", at()));
             }
         }
@@ -44,7 +48,11 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
 }
 
 fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
-    let out = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().context("running git ls-files")?;
+    let out = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root)
+        .output()
+        .context("running git ls-files")?;
     Ok(out
         .stdout
         .split(|b| *b == 0)

@@ -131,14 +131,17 @@ impl Client {
         };
         let mut builder = self.0.request(method, &url).timeout(timeout).body(body);
         for (name, value) in headers {
-            let value = HeaderValue::from_str(&value)
-                .map_err(|_| Error::Setup { reason: format!("header {name} has a value that cannot be sent") })?;
+            let value = HeaderValue::from_str(&value).map_err(|_| Error::Setup {
+                reason: format!("header {name} has a value that cannot be sent"),
+            })?;
             builder = builder.header(HeaderName::from_static(name), value);
         }
         builder = match auth {
             Auth::None => builder,
             Auth::Basic { username, password } => builder.basic_auth(username, Some(password)),
-            Auth::Header { scheme, credentials } => builder.header(AUTHORIZATION, format!("{scheme} {credentials}")),
+            Auth::Header { scheme, credentials } => {
+                builder.header(AUTHORIZATION, format!("{scheme} {credentials}"))
+            }
         };
         let mut response = builder.send().await.map_err(fail)?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -43,7 +43,8 @@ impl Cluster {
         let clock = Clock::manual(BEGINNING_NS);
         let mut members = Vec::new();
         for name in names {
-            let options = Options { cluster: ClusterName::new(name).ok(), ..Options::new(format!("/{name}")) };
+            let options =
+                Options { cluster: ClusterName::new(name).ok(), ..Options::new(format!("/{name}")) };
             let mut member = Member::new(name, options, clock.clone(), Arc::new(InMemory::new()));
             member.restart().await?;
             members.push(member);

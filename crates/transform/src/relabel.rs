@@ -86,7 +86,12 @@ impl Rule {
         };
         let needs_target = matches!(
             action,
-            Action::Replace | Action::HashMod | Action::Lowercase | Action::Uppercase | Action::KeepEqual | Action::DropEqual
+            Action::Replace
+                | Action::HashMod
+                | Action::Lowercase
+                | Action::Uppercase
+                | Action::KeepEqual
+                | Action::DropEqual
         );
         if needs_target && config.target_label.is_empty() {
             return Err(InvalidRule(format!("action {} needs target_label", config.action)));
@@ -145,7 +150,9 @@ impl Rule {
                 let renamed: Vec<(String, String)> = labels
                     .iter()
                     .filter(|(n, _)| self.regex.is_match(n))
-                    .map(|(n, v)| (self.regex.replace(n, go_names(&c.replacement).as_str()).into_owned(), v.to_owned()))
+                    .map(|(n, v)| {
+                        (self.regex.replace(n, go_names(&c.replacement).as_str()).into_owned(), v.to_owned())
+                    })
                     .collect();
                 for (n, v) in renamed {
                     labels.set(n, v);

@@ -55,7 +55,11 @@ fn hashmod_takes_the_low_eight_bytes_of_md5() {
 fn labels_are_mapped_dropped_and_kept_by_name() {
     let pairs = [("__meta_x", "1"), ("__meta_y", "2"), ("z", "3")];
     assert_eq!(
-        run(&pairs, &[rule("labelmap", &[], "__meta_(.+)", "", "$1"), rule("labeldrop", &[], "__.*", "", "")]).unwrap(),
+        run(
+            &pairs,
+            &[rule("labelmap", &[], "__meta_(.+)", "", "$1"), rule("labeldrop", &[], "__.*", "", "")]
+        )
+        .unwrap(),
         r#"{x="1", y="2", z="3"}"#
     );
     assert_eq!(run(&pairs, &[rule("labelkeep", &[], "z", "", "")]).unwrap(), r#"{z="3"}"#);
