@@ -52,7 +52,7 @@ browser_tests() {
   packages
   scripts/ui.sh
   step "unit tests of the web UI"
-  (cd ui && npm run --silent typecheck && npm test --silent)
+  (cd ui && npm run --silent check && npm run --silent format && npm run --silent licenses && npm test --silent)
   step "building the node the browser looks at"
   cargo build --package orrery
   step "browser tests"

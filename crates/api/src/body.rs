@@ -33,26 +33,28 @@ pub struct Held {
 const STEP_BYTES: u64 = 64 << 10;
 
 /// How long the rest of a refused body is waited for. Longer: slow senders get their status, and hold a
-/// connection for it. Shorter: they see a broken connection, which they try again too.
+/// connection for it. Shorter: they see a broken connection.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// Reads the whole body of at most `limit` bytes; `name` is the limit's name.
+/// Reads the whole body of at most `limit` bytes; `name` is the limit's name, `who` whose share of the memory
+/// it takes.
 pub async fn read(
     state: &AppState,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
     name: &'static str,
+    who: Use,
 ) -> Result<Held, Error> {
     let too_large = || Error::TooLarge(format!("the request body is larger than {name}, {limit} bytes"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|n| n > limit as u64) {
-        return Err(too_large());
-    }
     let first = announced.unwrap_or(0).clamp(1, STEP_BYTES);
     let mut body = body;
     let whole = async {
-        let memory = state.budget.reserve(Use::Ingest, first)?;
+        if announced.is_some_and(|n| n > limit as u64) {
+            return Err(too_large());
+        }
+        let memory = state.budget.reserve(who, first)?;
         collect(&mut body, memory, limit, too_large).await
     };
     let outcome = match tokio::time::timeout(state.options.body_read_timeout, whole).await {
@@ -62,14 +64,14 @@ pub async fn read(
             format!("the request body did not arrive within {:?}", state.options.body_read_timeout),
         )),
     };
-    if outcome.as_ref().is_err_and(|e| e.kind() == Kind::Unavailable) {
-        discard(body, limit).await;
+    if outcome.as_ref().is_err_and(|e| matches!(e.kind(), Kind::Unavailable | Kind::Limited)) {
+        discard(body, limit.saturating_mul(4)).await;
     }
     outcome
 }
 
 /// Takes the rest of a refused body without keeping it. A sender in the middle of writing sees its connection
-/// break otherwise, and never the status that tells it to come back.
+/// break otherwise, and never the status that tells it to come back or to give up.
 async fn discard(mut body: Body, limit: usize) {
     let rest = async {
         let mut length = 0;

@@ -6,6 +6,7 @@ mod times;
 use std::time::Duration;
 
 use axum::extract::Request;
+use base::memory::Use;
 use http::{Method, header};
 
 pub use times::{duration, format_rfc3339, rfc3339_ns};
@@ -28,7 +29,8 @@ impl Params {
             let media =
                 head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
             if media.starts_with("application/x-www-form-urlencoded") {
-                let form = body::read(state, &head.headers, incoming, MAX_FORM_BYTES, "the form").await?;
+                let form = body::read(state, &head.headers, incoming, MAX_FORM_BYTES, "the form", Use::Query)
+                    .await?;
                 pairs.extend(parse(&form.bytes));
             }
         }

@@ -8,6 +8,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     response::{IntoResponse, Response},
 };
+use base::memory::Use;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{Receipt, Sender};
 use model::TenantId;
@@ -47,7 +48,8 @@ impl Push {
     /// then costs nothing.
     pub async fn read(self, state: &AppState) -> Result<(TenantId, Sender, Held), Error> {
         let limit = state.ingest.max_body_bytes();
-        let held = body::read(state, &self.headers, self.incoming, limit, "ingest.max_body").await?;
+        let held =
+            body::read(state, &self.headers, self.incoming, limit, "ingest.max_body", Use::Ingest).await?;
         Ok((self.tenant, self.sender, held))
     }
 }

@@ -246,9 +246,9 @@ impl Checker<'_> {
                 &w.max_series_per_metric,
                 1_000_000,
             ) as usize,
-            max_labels: self.count("ingest.max_labels", &w.max_labels, 64) as usize,
+            max_labels: self.count("ingest.max_labels", &w.max_labels, 128) as usize,
             max_label_name_bytes: self.bytes("ingest.max_label_name", &w.max_label_name, 1024) as usize,
-            max_label_value_bytes: self.bytes("ingest.max_label_value", &w.max_label_value, 4096) as usize,
+            max_label_value_bytes: self.bytes("ingest.max_label_value", &w.max_label_value, 8192) as usize,
             max_line_bytes: self.bytes("ingest.max_line", &w.max_line, 1 << 20) as usize,
             out_of_order_window: self.duration(
                 "ingest.out_of_order_window",
@@ -286,29 +286,35 @@ impl Checker<'_> {
     }
 
     fn collect(&mut self, w: &written::Collect) -> Collect {
-        let path = |f: &Field<String>, default: &str| PathBuf::from(f.as_ref().map_or(default, |v| &v.value));
-        let texts = |v: &Option<Vec<Spanned<String>>>, default: &[&str]| match v {
-            Some(list) => list.iter().map(|s| s.value.clone()).collect(),
-            None => default.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        let path =
+            |c: &Self, f: &Field<String>, default: &str| c.resolve(f.as_ref().map_or(default, |v| &v.value));
+        let patterns = |c: &Self, v: &Option<Vec<Spanned<String>>>, default: &[&str]| -> Vec<String> {
+            let given = v.as_ref().map(|list| list.iter().map(|s| s.value.as_str()).collect());
+            let patterns: Vec<&str> = given.unwrap_or_else(|| default.to_vec());
+            patterns.iter().map(|p| c.resolve(p).to_string_lossy().into_owned()).collect()
         };
-        let files = texts(
-            &w.files.paths,
-            &["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog", "/var/log/messages"],
-        );
-        let pods = path(&w.pods.path, "/var/log/pods");
+        let usual = ["/var/log/*.log", "/var/log/*/*.log", "/var/log/syslog", "/var/log/messages"];
+        let files = patterns(self, &w.files.paths, &usual);
+        let no_pods = w.pods.path.as_ref().is_some_and(|p| p.value.is_empty());
+        let interval = self.duration("collect.host.interval", &w.host.interval, Duration::from_secs(15));
+        if let Some(f) = &w.host.interval
+            && interval.is_zero()
+        {
+            self.problem("collect.host.interval", f.referenced, "must be more than zero");
+        }
         Collect {
             host: w.host.enabled.unwrap_or(true).then(|| Host {
-                interval: self.duration("collect.host.interval", &w.host.interval, Duration::from_secs(15)),
-                proc: path(&w.host.proc, "/proc"),
-                sys: path(&w.host.sys, "/sys"),
+                interval,
+                proc: path(self, &w.host.proc, "/proc"),
+                sys: path(self, &w.host.sys, "/sys"),
             }),
             files: (!files.is_empty()).then(|| Files {
                 paths: files,
-                exclude: texts(&w.files.exclude, &[]),
+                exclude: patterns(self, &w.files.exclude, &[]),
                 from_beginning: self.start_at("collect.files.start_at", &w.files.start_at),
             }),
-            pods: (!pods.as_os_str().is_empty()).then(|| Pods {
-                path: pods,
+            pods: (!no_pods).then(|| Pods {
+                path: path(self, &w.pods.path, "/var/log/pods"),
                 from_beginning: self.start_at("collect.pods.start_at", &w.pods.start_at),
             }),
             traces: w.traces.enabled.unwrap_or(true).then_some(OwnTraces),

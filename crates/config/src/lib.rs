@@ -45,23 +45,36 @@ pub fn log_filter() -> String {
     std::env::var("ORRERY_LOG").or_else(|_| std::env::var("RUST_LOG")).unwrap_or_else(|_| "info".to_owned())
 }
 
-/// The text with the values of keys that hold secrets replaced, for showing a configuration to people.
+/// The text with the values of keys that hold secrets replaced, for showing a configuration to people. What is
+/// indented below such a key, and the rest of its line, is hidden whole: rather too much than too little.
 pub fn masked(text: &str) -> String {
-    const SECRET: [&str; 6] =
-        ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
     let mut out = String::with_capacity(text.len());
+    let mut hidden_below: Option<usize> = None;
     for line in text.lines() {
-        let secret = SECRET.iter().find_map(|k| {
-            let at = line.find(&format!("{k}:"))? + k.len() + 1;
-            (!line[at..].trim().is_empty()).then_some(at)
-        });
-        match secret {
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        if hidden_below.is_some_and(|h| line.trim().is_empty() || indent > h) {
+            continue;
+        }
+        hidden_below = secret_key_end(line).map(|_| indent);
+        match secret_key_end(line) {
             Some(at) => out.push_str(&format!("{} <secret>", &line[..at])),
             None => out.push_str(line),
         }
         out.push('\n');
     }
     out
+}
+
+/// Where the value of the first key that holds a secret begins, if the line has one.
+fn secret_key_end(line: &str) -> Option<usize> {
+    const SECRET: [&str; 6] =
+        ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
+    let ends = SECRET.iter().flat_map(|key| line.match_indices(key).map(|(at, found)| at + found.len()));
+    ends.filter_map(|at| {
+        let rest = line[at..].trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
+        Some(line.len() - rest.len())
+    })
+    .min()
 }
 
 fn read(path: &Path) -> Result<String, Error> {

@@ -183,6 +183,9 @@ pub(crate) fn check(file: written::File, c: &mut Checker<'_>) -> Vec<ScrapeConfi
     let interval =
         c.duration("prometheus.global.scrape_interval", &g.scrape_interval, Duration::from_secs(60));
     let timeout = c.duration("prometheus.global.scrape_timeout", &g.scrape_timeout, Duration::from_secs(10));
+    // Zero is unset, as in Prometheus.
+    let or = |d: Duration, seconds| if d.is_zero() { Duration::from_secs(seconds) } else { d };
+    let (interval, timeout) = (or(interval, 60), or(timeout, 10));
     let mut jobs: Vec<ScrapeConfig> = Vec::new();
     for s in &file.scrape_configs {
         let line = s.referenced;

@@ -79,11 +79,35 @@ fn a_prometheus_file_beside_the_configuration_is_found_and_its_problems_carry_it
 
 #[test]
 fn a_shown_configuration_holds_no_secret() {
-    let shown = masked(
-        "a: 1\n  basic_auth: {username: u, password: hunter2}\n  credentials: xyz\n  password_file: f\n",
-    );
-    assert!(!shown.contains("hunter2") && !shown.contains("xyz"), "{shown}");
-    assert!(shown.contains("password_file: f") && shown.contains("a: 1"), "{shown}");
+    let shapes = [
+        "basic_auth: {username: u, password: hunter2}",
+        "\"password\": \"hunter2\"",
+        "password : hunter2",
+        "password:\n  hunter2\nafter: 1",
+        "- credentials: >-\n    hunter2\n  after: 1",
+        "{params: {token: [hunter2]}, authorization: {credentials: hunter2}}",
+    ];
+    for text in shapes {
+        let shown = masked(text);
+        assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{text}: {shown}");
+        assert_eq!(shown.contains("after: 1"), text.contains("after: 1"), "{shown}");
+    }
+    assert_eq!(masked("password_file: f\na: 1\n"), "password_file: f\na: 1\n");
+}
+
+#[test]
+fn an_interval_of_zero_is_unset_for_prometheus_and_an_error_for_host_metrics() {
+    let text = "prometheus:\n  global: {scrape_interval: 0s}\n  scrape_configs: [{job_name: a}]\n";
+    assert_eq!(parse(text, Path::new("o.yaml")).unwrap().scrape[0].interval, Duration::from_secs(60));
+    assert!(problems("collect: {host: {interval: 0}}")[0].contains("collect.host.interval"));
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let n = parse("collect: {files: {paths: [logs/*.log]}, host: {proc: p}}", Path::new("/etc/o/o.yaml"))
+        .unwrap();
+    assert_eq!(n.collect.files.unwrap().paths, ["/etc/o/logs/*.log"]);
+    assert_eq!(n.collect.host.unwrap().proc, Path::new("/etc/o/p"));
 }
 
 proptest! {

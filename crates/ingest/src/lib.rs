@@ -18,5 +18,7 @@ pub use admit::Ingest;
 pub use contract::{Receipt, Refusal, RefusalReason};
 pub use error::{Cause, Error};
 pub use options::{Limits, LokiFormat, Options, OtlpFormat, OtlpSignal, Sender};
+pub use stamp::cluster as stamp_cluster;
+pub use wire::Limits as ItemLimits;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -12,7 +12,7 @@ const ATTRIBUTE: &str = "k8s.cluster.name";
 /// Resource attributes that name a cluster already.
 const NAMES: [&str; 2] = [ATTRIBUTE, "cluster.id"];
 
-pub(crate) fn cluster(batch: &mut Batch, cluster: &ClusterName) {
+pub fn cluster(batch: &mut Batch, cluster: &ClusterName) {
     let name = cluster.as_str();
     match batch {
         Batch::Metrics(m) => m.series.iter_mut().for_each(|l| label(l, name)),

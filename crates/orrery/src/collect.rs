@@ -5,9 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agent::{Context, hostmetrics, scrape, selftrace, tail};
 use anyhow::Result;
+use async_trait::async_trait;
 use base::{Clock, Metrics, Shutdown};
-use contract::Append;
-use model::TenantId;
+use contract::{Append, AppendUnit, Receipt};
+use model::{ClusterName, TenantId};
 use parking_lot::Mutex;
 
 /// Where a node exporter listens unless told otherwise.
@@ -20,28 +21,51 @@ pub struct Collect {
     scraper: scrape::Manager,
     /// The sources that stop and start together.
     running: Mutex<Option<Shutdown>>,
+    scraping: Mutex<Scraping>,
+}
+
+/// What decides which jobs are scraped. One lock, so that a reload and the node exporter's appearance cannot
+/// undo each other.
+#[derive(Default)]
+struct Scraping {
+    config: config::Node,
     /// This node's own address, once bound.
-    own: Mutex<Option<SocketAddr>>,
-    node_exporter: Mutex<bool>,
+    own: Option<SocketAddr>,
+    node_exporter: bool,
+}
+
+/// Stamps the cluster on what this node collects, as admission does on what it is sent.
+struct Stamped {
+    inner: Arc<dyn Append>,
+    cluster: ClusterName,
+}
+
+#[async_trait]
+impl Append for Stamped {
+    async fn append(&self, tenant: &TenantId, mut unit: AppendUnit) -> contract::Result<Receipt> {
+        for batch in &mut unit.batches {
+            ingest::stamp_cluster(batch, &self.cluster);
+        }
+        self.inner.append(tenant, unit).await
+    }
 }
 
 impl Collect {
     pub fn new(
         append: Arc<dyn Append>,
+        cluster: Option<ClusterName>,
         clock: Clock,
         metrics: &Metrics,
         shutdown: &Shutdown,
     ) -> Result<Self> {
+        let append: Arc<dyn Append> = match cluster {
+            Some(cluster) => Arc::new(Stamped { inner: append, cluster }),
+            None => append,
+        };
         let host = hostmetrics::host_name();
         let context = Context::new(append, TenantId::default(), clock, shutdown.clone(), metrics, host);
         let scraper = scrape::Manager::new(&context, net::Client::new()?);
-        Ok(Collect {
-            context,
-            scraper,
-            running: Mutex::new(None),
-            own: Mutex::new(None),
-            node_exporter: Mutex::new(false),
-        })
+        Ok(Collect { context, scraper, running: Mutex::new(None), scraping: Mutex::default() })
     }
 
     /// Starts everything the configuration asks for. `spans` are the node's own.
@@ -51,7 +75,7 @@ impl Collect {
         own: Option<SocketAddr>,
         spans: Option<selftrace::Spans>,
     ) {
-        *self.own.lock() = own;
+        self.scraping.lock().own = own;
         if let Some(spans) = spans {
             let options = selftrace::Options {
                 service_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,17 +84,16 @@ impl Collect {
             selftrace::start(&self.context, spans, options);
         }
         self.start_sources(config);
-        self.scraper.apply(self.jobs(config));
-        if config.collect.scrape_defaults {
-            self.look_for_node_exporter(config.clone());
-        }
+        self.scrape(|s| s.config = config.clone());
+        self.look_for_node_exporter();
     }
 
     /// Applies what changed between two configurations.
     pub async fn reload(&self, old: &config::Node, new: &config::Node) {
-        if (&old.collect.host, &old.collect.files, &old.collect.pods)
-            != (&new.collect.host, &new.collect.files, &new.collect.pods)
-        {
+        let sources = |c: &config::Node| {
+            (c.collect.host.clone(), c.collect.files.clone(), c.collect.pods.clone(), c.ingest.max_line_bytes)
+        };
+        if sources(old) != sources(new) {
             let before = self.running.lock().take();
             if let Some(before) = before {
                 before.start();
@@ -81,7 +104,14 @@ impl Collect {
             }
             self.start_sources(new);
         }
-        self.scraper.apply(self.jobs(new));
+        self.scrape(|s| s.config = new.clone());
+    }
+
+    /// Changes what is scraped and applies it.
+    fn scrape(&self, change: impl FnOnce(&mut Scraping)) {
+        let mut scraping = self.scraping.lock();
+        change(&mut scraping);
+        self.scraper.apply(scraping.jobs());
     }
 
     pub fn targets(&self) -> Vec<api::TargetStatus> {
@@ -118,20 +148,43 @@ impl Collect {
                 service_name: None,
             };
             let options = tail::Options::new("files", source, &state_dir);
-            tail::start(&context, tail::Options { from_beginning: files.from_beginning, ..options });
+            let (from_beginning, max_line_bytes) = (files.from_beginning, config.ingest.max_line_bytes);
+            tail::start(&context, tail::Options { from_beginning, max_line_bytes, ..options });
         }
         if let Some(pods) = &config.collect.pods {
             let source = tail::Source::Pods { root: pods.path.clone(), exclude: Vec::new() };
             let options = tail::Options::new("pods", source, &state_dir);
-            tail::start(&context, tail::Options { from_beginning: pods.from_beginning, ..options });
+            let (from_beginning, max_line_bytes) = (pods.from_beginning, config.ingest.max_line_bytes);
+            tail::start(&context, tail::Options { from_beginning, max_line_bytes, ..options });
         }
         *self.running.lock() = Some(shutdown);
     }
 
+    /// Adds the node exporter's job once one listens; from then on it is a target like any other.
+    fn look_for_node_exporter(self: &Arc<Self>) {
+        let (collect, clock) = (self.clone(), self.context.clock.clone());
+        let shutdown = self.context.shutdown.clone();
+        self.context.shutdown.spawn(async move {
+            loop {
+                let wanted = collect.scraping.lock().config.collect.scrape_defaults;
+                if wanted && tokio::net::TcpStream::connect(NODE_EXPORTER).await.is_ok() {
+                    collect.scrape(|s| s.node_exporter = true);
+                    return;
+                }
+                tokio::select! {
+                    () = shutdown.started() => return,
+                    () = clock.sleep(LOOK_AGAIN) => {}
+                }
+            }
+        });
+    }
+}
+
+impl Scraping {
     /// The configured jobs, and unless switched off or named already: this node, and a node exporter.
-    fn jobs(&self, config: &config::Node) -> Vec<scrape::ScrapeConfig> {
-        let mut jobs = config.scrape.clone();
-        if !config.collect.scrape_defaults {
+    fn jobs(&self) -> Vec<scrape::ScrapeConfig> {
+        let mut jobs = self.config.scrape.clone();
+        if !self.config.collect.scrape_defaults {
             return jobs;
         }
         let mut add = |name: &str, target: String| {
@@ -144,32 +197,13 @@ impl Collect {
                 });
             }
         };
-        if let Some(own) = *self.own.lock() {
+        if let Some(own) = self.own {
             add("orrery", own.to_string());
         }
-        if *self.node_exporter.lock() {
+        if self.node_exporter {
             add("node", NODE_EXPORTER.to_owned());
         }
         jobs
-    }
-
-    /// Adds the node exporter's job once one listens; from then on it is a target like any other.
-    fn look_for_node_exporter(self: &Arc<Self>, config: config::Node) {
-        let (collect, clock) = (self.clone(), self.context.clock.clone());
-        let shutdown = self.context.shutdown.clone();
-        self.context.shutdown.spawn(async move {
-            loop {
-                if tokio::net::TcpStream::connect(NODE_EXPORTER).await.is_ok() {
-                    *collect.node_exporter.lock() = true;
-                    collect.scraper.apply(collect.jobs(&config));
-                    return;
-                }
-                tokio::select! {
-                    () = shutdown.started() => return,
-                    () = clock.sleep(LOOK_AGAIN) => {}
-                }
-            }
-        });
     }
 }
 

@@ -72,7 +72,7 @@ impl Fleet {
                     "reserve_bytes": status.disk_reserve_bytes,
                 },
                 "refusing": status.refusing,
-                "tenants": status.tenants,
+                "tenants": status.tenants.iter().map(|t| t.as_str()).collect::<Vec<_>>(),
                 "signals": signals,
             }]
         })

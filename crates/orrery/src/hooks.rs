@@ -19,7 +19,10 @@ impl NodeHooks for Hooks {
     }
 
     async fn reload(&self) -> Result<(), String> {
-        self.0.reload().await.map_err(|e| format!("{e:#}"))
+        // A task of its own: a client that leaves must not leave the reload half done.
+        let shared = self.0.clone();
+        let reloaded = tokio::spawn(async move { shared.reload().await }).await;
+        reloaded.map_err(|e| e.to_string())?.map_err(|e| format!("{e:#}"))
     }
 
     fn fleet(&self) -> serde_json::Value {

@@ -33,6 +33,8 @@ pub struct Shared {
     pub collect: Arc<Collect>,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
+    /// One reload at a time: two at once could leave two readers on one file.
+    reloading: tokio::sync::Mutex<()>,
     shutdown: Shutdown,
 }
 
@@ -54,7 +56,8 @@ impl Node {
             clock.clone(),
             settings::ingest(&config),
         ));
-        let collect = Arc::new(Collect::new(append, clock.clone(), &metrics, &shutdown)?);
+        let collect =
+            Arc::new(Collect::new(append, config.cluster.clone(), clock.clone(), &metrics, &shutdown)?);
         let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
         let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
         let shared = Arc::new(Shared {
@@ -65,6 +68,7 @@ impl Node {
             ingest: ingest.clone(),
             collect,
             budget: budget.clone(),
+            reloading: tokio::sync::Mutex::new(()),
             shutdown: shutdown.clone(),
         });
         let config = shared.config.load_full();
@@ -120,6 +124,7 @@ impl Shared {
         let Some(path) = &self.path else {
             anyhow::bail!("the node runs without a configuration file, there is nothing to read again");
         };
+        let _one = self.reloading.lock().await;
         let new = config::load(path)?;
         let old = self.config.load_full();
         settings::only_reloadable(&old, &new)?;

@@ -11,6 +11,7 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
         ("listen", old.listen == new.listen),
         ("query", old.query == new.query),
         ("promql", old.promql_experimental == new.promql_experimental),
+        ("collect.traces", old.collect.traces == new.collect.traces),
     ];
     match fixed.iter().find(|(_, same)| !same) {
         Some((key, _)) => bail!("{key} cannot change while the node runs; restart it to apply the new value"),
@@ -36,6 +37,8 @@ pub fn policy(c: &config::Node) -> store::Policy {
             max_labels: c.ingest.max_labels,
             max_label_name_bytes: c.ingest.max_label_name_bytes,
             max_label_value_bytes: c.ingest.max_label_value_bytes,
+            // A record is its line and what it carries.
+            max_item_bytes: c.ingest.max_line_bytes.saturating_mul(2).max(defaults.limits.max_item_bytes),
             ..defaults.limits
         },
         ..defaults
@@ -59,10 +62,21 @@ pub fn ingest(c: &config::Node) -> ingest::Options {
         limits: ingest::Limits {
             max_body_bytes: c.ingest.max_body_bytes,
             max_decompressed_bytes: c.ingest.max_unpacked_bytes,
-            items: defaults.limits.items.clone(),
+            items: items(c),
         },
         cluster: c.cluster.clone(),
         ..defaults
+    }
+}
+
+/// What one item may look like, for whoever decodes it.
+fn items(c: &config::Node) -> ingest::ItemLimits {
+    ingest::ItemLimits {
+        max_labels: c.ingest.max_labels,
+        max_label_name_bytes: c.ingest.max_label_name_bytes,
+        max_label_value_bytes: c.ingest.max_label_value_bytes,
+        max_line_bytes: c.ingest.max_line_bytes,
+        ..Default::default()
     }
 }
 

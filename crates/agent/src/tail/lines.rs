@@ -1,13 +1,17 @@
 //! What a plain line says about itself: when, and how bad.
 
+/// Below what a store takes from the future (10 minutes): a line without a zone, written east of Greenwich, is
+/// taken as of now instead of being refused.
+const MAX_AHEAD_NS: i64 = 5 * 60 * 1_000_000_000;
+
 /// The time a line begins with, in nanoseconds: RFC 3339 (also with a blank for the `T`, in brackets, or behind
 /// a syslog priority) or the RFC 3164 form `Nov  5 13:37:00`. Times without a zone are read as UTC. A time
-/// more than a day ahead of `now_ns` is not believed.
+/// too far ahead of `now_ns` is not believed: see [`MAX_AHEAD_NS`].
 pub(super) fn timestamp(line: &str, now_ns: i64) -> Option<i64> {
     let text = line.trim_start_matches([' ', '[']);
     let text = after_priority(text);
     let found = rfc3339(text).or_else(|| rfc3164(text, now_ns))?;
-    (found <= now_ns.saturating_add(86_400_000_000_000)).then_some(found)
+    (found <= now_ns.saturating_add(MAX_AHEAD_NS)).then_some(found)
 }
 
 /// `<34>` and, in RFC 5424, the version behind it.

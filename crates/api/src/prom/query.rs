@@ -184,7 +184,7 @@ pub async fn exemplars(ask: Ask) -> Result<Answered, PromError> {
 }
 
 pub async fn format(ask: Ask) -> Result<Answered, PromError> {
-    Ok(Answered::of(&parsed(&ask)?.to_string())?)
+    Ok(Answered::of(&parsed(&ask)?.pretty())?)
 }
 
 pub async fn parse(ask: Ask) -> Result<Answered, PromError> {

@@ -22,7 +22,7 @@ export default function FleetPage() {
   const { tenant, range, zone, nowMs, from, to } = useView();
   const nodes = useAnswer(['fleet', tenant, nowMs], (signal) => fleet({ tenant, signal }), { everyMs: POLL_MS });
   const step = niceStep(range.toMs - range.fromMs, SPARK_POINTS, 15);
-  const rateQuery = `sum by (cluster, replica, signal) (rate(orrery_ingest_items_total[${promDuration(Math.max(60, step))}]))`;
+  const rateQuery = `sum by (cluster, replica, signal) (rate(orrery_store_items_accepted_total[${promDuration(Math.max(60, step))}]))`;
   const rates = useAnswer(['fleet rates', tenant, from, to, nowMs], (signal) =>
     queryRange(rateQuery, range, step, { tenant, signal }),
   );

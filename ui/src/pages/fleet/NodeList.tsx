@@ -181,7 +181,7 @@ function Signal({
             aria-label={`Ingest rate of ${signal.signal} on ${nodeName(node)} as a chart`}
             search={(before: CommonSearch) => ({
               ...pickCommon(before),
-              q: ['sum by (signal) (rate(orrery_ingest_items_total[1m]))'],
+              q: ['sum by (signal) (rate(orrery_store_items_accepted_total[1m]))'],
             })}
           >
             <Sparkline values={series.values} colour={COLOURS[signal.signal] ?? 'var(--series-8)'} width={150} />

@@ -70,7 +70,7 @@ function RateChart({ signal, series, step, nodes }: Props & { signal: string }) 
           aria-label={`${signal} per second as values`}
           search={(before: CommonSearch) => ({
             ...pickCommon(before),
-            q: [`sum by (cluster, replica) (rate(orrery_ingest_items_total{signal="${signal}"}[1m]))`],
+            q: [`sum by (cluster, replica) (rate(orrery_store_items_accepted_total{signal="${signal}"}[1m]))`],
             tabs: 'v',
           })}
         >

@@ -38,8 +38,8 @@ export const EXAMPLES: readonly Example[] = [
   },
   {
     title: 'Items taken in',
-    needs: 'orrery_ingest_items_total',
-    expr: 'sum by (signal) (rate(orrery_ingest_items_total[1m]))',
+    needs: 'orrery_store_items_accepted_total',
+    expr: 'sum by (signal) (rate(orrery_store_items_accepted_total[1m]))',
   },
   { title: 'Targets up', needs: 'up', expr: 'up' },
 ];
