@@ -58,7 +58,8 @@ export async function queryRange(
 ): Promise<Answer<PromResult>> {
   // Steps stand on multiples of themselves so that a refresh moves no point.
   const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
-  const end = Math.floor(range.toMs / 1e3 / stepSeconds) * stepSeconds;
+  // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
+  const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
   const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds };
   return shape(await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
 }
