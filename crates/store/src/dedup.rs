@@ -48,14 +48,20 @@ impl KnownIds {
         if now_ns.saturating_sub(received_ns) > self.horizon_ns {
             return;
         }
-        if self.by_id.insert((tenant.clone(), id), received_ns).is_none() {
-            self.order.push_back((received_ns, tenant.clone(), id));
+        let key = (tenant.clone(), id);
+        if self.by_id.get(&key).is_some_and(|known| *known >= received_ns) {
+            return;
         }
+        // An id used again has two places in the order; only the later one ends its time.
+        self.by_id.insert(key, received_ns);
+        self.order.push_back((received_ns, tenant.clone(), id));
         while let Some((received, _, _)) = self.order.front()
             && (self.order.len() > self.max || now_ns.saturating_sub(*received) > self.horizon_ns)
         {
-            if let Some((_, tenant, id)) = self.order.pop_front() {
-                self.by_id.remove(&(tenant, id));
+            let Some((received, tenant, id)) = self.order.pop_front() else { break };
+            let key = (tenant, id);
+            if self.by_id.get(&key) == Some(&received) {
+                self.by_id.remove(&key);
             }
         }
     }
@@ -149,6 +155,20 @@ mod tests {
         assert!(!known.contains(&b, id(1), 0));
         known.insert(&a, id(2), 300, 300);
         assert_eq!(known.len(), 1);
+    }
+
+    #[test]
+    fn an_id_used_again_is_known_for_the_horizon_after_its_last_use() {
+        let t = TenantId::default();
+        let mut known = KnownIds::new(100, 10);
+        known.insert(&t, id(1), 0, 0);
+        known.insert(&t, id(2), 50, 50);
+        known.insert(&t, id(1), 120, 120);
+        known.insert(&t, id(3), 170, 170);
+        assert!(known.contains(&t, id(1), 220), "remembered from its second use on");
+        known.insert(&t, id(4), 230, 230);
+        assert!(!known.contains(&t, id(1), 230));
+        assert_eq!(known.len(), 2);
     }
 
     #[test]
