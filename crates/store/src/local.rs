@@ -74,6 +74,8 @@ impl Inner {
         match named {
             Ok(()) => sync_dir(&dir).map_err(|e| generic(&dir, e)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                // The answer lets the caller build on what is there, so that must be durable too.
+                sync_dir(&dir).map_err(|e| generic(&dir, e))?;
                 Err(Error::AlreadyExists { path: location.to_string(), source: e.into() })
             }
             Err(e) => Err(generic(&to, e)),
@@ -96,11 +98,18 @@ fn make_dirs(dir: &FsPath) -> io::Result<()> {
     }
     if let Some(parent) = dir.parent() {
         make_dirs(parent)?;
-        match fs::create_dir(dir) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
+        let made = match fs::create_dir(dir) {
+            Ok(()) => true,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(e) => return Err(e),
+        };
+        if let Err(e) = sync_dir(parent) {
+            if made {
+                // Left behind, the next put would take it for durable.
+                let _ = fs::remove_dir(dir);
+            }
+            return Err(e);
         }
-        sync_dir(parent)?;
     }
     Ok(())
 }
