@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use base::memory::{Reservation, Use};
 use contract::{Coverage, CoverageState, QueryLimits, Result, Scope, SourceCoverage};
-use model::{Signal, TenantId, TimeRange, TimestampNs};
+use model::{Matcher, Signal, TenantId, TimeRange, TimestampNs};
 use parking_lot::Mutex;
 
 pub(crate) use rows::merge_rows;
@@ -101,6 +101,19 @@ impl Answer {
 
 fn cluster(core: &Core) -> String {
     core.options.cluster.as_ref().map_or_else(|| "local".to_owned(), |c| c.as_str().to_owned())
+}
+
+/// The matchers that remain for one of several tenants: those of the tenant's own label are decided here.
+/// `None`: they exclude the tenant.
+pub(crate) fn of_this(tenant: &TenantId, matchers: &[Matcher]) -> Option<Vec<Matcher>> {
+    let (whose, rest): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.name == TENANT_LABEL);
+    whose.iter().all(|m| m.matches(tenant.as_str())).then(|| rest.into_iter().cloned().collect())
+}
+
+/// The same of selectors of which one must match where there is any.
+pub(crate) fn any_of_this(tenant: &TenantId, selectors: &[Vec<Matcher>]) -> Option<Vec<Vec<Matcher>>> {
+    let left: Vec<_> = selectors.iter().filter_map(|m| of_this(tenant, m)).collect();
+    (selectors.is_empty() || !left.is_empty()).then_some(left)
 }
 
 /// What is left of a range without another.

@@ -12,7 +12,7 @@ use model::{
 };
 use segment::logs::{LinePredicate, Order, Selection as SegmentSelection};
 
-use super::{Answer, TENANT_LABEL};
+use super::{Answer, TENANT_LABEL, of_this};
 use crate::{
     catalog::SegmentRef, core::Core, head::LogPart, merge::LogMerger, readers::Reader, shelf::FrozenData,
 };
@@ -24,17 +24,23 @@ const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatch>> {
     let answer = Answer::new(core, &r.scope, Signal::LOGS);
+    let many = !r.scope.tenants.is_single();
+    // What is left without the tenant's label is the same for all tenants.
+    let mut matchers = r.matchers.clone();
+    matchers.retain(|m| !many || m.name != TENANT_LABEL);
     let wanted = Wanted {
-        matchers: r.matchers.into(),
+        matchers: matchers.into(),
         line: compile(&r.line_filters)?,
         required: r.line_filters.iter().filter_map(required).collect(),
         range: r.scope.range,
         direction: r.direction,
         limit: r.limit,
     };
-    let many = !r.scope.tenants.is_single();
     let mut waiting = Vec::new();
     for tenant in r.scope.tenants.iter() {
+        if many && of_this(tenant, &r.matchers).is_none() {
+            continue;
+        }
         let Some(shelf) = answer.shelf(tenant) else { continue };
         let view = shelf.view(&[], wanted.range, u64::MAX);
         let tenant = many.then(|| tenant.clone());

@@ -9,7 +9,7 @@ use contract::{Coverage, Error, LabelNamesRequest, LabelValuesRequest, MetadataR
 use model::{Labels, Matcher, MetricMetadata, Signal, TenantId};
 
 use super::{
-    Answer, TENANT_LABEL, logs,
+    Answer, TENANT_LABEL, any_of_this, logs,
     spans::{self, Ask},
 };
 use crate::{core::Core, readers::Reader, shelf::FrozenData};
@@ -17,17 +17,19 @@ use crate::{core::Core, readers::Reader, shelf::FrozenData};
 pub(crate) async fn label_names(core: &Arc<Core>, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
     let answer = Answer::new(core, &r.scope, r.signal.clone());
     let mut names = BTreeSet::new();
+    let many = !r.scope.tenants.is_single();
     for tenant in r.scope.tenants.iter() {
+        let Some(selectors) = selectors_of(tenant, &r.selectors, many) else { continue };
         match r.signal.as_str() {
             "traces" => ask_spans(&answer, tenant, &Ask::Keys, &mut names).await?,
             "logs" => {
-                let sets = logs::label_sets(&answer, tenant, &r.selectors).await?;
+                let sets = logs::label_sets(&answer, tenant, &selectors).await?;
                 names.extend(sets.iter().flat_map(|l| l.iter().map(|(n, _)| n.to_owned())));
             }
-            _ => metric_names(&answer, tenant, &r.selectors, &mut names).await?,
+            _ => metric_names(&answer, tenant, &selectors, &mut names).await?,
         }
     }
-    if !r.scope.tenants.is_single() && !names.is_empty() && r.signal != Signal::TRACES {
+    if many && !names.is_empty() && r.signal != Signal::TRACES {
         names.insert(TENANT_LABEL.to_owned());
     }
     Ok((cut(names, r.limit), answer.final_coverage()))
@@ -41,6 +43,7 @@ pub(crate) async fn label_values(core: &Arc<Core>, r: LabelValuesRequest) -> Res
     let limit = r.limit.unwrap_or(usize::MAX);
     let many = !r.scope.tenants.is_single();
     for tenant in r.scope.tenants.iter() {
+        let Some(selectors) = selectors_of(tenant, &r.selectors, many) else { continue };
         let ask = match &r.field {
             NamedField::Service => Ask::Services,
             NamedField::Operation { service, kind } => {
@@ -49,18 +52,18 @@ pub(crate) async fn label_values(core: &Arc<Core>, r: LabelValuesRequest) -> Res
             NamedField::Attribute(key) => Ask::Values { key, limit },
             NamedField::Label(key) if traces => Ask::Values { key, limit },
             NamedField::Label(name) if many && name == TENANT_LABEL => {
-                if !tenant_sets(&answer, tenant, &r.selectors).await?.is_empty() {
+                if !tenant_sets(&answer, tenant, &selectors).await?.is_empty() {
                     values.insert(tenant.as_str().to_owned());
                 }
                 continue;
             }
             NamedField::Label(name) if r.signal == Signal::LOGS => {
-                let sets = logs::label_sets(&answer, tenant, &r.selectors).await?;
+                let sets = logs::label_sets(&answer, tenant, &selectors).await?;
                 values.extend(sets.iter().filter_map(|l| l.get(name)).map(str::to_owned));
                 continue;
             }
             NamedField::Label(name) => {
-                metric_values(&answer, tenant, name, &r.selectors, &mut values).await?;
+                metric_values(&answer, tenant, name, &selectors, &mut values).await?;
                 continue;
             }
         };
@@ -74,7 +77,8 @@ pub(crate) async fn label_sets(core: &Arc<Core>, r: LabelNamesRequest) -> Result
     let many = !r.scope.tenants.is_single();
     let mut sets = BTreeSet::new();
     for tenant in r.scope.tenants.iter() {
-        let found = tenant_sets(&answer, tenant, &r.selectors).await?;
+        let Some(selectors) = selectors_of(tenant, &r.selectors, many) else { continue };
+        let found = tenant_sets(&answer, tenant, &selectors).await?;
         if many {
             sets.extend(found.into_iter().map(|l| l.with(TENANT_LABEL, tenant.as_str())));
         } else {
@@ -104,6 +108,11 @@ pub(crate) fn metadata(core: &Arc<Core>, r: MetadataRequest) -> (Vec<MetricMetad
     }
     let wanted = found.into_values().filter(|m| r.family.as_ref().is_none_or(|f| *f == m.family));
     (cut(wanted, r.limit), answer.final_coverage())
+}
+
+/// What the selectors ask of one tenant; `None` when they exclude it.
+fn selectors_of(tenant: &TenantId, selectors: &[Vec<Matcher>], many: bool) -> Option<Vec<Vec<Matcher>>> {
+    if many { any_of_this(tenant, selectors) } else { Some(selectors.to_vec()) }
 }
 
 fn cut<T>(values: impl IntoIterator<Item = T>, limit: Option<usize>) -> Vec<T> {

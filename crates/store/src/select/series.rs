@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use model::{Matcher, Signal, TenantId};
 use segment::metrics::SeriesRows;
 
-use super::{Answer, TENANT_LABEL, merge_rows, rows::RowStream};
+use super::{Answer, TENANT_LABEL, merge_rows, of_this, rows::RowStream};
 use crate::{core::Core, head::SeriesSnapshot, readers::Reader, shelf::FrozenData};
 
 /// Segments opened at once.
@@ -31,7 +31,8 @@ pub(crate) async fn series(core: &Arc<Core>, r: SeriesRequest) -> Result<Selecti
     let mut held = answer.reserve(0)?;
     let (mut samples, limits) = (0, &answer.limits);
     for tenant in r.scope.tenants.iter() {
-        let mut items = of_tenant(&answer, tenant, &matchers).await?;
+        let Some(matchers) = of_this(tenant, &matchers) else { continue };
+        let mut items = of_tenant(&answer, tenant, &matchers.into()).await?;
         while let Some(mut s) = items.try_next().await? {
             samples += s.sample_count() as u64;
             s.labels = s.labels.with(TENANT_LABEL, tenant.as_str());

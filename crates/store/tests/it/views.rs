@@ -1,9 +1,10 @@
 //! The same answers from the head, from segments, from both, and after restarts.
 
 use contract::{
-    Append, CoverageState, LabelNamesRequest, Scope, Select, SeriesHints, SeriesRequest, Tenants, fake::Fake,
+    Append, CoverageState, Direction, LabelNamesRequest, LogsRequest, Scope, Select, SeriesHints,
+    SeriesRequest, Tenants, fake::Fake,
 };
-use model::{Matcher, Signal, TimeRange};
+use model::{MatchOp, Matcher, Signal, TimeRange};
 use testkit::conformance as suite;
 
 use crate::rig::Rig;
@@ -119,6 +120,56 @@ async fn several_tenants_are_told_apart_by_a_label() {
     let request = LabelNamesRequest { scope, signal: Signal::LOGS, selectors: Vec::new(), limit: None };
     let (names, _) = rig.store().label_names(request).await.unwrap();
     assert!(names.contains(&"__tenant_id__".to_owned()));
+}
+
+#[tokio::test]
+async fn matchers_of_the_tenants_label_choose_among_several_tenants() {
+    let rig = Rig::new().await;
+    suite::fill(rig.store(), suite::units()).await;
+    let tenants = Tenants::several(suite::tenants().to_vec()).unwrap();
+    let scope = Scope::new(tenants, TimeRange::ALL);
+    let only = |op, value| Matcher::new("__tenant_id__", op, value).unwrap();
+    for flushed in [false, true] {
+        if flushed {
+            rig.store().flush_all().await.unwrap();
+        }
+        let series = async |matchers: Vec<Matcher>| {
+            let hints = SeriesHints::default();
+            let request = SeriesRequest { scope: scope.clone(), matchers, hints };
+            let (found, _) = rig.store().series(request).await.unwrap().collect().await.unwrap();
+            found.into_iter().map(|s| s.labels.value("__tenant_id__").to_owned()).collect::<Vec<_>>()
+        };
+        let up = Matcher::equal("__name__", "up");
+        assert_eq!(series(vec![up.clone(), only(MatchOp::Equal, "team-b")]).await, ["team-b"]);
+        assert_eq!(series(vec![up.clone(), only(MatchOp::NotRegex, "team.*")]).await, ["default"]);
+        assert!(series(vec![up, only(MatchOp::Equal, "nobody")]).await.is_empty());
+        let sets = async |signal: Signal, selectors: Vec<Vec<Matcher>>| {
+            let request = LabelNamesRequest { scope: scope.clone(), signal, selectors, limit: None };
+            rig.store().label_sets(request).await.unwrap().0
+        };
+        for signal in [Signal::METRICS, Signal::LOGS] {
+            let all = sets(signal.clone(), vec![]).await;
+            let some = sets(signal.clone(), vec![vec![only(MatchOp::Equal, "team-b")]]).await;
+            let expected: Vec<_> =
+                all.iter().filter(|l| l.value("__tenant_id__") == "team-b").cloned().collect();
+            assert!(!expected.is_empty() && expected.len() < all.len());
+            assert_eq!(some, expected, "{signal}");
+            assert!(sets(signal, vec![vec![only(MatchOp::Equal, "nobody")]]).await.is_empty());
+        }
+        let logs = async |matchers: Vec<Matcher>| {
+            let request = LogsRequest {
+                scope: scope.clone(),
+                matchers,
+                line_filters: vec![],
+                direction: Direction::NewestFirst,
+                limit: None,
+            };
+            let (found, _) = rig.store().logs(request).await.unwrap().collect().await.unwrap();
+            found.iter().map(|b| b.records.len()).sum::<usize>()
+        };
+        let (all, b) = (logs(vec![]).await, logs(vec![only(MatchOp::Equal, "team-b")]).await);
+        assert!(b > 0 && b + logs(vec![only(MatchOp::NotEqual, "team-b")]).await == all, "{b} of {all}");
+    }
 }
 
 #[tokio::test]
