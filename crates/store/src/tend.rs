@@ -27,30 +27,41 @@ const DROP_AT_PERCENT: u64 = 90;
 const DROP_TO_PERCENT: u64 = 80;
 
 /// Drops what is older than its signal's retention, then the oldest windows while the store is too large.
+/// The first error is returned, and does not keep the rest from being done.
 pub(crate) async fn expire(core: &Arc<Core>) -> Result<()> {
     let policy = core.policy.load_full();
     let now = core.clock.now_ns();
+    let mut outcome = Ok(());
     for shelf in core.shelves() {
         let Some(keep) = policy.retention.of(&shelf.signal) else { continue };
         let oldest = now.saturating_sub(ns(keep));
         let old: Vec<_> = shelf.live().segments.values().filter(|s| s.newest().0 < oldest).cloned().collect();
-        drop_segments(core, &shelf, &old, "age").await?;
+        outcome = outcome.and(drop_segments(core, &shelf, &old, "age").await);
     }
     if let Some(max) = policy.retention.max_bytes {
-        expire_by_size(core, max).await?;
+        outcome = outcome.and(expire_by_size(core, max).await);
     }
-    Ok(())
+    outcome
 }
 
 async fn expire_by_size(core: &Arc<Core>, max: u64) -> Result<()> {
     let percent = |p: u64| max / 100 * p;
     let garbage = core.garbage_bytes();
-    let total = core.segment_bytes() + core.log.bytes() + garbage;
+    // A log that cannot be cut must not eat up the segments: dropping them would not make it shorter.
+    let (log, max_log) = (core.log.bytes(), core.max_wal_bytes());
+    let total = core.segment_bytes() + log.min(max_log) + garbage;
     if total <= percent(DROP_AT_PERCENT) {
         return Ok(());
     }
+    if log > max_log {
+        tracing::warn!(
+            bytes = log,
+            limit = max_log,
+            "the log is larger than it should be and takes disk beside retention by size"
+        );
+    }
     // What waits for its grace may go now: the limit counts for more.
-    collect(core, true).await?;
+    let mut outcome = collect(core, true).await;
     let mut over = total.saturating_sub(garbage).saturating_sub(percent(DROP_TO_PERCENT));
     let mut all: Vec<(Arc<Shelf>, Arc<SegmentRef>)> = core
         .shelves()
@@ -70,9 +81,9 @@ async fn expire_by_size(core: &Arc<Core>, max: u64) -> Result<()> {
         }
     }
     for (shelf, segments) in gone {
-        drop_segments(core, &shelf, &segments, "size").await?;
+        outcome = outcome.and(drop_segments(core, &shelf, &segments, "size").await);
     }
-    collect(core, true).await
+    outcome.and(collect(core, true).await)
 }
 
 async fn drop_segments(

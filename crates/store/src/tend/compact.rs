@@ -31,10 +31,12 @@ const LARGE_PART: u64 = 3;
 /// Decoded items are this many times larger than their segment, as a rule; what a merge reserves.
 const EXPANSION: u64 = 8;
 
-/// Merges what is worth merging on one shelf. Returns how many segments went into merges.
+/// Merges what is worth merging on one shelf. Returns how many segments went into merges, or the first error;
+/// a run that cannot be merged does not keep the others from it.
 pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usize> {
     let _one = shelf.tending.lock().await;
     let mut merged = 0;
+    let mut failed = None;
     for run in choose(shelf, core.merge_input_bytes()) {
         if core.is_closing() {
             break;
@@ -47,10 +49,12 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
         match done {
             Ok(()) => merged += run.len(),
             Err(Error::Conflict(_)) => {}
-            Err(e) => return Err(e),
+            Err(e) => {
+                failed.get_or_insert(e);
+            }
         }
     }
-    Ok(merged)
+    failed.map_or(Ok(merged), Err)
 }
 
 /// Runs of neighbouring small segments, window by window.
