@@ -10,7 +10,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use base::memory::Reservation;
@@ -25,14 +25,12 @@ use crate::{
     core::Core,
     frame,
     head::metrics::{Rules, Staged},
-    shelf::Shelf,
+    shelf::{MAX_FROZEN, Shelf},
 };
 
 /// Units and bytes of one group. Larger groups: fewer syncs, and more work lost on callers' time-outs.
 const GROUP_UNITS: usize = 1024;
 const GROUP_BYTES: usize = 8 << 20;
-/// Frozen heads that may wait for a flush; beyond, the active head goes on filling until memory refuses.
-const MAX_FROZEN: usize = 3;
 
 /// What the committer is asked to do.
 pub(crate) enum Work {
@@ -273,6 +271,7 @@ impl Committer {
             Ok(start) => *self.core.end.lock() = start,
             Err(e) => tracing::warn!(error = %e, "could not begin a new log segment before a flush"),
         }
+        self.core.frozen_at_ns.store(self.core.clock.now_ns(), Relaxed);
         let upto = *self.core.end.lock();
         for shelf in self.core.shelves() {
             if shelf.frozen_count() < MAX_FROZEN {

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -39,6 +39,11 @@ pub(crate) struct Core {
     pub(crate) flush_now: Notify,
     /// Memory refused an append since the last flush: even small heads are worth flushing.
     pub(crate) pressed: AtomicBool,
+    /// When heads were frozen last.
+    pub(crate) frozen_at_ns: AtomicI64,
+    /// Which background task ended by a panic, if one did: the store does not work as it should until the
+    /// process is started again.
+    pub(crate) broken: Mutex<Option<String>>,
     /// One flush of the store at a time.
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) closing: AtomicBool,
@@ -70,6 +75,7 @@ impl Core {
         // An id takes some 120 bytes: never more than about 6 % of the memory limit.
         let max_ids = options.dedup_max_ids.min((budget.limit_bytes() / 2048) as usize);
         let known = KnownIds::new(ns(options.dedup_horizon), max_ids);
+        let frozen_at_ns = AtomicI64::new(clock.now_ns());
         Core {
             policy: ArcSwap::from_pointee(options.policy.clone()),
             options,
@@ -84,6 +90,8 @@ impl Core {
             known: Mutex::new(known),
             flush_now: Notify::new(),
             pressed: AtomicBool::new(false),
+            frozen_at_ns,
+            broken: Mutex::default(),
             flushing: Default::default(),
             closing: AtomicBool::new(false),
             garbage: Mutex::default(),
@@ -102,11 +110,13 @@ impl Core {
         self.shelves.read().values().cloned().collect()
     }
 
-    pub(crate) fn tenants(&self) -> usize {
+    /// Sorted and distinct.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
         let shelves = self.shelves.read();
-        let mut tenants: Vec<_> = shelves.keys().map(|(t, _)| t).collect();
+        let mut tenants: Vec<_> = shelves.keys().map(|(t, _)| t.clone()).collect();
+        tenants.sort_unstable();
         tenants.dedup();
-        tenants.len()
+        tenants
     }
 
     /// The shelf, opened or made. `limit`: whether a new tenant may be refused.
@@ -124,7 +134,7 @@ impl Core {
             return Ok(found);
         }
         let max = self.policy.load().limits.max_tenants;
-        if limit && self.tenants() >= max && !self.shelves.read().keys().any(|(t, _)| t == tenant) {
+        if limit && self.tenants().len() >= max && !self.shelves.read().keys().any(|(t, _)| t == tenant) {
             return Err(Error::Refused {
                 limit: Some("limits.max_tenants"),
                 message: format!("tenant {tenant} is new and limits.max_tenants ({max}) is reached"),
@@ -156,7 +166,7 @@ impl Core {
 
     /// Bytes of all heads that a flush would free.
     pub(crate) fn head_bytes(&self) -> u64 {
-        self.shelves().iter().map(|s| s.head_load().0).sum()
+        self.shelves().iter().map(|s| s.load()).map(|l| l.active + l.frozen).sum()
     }
 
     pub(crate) fn segment_bytes(&self) -> u64 {

@@ -18,7 +18,7 @@ use crate::{
     catalog::{Change, Commit, Covered, IdsRef, SegmentRef, tenant_dir},
     core::{Core, Garbage},
     dedup,
-    shelf::{Frozen, FrozenData, Shelf},
+    shelf::{Frozen, FrozenData, Load, Shelf},
     windows,
 };
 
@@ -177,16 +177,42 @@ async fn put(core: &Core, path: &str, bytes: bytes::Bytes) -> Result<()> {
 /// Under memory pressure heads from this size on are flushed.
 const WORTH_FLUSHING: u64 = 1 << 20;
 
-/// Whether any signal of this node waits for a flush by size, age or length of the log.
-pub(crate) fn is_due(core: &Core) -> bool {
+/// And registries of so long idle series are worth a freeze, in nanoseconds.
+const IDLE_NS: i64 = 60_000_000_000;
+
+/// What waits to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// Frozen heads whose flush did not succeed. The active heads are left alone: one shelf that cannot be
+    /// flushed must not cut the others into small segments.
+    Frozen,
+    /// Active heads, by size, age, length of the log or need of memory, and with them the frozen ones.
+    Heads,
+}
+
+pub(crate) fn due(core: &Core) -> Due {
     let policy = core.policy.load();
-    let oldest = core.shelves().iter().filter_map(|s| s.head_load().1).min();
-    let age = crate::core::ns(policy.flush.max_age);
-    let held = core.head_bytes();
+    let now = core.clock.now_ns();
     let pressed = core.pressed.swap(false, Relaxed);
-    held > core.max_head_bytes()
-        || pressed && held > WORTH_FLUSHING
-        || core.log.bytes() > core.max_wal_bytes() && oldest.is_some()
-        || oldest.is_some_and(|o| core.clock.now_ns().saturating_sub(o) >= age)
-        || core.shelves().iter().any(|s| s.frozen_count() > 0)
+    let loads: Vec<Load> = core.shelves().iter().map(|s| s.load()).collect();
+    let open = || loads.iter().filter(|l| l.can_freeze);
+    let active: u64 = open().map(|l| l.active).sum();
+    let idle: u64 = open().map(|l| l.idle).sum();
+    let oldest = open().filter_map(|l| l.received_ns).min();
+    let first = open().filter_map(|l| l.first).min();
+    let stuck = loads.iter().filter_map(|l| l.first_frozen).min();
+    // Behind a head that cannot be flushed the log is not cut whatever else is.
+    let would_cut = first.is_some_and(|f| stuck.is_none_or(|s| f < s));
+    let idle_for = now.saturating_sub(core.frozen_at_ns.load(Relaxed));
+    let heads = active > core.max_head_bytes()
+        || pressed && active > WORTH_FLUSHING
+        || pressed && idle > WORTH_FLUSHING && idle_for >= IDLE_NS
+        || core.log.bytes() > core.max_wal_bytes() && would_cut
+        || oldest.is_some_and(|o| now.saturating_sub(o) >= crate::core::ns(policy.flush.max_age));
+    match (heads, stuck) {
+        (true, _) => Due::Heads,
+        (false, Some(_)) => Due::Frozen,
+        (false, None) => Due::Nothing,
+    }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// Batch ids kept per head until they are flushed with it.
 const MAX_IDS: usize = 200_000;
+/// Frozen heads that may wait for a flush; beyond, the active head goes on filling until memory refuses.
+pub(crate) const MAX_FROZEN: usize = 3;
 
 pub(crate) struct Shelf {
     pub(crate) tenant: TenantId,
@@ -79,6 +81,22 @@ pub(crate) struct View {
     pub(crate) frozen: Vec<Arc<Frozen>>,
     /// The active head's part: copied series, or shared parts.
     pub(crate) head: FrozenData,
+}
+
+/// What a flush of a shelf would bring.
+pub(crate) struct Load {
+    /// Bytes that flushing the active head would free, and those of frozen heads.
+    pub(crate) active: u64,
+    pub(crate) frozen: u64,
+    /// Bytes of the registry that a freeze would free.
+    pub(crate) idle: u64,
+    /// When the oldest of what the active head has to flush was received.
+    pub(crate) received_ns: Option<i64>,
+    /// From where on the log is needed by the active head, and by the frozen ones.
+    pub(crate) first: Option<Position>,
+    pub(crate) first_frozen: Option<Position>,
+    /// Fewer than [`MAX_FROZEN`] wait.
+    pub(crate) can_freeze: bool,
 }
 
 /// What [`Shelf::numbers`] tells.
@@ -195,8 +213,17 @@ impl Shelf {
             Head::Logs(h) => h.freeze().map(FrozenData::Logs),
             Head::Spans(h) => h.freeze().map(FrozenData::Spans),
         };
-        let Some(data) = data else { return };
         let since = std::mem::take(&mut state.since);
+        let Some(data) = data else {
+            // What came changed nothing, so the log need not keep it.
+            let bytes = state.head.bytes() as u64;
+            if let Some(r) = &mut state.reservation
+                && r.bytes() > bytes
+            {
+                r.shrink_to(bytes);
+            }
+            return;
+        };
         let reservation = state.reservation.take();
         state.frozen.push(Arc::new(Frozen {
             data,
@@ -251,15 +278,21 @@ impl Shelf {
         state.frozen.iter().map(|f| f.first).chain(state.since.first).min()
     }
 
-    /// (bytes that a flush would free, when the oldest item of the active head was received).
-    pub(crate) fn head_load(&self) -> (u64, Option<i64>) {
+    pub(crate) fn load(&self) -> Load {
         let state = self.state.read();
-        let active = match &state.head {
-            Head::Metrics(h) => h.sample_bytes(),
-            other => other.bytes(),
+        let (active, idle, content) = match &state.head {
+            Head::Metrics(h) => (h.sample_bytes(), h.idle_bytes(), h.has_content()),
+            other => (other.bytes(), 0, other.bytes() > 0),
         };
-        let frozen: u64 = state.frozen.iter().map(|f| f.bytes).sum();
-        (active as u64 + frozen, state.since.first.map(|_| state.since.received_ns))
+        Load {
+            active: active as u64,
+            frozen: state.frozen.iter().map(|f| f.bytes).sum(),
+            idle,
+            received_ns: state.since.first.filter(|_| content).map(|_| state.since.received_ns),
+            first: state.since.first,
+            first_frozen: state.frozen.iter().map(|f| f.first).min(),
+            can_freeze: state.frozen.len() < MAX_FROZEN,
+        }
     }
 
     pub(crate) fn frozen_count(&self) -> usize {

@@ -1,6 +1,6 @@
 //! What the store says about itself, for the fleet page and readiness.
 
-use model::Signal;
+use model::{Signal, TenantId};
 
 /// A snapshot over all tenants.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Status {
     pub disk_reserve_bytes: u64,
     /// Why appends are refused at the moment, if they are.
     pub refusing: Option<String>,
-    pub tenants: usize,
+    pub tenants: Vec<TenantId>,
 }
 
 /// One signal over all tenants.

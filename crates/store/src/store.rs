@@ -1,6 +1,7 @@
 //! The handle to a store: opening, background work, closing, and both seams.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use contract::{
     Append, AppendUnit, Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest,
     MetadataRequest, Receipt, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
+use futures::FutureExt;
 use model::{Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
@@ -55,7 +57,8 @@ impl Store {
         let (core, mut report) = recover::open(options, objects, disk, clock, budget, metrics).await?;
         report.orphans = tend::delete_orphans(&core).await?;
         let (queue, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(Committer::new(core.clone(), receiver).run());
+        let committer = Committer::new(core.clone(), receiver).run();
+        tokio::spawn(watched(core.clone(), "committer", committer));
         Ok((Arc::new(Store { core, queue: Mutex::new(Some(queue)) }), report))
     }
 
@@ -67,14 +70,14 @@ impl Store {
     pub fn run(self: &Arc<Self>, shutdown: &Shutdown) {
         let (flusher, tender) = (self.clone(), self.clone());
         let (stop_one, stop_two) = (shutdown.clone(), shutdown.clone());
-        shutdown.spawn(async move {
+        let flushing = async move {
             loop {
                 tokio::select! {
                     () = stop_one.started() => return,
                     () = flusher.core.flush_now.notified() => {}
                     () = flusher.core.clock.sleep(TICK) => {}
                 }
-                if flush::is_due(&flusher.core) && flusher.flush_all().await.is_err() {
+                if flusher.flush_due().await.is_err() {
                     // The error is logged and counted where it happened; the disk or the bucket gets time.
                     tokio::select! {
                         () = stop_one.started() => return,
@@ -82,8 +85,8 @@ impl Store {
                     }
                 }
             }
-        });
-        shutdown.spawn(async move {
+        };
+        let tending = async move {
             for turn in 1u64.. {
                 tokio::select! {
                     () = stop_two.started() => return,
@@ -91,7 +94,9 @@ impl Store {
                 }
                 tender.tend(turn).await;
             }
-        });
+        };
+        shutdown.spawn(watched(self.core.clone(), "flusher", flushing));
+        shutdown.spawn(watched(self.core.clone(), "retention and merging", tending));
     }
 
     /// One turn of looking after what is published.
@@ -116,9 +121,7 @@ impl Store {
 
     /// Everything background work would do by now, once. For tests and simulations.
     pub async fn maintain(&self) -> Result<()> {
-        if flush::is_due(&self.core) {
-            self.flush_all().await?;
-        }
+        self.flush_due().await?;
         tend::expire(&self.core).await?;
         self.compact_all().await?;
         tend::collect(&self.core, false).await?;
@@ -126,18 +129,20 @@ impl Store {
     }
 
     async fn compact_all(&self) -> Result<usize> {
-        let mut merged = 0;
+        let mut outcome = Ok(0);
         for shelf in self.core.shelves() {
-            merged += tend::compact(&self.core, &shelf).await?;
+            let merged = tend::compact(&self.core, &shelf).await;
+            outcome = outcome.and_then(|n| Ok(n + merged?));
         }
-        Ok(merged)
+        outcome
     }
 
     async fn clean_up(&self) -> Result<()> {
+        let mut outcome = Ok(());
         for shelf in self.core.shelves() {
-            shelf.catalog.delete_old().await?;
+            outcome = outcome.and(shelf.catalog.delete_old().await.map(drop));
         }
-        tend::delete_orphans(&self.core).await.map(drop)
+        outcome.and(tend::delete_orphans(&self.core).await.map(drop))
     }
 
     fn publish_gauges(&self) {
@@ -160,6 +165,17 @@ impl Store {
             append::freeze(&queue).await?;
         }
         flush::flush_frozen(&self.core).await
+    }
+
+    async fn flush_due(&self) -> Result<()> {
+        match flush::due(&self.core) {
+            flush::Due::Nothing => Ok(()),
+            flush::Due::Frozen => {
+                let _one = self.core.flushing.lock().await;
+                flush::flush_frozen(&self.core).await
+            }
+            flush::Due::Heads => self.flush_all().await,
+        }
     }
 
     /// Takes nothing more, flushes as far as `grace` allows and closes the log. What was not flushed is
@@ -226,10 +242,20 @@ impl Store {
             free_disk_bytes: space.as_ref().map_or(0, |s| s.free),
             total_disk_bytes: space.as_ref().map_or(0, |s| s.total),
             disk_reserve_bytes: space.as_ref().map_or(0, |s| s.reserve),
-            refusing: disk::check_reserve(core).err().map(|e| e.message),
+            refusing: core.broken.lock().clone().or(disk::check_reserve(core).err().map(|e| e.message)),
             tenants: core.tenants(),
         }
     }
+}
+
+/// Runs a background task; when it ends by a panic that is logged and shown in [`Status::refusing`].
+async fn watched(core: Arc<Core>, task: &'static str, work: impl Future<Output = ()>) {
+    let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(task, panic = said, "a task of the store ended by a panic");
+    *core.broken.lock() =
+        Some(format!("the store's {task} task ended by a panic ({said}): restart the process"));
 }
 
 #[async_trait]

@@ -353,16 +353,14 @@ impl MetricsHead {
     }
 
     /// Takes the samples out; the registry stays, without the series that brought nothing since last time if
-    /// these are many. `None` when there is nothing to flush.
+    /// these are many. `None` when there is nothing to flush. Exemplars of series without a sample go, nothing
+    /// could keep them.
     pub(crate) fn freeze(&mut self) -> Option<FrozenMetrics> {
         let changed: Vec<_> = std::mem::take(&mut self.changed_families)
             .iter()
             .filter_map(|f| self.metadata.get(f))
             .cloned()
             .collect();
-        if self.samples == 0 && changed.is_empty() {
-            return None;
-        }
         let mut series = Vec::new();
         let mut idle = vec![false; self.series.len()];
         let mut idle_count = 0;
@@ -370,6 +368,7 @@ impl MetricsHead {
             if s.store.is_empty() {
                 *idle = true;
                 idle_count += 1;
+                s.store = SeriesStore::default();
             } else {
                 series.push(SeriesSnapshot { labels: s.labels.clone(), store: std::mem::take(&mut s.store) });
             }
@@ -384,7 +383,22 @@ impl MetricsHead {
         if idle_count * 4 > self.series.len() {
             self.forget(&idle);
         }
-        Some(frozen)
+        (frozen.samples > 0 || !frozen.metadata.is_empty()).then_some(frozen)
+    }
+
+    /// Whether a freeze would bring something to flush.
+    pub(crate) fn has_content(&self) -> bool {
+        self.samples > 0 || !self.changed_families.is_empty()
+    }
+
+    /// Bytes of the registry that a freeze would free, at least, by forgetting idle series.
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        let (series, busy) = (self.series.len() as u64, self.samples);
+        let idle = series.saturating_sub(busy);
+        if idle * 4 <= series {
+            return 0;
+        }
+        (self.registry_bytes as u64 / series.max(1)).saturating_mul(idle)
     }
 
     /// Rebuilds the registry without idle series, in the same order, so that prediction goes on working.

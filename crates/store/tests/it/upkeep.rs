@@ -5,7 +5,9 @@ use std::time::Duration;
 use base::Shutdown;
 use contract::{Append, Direction, LogsRequest, Scope, Select, SeriesHints, SeriesRequest, Tenants};
 use futures::{StreamExt, TryStreamExt};
-use model::{Batch, LogBatch, LogRecord, LogStream, Matcher, TenantId, TimeRange};
+use model::{
+    Batch, LogBatch, LogRecord, LogStream, Matcher, MetricBatch, MetricMetadata, TenantId, TimeRange,
+};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use testkit::{
     conformance::{self as suite, NOW_NS},
@@ -244,4 +246,41 @@ async fn a_query_that_began_before_a_merge_ends_as_if_there_had_been_none() {
         .unwrap();
     assert_eq!(first + rest, 8 * 1500);
     assert!(running.coverage().is_complete(), "{:?}", running.coverage());
+}
+
+#[tokio::test]
+async fn what_says_nothing_new_does_not_keep_the_log() {
+    let rig = Rig::new().await;
+    let metadata = (0..100)
+        .map(|n| MetricMetadata {
+            family: format!("family_{n}"),
+            help: "h".repeat(1000),
+            ..MetricMetadata::default()
+        })
+        .collect();
+    let batch = MetricBatch { metadata, ..MetricBatch::default() };
+    for turn in 0..2 {
+        let unit = suite::unit(vec![Batch::Metrics(batch.clone())]);
+        rig.store().append(&TenantId::default(), unit).await.unwrap();
+        assert!(rig.store().status().wal_bytes > 10_000, "{turn}");
+        rig.store().flush_all().await.unwrap();
+        let left = rig.store().status().wal_bytes;
+        assert!(left < 1000, "{left} bytes of the log are left after turn {turn}");
+    }
+}
+
+#[tokio::test]
+async fn a_flush_that_is_tried_again_leaves_other_heads_alone() {
+    let rig = Rig::new().await;
+    let tenants = ["a", "b"].map(|t| TenantId::new(t).unwrap());
+    for t in &tenants {
+        rig.store().append(t, suite::unit(vec![lines(NOW_NS, 10)])).await.unwrap();
+    }
+    rig.objects.fail_in(Call::Put, 0, Failure::Before);
+    assert!(rig.store().flush_all().await.is_err());
+    assert_eq!(rig.store().status().signals[1].segments, 1, "the other tenant was flushed");
+    rig.store().append(&tenants[1], suite::unit(vec![lines(NOW_NS + 100, 10)])).await.unwrap();
+    rig.store().maintain().await.unwrap();
+    let logs = &rig.store().status().signals[1];
+    assert_eq!((logs.segments, logs.items), (2, 30), "what came since waits for its own time");
 }

@@ -119,6 +119,20 @@ fn idle_series_leave_the_registry_and_the_others_keep_their_order() {
 }
 
 #[test]
+fn the_series_of_a_tenant_that_fell_silent_are_freed() {
+    let mut b = Bench::new();
+    b.append(&[("a", 1, 1.0), ("b", 1, 1.0)]);
+    assert_eq!(b.head.idle_bytes(), 0);
+    b.head.freeze();
+    let held = b.head.bytes() as u64;
+    assert!(held > 0 && b.head.idle_bytes().abs_diff(held) < 2, "{held}, {}", b.head.idle_bytes());
+    assert!(b.head.freeze().is_none());
+    assert_eq!((b.head.series_count(), b.head.bytes()), (0, 0));
+    assert_eq!(b.append(&[("a", 2, 1.0)]).refused_items(), 0);
+    assert_eq!(b.all().len(), 1);
+}
+
+#[test]
 fn metadata_is_learned_and_handed_to_the_next_flush_once() {
     let mut head = MetricsHead::default();
     let m = MetricMetadata { family: "f".into(), help: "h".into(), ..MetricMetadata::default() };
