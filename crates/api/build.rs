@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dist = PathBuf::from(std::env!("CARGO_MANIFEST_DIR")).join("../../ui/dist");
     // A path that does not exist would make cargo run this script on every build.
     fs::create_dir_all(&dist)?;
-    println!("cargo::rerun-if-changed={}", dist.display());
+    // Relative to this crate: two clones may share a target directory.
+    println!("cargo::rerun-if-changed=../../ui/dist");
     println!("cargo::rerun-if-changed=build.rs");
     let folder = if dist.join("index.html").is_file() {
         dist.canonicalize()?

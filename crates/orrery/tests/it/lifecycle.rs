@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::node::Home;
+use crate::node::{Home, QUIET};
 
 #[tokio::test]
 async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
@@ -35,7 +35,7 @@ async fn sigterm_flushes_and_exits_with_zero_within_ten_seconds() {
 async fn a_changed_file_is_applied_by_signal_and_by_http_and_a_broken_one_is_refused_whole() {
     let home = Home::new("");
     let node = home.start();
-    home.write_config("memory: {limit: 700MiB}\n");
+    home.write_config(&format!("{QUIET}memory: {{limit: 700MiB}}\n"));
     assert_eq!(node.post("/-/reload", "text/plain", "").await.status, 200);
     let limit = |text: &str| {
         let line = text.lines().find(|l| l.starts_with("orrery_memory_limit_bytes ")).map(str::to_owned);
@@ -48,12 +48,12 @@ async fn a_changed_file_is_applied_by_signal_and_by_http_and_a_broken_one_is_ref
     })
     .await;
 
-    home.write_config("memory: {limit: lots}\n");
+    home.write_config(&format!("{QUIET}memory: {{limit: lots}}\n"));
     let refused = node.post("/-/reload", "text/plain", "").await;
     assert!(refused.status.is_client_error() || refused.status.is_server_error());
     assert!(refused.excerpt().contains("memory.limit"), "{}", refused.excerpt());
 
-    home.write_config("memory: {limit: 800MiB}\n");
+    home.write_config(&format!("{QUIET}memory: {{limit: 800MiB}}\n"));
     node.signal("-HUP");
     crate::node::eventually("the limit by SIGHUP", Duration::from_secs(5), async || {
         let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).ok()?;

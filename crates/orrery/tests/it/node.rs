@@ -26,7 +26,7 @@ pub struct Home {
 }
 
 /// A node that collects nothing by itself, so that tests see only what they sent.
-const QUIET: &str = "collect:\n  host: {enabled: false}\n  files: {paths: []}\n  pods: {path: ''}\n  traces: {enabled: false}\n  defaults: false\n";
+pub const QUIET: &str = "collect:\n  host: {enabled: false}\n  files: {paths: []}\n  pods: {path: ''}\n  traces: {enabled: false}\n  defaults: false\n";
 
 impl Home {
     /// `extra` is YAML added to a configuration without collectors.
