@@ -3,6 +3,9 @@
 //! Peers that are not installed are skipped with a printed line, unless `ORRERY_PEERS=required`, which `make
 //! test` sets after it has installed them.
 
+// Tests read their settings from the environment, as make sets them.
+#![allow(clippy::disallowed_methods)]
+
 mod crash;
 mod lifecycle;
 mod limits;
