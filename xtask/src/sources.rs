@@ -36,7 +36,8 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
                 findings.push(format!("{}: a lock file must not name a registry host", at()));
                 break;
             }
-            if ["/root/", "/home/"]
+            if ["root", "home"]
+                .map(|d| format!("/{d}/"))
                 .iter()
                 .any(|p| line.contains(&format!("\"{p}")) || line.contains(&format!(" {p}")))
             {
