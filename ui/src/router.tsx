@@ -3,6 +3,8 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '
 import { Failure, NotFound } from './parts/Failure';
 import { Shell } from './shell/Shell';
 import {
+  cardinalitySearch,
+  catalogSearch,
   commonSearch,
   logsSearch,
   metricsSearch,
@@ -27,6 +29,20 @@ const metrics = createRoute({
   component: lazyRouteComponent(() => import('./pages/metrics/MetricsPage')),
 });
 
+const catalog = createRoute({
+  getParentRoute: () => root,
+  path: '/metrics/catalog',
+  validateSearch: catalogSearch,
+  component: lazyRouteComponent(() => import('./pages/catalog/CatalogPage')),
+});
+
+const cardinality = createRoute({
+  getParentRoute: () => root,
+  path: '/metrics/cardinality',
+  validateSearch: cardinalitySearch,
+  component: lazyRouteComponent(() => import('./pages/cardinality/CardinalityPage')),
+});
+
 const logs = createRoute({
   getParentRoute: () => root,
   path: '/logs',
@@ -49,7 +65,7 @@ const trace = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([fleet, metrics, logs, traces, trace]),
+  routeTree: root.addChildren([fleet, metrics, catalog, cardinality, logs, traces, trace]),
   basepath: '/ui',
   parseSearch,
   stringifySearch,

@@ -5,6 +5,8 @@ export interface Answer<T> {
   data: T;
   coverage: Coverage[];
   warnings: string[];
+  /** Remarks of the query engine: nothing is wrong, but something may not be what was meant. */
+  infos: string[];
   /** From sending to the parsed body, in milliseconds. */
   elapsedMs: number;
 }
@@ -58,13 +60,18 @@ export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
   const text = await response.text();
   if (!response.ok) throw readError(response.status, text);
   const body = parse(text, response.status);
-  const warnings = (body as { warnings?: unknown }).warnings;
+  const { warnings, infos } = body as { warnings?: unknown; infos?: unknown };
   return {
     data: body as B,
     coverage: readCoverage(body),
-    warnings: Array.isArray(warnings) ? warnings.map(String) : [],
+    warnings: texts(warnings),
+    infos: texts(infos),
     elapsedMs: performance.now() - started,
   };
+}
+
+function texts(list: unknown): string[] {
+  return Array.isArray(list) ? list.map(String) : [];
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {

@@ -93,7 +93,9 @@ export async function queryLogInstant(expr: string, atMs: number, ask: Context):
 function shape(answer: Answer<LokiEnvelope>): Answer<PromResult> {
   const { resultType, result } = answer.data.data;
   const data: PromResult =
-    resultType === 'streams' ? { kind: 'matrix', series: [], samples: 0 } : shapeResult({ resultType, result });
+    resultType === 'streams'
+      ? { kind: 'matrix', series: [], samples: 0, stats: null }
+      : shapeResult({ resultType, result });
   return { ...answer, data };
 }
 

@@ -9,12 +9,39 @@ export interface Series {
   /** Seconds. */
   times: number[];
   values: number[];
+  /** Native histograms, oldest first; absent where the series has none. */
+  histograms?: HistogramPoint[];
+}
+
+/** One bucket of a native histogram; bounds may be infinite. */
+export interface HistogramBucket {
+  low: number;
+  high: number;
+  /** Which bounds belong to it: 0 `(a, b]`, 1 `[a, b)`, 2 `(a, b)`, 3 `[a, b]`. */
+  bounds: number;
+  count: number;
+}
+
+export interface HistogramPoint {
+  time: number;
+  count: number;
+  sum: number;
+  /** Ascending; those that counted nothing are left out. */
+  buckets: HistogramBucket[];
+}
+
+/** What `stats=all` adds. Every field is the server's choice: an older or another one may send fewer. */
+export interface QueryStats {
+  timings?: Readonly<Record<string, number>>;
+  samples?: Readonly<Record<string, unknown>>;
+  [more: string]: unknown;
 }
 
 export interface PromResult {
   kind: 'matrix' | 'vector' | 'scalar' | 'string';
   series: Series[];
   samples: number;
+  stats: QueryStats | null;
 }
 
 export interface Metadata {
@@ -28,6 +55,7 @@ type Sample = [number, string];
 interface Histogram {
   count: string;
   sum: string;
+  buckets?: [number, string, string, string][];
 }
 
 interface Envelope<T> {
@@ -38,6 +66,7 @@ interface Envelope<T> {
 interface WireResult {
   resultType: PromResult['kind'];
   result: unknown;
+  stats?: QueryStats;
 }
 
 interface WireSeries {
@@ -55,17 +84,27 @@ export async function queryRange(
   range: Range,
   stepSeconds: number,
   ask: Context,
+  stats = false,
 ): Promise<Answer<PromResult>> {
   // Steps stand on multiples of themselves so that a refresh moves no point.
   const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
   // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
   const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
-  const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds };
+  const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds, ...statsParam(stats) };
   return shape(await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
 }
 
-export async function queryInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {
-  const params = { query: expr, time: atMs / 1e3 };
+function statsParam(wanted: boolean): { stats?: string } {
+  return wanted ? { stats: 'all' } : {};
+}
+
+export async function queryInstant(
+  expr: string,
+  atMs: number,
+  ask: Context,
+  stats = false,
+): Promise<Answer<PromResult>> {
+  const params = { query: expr, time: atMs / 1e3, ...statsParam(stats) };
   return shape(await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
 }
 
@@ -76,23 +115,40 @@ function shape(answer: Answer<Envelope<WireResult>>): Answer<PromResult> {
 export function shapeResult(wire: WireResult): PromResult {
   if (wire.resultType === 'scalar' || wire.resultType === 'string') {
     const [time, value] = wire.result as Sample;
-    return { kind: wire.resultType, series: [{ labels: {}, times: [time], values: [toNumber(value)] }], samples: 1 };
+    const series = [{ labels: {}, times: [time], values: [toNumber(value)] }];
+    return { kind: wire.resultType, series, samples: 1, stats: wire.stats ?? null };
   }
   const series = (wire.result as WireSeries[]).map(shapeSeries);
-  return { kind: wire.resultType, series, samples: series.reduce((sum, one) => sum + one.times.length, 0) };
+  const samples = series.reduce((sum, one) => sum + one.times.length, 0);
+  return { kind: wire.resultType, series, samples, stats: wire.stats ?? null };
 }
 
 function shapeSeries(wire: WireSeries): Series {
   const floats = wire.values ?? (wire.value ? [wire.value] : []);
-  const histograms = wire.histograms ?? (wire.histogram ? [wire.histogram] : []);
-  if (floats.length > 0 || histograms.length === 0) {
+  const histograms = (wire.histograms ?? (wire.histogram ? [wire.histogram] : [])).map(shapeHistogram);
+  if (histograms.length === 0) {
     return { labels: wire.metric, times: floats.map(([t]) => t), values: floats.map(([, v]) => toNumber(v)) };
   }
-  // A native histogram has no single value; its mean is what a line can show.
+  // A native histogram has no single value; its mean is what a line can show, unless there are plain samples too.
   return {
     labels: wire.metric,
-    times: histograms.map(([t]) => t),
-    values: histograms.map(([, h]) => toNumber(h.sum) / toNumber(h.count)),
+    times: floats.length > 0 ? floats.map(([t]) => t) : histograms.map((one) => one.time),
+    values: floats.length > 0 ? floats.map(([, v]) => toNumber(v)) : histograms.map((one) => one.sum / one.count),
+    histograms,
+  };
+}
+
+function shapeHistogram([time, wire]: [number, Histogram]): HistogramPoint {
+  return {
+    time,
+    count: toNumber(wire.count),
+    sum: toNumber(wire.sum),
+    buckets: (wire.buckets ?? []).map(([bounds, low, high, count]) => ({
+      bounds,
+      low: toNumber(low),
+      high: toNumber(high),
+      count: toNumber(count),
+    })),
   };
 }
 
@@ -126,10 +182,17 @@ export async function labelValues(
 }
 
 export async function seriesOf(match: string, ask: Context, range?: Range): Promise<Labels[]> {
-  const params = { ...between(range), 'match[]': match, limit: 5000 };
-  return (await getJson<Envelope<Labels[]>>('/api/v1/series', { ...ask, params })).data.data;
+  return (await findSeries(match, 5000, ask, range)).data;
 }
 
-export async function metadata(ask: Context): Promise<Record<string, Metadata[]>> {
-  return (await getJson<Envelope<Record<string, Metadata[]>>>('/api/v1/metadata', ask)).data.data;
+/** At most `limit` label sets that match. As many as the limit means that there may be more. */
+export async function findSeries(match: string, limit: number, ask: Context, range?: Range): Promise<Answer<Labels[]>> {
+  const params = { ...between(range), 'match[]': match, limit };
+  const answer = await getJson<Envelope<Labels[]>>('/api/v1/series', { ...ask, params });
+  return { ...answer, data: answer.data.data };
+}
+
+export async function metadata(ask: Context): Promise<Answer<Record<string, Metadata[]>>> {
+  const answer = await getJson<Envelope<Record<string, Metadata[]>>>('/api/v1/metadata', ask);
+  return { ...answer, data: answer.data.data };
 }

@@ -2,11 +2,12 @@
 import { useMemo, useState } from 'react';
 import type { Series } from '../api/prom';
 import { Legend } from './Legend';
+import type { Mark } from './marks';
 import { TimeChart } from './TimeChart';
 import { ValueTable } from './ValueTable';
 import { assignSlots, slotVariable } from '../lib/colour';
 import { capSeries, type Columns, seriesName, shortName, toColumns, varyingLabels } from '../lib/series';
-import { formatCount, guessUnit } from '../lib/units';
+import { formatCount, guessUnit, type Unit } from '../lib/units';
 import { useRangeMoves, useSetRange, useView } from '../state/view';
 
 interface Props {
@@ -19,17 +20,23 @@ interface Props {
   solo: string | undefined;
   onSolo: (name: string | undefined) => void;
   onCap: (cap: number) => void;
+  height?: number;
+  /** Where the caller knows better than the expression tells. */
+  unit?: Unit | undefined;
+  marks?: readonly Mark[] | undefined;
+  onMark?: ((index: number) => void) | undefined;
 }
 
 /** More lines than this in one chart are a colour field; they also cost a second per redraw. */
 const MOST = 500;
 
-export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap }: Props) {
+export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap, ...more }: Props) {
+  const { height = 240, marks, onMark } = more;
   const { range, zone } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
   const [focus, setFocus] = useState<number | undefined>();
-  const unit = guessUnit(expr);
+  const unit = more.unit ?? guessUnit(expr);
   const shaped = useMemo(() => shape(series, step, cap), [series, step, cap]);
   const alone = solo === undefined ? -1 : shaped.full.indexOf(solo);
   const drawn = useMemo(() => (alone < 0 ? shaped : only(shaped, alone)), [shaped, alone]);
@@ -47,11 +54,13 @@ export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap }: 
             unit={unit}
             zone={zone}
             kind="line"
-            height={240}
+            height={height}
             range={range}
             onZoom={setRange}
             onZoomOut={moves.out}
             focus={alone < 0 ? focus : undefined}
+            marks={marks}
+            onMark={onMark}
           />
           <Legend
             names={shaped.names}

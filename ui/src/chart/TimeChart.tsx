@@ -10,6 +10,7 @@ import { type Columns, stack, summarise } from '../lib/series';
 import type { Range } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatValue } from '../lib/units';
+import { type Mark, markAt, paintMarks } from './marks';
 import { buildOptions, type Look } from './options';
 import './chart.css';
 
@@ -21,19 +22,26 @@ interface Props extends Look {
   onZoomOut: () => void;
   /** Index of the series to bring forward. */
   focus?: number | undefined;
+  /** Single observations on top of the lines. */
+  marks?: readonly Mark[] | undefined;
+  onMark?: ((index: number) => void) | undefined;
 }
 
-export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...look }: Props) {
+const NO_MARKS: readonly Mark[] = [];
+
+export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, marks, onMark, ...look }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme('light');
   const [at, setAt] = useState<number | null>(null);
+  const [mark, setMark] = useState(-1);
+  const shownMarks = marks ?? NO_MARKS;
   const caption = useId();
   const summary = useMemo(() => describe(columns, look), [columns, look]);
   const drawn = useMemo(() => (look.kind === 'bars' ? stackForBars(columns) : columns), [columns, look.kind]);
-  const callbacks = useRef({ onZoom, setAt, columns });
+  const callbacks = useRef({ onZoom, marks: shownMarks, mark });
   useEffect(() => {
-    callbacks.current = { onZoom, setAt, columns };
+    callbacks.current = { onZoom, marks: shownMarks, mark };
   });
 
   const structure = `${scheme}\u0000${look.kind}\u0000${look.unit}\u0000${look.zone}\u0000${look.height}\u0000${look.names.join('\u0001')}\u0000${look.colours.join()}`;
@@ -45,7 +53,11 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
     const made = new uPlot(
       buildOptions(ordered, Math.max(element.clientWidth, 80), {
         onZoom: (fromS, toS) => callbacks.current.onZoom({ fromMs: fromS * 1e3, toMs: toS * 1e3 }),
-        onCursor: (self) => callbacks.current.setAt(self.cursor.idx ?? null),
+        onCursor: (self) => {
+          setAt(self.cursor.idx ?? null);
+          setMark(markAt(self, callbacks.current.marks));
+        },
+        onDraw: (self) => paintMarks(self, callbacks.current.marks, callbacks.current.mark),
       }),
       [[], ...look.names.map(() => [])],
       element,
@@ -76,6 +88,10 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
     plot.current?.setSeries(focus === undefined ? null : focus + 1, { focus: focus !== undefined });
   }, [focus, structure]);
 
+  useEffect(() => {
+    plot.current?.redraw(false);
+  }, [shownMarks, mark, structure]);
+
   const onKeyDown = (event: React.KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     const made = plot.current;
@@ -101,10 +117,19 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, ...
         onKeyDown={onKeyDown}
         onBlur={() => setAt(null)}
         onDoubleClick={onZoomOut}
-        onMouseLeave={() => setAt(null)}
+        onMouseLeave={() => {
+          setAt(null);
+          setMark(-1);
+        }}
+        onClick={mark >= 0 && onMark ? () => onMark(mark) : undefined}
+        style={mark >= 0 && onMark ? { cursor: 'pointer' } : undefined}
       >
-        <div ref={host} />
-        {at !== null ? <Tooltip at={at} columns={columns} look={look} plot={plot.current} /> : null}
+        <div ref={host} className={mark >= 0 ? 'onMark' : undefined} />
+        {shownMarks[mark] ? (
+          <MarkTip mark={shownMarks[mark]} look={look} plot={plot.current} />
+        ) : at !== null ? (
+          <Tooltip at={at} columns={columns} look={look} plot={plot.current} />
+        ) : null}
       </div>
       <div className="srOnly" aria-live="polite">
         {at !== null ? speak(at, columns, look) : ''}
@@ -167,6 +192,24 @@ function Tooltip({ at, columns, look, plot }: { at: number; columns: Columns; lo
         </div>
       ))}
       {values.length > TOOLTIP_ROWS ? <div className="faint">and {values.length - TOOLTIP_ROWS} lower</div> : null}
+    </div>
+  );
+}
+
+function MarkTip({ mark, look, plot }: { mark: Mark; look: Look; plot: uPlot | null }) {
+  if (!plot) return null;
+  const left = plot.valToPos(mark.time, 'x') + plot.over.offsetLeft;
+  const style = left > plot.width / 2 ? { right: plot.width - left + 14 } : { left: left + 14 };
+  return (
+    <div className="timeTooltip" style={style} aria-hidden="true">
+      <div className="timeTooltipTime">{formatDateTime(mark.time * 1e3, look.zone)}</div>
+      {[['Exemplar', formatValue(mark.value, look.unit)] as const, ...mark.rows].map(([name, value]) => (
+        <div key={name} className="timeTooltipRow">
+          <span className="soft">{name}</span>
+          <span className="clip grow data num">{value}</span>
+        </div>
+      ))}
+      {mark.hint ? <div className="faint">{mark.hint}</div> : null}
     </div>
   );
 }

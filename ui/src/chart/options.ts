@@ -25,6 +25,8 @@ export function resolveColour(expression: string): string {
 export interface Handlers {
   onZoom: (fromS: number, toS: number) => void;
   onCursor: (plot: uPlot) => void;
+  /** After the lines: what else stands on the chart. */
+  onDraw: (plot: uPlot) => void;
 }
 
 const AXIS_FONT = '11px system-ui, "DejaVu Sans", sans-serif';
@@ -69,6 +71,7 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
     series: [{}, ...look.names.map((label, i) => seriesOptions(label, look, i))],
     hooks: {
       setCursor: [handlers.onCursor],
+      draw: [handlers.onDraw],
       setSelect: [
         (plot) => {
           const { left, width: chosen } = plot.select;

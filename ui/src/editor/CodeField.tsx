@@ -21,6 +21,12 @@ export function CodeField({ label, hint, value, language, onRun, onDraft }: Prop
 
   useEffect(() => {
     if (!host.current) return;
+    // A note on an answer leads to the place it speaks of.
+    const goTo = (event: Event) => {
+      const at = event instanceof CustomEvent ? Number(event.detail) : 0;
+      made.dispatch({ selection: { anchor: Math.min(Math.max(0, at), made.state.doc.length) }, scrollIntoView: true });
+      made.focus();
+    };
     const made = new EditorView({
       parent: host.current,
       state: EditorState.create({
@@ -29,7 +35,10 @@ export function CodeField({ label, hint, value, language, onRun, onDraft }: Prop
       }),
     });
     view.current = made;
+    const element = host.current;
+    element.addEventListener('go-to', goTo);
     return () => {
+      element.removeEventListener('go-to', goTo);
       made.destroy();
       view.current = null;
     };

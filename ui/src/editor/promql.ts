@@ -49,7 +49,7 @@ function client(where: () => Where): PrometheusClient {
     labelNames: (metric) => once(['names', metric], () => prom.labelNames(ask(), where().range, metric), []),
     labelValues: values,
     metricNames: () => values('__name__'),
-    metricMetadata: () => once(['metadata'], () => prom.metadata(ask()), {}),
+    metricMetadata: () => once(['metadata'], () => prom.metadata(ask()).then((answer) => answer.data), {}),
     series: (metric) =>
       once(
         ['series', metric],

@@ -1,6 +1,6 @@
 /** The query rows of the metrics page and their two URL parameters, `q` (repeated) and `tabs` (a letter each). */
 
-export type Tab = 'graph' | 'values' | 'table';
+export type Tab = 'graph' | 'heat' | 'values' | 'table' | 'explain';
 
 export interface QueryRow {
   expr: string;
@@ -8,7 +8,8 @@ export interface QueryRow {
   off: boolean;
 }
 
-const LETTERS: Record<Tab, string> = { graph: 'g', values: 'v', table: 't' };
+const LETTERS: Record<Tab, string> = { graph: 'g', heat: 'h', values: 'v', table: 't', explain: 'x' };
+const TABS = new Map(Object.entries(LETTERS).map(([tab, letter]) => [letter, tab as Tab]));
 /** As many as there are letters to name rows with. */
 export const MAX_QUERIES = 26;
 
@@ -16,8 +17,7 @@ export function decodeQueries(q: readonly string[] | undefined, tabs: string | u
   const rows = (q ?? []).slice(0, MAX_QUERIES).map((expr, i) => {
     const letter = tabs?.[i] ?? 'g';
     const small = letter.toLowerCase();
-    const tab: Tab = small === 't' ? 'table' : small === 'v' ? 'values' : 'graph';
-    return { expr, tab, off: letter !== small };
+    return { expr, tab: TABS.get(small) ?? 'graph', off: letter !== small };
   });
   return rows.length > 0 ? rows : [{ expr: '', tab: 'graph', off: false }];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shapeResult } from '../api/prom';
-import { capSeries, seriesName, shortName, stack, summarise, toColumns, toCsv, varyingLabels } from './series';
+import { capSeries, onRange, seriesName, shortName, stack, summarise, toColumns, toCsv, varyingLabels } from './series';
 
 const series = (labels: Record<string, string>, times: number[], values: number[]) => ({ labels, times, values });
 
@@ -100,4 +100,12 @@ it('writes CSV that a quote, comma or line break does not break', () => {
       ],
     ),
   ).toBe('a,b\r\n"x,y",\r\n"say ""hi""",2');
+});
+
+describe('a series on the grid of a range', () => {
+  it('is empty where it has no samples, at both ends too', () => {
+    const one = { labels: {}, times: [30, 40], values: [1, 2] };
+    expect(onRange(one, 12, 58, 10)).toEqual([null, null, 1, 2, null, null]);
+    expect(onRange({ ...one, times: [], values: [] }, 12, 31, 10)).toEqual([null, null, null, null]);
+  });
 });

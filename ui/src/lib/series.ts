@@ -59,6 +59,12 @@ function onGrid(one: Series, first: number, stepSeconds: number, length: number)
   return column;
 }
 
+/** One series on the grid of a whole range: what lies before its first sample and after its last is empty, not cut off. */
+export function onRange(one: Series, fromS: number, toS: number, stepSeconds: number): (number | null)[] {
+  const first = Math.floor(fromS / stepSeconds) * stepSeconds;
+  return onGrid(one, first, stepSeconds, Math.min(Math.ceil((toS - first) / stepSeconds) + 1, MAX_STEPS));
+}
+
 export interface Capped {
   shown: Series[];
   total: number;

@@ -31,16 +31,3 @@ export function Problem({ error, query, onRetry }: Props) {
     </div>
   );
 }
-
-/** Warnings that came with an answer that is otherwise fine. */
-export function Warnings({ items }: { items: readonly string[] }) {
-  if (items.length === 0) return null;
-  return (
-    <ul className="warnings">
-      {items.slice(0, 5).map((text) => (
-        <li key={text}>{text}</li>
-      ))}
-      {items.length > 5 ? <li>and {items.length - 5} more</li> : null}
-    </ul>
-  );
-}

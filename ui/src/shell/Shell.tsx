@@ -8,7 +8,7 @@ import { refreshLists } from '../state/answers';
 import { advanceNow } from '../state/now';
 import type { CommonSearch } from '../state/search';
 import { pickCommon, useRangeMoves, useView } from '../state/view';
-import { type Actions, focusQuery, letterKeysOn, PAGES, type PageName, shortcuts } from './actions';
+import { type Actions, focusQuery, letterKeysOn, type Page, PAGES, type PageName, shortcuts } from './actions';
 import { CoverageBanner } from './CoverageBadge';
 import { FleetIcon, LogsIcon, MetricsIcon, TracesIcon } from './icons';
 import { TopBar } from './TopBar';
@@ -17,7 +17,7 @@ import './shell.css';
 const Palette = lazy(() => import('./Palette'));
 const Help = lazy(() => import('./Help'));
 
-const ICONS: Record<PageName, () => React.JSX.Element> = {
+const ICONS: Partial<Record<PageName, () => React.JSX.Element>> = {
   fleet: FleetIcon,
   metrics: MetricsIcon,
   logs: LogsIcon,
@@ -43,13 +43,14 @@ export function Shell() {
         <img className="railMark" src={`${import.meta.env.BASE_URL}orrery.svg`} alt="Orrery" width="26" height="26" />
         {PAGES.map((one) => {
           const Icon = ICONS[one.name];
+          if (!Icon) return null;
           return (
             <Link
               key={one.name}
               to={one.path}
               search={(before: CommonSearch) => pickCommon(before)}
               className="railLink"
-              aria-current={page.name === one.name ? 'page' : undefined}
+              aria-current={page.rail === one.name ? (page.name === one.name ? 'page' : 'true') : undefined}
               title={`${one.label} (g ${one.letter})`}
             >
               <Icon />
@@ -60,6 +61,7 @@ export function Shell() {
       </nav>
       <div className="stage">
         <TopBar title={page.title} actions={actions} rangeOpened={rangeOpened} onRangeOpen={setRangeOpened} />
+        <SubNav page={page} />
         <CoverageBanner />
         <main id="page" tabIndex={-1}>
           <Outlet />
@@ -73,13 +75,43 @@ export function Shell() {
   );
 }
 
-function useCurrentPage(): { name: PageName; title: string } {
+/** Pages that share a sign of the rail, side by side. */
+function SubNav({ page }: { page: Current }) {
+  const beside = PAGES.filter((one) => one.name === page.rail || one.under === page.rail);
+  if (beside.length < 2) return null;
+  return (
+    <nav className="subNav" aria-label={page.title}>
+      {beside.map((one) => (
+        <Link
+          key={one.name}
+          to={one.path}
+          search={(before: CommonSearch) => pickCommon(before)}
+          className="subNavLink"
+          activeOptions={{ exact: true }}
+          aria-current={page.name === one.name ? 'page' : undefined}
+          title={`${one.label} (g ${one.letter})`}
+        >
+          {one.short}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+interface Current {
+  name: PageName;
+  rail: PageName;
+  title: string;
+}
+
+function useCurrentPage(): Current {
   const path = useRouterState({ select: (state) => state.location.pathname });
-  if (path.startsWith('/metrics')) return { name: 'metrics', title: 'Metrics' };
-  if (path.startsWith('/logs')) return { name: 'logs', title: 'Logs' };
-  if (path.startsWith('/traces')) return { name: 'traces', title: 'Traces' };
-  if (path.startsWith('/trace/')) return { name: 'traces', title: 'Trace' };
-  return { name: 'fleet', title: 'Fleet' };
+  if (path.startsWith('/trace/')) return { name: 'traces', rail: 'traces', title: 'Trace' };
+  const under = (one: Page) => path === one.path || (one.path !== '/' && path.startsWith(`${one.path}/`));
+  const [found] = PAGES.filter(under).sort((a, b) => b.path.length - a.path.length);
+  const page = found ?? PAGES[0];
+  if (!page) return { name: 'fleet', rail: 'fleet', title: 'Fleet' };
+  return { name: page.name, rail: page.under ?? page.name, title: (page.under && page.short) ?? page.label };
 }
 
 function useActions(setDialog: (dialog: 'palette' | 'help') => void, openRange: (opened: boolean) => void): Actions {

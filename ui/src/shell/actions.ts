@@ -14,16 +14,38 @@ export interface Actions {
   openRange: () => void;
 }
 
-export type PageName = 'fleet' | 'metrics' | 'logs' | 'traces';
+export type PageName = 'fleet' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces';
 
-export const PAGES: readonly {
+export interface Page {
   name: PageName;
   label: string;
-  path: '/' | '/metrics' | '/logs' | '/traces';
+  path: '/' | '/metrics' | '/metrics/catalog' | '/metrics/cardinality' | '/logs' | '/traces';
   letter: string;
-}[] = [
+  /** A page that stands beside this one under the same sign of the rail. */
+  under?: PageName;
+  /** How it is called among those it stands beside. */
+  short?: string;
+}
+
+export const PAGES: readonly Page[] = [
   { name: 'fleet', label: 'Fleet', path: '/', letter: 'f' },
-  { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm' },
+  { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm', short: 'Query' },
+  {
+    name: 'catalog',
+    label: 'Metrics catalogue',
+    path: '/metrics/catalog',
+    letter: 'c',
+    under: 'metrics',
+    short: 'Catalogue',
+  },
+  {
+    name: 'cardinality',
+    label: 'Cardinality',
+    path: '/metrics/cardinality',
+    letter: 'k',
+    under: 'metrics',
+    short: 'Cardinality',
+  },
   { name: 'logs', label: 'Logs', path: '/logs', letter: 'l' },
   { name: 'traces', label: 'Traces', path: '/traces', letter: 't' },
 ];

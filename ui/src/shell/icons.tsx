@@ -130,3 +130,9 @@ export const EyeOffIcon = () => (
     <path d="M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM2.5 13.500l11-11" />
   </Mark>
 );
+export const InfoIcon = () => (
+  <Mark>
+    <circle cx="8" cy="8" r="6" />
+    <path d="M8 7.3v3.5M8 5h.01" />
+  </Mark>
+);

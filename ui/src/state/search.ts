@@ -46,7 +46,7 @@ export interface CommonSearch {
 
 export interface MetricsSearch extends CommonSearch {
   q?: string[] | undefined;
-  /** One letter per query: g graph, v values of the graph, t table; capital when the query is switched off. */
+  /** One letter per query: g graph, h heat map, v values of the graph, t table, x explain; capital when it is switched off. */
   tabs?: string | undefined;
   /** How many series a chart may draw. */
   cap?: number | undefined;
@@ -55,6 +55,46 @@ export interface MetricsSearch extends CommonSearch {
   browse?: 'off' | undefined;
   /** The name of the one series that charts show. */
   solo?: string | undefined;
+  /** Exemplars as marks on the graphs. */
+  ex?: 'on' | undefined;
+  /** The value axis of heat maps; a logarithm unless it says otherwise. */
+  scale?: 'lin' | undefined;
+}
+
+export interface CatalogSearch extends CommonSearch {
+  find?: string | undefined;
+  /** Types to show, with commas. */
+  type?: string | undefined;
+  prefix?: string | undefined;
+  /** Only metrics that have this label, `name` or `name=value`. */
+  label?: string | undefined;
+  sort?: 'series' | 'type' | undefined;
+  /** The metric that is open, and how it is drawn. */
+  metric?: string | undefined;
+  view?: string | undefined;
+  /** The label it is split by. */
+  by?: string | undefined;
+  /** Conditions on its labels, as inside the braces of a selector. */
+  where?: string | undefined;
+  cap?: number | undefined;
+  solo?: string | undefined;
+  ex?: 'on' | undefined;
+  scale?: 'lin' | undefined;
+}
+
+export interface CardinalitySearch extends CommonSearch {
+  /** The series to look at, as a selector; all of them when left out. */
+  match?: string | undefined;
+  /** How many of them to read at most. */
+  limit?: number | undefined;
+  /** The label whose values are open. */
+  label?: string | undefined;
+  /** Labels that the what-if leaves out. */
+  drop?: string[] | undefined;
+  /** The order of the list of labels. */
+  sort?: 'series' | 'bytes' | 'saves' | undefined;
+  /** Count churn even where that reads many series. */
+  churn?: 'on' | undefined;
 }
 
 export interface LogsSearch extends CommonSearch {
@@ -145,11 +185,45 @@ export function commonSearch(raw: Record<string, unknown>): CommonSearch {
 export function metricsSearch(raw: Record<string, unknown>): MetricsSearch {
   return {
     q: many(raw.q),
-    tabs: /^[gtvGTV]{1,26}$/.test(one(raw.tabs) ?? '') ? one(raw.tabs) : undefined,
+    tabs: /^[ghtvxGHTVX]{1,26}$/.test(one(raw.tabs) ?? '') ? one(raw.tabs) : undefined,
     cap: whole(raw.cap, 1, 500),
     find: one(raw.find),
     browse: choice(raw.browse, ['off']),
     solo: one(raw.solo),
+    ex: choice(raw.ex, ['on']),
+    scale: choice(raw.scale, ['lin']),
+  };
+}
+
+export function catalogSearch(raw: Record<string, unknown>): CatalogSearch {
+  return {
+    find: one(raw.find),
+    type: one(raw.type),
+    prefix: one(raw.prefix),
+    label: one(raw.label),
+    sort: choice(raw.sort, ['series', 'type']),
+    metric: one(raw.metric),
+    view: one(raw.view),
+    by: one(raw.by),
+    where: one(raw.where),
+    cap: whole(raw.cap, 1, 500),
+    solo: one(raw.solo),
+    ex: choice(raw.ex, ['on']),
+    scale: choice(raw.scale, ['lin']),
+  };
+}
+
+/** Label sets read into a browser tab: past this the counting, not the reading, would freeze it. */
+export const MOST_SETS = 200_000;
+
+export function cardinalitySearch(raw: Record<string, unknown>): CardinalitySearch {
+  return {
+    match: one(raw.match),
+    limit: whole(raw.limit, 100, MOST_SETS),
+    label: one(raw.label),
+    drop: many(raw.drop)?.filter(Boolean).slice(0, 20),
+    sort: choice(raw.sort, ['series', 'bytes', 'saves']),
+    churn: choice(raw.churn, ['on']),
   };
 }
 

@@ -23,7 +23,7 @@ export default function MetricsPage() {
     (signal) => labelValues('__name__', { tenant, signal }, range),
     { staleMs: 60_000 },
   );
-  const types = useAnswer(['metadata', tenant], (signal) => metadataAnswer(tenant, signal), { staleMs: 300_000 });
+  const types = useAnswer(['metadata', tenant], (signal) => metadata({ tenant, signal }), { staleMs: 300_000 });
   const set = (next: readonly QueryRow[], how: 'push' | 'replace' = 'push') => {
     if (how === 'push') advanceNow();
     patch(encodeQueries(next), how);
@@ -93,10 +93,6 @@ export default function MetricsPage() {
       </div>
     </div>
   );
-}
-
-async function metadataAnswer(tenant: string, signal: AbortSignal) {
-  return { data: await metadata({ tenant, signal }), coverage: [], warnings: [], elapsedMs: 0 };
 }
 
 function Examples({ names, onPick }: { names: readonly string[]; onPick: (expr: string) => void }) {

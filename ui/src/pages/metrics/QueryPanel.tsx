@@ -1,16 +1,23 @@
-/** One query: editor, what it cost, and its answer as a graph, the graph's values, or a table at the end of the range. */
+/** One query: editor, what it cost, and its answer as a graph, a heat map, values, a table, or the plan behind it. */
+import { useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef } from 'react';
-import { queryInstant, queryRange } from '../../api/prom';
+import { type PromResult, queryInstant, queryRange } from '../../api/prom';
+import { Graph } from '../../chart/Graph';
+import { HeatGraph } from '../../chart/HeatGraph';
 import { QueryField } from '../../editor/QueryField';
-import type { QueryRow, Tab } from '../../lib/queries';
-import { rowName } from '../../lib/queries';
+import { hasNative, isClassic } from '../../lib/heat';
+import { offsetOf } from '../../lib/notes';
+import { type QueryRow, rowName, type Tab } from '../../lib/queries';
 import { niceStep, promDuration } from '../../lib/steps';
-import { formatCount } from '../../lib/units';
-import { Problem, Warnings } from '../../parts/Problem';
+import { formatCount, guessUnit } from '../../lib/units';
+import { ExemplarList } from '../../parts/ExemplarList';
+import { Notes } from '../../parts/Notes';
+import { Problem } from '../../parts/Problem';
 import { CloseIcon, EyeIcon, EyeOffIcon } from '../../shell/icons';
 import { useAnswer } from '../../state/answers';
-import { useView } from '../../state/view';
-import { Graph } from '../../chart/Graph';
+import { useExemplars } from '../../state/exemplars';
+import { usePatch, useView } from '../../state/view';
+import { ExplainTab } from './ExplainTab';
 import { InstantTable } from './InstantTable';
 
 interface Props {
@@ -28,40 +35,33 @@ interface Props {
 
 const TABS: readonly (readonly [Tab, string])[] = [
   ['graph', 'Graph'],
+  ['heat', 'Heat map'],
   ['values', 'Values'],
   ['table', 'Table'],
+  ['explain', 'Explain'],
 ];
 /** A point every three to four pixels of a wide screen; fixed, so that resizing a window asks nothing again. */
 const POINTS = 360;
 
 export function QueryPanel(props: Props) {
-  const { index, row, cap, onChange } = props;
-  const { range, tenant, nowMs, from, to } = useView();
+  const { index, row, onChange } = props;
   const draft = useRef(row.expr);
   useEffect(() => {
     draft.current = row.expr;
   }, [row.expr]);
-  const step = niceStep(range.toMs - range.fromMs, POINTS);
-  const instant = row.tab === 'table';
-  const answer = useAnswer(
-    ['metrics', instant ? 'instant' : step, row.expr, tenant, from, to, nowMs],
-    (signal) =>
-      instant
-        ? queryInstant(row.expr, range.toMs, { tenant, signal })
-        : queryRange(row.expr, range, step, { tenant, signal }),
-    { enabled: row.expr.trim() !== '' && !row.off },
-  );
+  const editor = useRef<HTMLDivElement>(null);
+  const { answer, data, step, instant } = useQueryAnswer(row);
   const run = () => {
     const expr = draft.current.trim();
     if (expr === row.expr && !row.off) props.onRerun();
     else onChange({ ...row, expr, off: false }, 'push');
   };
-  // A kept answer of another shape would be drawn wrongly for a moment.
-  const data = answer.data && (answer.data.data.kind === 'matrix') !== instant ? answer.data.data : undefined;
   const name = rowName(index);
+  const failed = answer.error !== null && !row.off;
+  const asked = row.expr.trim() !== '' && !row.off;
   return (
     <section className="panel queryPanel" aria-label={`Query ${name}`}>
-      <div className="queryHead" {...(index === 0 ? { 'data-query-target': '' } : {})}>
+      <div className="queryHead" ref={editor} {...(index === 0 ? { 'data-query-target': '' } : {})}>
         <span className="queryName" aria-hidden="true">
           {name}
         </span>
@@ -78,19 +78,6 @@ export function QueryPanel(props: Props) {
         <button type="button" className="btn primary" onClick={run} title="Run (Enter)">
           {answer.isFetching ? <span className="busy" /> : null}Run
         </button>
-        <div className="group" role="group" aria-label={`Show query ${name} as`}>
-          {TABS.map(([tab, label]) => (
-            <button
-              key={tab}
-              type="button"
-              className="btn"
-              aria-pressed={row.tab === tab}
-              onClick={() => onChange({ ...row, tab }, 'push')}
-            >
-              {label}
-            </button>
-          ))}
-        </div>
         <button
           type="button"
           className="btn quiet"
@@ -110,61 +97,149 @@ export function QueryPanel(props: Props) {
           <CloseIcon />
         </button>
       </div>
-      {answer.error && !row.off ? (
+      <div className="queryBar">
+        <div className="group" role="group" aria-label={`Show query ${name} as`}>
+          {TABS.map(([tab, label]) => (
+            <button
+              key={tab}
+              type="button"
+              className="btn"
+              aria-pressed={row.tab === tab}
+              onClick={() => onChange({ ...row, tab }, 'push')}
+            >
+              {label}
+            </button>
+          ))}
+        </div>
+        {data && asked && !failed ? (
+          <Stats data={data} elapsedMs={answer.data?.elapsedMs ?? 0} step={instant ? null : step} />
+        ) : null}
+        <span className="grow" />
+        {row.tab === 'graph' || row.tab === 'heat' ? <ExemplarSwitch name={name} /> : null}
+      </div>
+      {failed && answer.error ? (
         <Problem error={answer.error} query={row.expr} onRetry={() => void answer.refetch()} />
       ) : null}
-      {answer.data && !answer.error ? <Warnings items={answer.data.warnings} /> : null}
-      {data && !answer.error && !row.off ? (
-        <>
-          <Stats
-            series={data.series.length}
-            samples={data.samples}
-            elapsedMs={answer.data?.elapsedMs ?? 0}
-            step={instant ? null : step}
-          />
-          {data.series.length === 0 ? (
-            <div className="empty queryEmpty">
-              <p>No series in this range. Check the label values (Ctrl+Space completes them), or widen the range.</p>
-            </div>
-          ) : instant ? (
-            <InstantTable title={row.expr} series={data.series} expr={row.expr} atMs={range.toMs} />
-          ) : (
-            <Graph
-              expr={row.expr}
-              series={data.series}
-              step={step}
-              cap={cap}
-              values={row.tab === 'values'}
-              solo={props.solo}
-              onSolo={props.onSolo}
-              onCap={props.onCap}
-            />
-          )}
-        </>
+      {answer.data && asked && !failed && !answer.isPlaceholderData ? (
+        <Notes
+          warnings={answer.data.warnings}
+          infos={answer.data.infos}
+          query={row.expr}
+          onPlace={(note) => goTo(editor.current, offsetOf(row.expr, note.line ?? 1, note.column ?? 1))}
+        />
       ) : null}
+      {asked && !failed ? data ? <Shown {...props} data={data} step={step} /> : <div className="queryWait" /> : null}
     </section>
   );
 }
 
-function Stats({
-  series,
-  samples,
-  elapsedMs,
-  step,
-}: {
-  series: number;
-  samples: number;
-  elapsedMs: number;
-  step: number | null;
-}) {
+function useQueryAnswer(row: QueryRow) {
+  const { range, tenant, nowMs, from, to } = useView();
+  const step = niceStep(range.toMs - range.fromMs, POINTS);
+  const instant = row.tab === 'table';
+  const stats = row.tab === 'explain';
+  const answer = useAnswer(
+    ['metrics', instant ? 'instant' : step, stats, row.expr, tenant, from, to, nowMs],
+    (signal) =>
+      instant
+        ? queryInstant(row.expr, range.toMs, { tenant, signal })
+        : queryRange(row.expr, range, step, { tenant, signal }, stats),
+    { enabled: row.expr.trim() !== '' && !row.off },
+  );
+  // A kept answer of another shape would be drawn wrongly for a moment.
+  const data = answer.data && (answer.data.data.kind === 'matrix') !== instant ? answer.data.data : undefined;
+  return { answer, data, step, instant };
+}
+
+/** Puts the cursor of the editor at a place in the text, as a click on that place would. */
+function goTo(host: HTMLElement | null, offset: number): void {
+  host?.querySelector('.codeField')?.dispatchEvent(new CustomEvent('go-to', { detail: offset }));
+}
+
+function ExemplarSwitch({ name }: { name: string }) {
+  const { ex } = useSearch({ from: '/metrics' });
+  const patch = usePatch();
+  return (
+    <button
+      type="button"
+      className="btn"
+      aria-pressed={ex === 'on'}
+      aria-label={`Exemplars of query ${name}`}
+      title="Single observations that name their trace"
+      onClick={() => patch({ ex: ex === 'on' ? undefined : 'on' }, 'replace')}
+    >
+      Exemplars
+    </button>
+  );
+}
+
+function Shown({ row, data, step, cap, solo, onCap, onSolo, onChange }: Props & { data: PromResult; step: number }) {
+  const { range } = useView();
+  const search = useSearch({ from: '/metrics' });
+  const drawing = row.tab === 'graph' || row.tab === 'heat';
+  const exemplars = useExemplars(row.expr, search.ex === 'on' && drawing);
+  if (row.tab === 'explain') return <ExplainTab expr={row.expr} result={data} />;
+  if (data.series.length === 0) {
+    return (
+      <div className="empty queryEmpty">
+        <p>No series in this range. Check the label values (Ctrl+Space completes them), or widen the range.</p>
+      </div>
+    );
+  }
+  if (row.tab === 'table') {
+    return <InstantTable title={row.expr} series={data.series} expr={row.expr} atMs={range.toMs} />;
+  }
+  // Lines would show the mean of each histogram only: what was asked for is the whole of it.
+  const heat = row.tab === 'heat' || (row.tab === 'graph' && hasNative(data.series));
+  return (
+    <>
+      {row.tab === 'graph' && isClassic(data.series) ? (
+        <p className="heatOffer soft">
+          These are the buckets of a histogram.
+          <button type="button" className="linkish" onClick={() => onChange({ ...row, tab: 'heat' }, 'push')}>
+            Draw them as a heat map
+          </button>
+        </p>
+      ) : null}
+      {heat ? (
+        <HeatGraph
+          expr={row.expr}
+          series={data.series}
+          step={step}
+          scale={search.scale}
+          marks={exemplars.marks}
+          onMark={exemplars.open}
+        />
+      ) : (
+        <Graph
+          expr={row.expr}
+          series={data.series}
+          step={step}
+          cap={cap}
+          values={row.tab === 'values'}
+          solo={solo}
+          onSolo={onSolo}
+          onCap={onCap}
+          marks={exemplars.marks}
+          onMark={exemplars.open}
+        />
+      )}
+      {search.ex === 'on' && drawing ? (
+        <ExemplarList exemplars={exemplars} unit={guessUnit(row.expr)} title={row.expr} />
+      ) : null}
+    </>
+  );
+}
+
+function Stats({ data, elapsedMs, step }: { data: PromResult; elapsedMs: number; step: number | null }) {
   const text = useMemo(
     () => [
-      `${formatCount(series)} series`,
-      `${formatCount(samples)} samples`,
+      `${formatCount(data.series.length)} series`,
+      `${formatCount(data.samples)} samples`,
       `${elapsedMs < 10 ? elapsedMs.toFixed(1) : Math.round(elapsedMs)} ms`,
       ...(step === null ? [] : [`step ${promDuration(step)}`]),
     ],
-    [series, samples, elapsedMs, step],
+    [data, elapsedMs, step],
   );
   return (
     <div className="queryStats soft">

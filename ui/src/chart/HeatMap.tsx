@@ -1,0 +1,299 @@
+/**
+ * Histograms over time: a cell per bucket and step, its shade the count. Bounds and shares stand in the tooltip; drag zooms,
+ * arrow keys walk the cells, and the same numbers are a table in `HeatTable`.
+ */
+import { useComputedColorScheme } from '@mantine/core';
+import { useId, useMemo, useRef, useState } from 'react';
+import { boundsText, type Heat, type HeatColumn, makeScale, quantileOf, type Scale } from '../lib/heat';
+import type { Range, Zone } from '../lib/time';
+import { formatDateTime } from '../lib/timeformat';
+import { formatValue, type Unit } from '../lib/units';
+import { colours, markPlace, paintHeat, placeOf, timeAt, xOf, yOf } from './heatPaint';
+import { type Mark, nearestMark } from './marks';
+import { useCanvas } from './useCanvas';
+import './chart.css';
+
+interface Props {
+  title: string;
+  heat: Heat;
+  /** Of the observed values. */
+  unit: Unit;
+  /** Of the counts in the cells. */
+  countUnit: Unit;
+  zone: Zone;
+  range: Range;
+  stepSeconds: number;
+  height: number;
+  scale: Scale['kind'];
+  onScale: (kind: Scale['kind']) => void;
+  onZoom: (range: Range) => void;
+  onZoomOut: () => void;
+  marks?: readonly Mark[] | undefined;
+  onMark?: ((index: number) => void) | undefined;
+}
+
+const NO_MARKS: readonly Mark[] = [];
+
+interface Spot {
+  column: number;
+  cell: number;
+}
+
+const LINES = [0.5, 0.99] as const;
+
+export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds, height, ...props }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const scheme = useComputedColorScheme('light');
+  const [spot, setSpot] = useState<Spot | null>(null);
+  const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
+  const [mark, setMark] = useState(-1);
+  const marks = props.marks ?? NO_MARKS;
+  const caption = useId();
+  const scale = useMemo(() => makeScale(heat, props.scale), [heat, props.scale]);
+  const summary = useMemo(() => describe(heat, unit), [heat, unit]);
+  const format = (value: number) => formatValue(value, unit);
+  useCanvas(canvas, (surface) =>
+    paintHeat(surface, {
+      heat,
+      scale,
+      range,
+      zone,
+      stepSeconds,
+      format,
+      lines: LINES,
+      cursor: mark < 0 ? spot : null,
+      drag,
+      marks,
+      mark,
+    }),
+  );
+
+  const pointer = (event: React.MouseEvent) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top, place: placeOf(box.width, box.height) };
+  };
+  const onMove = (event: React.MouseEvent) => {
+    const { x, y, place } = pointer(event);
+    if (drag) setDrag({ ...drag, to: Math.min(Math.max(x, place.left), place.right) });
+    const inside = x >= place.left && x <= place.right && y >= place.top && y <= place.bottom;
+    const column = inside ? nearestColumn(heat, timeAt(place, range, x) / 1e3, stepSeconds) : -1;
+    const at = (place.bottom - y) / (place.bottom - place.top);
+    setMark(inside ? nearestMark(marks, x, y, (one) => markPlace(place, { scale, range }, one)) : -1);
+    setSpot(column < 0 ? null : { column, cell: cellAt(heat.columns[column], scale, at) });
+  };
+  const onUp = (event: React.MouseEvent) => {
+    const { place } = pointer(event);
+    if (drag && Math.abs(drag.to - drag.from) > 4) {
+      const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
+      props.onZoom({ fromMs: timeAt(place, range, from), toMs: timeAt(place, range, to) });
+    } else if (mark >= 0) props.onMark?.(mark);
+    setDrag(null);
+  };
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    if (event.key === 'Escape') setSpot(null);
+    const next = step(heat, spot, event.key);
+    if (!next) return;
+    event.preventDefault();
+    setSpot(next);
+  };
+  const column = spot ? heat.columns[spot.column] : undefined;
+  const spoken = spot && column ? speak(column, spot.cell, heat, format, countUnit, zone) : null;
+  return (
+    <figure className="heatMap" aria-labelledby={caption} data-scheme={scheme}>
+      <figcaption id={caption} className="srOnly">
+        {title}. {summary}
+      </figcaption>
+      <div
+        className="heatBody"
+        role="group"
+        aria-roledescription="heat map"
+        aria-label={`${title}. ${summary}`}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onBlur={() => setSpot(null)}
+        onDoubleClick={props.onZoomOut}
+        onMouseMove={onMove}
+        onMouseDown={(event) => {
+          const { x } = pointer(event);
+          setDrag({ from: x, to: x });
+        }}
+        onMouseUp={onUp}
+        onMouseLeave={() => {
+          setSpot(null);
+          setDrag(null);
+          setMark(-1);
+        }}
+        style={mark >= 0 ? { cursor: 'pointer' } : undefined}
+      >
+        <canvas ref={canvas} style={{ height }} aria-hidden="true" />
+        {marks[mark] ? (
+          <MarkTip canvas={canvas.current} mark={marks[mark]} format={format} scale={scale} range={range} zone={zone} />
+        ) : spoken && spot && column ? (
+          <Tip canvas={canvas.current} spoken={spoken} column={column} spot={spot} scale={scale} range={range} />
+        ) : null}
+      </div>
+      <div className="row heatFoot">
+        <Ramp most={heat.most} unit={countUnit} scheme={scheme} />
+        <span className="soft">
+          {heat.kind === 'native' ? 'native histogram' : 'classic buckets'}
+          {heat.series > 1 ? `, ${heat.series} series added up` : ''}; lines are p50 and p99
+        </span>
+        <span className="grow" />
+        <div className="group" role="group" aria-label="Value axis">
+          {(['log', 'linear'] as const).map((kind) => (
+            <button
+              key={kind}
+              type="button"
+              className="btn"
+              aria-pressed={props.scale === kind}
+              onClick={() => props.onScale(kind)}
+            >
+              {kind === 'log' ? 'Log' : 'Linear'}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div className="srOnly" aria-live="polite">
+        {spoken ? `${spoken.time}: ${spoken.rows.map(([name, value]) => `${name} ${value}`).join(', ')}` : ''}
+      </div>
+    </figure>
+  );
+}
+
+function Ramp({ most, unit, scheme }: { most: number; unit: Unit; scheme: string }) {
+  // The ramp is read off the sheet of the scheme that is on: a key by scheme draws it anew.
+  const stops = useMemo(() => Array.from({ length: 9 }, (_, i) => colours()(i / 8)), [scheme]);
+  return (
+    <span className="row heatRamp num" aria-label={`Shades from 0 to ${formatValue(most, unit)}`} role="img">
+      0
+      <span className="heatRampBar" style={{ background: `linear-gradient(90deg, ${stops.join(', ')})` }} />
+      {formatValue(most, unit)}
+    </span>
+  );
+}
+
+interface Spoken {
+  time: string;
+  rows: (readonly [string, string])[];
+}
+
+interface TipProps {
+  canvas: HTMLCanvasElement | null;
+  spoken: Spoken;
+  column: HeatColumn;
+  spot: Spot;
+  scale: Scale;
+  range: Range;
+}
+
+function Tip({ canvas, spoken, column, spot, scale, range }: TipProps) {
+  if (!canvas) return null;
+  const place = placeOf(canvas.clientWidth, canvas.clientHeight);
+  const x = xOf(place, range, column.time);
+  const cell = column.cells[spot.cell];
+  const y = cell ? yOf(place, (scale.at(cell.low) + scale.at(cell.high)) / 2) : place.top;
+  const side = x > canvas.clientWidth / 2 ? { right: canvas.clientWidth - x + 16 } : { left: x + 14 };
+  return (
+    <div className="timeTooltip heatTip" style={{ ...side, top: Math.min(y, place.bottom - 120) }} aria-hidden="true">
+      <div className="timeTooltipTime">{spoken.time}</div>
+      {spoken.rows.map(([name, value]) => (
+        <div key={name} className="timeTooltipRow">
+          <span className="soft grow">{name}</span>
+          <span className="num">{value}</span>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+interface MarkTipProps {
+  canvas: HTMLCanvasElement | null;
+  mark: Mark;
+  format: (value: number) => string;
+  scale: Scale;
+  range: Range;
+  zone: Zone;
+}
+
+function MarkTip({ canvas, mark, format, scale, range, zone }: MarkTipProps) {
+  if (!canvas) return null;
+  const place = placeOf(canvas.clientWidth, canvas.clientHeight);
+  const [x, y] = markPlace(place, { scale, range }, mark);
+  const side = x > canvas.clientWidth / 2 ? { right: canvas.clientWidth - x + 16 } : { left: x + 14 };
+  return (
+    <div className="timeTooltip heatTip" style={{ ...side, top: Math.min(y, place.bottom - 100) }} aria-hidden="true">
+      <div className="timeTooltipTime">{formatDateTime(mark.time * 1e3, zone)}</div>
+      {[['Exemplar', format(mark.value)] as const, ...mark.rows].map(([name, value]) => (
+        <div key={name} className="timeTooltipRow">
+          <span className="soft">{name}</span>
+          <span className="clip grow data num">{value}</span>
+        </div>
+      ))}
+      {mark.hint ? <div className="faint">{mark.hint}</div> : null}
+    </div>
+  );
+}
+
+function nearestColumn(heat: Heat, seconds: number, stepSeconds: number): number {
+  let best = -1;
+  heat.columns.forEach((column, i) => {
+    if (seconds > column.time - stepSeconds && seconds <= column.time) best = i;
+  });
+  return best;
+}
+
+function cellAt(column: HeatColumn | undefined, scale: Scale, at: number): number {
+  return column?.cells.findIndex((cell) => at >= scale.at(cell.low) && at <= scale.at(cell.high)) ?? -1;
+}
+
+/** Left and right move by a step, up and down by a cell that counted something. */
+function step(heat: Heat, spot: Spot | null, key: string): Spot | null {
+  const last = heat.columns.length - 1;
+  if (last < 0 || !['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'].includes(key)) return null;
+  const from = spot ?? { column: key === 'ArrowRight' ? -1 : last + 1, cell: 0 };
+  const across = key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0;
+  const column = Math.min(Math.max(from.column + across, 0), last);
+  const cells = heat.columns[column]?.cells ?? [];
+  const up = key === 'ArrowUp' ? 1 : key === 'ArrowDown' ? -1 : 0;
+  return { column, cell: Math.min(Math.max(from.cell + up, 0), Math.max(0, cells.length - 1)) };
+}
+
+function speak(
+  column: HeatColumn,
+  at: number,
+  heat: Heat,
+  format: (value: number) => string,
+  countUnit: Unit,
+  zone: Zone,
+): Spoken {
+  const time = formatDateTime(column.time * 1e3, zone);
+  const percent = (count: number) => `${((count / (column.count || 1)) * 100).toFixed(1)} %`;
+  const quantiles = LINES.map((q) => {
+    const value = quantileOf(column, q, heat.kind);
+    return [`p${q * 100}`, value === null ? '–' : format(value)] as const;
+  });
+  const total = ['All buckets', formatValue(column.count, countUnit)] as const;
+  const cell = column.cells[at];
+  if (!cell) return { time, rows: [total, ...quantiles] };
+  const below = column.cells.slice(0, at + 1).reduce((sum, one) => sum + one.count, 0);
+  return {
+    time,
+    rows: [
+      ['Bucket', boundsText(cell, format)],
+      ['Count', `${formatValue(cell.count, countUnit)}, ${percent(cell.count)}`],
+      ['Up to here', percent(below)],
+      total,
+      ...quantiles,
+    ],
+  };
+}
+
+function describe(heat: Heat, unit: Unit): string {
+  const last = heat.columns[heat.columns.length - 1];
+  if (!last) return 'No data in this range.';
+  const parts = LINES.map((q) => {
+    const value = quantileOf(last, q, heat.kind);
+    return value === null ? '' : `p${q * 100} ${formatValue(value, unit)}`;
+  });
+  return `Heat map of ${heat.columns.length} steps; at the last one ${parts.filter(Boolean).join(', ')}.`;
+}

@@ -1,0 +1,113 @@
+/** The graph of one metric under one view: lines or a heat map, with exemplars when they are wanted. */
+import { useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { mergeCoverage } from '../../api/coverage';
+import type { Answer } from '../../api/http';
+import { queryRange, type Series } from '../../api/prom';
+import { Graph } from '../../chart/Graph';
+import { HeatGraph } from '../../chart/HeatGraph';
+import { type Ask, type Drawn, type Entry, expressions, unitOf, type ViewDef } from '../../lib/catalog';
+import type { Range } from '../../lib/time';
+import { ExemplarList } from '../../parts/ExemplarList';
+import { Notes } from '../../parts/Notes';
+import { Problem } from '../../parts/Problem';
+import { useAnswer } from '../../state/answers';
+import { useExemplars } from '../../state/exemplars';
+import { usePatch, useView } from '../../state/view';
+
+interface Props {
+  entry: Entry;
+  view: ViewDef;
+  ask: Ask;
+}
+
+export function MetricChart({ entry, view, ask }: Props) {
+  const search = useSearch({ from: '/metrics/catalog' });
+  const { range, tenant, from, to, nowMs } = useView();
+  const patch = usePatch();
+  const drawn = useMemo(() => expressions(entry, view.key, ask), [entry, view.key, ask]);
+  const text = drawn.map((one) => one.expr).join('\n');
+  const answer = useAnswer(['metric', text, ask.stepSeconds, tenant, from, to, nowMs], (signal) =>
+    askAll(drawn, range, ask.stepSeconds, { tenant, signal }),
+  );
+  const first = drawn[0]?.expr ?? '';
+  const exemplars = useExemplars(first, search.ex === 'on' && view.key !== 'raw' && view.key !== 'series');
+  const unit = unitOf(entry, view.key);
+  // The answer that is kept while the next one comes may be of another view: a heat map is no line chart.
+  const data = answer.isPlaceholderData ? undefined : answer.data;
+  const series = data?.data;
+  const rawTooMany = view.key === 'raw' && (series?.length ?? 0) > 1;
+  return (
+    <>
+      {answer.error ? (
+        <Problem error={answer.error} query={first} onRetry={() => void answer.refetch()} />
+      ) : (
+        <Notes warnings={data?.warnings ?? []} infos={data?.infos ?? []} query={first} />
+      )}
+      <div className="detailChart">
+        {series === undefined ? (
+          answer.error ? null : (
+            <div className="empty detailWait">
+              <span className="busy" />
+            </div>
+          )
+        ) : series.length === 0 ? (
+          <div className="empty">
+            <p>Nothing in this range. A rate needs two samples: widen the range, or look at the raw series.</p>
+          </div>
+        ) : view.key === 'heat' ? (
+          <HeatGraph
+            expr={first}
+            series={series}
+            step={ask.stepSeconds}
+            scale={search.scale}
+            height={376}
+            unit={unit}
+            marks={exemplars.marks}
+            onMark={exemplars.open}
+          />
+        ) : (
+          <Graph
+            expr={first}
+            series={series}
+            step={ask.stepSeconds}
+            cap={search.cap ?? (rawTooMany ? 25 : 50)}
+            values={false}
+            solo={search.solo}
+            onSolo={(solo) => patch({ solo })}
+            onCap={(cap) => patch({ cap: cap === 50 ? undefined : cap })}
+            height={300}
+            unit={unit}
+            marks={exemplars.marks}
+            onMark={exemplars.open}
+          />
+        )}
+      </div>
+      {search.ex === 'on' && view.key !== 'raw' ? (
+        <ExemplarList exemplars={exemplars} unit={unit} title={entry.name} />
+      ) : null}
+      <code className="exprText">{text}</code>
+    </>
+  );
+}
+
+/** Several expressions as one answer: their series under the tag of each, complete as the least complete. */
+async function askAll(
+  drawn: readonly Drawn[],
+  range: Range,
+  step: number,
+  ask: { tenant: string; signal: AbortSignal },
+): Promise<Answer<Series[]>> {
+  const answers = await Promise.all(drawn.map((one) => queryRange(one.expr, range, step, ask)));
+  const tagged = answers.flatMap((answer, i) => {
+    const tag = drawn.length > 1 ? drawn[i]?.tag : undefined;
+    return answer.data.series.map((one) => (tag ? { ...one, labels: { ...one.labels, quantile: tag } } : one));
+  });
+  return {
+    data: tagged,
+    coverage: mergeCoverage(answers.map((one) => one.coverage)),
+    warnings: [...new Set(answers.flatMap((one) => one.warnings))],
+    infos: [...new Set(answers.flatMap((one) => one.infos))],
+    elapsedMs: Math.max(...answers.map((one) => one.elapsedMs)),
+  };
+}
