@@ -6,6 +6,8 @@ test('g and a letter go to a page and keep the range', async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1, name: 'Fleet' })).toBeVisible();
   for (const [letter, title] of [
     ['m', 'Metrics'],
+    ['c', 'Catalogue'],
+    ['k', 'Cardinality'],
     ['l', 'Logs'],
     ['t', 'Traces'],
     ['f', 'Fleet'],
@@ -88,4 +90,25 @@ test('the theme can be switched and is remembered', async ({ page }) => {
   await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', 'dark');
   await page.reload();
   await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', 'dark');
+});
+
+test('arrow keys walk the catalogue, Enter opens a metric', async ({ page }) => {
+  await page.goto(address('/metrics/catalog'));
+  const links = page.getByRole('table', { name: 'Metrics' }).getByRole('link');
+  await links.first().focus();
+  const second = await links.nth(1).textContent();
+  await page.keyboard.press('ArrowDown');
+  await expect(links.nth(1)).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(new RegExp(`metric=${second ?? ''}(&|$)`));
+  await expect(page.getByRole('heading', { level: 2, name: second ?? '' })).toBeVisible();
+});
+
+test('arrow keys walk the cells of a heat map and say their bounds', async ({ page, seed }) => {
+  await page.goto(address('/metrics', { q: `sum by (le) (rate(${seed.buckets}[5m]))`, tabs: 'h' }));
+  const heat = page.getByRole('group', { name: /Heat map of/ });
+  await heat.focus();
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowUp');
+  await expect(page.locator('.heatMap [aria-live]')).toHaveText(/\d{2}:\d{2}:\d{2}: Bucket \(.*, .*[\])], Count .*p99/);
 });

@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 export interface Seed {
   /** Some metric, a counter where there is one. */
   metric: string;
+  /** The buckets of a classic histogram. */
+  buckets: string;
   /** A query that has lines, and its stream label. */
   logLabel: string;
   service: string;
@@ -32,11 +34,12 @@ export async function readSeed(): Promise<Seed> {
   const labels = (await get(`/loki/api/v1/labels?start=${start}000000&end=${now}000000`)) as { data: string[] };
   const services = (await get('/jaeger/api/services')) as { data: string[] };
   const metric = names.data.find((name) => name.endsWith('_total')) ?? names.data[0];
+  const buckets = names.data.find((name) => name.endsWith('_bucket'));
   const logLabel = ['service_name', 'job'].find((name) => labels.data.includes(name)) ?? labels.data[0];
   const found = await firstTrace(services.data, start, now);
-  if (!metric || !logLabel || !found)
+  if (!metric || !buckets || !logLabel || !found)
     throw new Error('the node under test lacks metrics, logs or traces of the last six hours: seed it first');
-  return { metric, logLabel, ...found };
+  return { metric, buckets, logLabel, ...found };
 }
 
 /** A service is known for longer than its traces are kept: take the first that still has one. */

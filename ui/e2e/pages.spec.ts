@@ -64,6 +64,53 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'the parts of a query',
+    at: (seed) => address('/metrics', { q: `sum by (job) (rate(${seed.metric}[5m]))`, tabs: 'x' }),
+    shows: async (page) => {
+      await expect(page.getByRole('treeitem', { name: 'sum by (job) aggregation' })).toBeVisible();
+      await expect(page.getByText('Samples read')).toBeVisible();
+    },
+  },
+  {
+    name: 'classic buckets as a heat map',
+    at: (seed) => address('/metrics', { q: `sum by (le) (rate(${seed.buckets}[5m]))`, tabs: 'h' }),
+    shows: async (page) => {
+      await expect(page.getByRole('group', { name: /Heat map of [1-9]\d* steps/ })).toBeVisible();
+      await expect(page.getByText('classic buckets')).toBeVisible();
+    },
+  },
+  {
+    name: 'the catalogue of metrics',
+    at: () => address('/metrics/catalog'),
+    shows: async (page, seed) => {
+      const list = page.getByRole('table', { name: 'Metrics' });
+      await expect(page.getByRole('status').filter({ hasText: /[1-9][\d\u202f]* metrics/ })).toBeVisible();
+      await page.getByRole('textbox', { name: 'Search metrics' }).fill(seed.metric);
+      await expect(list.getByRole('link', { name: seed.metric, exact: true })).toBeVisible();
+      await expect(list.locator('.spark path').first()).toHaveAttribute('d', /^M/);
+    },
+  },
+  {
+    name: 'a metric of the catalogue',
+    at: (seed) => address('/metrics/catalog', { metric: seed.metric }),
+    shows: async (page, seed) => {
+      const metric = page.getByRole('region', { name: `Metric ${seed.metric}` });
+      await expect(metric.getByRole('button', { name: 'Rate', exact: true })).toHaveAttribute('aria-pressed', 'true');
+      await expect(metric.getByRole('group', { name: /series/ }).first()).toBeVisible();
+    },
+  },
+  {
+    name: 'cardinality',
+    at: () => address('/metrics/cardinality'),
+    shows: async (page) => {
+      await expect(
+        page.getByRole('status').filter({ hasText: /series in this range, all of them read/ }),
+      ).toBeVisible();
+      await expect(page.getByRole('table', { name: 'Labels' }).getByRole('row').nth(1)).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Churn' })).toContainText(/appeared/);
+    },
+  },
+  {
     name: 'logs',
     at: (seed) => address('/logs', { field: seed.logLabel }),
     shows: async (page) => {

@@ -242,8 +242,17 @@ function nearestColumn(heat: Heat, seconds: number, stepSeconds: number): number
   return best;
 }
 
+/** How near the pointer must be to a thin cell to mean it, as a share of the height. */
+const NEAR = 0.03;
+
 function cellAt(column: HeatColumn | undefined, scale: Scale, at: number): number {
-  return column?.cells.findIndex((cell) => at >= scale.at(cell.low) && at <= scale.at(cell.high)) ?? -1;
+  let best = -1;
+  let distance = NEAR;
+  column?.cells.forEach((cell, i) => {
+    const away = Math.max(0, scale.at(cell.low) - at, at - scale.at(cell.high));
+    if (away < distance) [best, distance] = [i, away];
+  });
+  return best;
 }
 
 /** Left and right move by a step, up and down by a cell that counted something. */

@@ -87,13 +87,26 @@ describe('a scale', () => {
     expect(scale.at(Infinity)).toBe(1);
     expect(scale.at(1) - scale.at(0.01)).toBeCloseTo(scale.at(100) - scale.at(1));
     expect(scale.at(100)).toBeLessThan(1);
-    expect(scale.ticks.map((one) => one.value)).toEqual([0, 0.01, 0.1, 1, 10, 100]);
+    expect(scale.ticks.map((one) => one.value)).toEqual([0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]);
   });
 
   it('is even in values when it is linear', () => {
     const scale = makeScale(heat, 'linear');
     expect(scale.at(50)).toBeCloseTo((scale.at(0) + scale.at(100)) / 2);
     expect(scale.ticks.map((one) => one.value)).toEqual([0, 20, 40, 60, 80, 100]);
+  });
+
+  it('gives the bucket around zero a band, however narrow it is', () => {
+    const cells = [
+      { low: -3e-39, high: 3e-39, bounds: 3, count: 1 },
+      { low: 0.1, high: 1, bounds: 0, count: 1 },
+    ];
+    const scale = makeScale({ kind: 'native', series: 1, most: 1, columns: [{ time: 1, count: 2, cells }] }, 'log');
+    expect(scale.at(-3e-39)).toBe(0);
+    expect(scale.at(3e-39)).toBeCloseTo(0.07);
+    expect(scale.at(0.1)).toBeCloseTo(0.07);
+    expect(scale.at(1)).toBeCloseTo(1);
+    expect(scale.ticks[0]?.value).toBe(0);
   });
 
   it('mirrors what is below zero', () => {

@@ -127,10 +127,15 @@ export interface Scale {
 const BAND = 0.07;
 
 export function makeScale(heat: Heat, kind: Scale['kind']): Scale {
-  const bounds = heat.columns.flatMap((one) => one.cells.flatMap((cell) => [cell.low, cell.high]));
+  const cells = heat.columns.flatMap((one) => one.cells);
+  const bounds = cells.flatMap((cell) => [cell.low, cell.high]);
   const finite = bounds.filter(Number.isFinite);
   const top = bounds.includes(Infinity) ? 1 - BAND : 1;
-  return kind === 'log' ? logScale(finite, top, bounds.includes(-Infinity)) : linearScale(finite, top, bounds);
+  if (kind === 'linear') return linearScale(finite, top, bounds);
+  // The bucket around zero ends wherever its sender put the threshold, often at 1e-39: its bounds are no decade to draw.
+  const apart = cells.filter((cell) => cell.low >= 0 || cell.high <= 0).flatMap((cell) => [cell.low, cell.high]);
+  const logged = apart.filter(Number.isFinite);
+  return logScale(logged.length > 0 ? logged : finite, top, bounds.includes(-Infinity), apart.length < bounds.length);
 }
 
 function extent(values: readonly number[]): [number, number] {
@@ -168,11 +173,11 @@ function niceNumber(wanted: number): number {
  * Decades upwards for what is above zero and, mirrored, downwards for what is below; between them one band for what no
  * logarithm reaches. Each side gets height by the decades it spans.
  */
-function logScale(finite: readonly number[], top: number, endless: boolean): Scale {
+function logScale(finite: readonly number[], top: number, endless: boolean, aroundZero: boolean): Scale {
   const [low, high] = finite.length > 0 ? extent(finite) : [0, 1];
   const positive = side(finite.filter((value) => value > 0));
   const negative = side(finite.filter((value) => value < 0).map((value) => -value));
-  const touchesZero = low <= 0 || endless;
+  const touchesZero = low <= 0 || endless || aroundZero;
   const hasBelow = low < 0 && negative.low !== positive.low && negative.high > 0 && -low > positive.low;
   const bottom = endless && hasBelow ? BAND : 0;
   const zero = touchesZero ? BAND : 0;
@@ -205,9 +210,9 @@ function side(values: readonly number[]): Side {
   return Number.isFinite(low) ? { low, high: Math.max(high, low * 1.0001) } : { low: 1, high: 1 };
 }
 
-/** Powers of ten, with 2 and 5 between them where there are few. */
+/** Powers of ten, with others between them where there are few. */
 function powers({ low, high }: Side, decades: number): number[] {
-  const steps = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 3 ? [1, 2, 5] : [1];
+  const steps = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 2.5 ? [1, 2, 5] : decades < 5 ? [1, 3] : [1];
   const out: number[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const m of steps) {

@@ -51,7 +51,6 @@ function TreeRow({ row, first, folded, onToggle }: RowProps) {
       role="treeitem"
       aria-level={row.depth + 1}
       aria-expanded={foldable ? !folded : undefined}
-      aria-label={`${row.kind} ${row.title}`}
       className="explainRow"
       tabIndex={first ? 0 : -1}
       onClick={foldable ? onToggle : undefined}
