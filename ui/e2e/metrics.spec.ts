@@ -151,6 +151,13 @@ for (const scheme of ['light', 'dark'] as const) {
       await page.getByRole('group', { name: 'Value axis' }).getByRole('button', { name: 'Linear' }).click();
       await expect(page).toHaveURL(/scale=lin/);
       await expectAccessible(page);
+      await page.getByRole('button', { name: 'Values' }).click();
+      await expect(
+        page
+          .getByRole('table', { name: /values/ })
+          .getByRole('row')
+          .nth(1),
+      ).toContainText('(9.29 ms, 10.13 ms]: 20/s');
     });
 
     test('exemplars stand on the graph and lead to their trace', async ({ page, seed }) => {
@@ -218,3 +225,33 @@ test('a note on an answer says where in the query it belongs, and leads there', 
   await page.keyboard.type('X');
   await expect(page.getByRole('textbox', { name: 'PromQL query A' })).toHaveText(`rate(X${query.slice(5)}`);
 });
+
+/** Shifts that follow a click do not count: the browser leaves them out of the sum by itself. */
+async function shiftOf(page: Page): Promise<number> {
+  return page.evaluate(
+    () =>
+      new Promise<number>((resolve) => {
+        let sum = 0;
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) sum += (entry as PerformanceEntry & { value: number }).value;
+        }).observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => resolve(sum), 300);
+      }),
+  );
+}
+
+for (const width of [1440, 900]) {
+  test(`nothing moves while a page of metrics fills, ${width} wide`, async ({ page, seed }) => {
+    await page.setViewportSize({ width, height: 900 });
+    await page.goto(address('/metrics/catalog'));
+    await expect(list(page).locator('.spark path').first()).toHaveAttribute('d', /^M/);
+    expect(await shiftOf(page), 'catalogue').toBeLessThan(0.02);
+    await page.goto(address('/metrics/catalog', { metric: seed.metric }));
+    await expect(page.getByRole('table', { name: 'Series' })).toBeVisible();
+    expect(await shiftOf(page), 'metric').toBeLessThan(0.02);
+    await page.goto(address('/metrics/cardinality'));
+    await expect(page.getByRole('region', { name: 'Churn' })).toContainText(/appeared/);
+    await expect(page.getByRole('table', { name: 'Labels' })).toBeVisible();
+    expect(await shiftOf(page), 'cardinality').toBeLessThan(0.02);
+  });
+}

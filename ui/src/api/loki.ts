@@ -82,21 +82,21 @@ export async function queryLogMetric(
   ask: Context,
 ): Promise<Answer<PromResult>> {
   const params = { query: expr, start: msToNs(range.fromMs), end: msToNs(range.toMs), step: stepSeconds };
-  return shape(await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params }));
+  return shape(expr, await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params }));
 }
 
 export async function queryLogInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {
   const params = { query: expr, time: msToNs(atMs), limit: 100 };
-  return shape(await getJson<LokiEnvelope>(`${BASE}/query`, { ...ask, params }));
+  return shape(expr, await getJson<LokiEnvelope>(`${BASE}/query`, { ...ask, params }));
 }
 
-function shape(answer: Answer<LokiEnvelope>): Answer<PromResult> {
+function shape(expr: string, answer: Answer<LokiEnvelope>): Answer<PromResult> {
   const { resultType, result } = answer.data.data;
-  const data: PromResult =
+  const data: Omit<PromResult, 'expr'> =
     resultType === 'streams'
       ? { kind: 'matrix', series: [], samples: 0, stats: null }
       : shapeResult({ resultType, result });
-  return { ...answer, data };
+  return { ...answer, data: { ...data, expr } };
 }
 
 function between(range: Range) {

@@ -38,6 +38,8 @@ export interface QueryStats {
 }
 
 export interface PromResult {
+  /** What was asked: the answer before stays on the screen while the next one is under way. */
+  expr: string;
   kind: 'matrix' | 'vector' | 'scalar' | 'string';
   series: Series[];
   samples: number;
@@ -91,7 +93,7 @@ export async function queryRange(
   // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
   const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
   const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds, ...statsParam(stats) };
-  return shape(await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
+  return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
 }
 
 function statsParam(wanted: boolean): { stats?: string } {
@@ -105,14 +107,14 @@ export async function queryInstant(
   stats = false,
 ): Promise<Answer<PromResult>> {
   const params = { query: expr, time: atMs / 1e3, ...statsParam(stats) };
-  return shape(await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
+  return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
 }
 
-function shape(answer: Answer<Envelope<WireResult>>): Answer<PromResult> {
-  return { ...answer, data: shapeResult(answer.data.data) };
+function shape(expr: string, answer: Answer<Envelope<WireResult>>): Answer<PromResult> {
+  return { ...answer, data: { ...shapeResult(answer.data.data), expr } };
 }
 
-export function shapeResult(wire: WireResult): PromResult {
+export function shapeResult(wire: WireResult): Omit<PromResult, 'expr'> {
   if (wire.resultType === 'scalar' || wire.resultType === 'string') {
     const [time, value] = wire.result as Sample;
     const series = [{ labels: {}, times: [time], values: [toNumber(value)] }];

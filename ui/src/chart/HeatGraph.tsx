@@ -39,7 +39,7 @@ export function HeatGraph({ expr, series, step, scale, height = 300, unit, marks
       title={expr}
       heat={heat}
       unit={unit ?? unitOfValues(expr)}
-      countUnit={/\bi?rate\s*\(/.test(expr) ? 'ps' : 'short'}
+      countUnit={unitOfCounts(expr)}
       zone={zone}
       range={range}
       stepSeconds={step}
@@ -57,4 +57,9 @@ export function HeatGraph({ expr, series, step, scale, height = 300, unit, marks
 /** Of what was observed, which a rate of counts does not change. */
 export function unitOfValues(expr: string): Unit {
   return guessUnit(expr.replace(/\b(i?rate|increase|sum|count)\b/g, '').replace(/_bucket\b/g, ''));
+}
+
+/** Of how often it was observed. */
+export function unitOfCounts(expr: string): Unit {
+  return /\bi?rate\s*\(/.test(expr) ? 'ps' : 'short';
 }

@@ -11,7 +11,7 @@ export const KIND_NAMES: Record<Kind, string> = {
   counter: 'counter',
   gauge: 'gauge',
   histogram: 'histogram',
-  native: 'native histogram',
+  native: 'native',
   summary: 'summary',
   info: 'info',
   unknown: 'unknown',

@@ -46,6 +46,33 @@ export function useAnswer<T>(
   });
 }
 
+/**
+ * An answer that must not stand in for another question: `own` is kept over a refresh of the same subject, and empty
+ * while a new one is asked for.
+ */
+export function useAnswerAbout<T>(
+  subject: string,
+  key: readonly unknown[],
+  ask: (signal: AbortSignal) => Promise<Answer<T>>,
+  options: AnswerOptions = {},
+): { own: Answer<T> | undefined; error: Error | null; isFetching: boolean; refetch: () => void } {
+  const answer = useAnswer<{ subject: string; own: Answer<T> }>(
+    [...key, subject],
+    async (signal) => {
+      const own = await ask(signal);
+      return { ...own, data: { subject, own } };
+    },
+    options,
+  );
+  const kept = answer.data?.data;
+  return {
+    own: kept?.subject === subject ? kept.own : undefined,
+    error: answer.error,
+    isFetching: answer.isFetching,
+    refetch: () => void answer.refetch(),
+  };
+}
+
 /** Asks again for what does not depend on the range; everything else gets a new key when `now` advances. */
 export function refreshLists(client: QueryClient): void {
   void client.invalidateQueries({ predicate: (query) => query.meta?.rangeFree === true, refetchType: 'active' });

@@ -9,7 +9,7 @@ import { toColumns } from '../../lib/series';
 import { niceStep, promDuration } from '../../lib/steps';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
-import { useAnswer } from '../../state/answers';
+import { useAnswerAbout } from '../../state/answers';
 import { usePatch, useRangeMoves, useSetRange, useView } from '../../state/view';
 
 interface Props {
@@ -35,8 +35,9 @@ export function Churn({ scope, series, wanted }: Props) {
   const step = Math.max(SHORTEST_S, niceStep(range.toMs - range.fromMs, INTERVALS));
   const queries = useMemo(() => churnQueries(scope, step), [scope, step]);
   const enabled = wanted || (series > 0 && series <= UNASKED);
-  const answer = useAnswer(
-    ['churn', queries.appeared, step, tenant, from, to, nowMs],
+  const answer = useAnswerAbout(
+    queries.appeared,
+    ['churn', step, tenant, from, to, nowMs],
     async (signal) => {
       const ask = (expr: string) => queryRange(expr, range, step, { tenant, signal });
       const [appeared, ended] = await Promise.all([ask(queries.appeared), ask(queries.ended)]);
@@ -50,20 +51,20 @@ export function Churn({ scope, series, wanted }: Props) {
   );
   // A bar begins where its interval does.
   const columns = useMemo(() => {
-    const shifted = (answer.data?.data ?? []).map((one) => ({ ...one, times: one.times.map((time) => time - step) }));
+    const shifted = (answer.own?.data ?? []).map((one) => ({ ...one, times: one.times.map((time) => time - step) }));
     return toColumns(shifted, step);
-  }, [answer.data, step]);
+  }, [answer.own, step]);
   const sums = columns.slice(1).map((column) => column.reduce<number>((sum, value) => sum + (value ?? 0), 0));
   return (
     <section className="panel churn" aria-label="Churn">
       <div className="row rankHead">
         <h2>Churn</h2>
         <span className="soft">
-          {enabled && answer.data
+          {enabled && answer.own
             ? `${formatCount(sums[0] ?? 0)} series appeared and ${formatCount(sums[1] ?? 0)} ended in this range, counted every ${promDuration(step)}`
             : `series that appear and end, counted every ${promDuration(step)}`}
         </span>
-        {enabled && answer.data
+        {enabled && answer.own
           ? NAMES.map((name, i) => (
               <span key={name} className="row churnKey soft">
                 <span className="swatch" style={{ background: COLOURS[i] }} />
@@ -73,10 +74,10 @@ export function Churn({ scope, series, wanted }: Props) {
           : null}
       </div>
       {answer.error && enabled ? (
-        <Problem error={answer.error} query={queries.appeared} onRetry={() => void answer.refetch()} />
+        <Problem error={answer.error} query={queries.appeared} onRetry={answer.refetch} />
       ) : (
         <div className="churnBody">
-          {enabled && answer.data ? (
+          {enabled && answer.own ? (
             <TimeChart
               title="Series that appeared and ended"
               columns={columns}

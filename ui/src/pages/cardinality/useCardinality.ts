@@ -5,7 +5,7 @@ import { type TsdbStatus, tsdbStatus } from '../../api/tsdb';
 import { type Analysis, analyse, scopeSelector } from '../../lib/cardinality';
 import { parseSelector } from '../../lib/promtext';
 import type { Labels } from '../../api/prom';
-import { useAnswer } from '../../state/answers';
+import { useAnswer, useAnswerAbout } from '../../state/answers';
 import { useView } from '../../state/view';
 
 export interface Cardinality {
@@ -37,11 +37,11 @@ export function useCardinality(match: string | undefined, limit: number): Cardin
     enabled: scope === null,
     staleMs: 30_000,
   });
-  const series = useAnswer(['cardinality', text, limit, tenant, from, to, nowMs], (signal) =>
+  const series = useAnswerAbout(text, ['cardinality', limit, tenant, from, to, nowMs], (signal) =>
     // One more than is counted tells whether the scope was cut.
     findSeries(text, limit + 1, { tenant, signal }, range),
   );
-  const read = series.data?.data;
+  const read = series.own?.data;
   const sets = useMemo(() => read?.slice(0, limit), [read, limit]);
   const found = useMemo(() => (sets ? analyse(sets) : undefined), [sets]);
   return {
@@ -54,7 +54,7 @@ export function useCardinality(match: string | undefined, limit: number): Cardin
     loading: series.isFetching,
     error: series.error ?? (scope === null ? status.error : null),
     retry: () => {
-      void series.refetch();
+      series.refetch();
       void status.refetch();
     },
   };

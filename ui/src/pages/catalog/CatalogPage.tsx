@@ -117,7 +117,7 @@ function List({ catalog, shown, sort, search }: ListProps) {
       width: '84px',
       sort: sort === 'type' ? 'ascending' : undefined,
       onSort: by('type'),
-      cell: (entry) => <span className={`tag kind-${entry.kind}`}>{SHORT[entry.kind] ?? KIND_NAMES[entry.kind]}</span>,
+      cell: (entry) => <span className={`tag kind-${entry.kind}`}>{KIND_NAMES[entry.kind]}</span>,
     },
     { key: 'unit', title: 'Unit', width: '62px', cell: (entry) => <span className="soft">{entry.unit || '–'}</span> },
     {
@@ -168,8 +168,6 @@ function List({ catalog, shown, sort, search }: ListProps) {
     />
   );
 }
-
-const SHORT: Partial<Record<Entry['kind'], string>> = { native: 'native hist', histogram: 'histogram' };
 
 function NameLink({ entry }: { entry: Entry }) {
   const search = (before: CatalogSearch) => ({

@@ -11,7 +11,7 @@ import type { Range } from '../../lib/time';
 import { ExemplarList } from '../../parts/ExemplarList';
 import { Notes } from '../../parts/Notes';
 import { Problem } from '../../parts/Problem';
-import { useAnswer } from '../../state/answers';
+import { useAnswerAbout } from '../../state/answers';
 import { useExemplars } from '../../state/exemplars';
 import { usePatch, useView } from '../../state/view';
 
@@ -27,20 +27,20 @@ export function MetricChart({ entry, view, ask }: Props) {
   const patch = usePatch();
   const drawn = useMemo(() => expressions(entry, view.key, ask), [entry, view.key, ask]);
   const text = drawn.map((one) => one.expr).join('\n');
-  const answer = useAnswer(['metric', text, ask.stepSeconds, tenant, from, to, nowMs], (signal) =>
+  // Kept over a refresh, never over a change of view: a heat map is no line chart.
+  const answer = useAnswerAbout(text, ['metric', ask.stepSeconds, tenant, from, to, nowMs], (signal) =>
     askAll(drawn, range, ask.stepSeconds, { tenant, signal }),
   );
   const first = drawn[0]?.expr ?? '';
   const exemplars = useExemplars(first, search.ex === 'on' && view.key !== 'raw' && view.key !== 'series');
   const unit = unitOf(entry, view.key);
-  // The answer that is kept while the next one comes may be of another view: a heat map is no line chart.
-  const data = answer.isPlaceholderData ? undefined : answer.data;
+  const data = answer.own;
   const series = data?.data;
   const rawTooMany = view.key === 'raw' && (series?.length ?? 0) > 1;
   return (
     <>
       {answer.error ? (
-        <Problem error={answer.error} query={first} onRetry={() => void answer.refetch()} />
+        <Problem error={answer.error} query={first} onRetry={answer.refetch} />
       ) : (
         <Notes warnings={data?.warnings ?? []} infos={data?.infos ?? []} query={first} />
       )}

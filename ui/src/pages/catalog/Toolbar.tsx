@@ -1,7 +1,7 @@
 /** Search and filters of the catalogue. Each choice says how many metrics it would leave. */
 import { useState } from 'react';
 import { labelNames } from '../../api/prom';
-import { type Facets, type Kind, KIND_NAMES } from '../../lib/catalog';
+import { type Facets, type Kind, KIND_NAMES, KINDS } from '../../lib/catalog';
 import { formatCount } from '../../lib/units';
 import { CloseIcon } from '../../shell/icons';
 import { useAnswer } from '../../state/answers';
@@ -22,11 +22,7 @@ export function Toolbar({ search, kinds, facets }: Props) {
     patch({ type: next.join(',') || undefined }, 'replace');
   };
   const filtered = Boolean(search.find || search.type || search.prefix || search.label);
-  // A chosen type stays on the bar when the other filters leave none of it, or it could not be taken back.
-  const shown = [
-    ...facets.kinds,
-    ...kinds.filter((kind) => !facets.kinds.some((one) => one.kind === kind)).map((kind) => ({ kind, count: 0 })),
-  ];
+  const count = new Map(facets.kinds.map((one) => [one.kind, one.count]));
   return (
     <search className="panel catalogTools">
       <input
@@ -55,15 +51,17 @@ export function Toolbar({ search, kinds, facets }: Props) {
       </select>
       <LabelFilter key={search.label ?? ''} label={search.label} />
       <div className="row catalogKinds" role="group" aria-label="Types">
-        {shown.map(({ kind, count }) => (
+        {/* All of them, always: a bar that grows while the list loads would push the list down. */}
+        {KINDS.map((kind) => (
           <button
             key={kind}
             type="button"
             className="btn"
             aria-pressed={kinds.includes(kind)}
+            disabled={!count.has(kind) && !kinds.includes(kind)}
             onClick={() => toggle(kind)}
           >
-            {KIND_NAMES[kind]} <span className="num faint">{formatCount(count)}</span>
+            {KIND_NAMES[kind]} <span className="num faint kindCount">{formatCount(count.get(kind) ?? 0)}</span>
           </button>
         ))}
       </div>

@@ -5,7 +5,7 @@ import type { PromResult, QueryStats } from '../../api/prom';
 import { type PlanRow, planRows, unfolded } from '../../lib/explain';
 import { formatBytes, formatCount, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
-import { useAnswer } from '../../state/answers';
+import { useAnswerAbout } from '../../state/answers';
 import { useView } from '../../state/view';
 
 interface Props {
@@ -15,15 +15,15 @@ interface Props {
 
 export function ExplainTab({ expr, result }: Props) {
   const { tenant } = useView();
-  const tree = useAnswer(['parse', expr, tenant], (signal) => parseQuery(expr, { tenant, signal }));
-  const rows = useMemo(() => (tree.data && !tree.isPlaceholderData ? planRows(tree.data.data) : []), [tree]);
+  const tree = useAnswerAbout(expr, ['parse', tenant], (signal) => parseQuery(expr, { tenant, signal }));
+  const rows = useMemo(() => (tree.own ? planRows(tree.own.data) : []), [tree.own]);
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const toggle = (id: string) => {
     const next = new Set(folded);
     if (!next.delete(id)) next.add(id);
     setFolded(next);
   };
-  if (tree.error) return <Problem error={tree.error} query={expr} onRetry={() => void tree.refetch()} />;
+  if (tree.error) return <Problem error={tree.error} query={expr} onRetry={tree.refetch} />;
   const shown = unfolded(rows, folded);
   return (
     <div className="explain">

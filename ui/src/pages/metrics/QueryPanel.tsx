@@ -3,7 +3,8 @@ import { useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef } from 'react';
 import { type PromResult, queryInstant, queryRange } from '../../api/prom';
 import { Graph } from '../../chart/Graph';
-import { HeatGraph } from '../../chart/HeatGraph';
+import { HeatGraph, unitOfCounts, unitOfValues } from '../../chart/HeatGraph';
+import { HeatTable } from '../../chart/HeatTable';
 import { QueryField } from '../../editor/QueryField';
 import { hasNative, isClassic } from '../../lib/heat';
 import { offsetOf } from '../../lib/notes';
@@ -120,7 +121,7 @@ export function QueryPanel(props: Props) {
       {failed && answer.error ? (
         <Problem error={answer.error} query={row.expr} onRetry={() => void answer.refetch()} />
       ) : null}
-      {answer.data && asked && !failed && !answer.isPlaceholderData ? (
+      {answer.data && asked && !failed && answer.data.data.expr === row.expr ? (
         <Notes
           warnings={answer.data.warnings}
           infos={answer.data.infos}
@@ -174,7 +175,7 @@ function ExemplarSwitch({ name }: { name: string }) {
 }
 
 function Shown({ row, data, step, cap, solo, onCap, onSolo, onChange }: Props & { data: PromResult; step: number }) {
-  const { range } = useView();
+  const { range, zone } = useView();
   const search = useSearch({ from: '/metrics' });
   const drawing = row.tab === 'graph' || row.tab === 'heat';
   const exemplars = useExemplars(row.expr, search.ex === 'on' && drawing);
@@ -188,6 +189,17 @@ function Shown({ row, data, step, cap, solo, onCap, onSolo, onChange }: Props & 
   }
   if (row.tab === 'table') {
     return <InstantTable title={row.expr} series={data.series} expr={row.expr} atMs={range.toMs} />;
+  }
+  if (row.tab === 'values' && hasNative(data.series)) {
+    return (
+      <HeatTable
+        title={row.expr}
+        series={data.series}
+        unit={unitOfValues(row.expr)}
+        countUnit={unitOfCounts(row.expr)}
+        zone={zone}
+      />
+    );
   }
   // Lines would show the mean of each histogram only: what was asked for is the whole of it.
   const heat = row.tab === 'heat' || (row.tab === 'graph' && hasNative(data.series));
