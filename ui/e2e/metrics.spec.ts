@@ -226,6 +226,45 @@ test('a note on an answer says where in the query it belongs, and leads there', 
   await expect(page.getByRole('textbox', { name: 'PromQL query A' })).toHaveText(`rate(X${query.slice(5)}`);
 });
 
+/** The answer to `explain=true`, as a node gave it. */
+const PLAN = [
+  { parent: null, operator: 'sum', detail: 'by (job)', steps: 361, series: 3, bytes: 17328, seconds: 0.0121 },
+  { parent: 0, operator: 'rate', detail: '', steps: 361, fused: true, series: 72, bytes: 415872, seconds: 0.0094 },
+  { parent: 1, operator: 'range', detail: '5m', steps: 361, series: 72, bytes: 0, seconds: 0.0021 },
+  {
+    parent: 2,
+    operator: 'selector',
+    detail: '{__name__="node_cpu_seconds_total"}',
+    steps: 361,
+    series: 72,
+    bytes: 0,
+    seconds: 0.002,
+    read: { id: 0, series: 72, samples: 17352, bytes: 277632, seconds: 0.0083, start: 0, end: 1 },
+  },
+].map((node) => ({ once: false, fused: false, reused: 0, read: null, ...node }));
+
+test('the plan of a query is a tree with time, series and bytes, and folds', async ({ page, seed }) => {
+  await page.route('**/api/v1/query_range*', async (route) => {
+    expect(new URL(route.request().url()).searchParams.get('explain')).toBe('true');
+    const response = await route.fetch();
+    const body = (await response.json()) as { data: Record<string, unknown> };
+    body.data.explain = { nodes: PLAN };
+    await route.fulfill({ response, json: body });
+  });
+  await page.goto(address('/metrics', { q: `sum by (job) (rate(${seed.metric}[5m]))`, tabs: 'x' }));
+  const tree = page.getByRole('treegrid', { name: 'Parts of the query' });
+  await expect(tree.getByRole('row')).toHaveCount(5);
+  await expect(tree.getByRole('row').nth(2)).toContainText(
+    /in one pass with the part above\s*9\.4 ms\s*7\.3 ms\s*72\s*406\.1 KiB/,
+  );
+  await expect(tree.getByRole('row').nth(4)).toContainText(/17\u202f352\s*8\.3 ms/);
+  await expectAccessible(page);
+  await tree.getByRole('row').nth(1).focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowLeft');
+  await expect(tree.getByRole('row')).toHaveCount(3);
+});
+
 /** Shifts that follow a click do not count: the browser leaves them out of the sum by itself. */
 async function shiftOf(page: Page): Promise<number> {
   return page.evaluate(

@@ -67,8 +67,8 @@ const CASES: Case[] = [
     name: 'the parts of a query',
     at: (seed) => address('/metrics', { q: `sum by (job) (rate(${seed.metric}[5m]))`, tabs: 'x' }),
     shows: async (page) => {
-      await expect(page.getByRole('treeitem', { name: 'sum by (job) aggregation' })).toBeVisible();
-      await expect(page.getByText('Samples read')).toBeVisible();
+      await expect(page.getByRole('row', { name: /^sum by \(job\)/ })).toBeVisible();
+      await expect(page.getByText('Series read')).toBeVisible();
     },
   },
   {

@@ -94,7 +94,7 @@ function shape(expr: string, answer: Answer<LokiEnvelope>): Answer<PromResult> {
   const { resultType, result } = answer.data.data;
   const data: Omit<PromResult, 'expr'> =
     resultType === 'streams'
-      ? { kind: 'matrix', series: [], samples: 0, stats: null }
+      ? { kind: 'matrix', series: [], samples: 0, stats: null, plan: null }
       : shapeResult({ resultType, result });
   return { ...answer, data: { ...data, expr } };
 }

@@ -44,12 +44,36 @@ export interface PromResult {
   series: Series[];
   samples: number;
   stats: QueryStats | null;
+  /** Only where it was asked for, of a node that tells. */
+  plan: PlanNode[] | null;
 }
 
 export interface Metadata {
   type: string;
   help: string;
   unit: string;
+}
+
+/** One operator of the plan that answered a query. */
+export interface PlanNode {
+  /** Index of the node this one answers to; null for the whole. */
+  parent: number | null;
+  operator: string;
+  detail: string;
+  steps: number;
+  /** It is the same at every step and was evaluated at one. */
+  once: boolean;
+  /** It was done in one pass with the node above. */
+  fused: boolean;
+  /** How often its result served again. */
+  reused: number;
+  /** Of its result. */
+  series: number;
+  bytes: number;
+  /** With all below it; of work spread over cores the sum over all of them. */
+  seconds: number;
+  /** Of storage, on its behalf; nodes that share a read show the same one. */
+  read: { id: number; series: number; samples: number; bytes: number; seconds: number } | null;
 }
 
 type Sample = [number, string];
@@ -69,6 +93,7 @@ interface WireResult {
   resultType: PromResult['kind'];
   result: unknown;
   stats?: QueryStats;
+  explain?: { nodes?: PlanNode[] };
 }
 
 interface WireSeries {
@@ -86,27 +111,28 @@ export async function queryRange(
   range: Range,
   stepSeconds: number,
   ask: Context,
-  stats = false,
+  explain = false,
 ): Promise<Answer<PromResult>> {
   // Steps stand on multiples of themselves so that a refresh moves no point.
   const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
   // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
   const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
-  const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds, ...statsParam(stats) };
+  const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds, ...explainParams(explain) };
   return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
 }
 
-function statsParam(wanted: boolean): { stats?: string } {
-  return wanted ? { stats: 'all' } : {};
+/** A node that knows no `explain` leaves it out of its answer. */
+function explainParams(wanted: boolean): { stats?: string; explain?: string } {
+  return wanted ? { stats: 'all', explain: 'true' } : {};
 }
 
 export async function queryInstant(
   expr: string,
   atMs: number,
   ask: Context,
-  stats = false,
+  explain = false,
 ): Promise<Answer<PromResult>> {
-  const params = { query: expr, time: atMs / 1e3, ...statsParam(stats) };
+  const params = { query: expr, time: atMs / 1e3, ...explainParams(explain) };
   return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
 }
 
@@ -115,14 +141,15 @@ function shape(expr: string, answer: Answer<Envelope<WireResult>>): Answer<PromR
 }
 
 export function shapeResult(wire: WireResult): Omit<PromResult, 'expr'> {
+  const cost = { stats: wire.stats ?? null, plan: wire.explain?.nodes ?? null };
   if (wire.resultType === 'scalar' || wire.resultType === 'string') {
     const [time, value] = wire.result as Sample;
     const series = [{ labels: {}, times: [time], values: [toNumber(value)] }];
-    return { kind: wire.resultType, series, samples: 1, stats: wire.stats ?? null };
+    return { kind: wire.resultType, series, samples: 1, ...cost };
   }
   const series = (wire.result as WireSeries[]).map(shapeSeries);
   const samples = series.reduce((sum, one) => sum + one.times.length, 0);
-  return { kind: wire.resultType, series, samples, stats: wire.stats ?? null };
+  return { kind: wire.resultType, series, samples, ...cost };
 }
 
 function shapeSeries(wire: WireSeries): Series {

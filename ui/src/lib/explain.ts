@@ -1,5 +1,6 @@
 /** A query's tree as rows: what each part does in words, and what it cost where the engine says so. */
 import type { ParseNode } from '../api/explain';
+import type { PlanNode } from '../api/prom';
 import { labelText, type Matcher, selector } from './promtext';
 import { promDuration } from './steps';
 
@@ -15,6 +16,22 @@ export interface PlanRow {
   open: boolean[];
   last: boolean;
   children: number;
+  /** What it took, where the engine measured it. */
+  cost: Cost | null;
+}
+
+export interface Cost {
+  /** With all below it, and of it alone. */
+  seconds: number;
+  ownSeconds: number;
+  /** Share of the whole, 0 to 1. */
+  share: number;
+  ownShare: number;
+  series: number;
+  bytes: number;
+  read: PlanNode['read'];
+  /** What the engine did to make it cheaper, in words. */
+  remarks: string[];
 }
 
 /** Deeper than anybody writes; what lies below is left out rather than followed. */
@@ -24,7 +41,7 @@ export function planRows(root: ParseNode): PlanRow[] {
   const rows: PlanRow[] = [];
   const visit = (node: ParseNode, id: string, open: boolean[], last: boolean) => {
     const children = childrenOf(node);
-    rows.push({ id, depth: open.length, ...describe(node), open, last, children: children.length });
+    rows.push({ id, depth: open.length, ...describe(node), open, last, children: children.length, cost: null });
     if (open.length >= DEEPEST) return;
     children.forEach((child, i) => {
       visit(child, `${id}.${i}`, [...open, !last], i === children.length - 1);
@@ -32,6 +49,55 @@ export function planRows(root: ParseNode): PlanRow[] {
   };
   visit(root, '0', [], true);
   return rows;
+}
+
+/** The plan as the engine ran it, measured; empty where its nodes do not make a tree. */
+export function measuredRows(nodes: readonly PlanNode[]): PlanRow[] {
+  const below = nodes.map((): number[] => []);
+  nodes.forEach((one, i) => {
+    // A node stands after the one it answers to: what does not is no tree, and would be walked for ever.
+    if (one.parent !== null && one.parent < i) below[one.parent]?.push(i);
+  });
+  const whole = nodes[0]?.seconds ?? 0;
+  const rows: PlanRow[] = [];
+  const visit = (at: number, id: string, open: boolean[], last: boolean) => {
+    const one = nodes[at];
+    const children = below[at] ?? [];
+    if (!one) return;
+    const ownSeconds = Math.max(0, one.seconds - children.reduce((sum, i) => sum + (nodes[i]?.seconds ?? 0), 0));
+    const share = (seconds: number) => (whole > 0 ? Math.min(1, seconds / whole) : 0);
+    rows.push({
+      id,
+      depth: open.length,
+      title: [one.operator === 'selector' ? '' : one.operator, one.detail].filter(Boolean).join(' '),
+      kind: one.operator === 'selector' ? 'selector' : '',
+      open,
+      last,
+      children: children.length,
+      cost: {
+        seconds: one.seconds,
+        ownSeconds,
+        share: share(one.seconds),
+        ownShare: share(ownSeconds),
+        series: one.series,
+        bytes: one.bytes,
+        read: one.read,
+        remarks: remarks(one),
+      },
+    });
+    if (open.length >= DEEPEST) return;
+    children.forEach((child, i) => visit(child, `${id}.${i}`, [...open, !last], i === children.length - 1));
+  };
+  visit(0, '0', [], true);
+  return rows;
+}
+
+function remarks(one: PlanNode): string[] {
+  return [
+    ...(one.once ? ['once for all steps'] : []),
+    ...(one.fused ? ['in one pass with the part above'] : []),
+    ...(one.reused > 0 ? [`used ${one.reused + 1} times`] : []),
+  ];
 }
 
 /** The rows left when some parts are folded. */

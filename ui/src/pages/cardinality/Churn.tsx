@@ -49,11 +49,15 @@ export function Churn({ scope, series, wanted }: Props) {
     },
     { enabled },
   );
-  // A bar begins where its interval does.
   const columns = useMemo(() => {
-    const shifted = (answer.own?.data ?? []).map((one) => ({ ...one, times: one.times.map((time) => time - step) }));
-    return toColumns(shifted, step);
-  }, [answer.own, step]);
+    const bars = (answer.own?.data ?? []).map((one) => {
+      // A bar begins where its interval does; one that begins before the range would be cut off, and higher than the axis.
+      const kept = one.times.flatMap((time, i) => (time - step >= range.fromMs / 1e3 ? [i] : []));
+      const pick = (values: readonly number[]) => kept.map((i) => values[i] ?? 0);
+      return { ...one, times: pick(one.times).map((time) => time - step), values: pick(one.values) };
+    });
+    return toColumns(bars, step);
+  }, [answer.own, step, range.fromMs]);
   const sums = columns.slice(1).map((column) => column.reduce<number>((sum, value) => sum + (value ?? 0), 0));
   return (
     <section className="panel churn" aria-label="Churn">

@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'react';
 import { parseQuery } from '../../api/explain';
 import type { PromResult, QueryStats } from '../../api/prom';
-import { type PlanRow, planRows, unfolded } from '../../lib/explain';
+import { measuredRows, type PlanRow, planRows, unfolded } from '../../lib/explain';
 import { formatBytes, formatCount, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useAnswerAbout } from '../../state/answers';
@@ -15,27 +15,72 @@ interface Props {
 
 export function ExplainTab({ expr, result }: Props) {
   const { tenant } = useView();
-  const tree = useAnswerAbout(expr, ['parse', tenant], (signal) => parseQuery(expr, { tenant, signal }));
-  const rows = useMemo(() => (tree.own ? planRows(tree.own.data) : []), [tree.own]);
+  const plan = result?.expr === expr ? result.plan : null;
+  // Without a measured plan the tree of the text is what there is to show.
+  const wanted = result !== undefined && plan === null;
+  const tree = useAnswerAbout(expr, ['parse', tenant], (signal) => parseQuery(expr, { tenant, signal }), {
+    enabled: wanted,
+  });
+  const rows = useMemo(() => {
+    if (plan) return measuredRows(plan);
+    return tree.own ? planRows(tree.own.data) : [];
+  }, [plan, tree.own]);
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const toggle = (id: string) => {
     const next = new Set(folded);
     if (!next.delete(id)) next.add(id);
     setFolded(next);
   };
-  if (tree.error) return <Problem error={tree.error} query={expr} onRetry={tree.refetch} />;
+  if (wanted && tree.error) return <Problem error={tree.error} query={expr} onRetry={tree.refetch} />;
   const shown = unfolded(rows, folded);
+  const measured = plan !== null;
   return (
     <div className="explain">
       <Cost stats={result?.stats ?? null} />
-      <div className="explainTree" role="tree" aria-label="Parts of the query" onKeyDown={moveFocus}>
-        {shown.map((row, i) => (
-          <TreeRow key={row.id} row={row} first={i === 0} folded={folded.has(row.id)} onToggle={() => toggle(row.id)} />
-        ))}
-      </div>
+      {shown.length === 0 ? null : (
+        <div
+          className={measured ? 'explainTree measured' : 'explainTree'}
+          role="treegrid"
+          aria-label="Parts of the query"
+          onKeyDown={moveFocus}
+        >
+          <div role="row" className="explainRow explainHead">
+            {(measured ? HEADERS : HEADERS.slice(0, 1)).map(([title, says]) => (
+              <span key={title} role="columnheader" title={says}>
+                {title}
+              </span>
+            ))}
+          </div>
+          {shown.map((row, i) => (
+            <TreeRow
+              key={row.id}
+              row={row}
+              first={i === 0}
+              folded={folded.has(row.id)}
+              onToggle={() => toggle(row.id)}
+            />
+          ))}
+        </div>
+      )}
+      {measured ? (
+        <p className="soft explainSays">
+          Time is that of a part with all below it, the strong bar its own; of work spread over cores the sum. Parts
+          that share a read show the same one.
+        </p>
+      ) : null}
     </div>
   );
 }
+
+const HEADERS = [
+  ['Part', 'What is computed, from the outermost inwards'],
+  ['Time', 'With all below it'],
+  ['Own', 'Of this part alone'],
+  ['Series', 'In its result'],
+  ['Bytes', 'Of its result'],
+  ['Samples read', 'From the store, on its behalf'],
+  ['Read in', 'Time the store took'],
+] as const;
 
 interface RowProps {
   row: PlanRow;
@@ -46,9 +91,10 @@ interface RowProps {
 
 function TreeRow({ row, first, folded, onToggle }: RowProps) {
   const foldable = row.children > 0;
+  const { cost } = row;
   return (
     <div
-      role="treeitem"
+      role="row"
       aria-level={row.depth + 1}
       aria-expanded={foldable ? !folded : undefined}
       className="explainRow"
@@ -61,16 +107,55 @@ function TreeRow({ row, first, folded, onToggle }: RowProps) {
         onToggle();
       }}
     >
-      <span className="explainLines" aria-hidden="true">
-        {row.open.slice(1).map((goesOn, i) => (
-          <span key={i} className={goesOn ? 'explainLine' : 'explainLine none'} />
+      <span role="gridcell" className="explainPart">
+        <span className="explainLines" aria-hidden="true">
+          {row.open.slice(1).map((goesOn, i) => (
+            <span key={i} className={goesOn ? 'explainLine' : 'explainLine none'} />
+          ))}
+          {row.depth > 0 ? <span className={row.last ? 'explainElbow last' : 'explainElbow'} /> : null}
+        </span>
+        <code className="explainTitle" title={row.title}>
+          {row.title}
+        </code>
+        {row.kind ? <span className="tag">{row.kind}</span> : null}
+        {cost?.remarks.map((text) => (
+          <span key={text} className="tag good">
+            {text}
+          </span>
         ))}
-        {row.depth > 0 ? <span className={row.last ? 'explainElbow last' : 'explainElbow'} /> : null}
+        {folded ? <span className="faint">{row.children} below</span> : null}
       </span>
-      <code className="explainTitle">{row.title}</code>
-      <span className="tag">{row.kind}</span>
-      {folded ? <span className="faint">{row.children} below</span> : null}
+      {cost ? <Costs cost={cost} /> : null}
     </div>
+  );
+}
+
+function Costs({ cost }: { cost: NonNullable<PlanRow['cost']> }) {
+  return (
+    <>
+      <span role="gridcell" className="explainTime">
+        <span className="explainBar" aria-hidden="true">
+          <span style={{ width: `${cost.share * 100}%` }} />
+          <span className="own" style={{ width: `${cost.ownShare * 100}%` }} />
+        </span>
+        <span className="num">{formatValue(cost.seconds, 'seconds')}</span>
+      </span>
+      <span role="gridcell" className="num">
+        {formatValue(cost.ownSeconds, 'seconds')}
+      </span>
+      <span role="gridcell" className="num">
+        {formatCount(cost.series)}
+      </span>
+      <span role="gridcell" className="num">
+        {formatBytes(cost.bytes)}
+      </span>
+      <span role="gridcell" className="num">
+        {cost.read ? formatCount(cost.read.samples) : '–'}
+      </span>
+      <span role="gridcell" className="num">
+        {cost.read ? formatValue(cost.read.seconds, 'seconds') : '–'}
+      </span>
+    </>
   );
 }
 
@@ -78,7 +163,7 @@ function TreeRow({ row, first, folded, onToggle }: RowProps) {
 function moveFocus(event: React.KeyboardEvent): void {
   const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
   if (by === 0) return;
-  const rows = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="treeitem"]')];
+  const rows = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="row"][tabindex]')];
   const next = rows[rows.indexOf(document.activeElement as HTMLElement) + by];
   if (!next) return;
   event.preventDefault();
@@ -93,7 +178,8 @@ const WORDS: Record<string, string> = {
   queryPreparationTime: 'Prepared',
   innerEvalTime: 'Computed',
   resultSortTime: 'Sorted',
-  totalQueryableSamples: 'Samples read',
+  totalQueryableSamples: 'Samples evaluated',
+  samplesRead: 'Samples read',
   peakSamples: 'Most samples at once',
   series: 'Series read',
   peakBytes: 'Most memory',

@@ -112,11 +112,10 @@ export function QueryPanel(props: Props) {
             </button>
           ))}
         </div>
+        {row.tab === 'graph' || row.tab === 'heat' ? <ExemplarSwitch name={name} /> : null}
         {data && asked && !failed ? (
           <Stats data={data} elapsedMs={answer.data?.elapsedMs ?? 0} step={instant ? null : step} />
         ) : null}
-        <span className="grow" />
-        {row.tab === 'graph' || row.tab === 'heat' ? <ExemplarSwitch name={name} /> : null}
       </div>
       {failed && answer.error ? (
         <Problem error={answer.error} query={row.expr} onRetry={() => void answer.refetch()} />
@@ -138,13 +137,13 @@ function useQueryAnswer(row: QueryRow) {
   const { range, tenant, nowMs, from, to } = useView();
   const step = niceStep(range.toMs - range.fromMs, POINTS);
   const instant = row.tab === 'table';
-  const stats = row.tab === 'explain';
+  const explain = row.tab === 'explain';
   const answer = useAnswer(
-    ['metrics', instant ? 'instant' : step, stats, row.expr, tenant, from, to, nowMs],
+    ['metrics', instant ? 'instant' : step, explain, row.expr, tenant, from, to, nowMs],
     (signal) =>
       instant
         ? queryInstant(row.expr, range.toMs, { tenant, signal })
-        : queryRange(row.expr, range, step, { tenant, signal }, stats),
+        : queryRange(row.expr, range, step, { tenant, signal }, explain),
     { enabled: row.expr.trim() !== '' && !row.off },
   );
   // A kept answer of another shape would be drawn wrongly for a moment.
