@@ -100,6 +100,14 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'a histogram of the catalogue',
+    at: (seed) => address('/metrics/catalog', { metric: seed.buckets.replace(/_bucket$/, '') }),
+    shows: async (page) => {
+      await expect(page.getByRole('button', { name: 'Heat map' })).toHaveAttribute('aria-pressed', 'true');
+      await expect(page.getByRole('group', { name: /Heat map of [1-9]\d* steps/ })).toBeVisible();
+    },
+  },
+  {
     name: 'cardinality',
     at: () => address('/metrics/cardinality'),
     shows: async (page) => {

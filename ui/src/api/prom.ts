@@ -111,28 +111,30 @@ export async function queryRange(
   range: Range,
   stepSeconds: number,
   ask: Context,
-  explain = false,
+  extra: { explain?: boolean; limit?: number } = {},
 ): Promise<Answer<PromResult>> {
   // Steps stand on multiples of themselves so that a refresh moves no point.
   const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
   // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
   const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
-  const params = { query: expr, start, end: Math.max(start, end), step: stepSeconds, ...explainParams(explain) };
+  const params = {
+    query: expr,
+    start,
+    end: Math.max(start, end),
+    step: stepSeconds,
+    limit: extra.limit,
+    ...explainParams(extra.explain),
+  };
   return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
 }
 
 /** A node that knows no `explain` leaves it out of its answer. */
-function explainParams(wanted: boolean): { stats?: string; explain?: string } {
+function explainParams(wanted: boolean | undefined): { stats?: string; explain?: string } {
   return wanted ? { stats: 'all', explain: 'true' } : {};
 }
 
-export async function queryInstant(
-  expr: string,
-  atMs: number,
-  ask: Context,
-  explain = false,
-): Promise<Answer<PromResult>> {
-  const params = { query: expr, time: atMs / 1e3, ...explainParams(explain) };
+export async function queryInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {
+  const params = { query: expr, time: atMs / 1e3 };
   return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
 }
 

@@ -1,13 +1,13 @@
 /** The exemplars of a chart as rows, each with a link to its trace: the marks' twin for keyboards and readers. */
-import { Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { Link, useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
 import { describeExemplar } from '../lib/exemplars';
 import { varyingLabels } from '../lib/series';
 import { formatDateTimeMs } from '../lib/timeformat';
 import { formatCount, formatValue, type Unit } from '../lib/units';
 import type { Exemplars } from '../state/exemplars';
 import type { CommonSearch } from '../state/search';
-import { pickCommon, useView } from '../state/view';
+import { pickCommon, usePatch, useView } from '../state/view';
 import { VirtualTable } from './VirtualTable';
 
 const COLUMNS = [
@@ -19,7 +19,9 @@ const COLUMNS = [
 
 export function ExemplarList({ exemplars, unit, title }: { exemplars: Exemplars; unit: Unit; title: string }) {
   const { zone } = useView();
-  const [opened, setOpened] = useState(false);
+  const search: { ex?: 'on' | 'list' | undefined } = useSearch({ strict: false });
+  const opened = search.ex === 'list';
+  const patch = usePatch();
   const { shown, total } = exemplars;
   const varying = useMemo(() => varyingLabels(shown.map((one) => ({ labels: one.series }))), [shown]);
   if (exemplars.error) return <p className="exemplarNote bad">Exemplars: {exemplars.error.message}</p>;
@@ -34,7 +36,12 @@ export function ExemplarList({ exemplars, unit, title }: { exemplars: Exemplars;
   }
   return (
     <div className="exemplars">
-      <button type="button" className="linkish" aria-expanded={opened} onClick={() => setOpened(!opened)}>
+      <button
+        type="button"
+        className="linkish"
+        aria-expanded={opened}
+        onClick={() => patch({ ex: opened ? 'on' : 'list' }, 'replace')}
+      >
         {shown.length < total
           ? `${shown.length} of ${formatCount(total)} exemplars`
           : `${formatCount(total)} exemplars`}

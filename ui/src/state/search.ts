@@ -55,8 +55,10 @@ export interface MetricsSearch extends CommonSearch {
   browse?: 'off' | undefined;
   /** The name of the one series that charts show. */
   solo?: string | undefined;
-  /** Exemplars as marks on the graphs. */
-  ex?: 'on' | undefined;
+  /** Exemplars as marks on the graphs, and as a list below them. */
+  ex?: 'on' | 'list' | undefined;
+  /** Folded parts of plans: the letter of the query and the place in its tree, with commas. */
+  fold?: string | undefined;
   /** The value axis of heat maps; a logarithm unless it says otherwise. */
   scale?: 'lin' | undefined;
 }
@@ -78,7 +80,7 @@ export interface CatalogSearch extends CommonSearch {
   where?: string | undefined;
   cap?: number | undefined;
   solo?: string | undefined;
-  ex?: 'on' | undefined;
+  ex?: 'on' | 'list' | undefined;
   scale?: 'lin' | undefined;
 }
 
@@ -190,7 +192,8 @@ export function metricsSearch(raw: Record<string, unknown>): MetricsSearch {
     find: one(raw.find),
     browse: choice(raw.browse, ['off']),
     solo: one(raw.solo),
-    ex: choice(raw.ex, ['on']),
+    ex: choice(raw.ex, ['on', 'list']),
+    fold: one(raw.fold),
     scale: choice(raw.scale, ['lin']),
   };
 }
@@ -208,7 +211,7 @@ export function catalogSearch(raw: Record<string, unknown>): CatalogSearch {
     where: one(raw.where),
     cap: whole(raw.cap, 1, 500),
     solo: one(raw.solo),
-    ex: choice(raw.ex, ['on']),
+    ex: choice(raw.ex, ['on', 'list']),
     scale: choice(raw.scale, ['lin']),
   };
 }

@@ -15,6 +15,9 @@ import { useAnswerAbout } from '../../state/answers';
 import { useExemplars } from '../../state/exemplars';
 import { usePatch, useView } from '../../state/view';
 
+/** Raw series asked for: a metric may have a hundred thousand, and the answer says when it was cut. */
+const MOST_RAW = 500;
+
 interface Props {
   entry: Entry;
   view: ViewDef;
@@ -29,14 +32,13 @@ export function MetricChart({ entry, view, ask }: Props) {
   const text = drawn.map((one) => one.expr).join('\n');
   // Kept over a refresh, never over a change of view: a heat map is no line chart.
   const answer = useAnswerAbout(text, ['metric', ask.stepSeconds, tenant, from, to, nowMs], (signal) =>
-    askAll(drawn, range, ask.stepSeconds, { tenant, signal }),
+    askAll(drawn, range, ask.stepSeconds, { tenant, signal }, view.key === 'raw' ? MOST_RAW : undefined),
   );
   const first = drawn[0]?.expr ?? '';
-  const exemplars = useExemplars(first, search.ex === 'on' && view.key !== 'raw' && view.key !== 'series');
+  const exemplars = useExemplars(first, search.ex !== undefined && view.key !== 'raw' && view.key !== 'series');
   const unit = unitOf(entry, view.key);
   const data = answer.own;
   const series = data?.data;
-  const rawTooMany = view.key === 'raw' && (series?.length ?? 0) > 1;
   return (
     <>
       {answer.error ? (
@@ -71,7 +73,7 @@ export function MetricChart({ entry, view, ask }: Props) {
             expr={first}
             series={series}
             step={ask.stepSeconds}
-            cap={search.cap ?? (rawTooMany ? 25 : 50)}
+            cap={search.cap ?? 50}
             values={false}
             solo={search.solo}
             onSolo={(solo) => patch({ solo })}
@@ -83,7 +85,7 @@ export function MetricChart({ entry, view, ask }: Props) {
           />
         )}
       </div>
-      {search.ex === 'on' && view.key !== 'raw' ? (
+      {search.ex !== undefined && view.key !== 'raw' && view.key !== 'series' ? (
         <ExemplarList exemplars={exemplars} unit={unit} title={entry.name} />
       ) : null}
       <code className="exprText">{text}</code>
@@ -97,8 +99,11 @@ async function askAll(
   range: Range,
   step: number,
   ask: { tenant: string; signal: AbortSignal },
+  limit: number | undefined,
 ): Promise<Answer<Series[]>> {
-  const answers = await Promise.all(drawn.map((one) => queryRange(one.expr, range, step, ask)));
+  const answers = await Promise.all(
+    drawn.map((one) => queryRange(one.expr, range, step, ask, limit === undefined ? {} : { limit })),
+  );
   const tagged = answers.flatMap((answer, i) => {
     const tag = drawn.length > 1 ? drawn[i]?.tag : undefined;
     return answer.data.series.map((one) => (tag ? { ...one, labels: { ...one.labels, quantile: tag } } : one));

@@ -193,8 +193,8 @@ function Actions({ entry, search, view, ask }: ActionProps) {
         <button
           type="button"
           className="btn"
-          aria-pressed={search.ex === 'on'}
-          onClick={() => patch({ ex: search.ex === 'on' ? undefined : 'on' }, 'replace')}
+          aria-pressed={search.ex !== undefined}
+          onClick={() => patch({ ex: search.ex === undefined ? 'on' : undefined }, 'replace')}
         >
           Exemplars
         </button>

@@ -1,20 +1,25 @@
 /** How the engine reads a query and what answering it cost: the tree of its parts, and the numbers that came with the answer. */
-import { useMemo, useState } from 'react';
+import { useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
 import { parseQuery } from '../../api/explain';
 import type { PromResult, QueryStats } from '../../api/prom';
 import { measuredRows, type PlanRow, planRows, unfolded } from '../../lib/explain';
 import { formatBytes, formatCount, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useAnswerAbout } from '../../state/answers';
-import { useView } from '../../state/view';
+import { usePatch, useView } from '../../state/view';
 
 interface Props {
+  /** The letter of the query. */
+  name: string;
   expr: string;
   result: PromResult | undefined;
 }
 
-export function ExplainTab({ expr, result }: Props) {
+export function ExplainTab({ name, expr, result }: Props) {
   const { tenant } = useView();
+  const { fold } = useSearch({ from: '/metrics' });
+  const patch = usePatch();
   const plan = result?.expr === expr ? result.plan : null;
   // Without a measured plan the tree of the text is what there is to show.
   const wanted = result !== undefined && plan === null;
@@ -25,11 +30,12 @@ export function ExplainTab({ expr, result }: Props) {
     if (plan) return measuredRows(plan);
     return tree.own ? planRows(tree.own.data) : [];
   }, [plan, tree.own]);
-  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  const all = (fold ?? '').split(',').filter(Boolean);
+  const folded = new Set(all.flatMap((one) => (one.startsWith(name) ? [one.slice(name.length)] : [])));
   const toggle = (id: string) => {
-    const next = new Set(folded);
-    if (!next.delete(id)) next.add(id);
-    setFolded(next);
+    const key = name + id;
+    const next = all.includes(key) ? all.filter((one) => one !== key) : [...all, key];
+    patch({ fold: next.join(',') || undefined }, 'replace');
   };
   if (wanted && tree.error) return <Problem error={tree.error} query={expr} onRetry={tree.refetch} />;
   const shown = unfolded(rows, folded);

@@ -143,7 +143,7 @@ function useQueryAnswer(row: QueryRow) {
     (signal) =>
       instant
         ? queryInstant(row.expr, range.toMs, { tenant, signal })
-        : queryRange(row.expr, range, step, { tenant, signal }, explain),
+        : queryRange(row.expr, range, step, { tenant, signal }, { explain }),
     { enabled: row.expr.trim() !== '' && !row.off },
   );
   // A kept answer of another shape would be drawn wrongly for a moment.
@@ -163,22 +163,32 @@ function ExemplarSwitch({ name }: { name: string }) {
     <button
       type="button"
       className="btn"
-      aria-pressed={ex === 'on'}
+      aria-pressed={ex !== undefined}
       aria-label={`Exemplars of query ${name}`}
       title="Single observations that name their trace"
-      onClick={() => patch({ ex: ex === 'on' ? undefined : 'on' }, 'replace')}
+      onClick={() => patch({ ex: ex === undefined ? 'on' : undefined }, 'replace')}
     >
       Exemplars
     </button>
   );
 }
 
-function Shown({ row, data, step, cap, solo, onCap, onSolo, onChange }: Props & { data: PromResult; step: number }) {
+function Shown({
+  index,
+  row,
+  data,
+  step,
+  cap,
+  solo,
+  onCap,
+  onSolo,
+  onChange,
+}: Props & { data: PromResult; step: number }) {
   const { range, zone } = useView();
   const search = useSearch({ from: '/metrics' });
   const drawing = row.tab === 'graph' || row.tab === 'heat';
-  const exemplars = useExemplars(row.expr, search.ex === 'on' && drawing);
-  if (row.tab === 'explain') return <ExplainTab expr={row.expr} result={data} />;
+  const exemplars = useExemplars(row.expr, search.ex !== undefined && drawing);
+  if (row.tab === 'explain') return <ExplainTab name={rowName(index)} expr={row.expr} result={data} />;
   if (data.series.length === 0) {
     return (
       <div className="empty queryEmpty">
@@ -235,7 +245,7 @@ function Shown({ row, data, step, cap, solo, onCap, onSolo, onChange }: Props & 
           onMark={exemplars.open}
         />
       )}
-      {search.ex === 'on' && drawing ? (
+      {search.ex !== undefined && drawing ? (
         <ExemplarList exemplars={exemplars} unit={guessUnit(row.expr)} title={row.expr} />
       ) : null}
     </>
