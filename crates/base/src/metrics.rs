@@ -1,5 +1,5 @@
 //! The node's own metrics: one registry, OpenMetrics text out. Crates register what they count under the
-//! prefix `orrery_` and keep the typed handle.
+//! prefix `orrery_` and keep the typed handle; what Prometheus counts too may keep Prometheus' name.
 
 use std::sync::Arc;
 
@@ -19,27 +19,40 @@ use prometheus_client::{
 pub type Pairs = Vec<(&'static str, String)>;
 pub type Counters = Family<Pairs, Counter>;
 pub type Gauges = Family<Pairs, Gauge>;
+/// A counter without labels.
+pub type Single = Counter;
 
 /// Cheap handle to the registry.
 #[derive(Clone)]
-pub struct Metrics(Arc<Mutex<Registry>>);
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    prefix: &'static str,
+}
 
 impl Default for Metrics {
     fn default() -> Self {
-        Metrics(Arc::new(Mutex::new(Registry::with_prefix("orrery"))))
+        Metrics { registry: Arc::default(), prefix: "orrery" }
     }
 }
 
 impl Metrics {
-    /// Registers `metric` as `orrery_<name>`; a name is registered once per registry.
+    /// The same registry, where what is counted has a name that readers know from elsewhere.
+    pub fn with_prefix(&self, prefix: &'static str) -> Self {
+        Metrics { registry: self.registry.clone(), prefix }
+    }
+
+    /// Registers `metric` as `<prefix>_<name>`; a name is registered once per registry.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
+        let name = format!("{}_{name}", self.prefix);
         // The encoder ends every help text with a full stop of its own.
-        self.0.lock().register(name, help.trim_end_matches('.'), metric.clone());
+        self.registry.lock().register(name, help.trim_end_matches('.'), metric.clone());
         metric
     }
 
     pub fn register_seconds<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.0.lock().register_with_unit(name, help.trim_end_matches('.'), Unit::Seconds, metric.clone());
+        let name = format!("{}_{name}", self.prefix);
+        let help = help.trim_end_matches('.');
+        self.registry.lock().register_with_unit(name, help, Unit::Seconds, metric.clone());
         metric
     }
 
@@ -68,7 +81,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut out, &self.0.lock());
+        let _ = prometheus_client::encoding::text::encode(&mut out, &self.registry.lock());
         out
     }
 }
