@@ -1,47 +1,32 @@
-//! Outgoing HTTP: one client with time-outs, a cap on what it reads, authentication and our user agent.
+//! Outgoing HTTP: clients with time-outs, a cap on what they read, authentication, TLS, proxies and our user
+//! agent; and DNS lookups of record types the system's resolver does not offer.
 //!
 //! This crate exists because it fences in TLS and the HTTP client. It must never know what it carries. Start
-//! reading at [`Client`].
+//! reading at [`Client`], then [`settings`] for what can be chosen.
 
+mod connect;
+pub mod dns;
 mod error;
+mod oauth2;
+pub mod settings;
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use connect::{Material, Route, header_map, setup};
+use oauth2::Tokens;
+use parking_lot::Mutex;
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 
 pub use error::Error;
 pub use http::{Method, StatusCode, header};
+pub use settings::{Auth, OAuth2, Proxy, Secret, Settings, Tls, TlsVersion};
 
 /// What every outgoing request says it comes from.
 pub const USER_AGENT: &str = concat!("Orrery/", env!("CARGO_PKG_VERSION"));
 
-/// How a request proves who sends it.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum Auth {
-    #[default]
-    None,
-    Basic {
-        username: String,
-        password: String,
-    },
-    /// The `Authorization` header: scheme (`Bearer`) and credentials.
-    Header {
-        scheme: String,
-        credentials: String,
-    },
-}
-
-impl std::fmt::Debug for Auth {
-    /// Never shows a secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Auth::None => "none",
-            Auth::Basic { .. } => "basic",
-            Auth::Header { .. } => "header",
-        })
-    }
-}
+/// Clients kept for hosts and sockets that need one of their own; past that all are made anew.
+const MAX_ROUTES: usize = 4096;
 
 /// One request. Build it with [`Request::get`] or [`Request::post`] and struct update.
 #[derive(Debug, Clone)]
@@ -49,12 +34,15 @@ pub struct Request {
     pub method: Method,
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
-    pub auth: Auth,
+    /// Instead of what the client's settings say.
+    pub auth: Option<Auth>,
     pub body: Bytes,
     /// From connecting to the last byte of the answer.
     pub timeout: Duration,
-    /// Answers longer than this (unpacked) are refused.
+    /// Answers longer than this (as sent) are refused.
     pub max_answer_bytes: usize,
+    /// A socket of this machine to ask, whatever host the URL names.
+    pub unix_socket: Option<String>,
 }
 
 impl Request {
@@ -63,10 +51,11 @@ impl Request {
             method: Method::GET,
             url: url.into(),
             headers: Vec::new(),
-            auth: Auth::None,
+            auth: None,
             body: Bytes::new(),
             timeout: Duration::from_secs(30),
             max_answer_bytes: 64 << 20,
+            unix_socket: None,
         }
     }
 
@@ -96,53 +85,88 @@ impl Answer {
 
     /// The beginning of the body as text, for messages.
     pub fn excerpt(&self) -> String {
-        String::from_utf8_lossy(&self.body[..self.body.len().min(256)]).trim().to_owned()
+        let beginning = self.body.get(..self.body.len().min(256)).unwrap_or_default();
+        String::from_utf8_lossy(beginning).trim().to_owned()
     }
 }
 
-/// Keeps connections open between requests; cheap to clone.
+/// Keeps connections open between requests; cheap to clone. Certificates and keys in files are read again at
+/// each request, and connections are made anew when they changed.
 #[derive(Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    tokens: Option<Tokens>,
+    built: Mutex<Built>,
+}
+
+#[derive(Default)]
+struct Built {
+    material: Material,
+    routes: HashMap<Route, reqwest::Client>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Client::with(Settings::default())
+    }
+}
 
 impl Client {
-    /// A client that trusts the usual public roots for https.
+    /// A client that trusts the usual public roots for https and sends no credentials.
+    ///
+    /// # Errors
+    /// The machine has no usable roots.
     pub fn new() -> Result<Self, Error> {
-        use_ring();
-        let client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .connect_timeout(Duration::from_secs(10))
-            .pool_max_idle_per_host(16)
-            .redirect(reqwest::redirect::Policy::limited(5))
-            .no_proxy()
-            .build()
-            .map_err(|e| Error::Setup { reason: chain(&e) })?;
-        Ok(Client(client))
+        let client = Client::default();
+        client.route("http://localhost/", None)?;
+        Ok(client)
+    }
+
+    /// A client with settings of its own. They are followed at the first request, so that files they name
+    /// need not be there yet.
+    pub fn with(settings: Settings) -> Self {
+        let tokens = match &settings.auth {
+            Auth::OAuth2(grant) => Some(Tokens::new(grant)),
+            _ => None,
+        };
+        Client(Arc::new(Inner { settings, tokens, built: Mutex::default() }))
     }
 
     /// Sends a request and reads the whole answer. An answer with an error status is `Ok`.
     ///
     /// # Errors
-    /// Nothing answered, the time-out passed, or the answer is longer than allowed.
+    /// The settings cannot be followed (a certificate is missing), nothing answered, the time-out passed, or
+    /// the answer is longer than allowed.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let Request { method, url, headers, auth, body, timeout, max_answer_bytes } = request;
+        let (url, after) = (request.url.clone(), request.timeout);
+        // One limit over everything, the fetch of a token included.
+        match tokio::time::timeout(after, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Timeout { url: shown(&url), after }),
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer, Error> {
+        let Request { method, url, headers, auth, body, timeout, max_answer_bytes, unix_socket } = request;
         let fail = |e: reqwest::Error| match e.is_timeout() {
             true => Error::Timeout { url: shown(&url), after: timeout },
             false => Error::Unreachable { url: shown(&url), reason: chain(&e) },
         };
-        let mut builder = self.0.request(method, &url).timeout(timeout).body(body);
+        let (client, asked, host) = self.route(&url, unix_socket)?;
+        let mut builder = client.request(method, &asked).timeout(timeout).body(body);
         for (name, value) in headers {
-            let value = HeaderValue::from_str(&value).map_err(|_| Error::Setup {
-                reason: format!("header {name} has a value that cannot be sent"),
-            })?;
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| setup(format!("header {name} has a value that cannot be sent")))?;
             builder = builder.header(HeaderName::from_static(name), value);
         }
-        builder = match auth {
-            Auth::None => builder,
-            Auth::Basic { username, password } => builder.basic_auth(username, Some(password)),
-            Auth::Header { scheme, credentials } => {
-                builder.header(AUTHORIZATION, format!("{scheme} {credentials}"))
-            }
-        };
+        if let Some(host) = host {
+            builder = builder.header(HOST, host);
+        }
+        builder = self.authorised(builder, auth, timeout).await?;
+        // Last, so that a header the settings name replaces one of ours.
+        builder = builder.headers(header_map(&self.0.settings.headers)?);
         let mut response = builder.send().await.map_err(fail)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut read = BytesMut::new();
@@ -153,6 +177,75 @@ impl Client {
             read.extend_from_slice(&chunk);
         }
         Ok(Answer { status, headers, body: read.freeze() })
+    }
+
+    async fn authorised(
+        &self,
+        builder: reqwest::RequestBuilder,
+        own: Option<Auth>,
+        timeout: Duration,
+    ) -> Result<reqwest::RequestBuilder, Error> {
+        let auth = own.as_ref().unwrap_or(&self.0.settings.auth);
+        let header = match (auth, &self.0.tokens) {
+            (Auth::None, _) => return Ok(builder),
+            (Auth::Basic { username, password }, _) => {
+                let (username, password) =
+                    (username.reveal().map_err(setup)?, password.reveal().map_err(setup)?);
+                return Ok(builder.basic_auth(username, Some(password)));
+            }
+            (Auth::Header { scheme, credentials }, _) => {
+                format!("{scheme} {}", credentials.reveal().map_err(setup)?)
+            }
+            // Boxed: fetching a token is sending a request.
+            (Auth::OAuth2(_), Some(tokens)) => Box::pin(tokens.header(timeout)).await?,
+            (Auth::OAuth2(_), None) => return Err(setup("OAuth2 belongs into a client's settings")),
+        };
+        let mut value = HeaderValue::from_str(&header)
+            .map_err(|_| setup("the authorization has characters that cannot be sent"))?;
+        value.set_sensitive(true);
+        Ok(builder.header(AUTHORIZATION, value))
+    }
+
+    /// The client for a URL, the URL to ask it for, and the `Host` header where that differs.
+    fn route(
+        &self,
+        url: &str,
+        unix_socket: Option<String>,
+    ) -> Result<(reqwest::Client, String, Option<String>), Error> {
+        let tls = &self.0.settings.tls;
+        let (mut route, mut asked, mut host) = (Route::Usual, url.to_owned(), None);
+        if let Some(path) = unix_socket {
+            route = Route::Unix(path);
+        } else if !tls.server_name.is_empty()
+            && let Ok(mut u) = url::Url::parse(url)
+            && u.scheme() == "https"
+            && let Some(target) = u.host_str().map(str::to_owned)
+            && target != tls.server_name
+        {
+            // The name stands in for the host, so both a proxy and the connection would take it for one.
+            if matches!(self.0.settings.proxy, Proxy::Url { .. }) {
+                return Err(setup("tls_config server_name cannot be used through proxy_url"));
+            }
+            if tls.server_name.parse::<std::net::IpAddr>().is_ok() {
+                return Err(setup("tls_config server_name must be a name, not an address"));
+            }
+            let port = u.port().map_or(String::new(), |p| format!(":{p}"));
+            host = Some(format!("{target}{port}"));
+            u.set_host(Some(&tls.server_name)).map_err(|e| setup(format!("tls_config server_name: {e}")))?;
+            asked = u.to_string();
+            route = Route::Host(target.trim_matches(['[', ']']).to_owned());
+        }
+        let material = Material::read(tls)?;
+        let mut built = self.0.built.lock();
+        if built.material != material || built.routes.len() > MAX_ROUTES {
+            *built = Built { material, routes: HashMap::new() };
+        }
+        if let Some(client) = built.routes.get(&route) {
+            return Ok((client.clone(), asked, host));
+        }
+        let client = connect::client(&self.0.settings, &built.material, &route)?;
+        built.routes.insert(route, client.clone());
+        Ok((client, asked, host))
     }
 }
 
@@ -184,21 +277,4 @@ fn chain(e: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_secret_reaches_a_message() {
-        assert_eq!(shown("http://user:pass@host:1/p?token=x"), "http://host:1/p");
-        let auth = Auth::Basic { username: "u".to_owned(), password: "p".to_owned() };
-        assert_eq!(format!("{auth:?}"), "basic");
-    }
-
-    #[tokio::test]
-    async fn a_closed_port_is_named() {
-        let client = Client::new().unwrap();
-        let e = client.send(Request::get("http://127.0.0.1:1/metrics")).await.unwrap_err();
-        assert!(e.to_string().contains("127.0.0.1:1"), "{e}");
-        assert_eq!(e.kind(), base::Kind::Unavailable);
-    }
-}
+mod tests;
