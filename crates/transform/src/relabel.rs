@@ -1,8 +1,9 @@
 //! Prometheus relabelling (`relabel_config`), all actions. Expressions are anchored at both ends; captures are
-//! expanded as `$1`, `${1}` and `${name}`, `$$` is a dollar sign.
+//! expanded as `$1`, `${1}` and `${name}`, `$$` is a dollar sign. What a rule may say is checked as Prometheus
+//! checks it, action by action.
 
 use md5::{Digest, Md5};
-use model::{Labels, LabelsBuilder};
+use model::{Labels, LabelsBuilder, labels::is_classic_label_name};
 use regex::Regex;
 use thiserror::Error;
 
@@ -25,6 +26,25 @@ enum Action {
     Uppercase,
 }
 
+/// Which label names a rule may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// Any text that is not empty.
+    #[default]
+    Utf8,
+    /// `[a-zA-Z_][a-zA-Z0-9_]*` only.
+    Legacy,
+}
+
+impl Names {
+    pub fn allow(self, name: &str) -> bool {
+        match self {
+            Names::Utf8 => !name.is_empty(),
+            Names::Legacy => is_classic_label_name(name),
+        }
+    }
+}
+
 /// A rule as configured, with Prometheus' defaults in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleConfig {
@@ -37,6 +57,7 @@ pub struct RuleConfig {
     pub target_label: String,
     pub replacement: String,
     pub action: String,
+    pub names: Names,
 }
 
 impl Default for RuleConfig {
@@ -49,6 +70,7 @@ impl Default for RuleConfig {
             target_label: String::new(),
             replacement: "$1".to_owned(),
             action: "replace".to_owned(),
+            names: Names::Utf8,
         }
     }
 }
@@ -71,7 +93,7 @@ impl Rule {
     /// Compiles and checks a rule by the rules Prometheus has for each action.
     pub fn new(config: RuleConfig) -> Result<Self, InvalidRule> {
         let action = match config.action.to_ascii_lowercase().as_str() {
-            "" | "replace" => Action::Replace,
+            "replace" => Action::Replace,
             "keep" => Action::Keep,
             "drop" => Action::Drop,
             "keepequal" => Action::KeepEqual,
@@ -82,26 +104,10 @@ impl Rule {
             "labelkeep" => Action::LabelKeep,
             "lowercase" => Action::Lowercase,
             "uppercase" => Action::Uppercase,
+            "" => return Err(InvalidRule("action is empty".to_owned())),
             other => return Err(InvalidRule(format!("action {other:?} is not known"))),
         };
-        let needs_target = matches!(
-            action,
-            Action::Replace
-                | Action::HashMod
-                | Action::Lowercase
-                | Action::Uppercase
-                | Action::KeepEqual
-                | Action::DropEqual
-        );
-        if needs_target && config.target_label.is_empty() {
-            return Err(InvalidRule(format!("action {} needs target_label", config.action)));
-        }
-        if action == Action::HashMod && config.modulus == 0 {
-            return Err(InvalidRule("action hashmod needs a modulus of at least 1".to_owned()));
-        }
-        if matches!(action, Action::LabelDrop | Action::LabelKeep) && !config.source_labels.is_empty() {
-            return Err(InvalidRule(format!("action {} takes only a regex", config.action)));
-        }
+        check(action, &config).map_err(InvalidRule)?;
         let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", config.regex))
             .size_limit(1 << 20)
             .build()
@@ -125,9 +131,9 @@ impl Rule {
                 let value = source();
                 if let Some(found) = self.regex.captures(&value) {
                     let (mut target, mut replaced) = (String::new(), String::new());
-                    found.expand(&go_names(&c.target_label), &mut target);
-                    found.expand(&go_names(&c.replacement), &mut replaced);
-                    if !target.is_empty() {
+                    found.expand(&c.target_label, &mut target);
+                    found.expand(&c.replacement, &mut replaced);
+                    if c.names.allow(&target) {
                         labels.set(target, replaced);
                     }
                 }
@@ -150,9 +156,7 @@ impl Rule {
                 let renamed: Vec<(String, String)> = labels
                     .iter()
                     .filter(|(n, _)| self.regex.is_match(n))
-                    .map(|(n, v)| {
-                        (self.regex.replace(n, go_names(&c.replacement).as_str()).into_owned(), v.to_owned())
-                    })
+                    .map(|(n, v)| (self.regex.replace(n, c.replacement.as_str()).into_owned(), v.to_owned()))
                     .collect();
                 for (n, v) in renamed {
                     labels.set(n, v);
@@ -186,14 +190,75 @@ pub fn relabel_labels(labels: &Labels, rules: &[Rule]) -> Option<Labels> {
     relabel(labels.to_builder(), rules).map(LabelsBuilder::build)
 }
 
-/// Both Go and this library read `$1x` as the group named `1x`, so nothing is left to translate but the
-/// dollar at the end, which Go drops and this library keeps.
-fn go_names(template: &str) -> String {
-    let trailing = template.bytes().rev().take_while(|b| *b == b'$').count();
-    match trailing % 2 {
-        1 => template[..template.len() - 1].to_owned(),
-        _ => template.to_owned(),
+/// What each action needs and what it leaves no room for.
+fn check(action: Action, c: &RuleConfig) -> Result<(), String> {
+    use Action::{
+        DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase,
+    };
+    let name = c.action.to_ascii_lowercase();
+    let defaults = RuleConfig::default();
+    if action == HashMod && c.modulus == 0 {
+        return Err("action hashmod needs a modulus of at least 1".to_owned());
     }
+    let writes = matches!(action, Replace | HashMod | Lowercase | Uppercase | KeepEqual | DropEqual);
+    if writes && c.target_label.is_empty() {
+        return Err(format!("action {name} needs target_label"));
+    }
+    let target_is_valid = match (action, c.target_label.contains('$')) {
+        (Replace, true) => template_allowed(&c.target_label, c.names),
+        _ => c.names.allow(&c.target_label),
+    };
+    if writes && !target_is_valid {
+        return Err(format!("target_label {:?} is not a label name", c.target_label));
+    }
+    let fixed = matches!(action, Lowercase | Uppercase | KeepEqual | DropEqual);
+    if fixed && c.replacement != defaults.replacement {
+        return Err(format!("action {name} takes no replacement"));
+    }
+    if action == LabelMap && !template_allowed(&c.replacement, c.names) {
+        return Err(format!("replacement {:?} is not a label name", c.replacement));
+    }
+    let only_defaults = c.modulus == 0 && c.separator == defaults.separator;
+    if matches!(action, KeepEqual | DropEqual) && (!only_defaults || c.regex != defaults.regex) {
+        return Err(format!("action {name} takes only source_labels and target_label"));
+    }
+    let bare = only_defaults && c.source_labels.is_empty() && c.target_label.is_empty();
+    if matches!(action, LabelDrop | LabelKeep) && (!bare || c.replacement != defaults.replacement) {
+        return Err(format!("action {name} takes only a regex"));
+    }
+    Ok(())
+}
+
+/// Whether a label name with `$1`, `${1}` and `${name}` in it can become a label name.
+fn template_allowed(template: &str, names: Names) -> bool {
+    if names == Names::Utf8 {
+        return names.allow(template);
+    }
+    // Captures may bring any characters; what stands between them must be allowed in a name by itself.
+    let mut rest = template;
+    let mut first = true;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        if c == '$' {
+            let word = |s: &str| s.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            let (skip, closed) = match after.strip_prefix('{') {
+                Some(braced) => {
+                    (1 + word(braced), braced.get(word(braced)..).and_then(|s| s.strip_prefix('}')))
+                }
+                None => (word(after), after.get(word(after)..)),
+            };
+            match closed {
+                Some(next) if skip > usize::from(after.starts_with('{')) => rest = next,
+                _ => return false,
+            }
+        } else if c == '_' || c.is_ascii_alphabetic() || (!first && c.is_ascii_digit()) {
+            rest = after;
+        } else {
+            return false;
+        }
+        first = false;
+    }
+    !template.is_empty()
 }
 
 fn last_line(text: &str) -> String {

@@ -1,14 +1,17 @@
 use super::*;
 
+/// A rule with just what its action takes.
 fn rule(action: &str, source: &[&str], regex: &str, target: &str, replacement: &str) -> Rule {
+    let defaults = RuleConfig::default();
+    let or = |given: &str, default: String| if given.is_empty() { default } else { given.to_owned() };
     Rule::new(RuleConfig {
         source_labels: source.iter().map(|s| (*s).to_owned()).collect(),
         regex: regex.to_owned(),
         target_label: target.to_owned(),
-        replacement: replacement.to_owned(),
+        replacement: or(replacement, defaults.replacement.clone()),
         action: action.to_owned(),
-        modulus: 1000,
-        ..RuleConfig::default()
+        modulus: if action == "hashmod" { 1000 } else { 0 },
+        ..defaults
     })
     .unwrap()
 }
@@ -71,14 +74,52 @@ fn case_is_changed_into_the_target() {
 }
 
 #[test]
-fn rules_that_cannot_work_are_refused() {
-    for (action, target, regex) in [("nope", "x", "a"), ("replace", "", "a"), ("keep", "", "(")] {
-        let config = RuleConfig {
-            action: action.to_owned(),
-            target_label: target.to_owned(),
-            regex: regex.to_owned(),
+fn a_dollar_that_names_no_capture_stays() {
+    assert_eq!(
+        run(&[("a", "x")], &[rule("replace", &["a"], "(.*)", "b", "$$1-$")]).unwrap(),
+        r#"{a="x", b="$1-$"}"#
+    );
+}
+
+#[test]
+fn a_target_that_becomes_no_label_name_changes_nothing() {
+    let legacy = |target: &str| {
+        Rule::new(RuleConfig {
+            source_labels: vec!["a".into()],
+            target_label: target.into(),
+            names: Names::Legacy,
             ..RuleConfig::default()
-        };
-        assert!(Rule::new(config).is_err(), "{action}");
+        })
+    };
+    assert_eq!(run(&[("a", "1-2")], &[legacy("x_$1").unwrap()]).unwrap(), r#"{a="1-2"}"#);
+    assert_eq!(run(&[("a", "7")], &[legacy("x_${1}_y").unwrap()]).unwrap(), r#"{a="7", x_7_y="7"}"#);
+    for bad in ["a-b", "7$1", "x_${1", "${}", "$", "é"] {
+        assert!(legacy(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn rules_that_cannot_work_are_refused() {
+    let refuse = |change: fn(&mut RuleConfig), says: &str| {
+        let mut c = RuleConfig::default();
+        change(&mut c);
+        let e = Rule::new(c).unwrap_err().to_string();
+        assert!(e.contains(says), "{e}");
+    };
+    refuse(|c| c.action = "nope".into(), "\"nope\" is not known");
+    refuse(|c| c.action = String::new(), "action is empty");
+    refuse(|_| {}, "replace needs target_label");
+    refuse(|c| (c.action, c.regex) = ("keep".into(), "(".into()), "regex \"(\"");
+    refuse(|c| (c.action, c.target_label) = ("HashMod".into(), "x".into()), "modulus");
+    refuse(|c| c.action = "dropequal".into(), "dropequal needs target_label");
+    refuse(
+        |c| (c.action, c.target_label, c.regex) = ("keepequal".into(), "x".into(), "y".into()),
+        "takes only source_labels",
+    );
+    refuse(
+        |c| (c.action, c.target_label, c.replacement) = ("lowercase".into(), "x".into(), "y".into()),
+        "takes no replacement",
+    );
+    refuse(|c| (c.action, c.source_labels) = ("labeldrop".into(), vec!["a".into()]), "takes only a regex");
+    refuse(|c| (c.action, c.separator) = ("labelkeep".into(), ",".into()), "takes only a regex");
 }
