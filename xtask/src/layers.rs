@@ -47,7 +47,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prometheus-client", &["base"]),
     ("notify", &["agent"]),
     ("clap", &["orrery"]),
-    ("serde-saphyr", &["config"]),
+    ("serde-saphyr", &["config", "agent"]),
     ("tikv-jemallocator", &["orrery"]),
     ("rust-embed", &["api"]),
 ];

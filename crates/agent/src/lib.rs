@@ -1,5 +1,5 @@
 //! Sources that run inside a node and append what they collect: the machine's own metrics, Prometheus
-//! targets, log files, and the node's own spans. (The node's own metrics are scraped like any other target.)
+//! targets and how they are discovered, log files, and the node's own spans. (The node's own metrics are scraped like any other target.)
 //!
 //! This crate exists because its reader knows /proc, log rotation and scraping, not storage. It must never
 //! know where telemetry goes: everything leaves through [`contract::Append`]. Every source gets a [`Context`]
@@ -8,6 +8,7 @@
 //! Start reading at [`context`], then [`hostmetrics`] as the simplest source.
 
 pub mod context;
+pub mod discovery;
 pub mod hostmetrics;
 pub mod scrape;
 pub mod selftrace;

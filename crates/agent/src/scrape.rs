@@ -1,105 +1,48 @@
-//! Scraping of Prometheus targets (`scrape_configs` with static targets).
+//! Scraping of Prometheus targets, with the semantics of Prometheus 3's `scrape_configs`.
 //!
 //! ```text
-//! job ─ static targets ─ target::resolve (relabel) ─┬─ loops: one task per target
-//!                                                   └─ dropped targets, for the API
-//! loop ─ fetch ─ wire::exposition ─ ingest::labels (target labels, metric relabel) ─ ingest::stale ─ append
+//! job ─ discovery ─ groups ─ target::resolve (relabel) ─┬─ pool: one loop per target
+//!                                                       └─ dropped targets, for the API
+//! loop ─ fetch ─ wire::exposition ─ ingest (target labels, metric relabel, limits) ─ memory (staleness) ─ append
 //! ```
-//! What is written besides the target's own samples: `up`, `scrape_duration_seconds`,
-//! `scrape_samples_scraped`, `scrape_samples_post_metric_relabeling`, `scrape_series_added`, and staleness
-//! markers where a series vanished, a scrape failed, or the target is no longer scraped.
+//! What is written besides the target's own samples: `up`, the `scrape_*` series, and staleness markers where a
+//! series vanished, a scrape failed, or the target is gone.
 
+mod classic;
+mod counts;
+mod duration;
+mod failure;
+mod failure_log;
+mod fetch;
+mod histograms;
 mod ingest;
+mod job;
+mod memory;
+mod negotiate;
+mod pool;
+mod report;
 mod scraper;
 mod target;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use base::Shutdown;
+use base::Metrics;
 use model::Labels;
 use parking_lot::Mutex;
-use transform::relabel::Rule;
 
-use crate::Context;
-use scraper::Scraper;
+use crate::{Context, discovery};
+use counts::Counts;
+use duration::duration_text;
+pub use job::{Escaping, Histograms, Limits, Names, Protocol, ScrapeConfig};
+use pool::{Pool, Shared};
+use target::Target;
 
-/// One `scrape_configs` entry, with Prometheus' defaults in place.
-#[derive(Clone, PartialEq)]
-pub struct ScrapeConfig {
-    pub job_name: String,
-    pub interval: Duration,
-    pub timeout: Duration,
-    pub metrics_path: String,
-    /// `http` or `https`.
-    pub scheme: String,
-    pub params: BTreeMap<String, Vec<String>>,
-    /// Whether labels of the target's own samples win over the target's labels.
-    pub honor_labels: bool,
-    pub honor_timestamps: bool,
-    /// Address (`host:port`) and the labels of its group.
-    pub targets: Vec<(String, BTreeMap<String, String>)>,
-    pub relabel: Vec<Rule>,
-    pub metric_relabel: Vec<Rule>,
-    /// Samples after relabelling above which a scrape fails; 0 is no limit, here and below.
-    pub sample_limit: u64,
-    pub label_limit: u64,
-    pub body_size_limit: u64,
-    pub auth: Auth,
-}
+/// On a node with no more targets than this, those of a new job are scraped at once: somebody who has just
+/// started a small node is looking at it. More would all come at the same moment.
+const EAGER_TARGETS: usize = 16;
 
-impl Default for ScrapeConfig {
-    fn default() -> Self {
-        ScrapeConfig {
-            job_name: String::new(),
-            interval: Duration::from_secs(60),
-            timeout: Duration::from_secs(10),
-            metrics_path: "/metrics".to_owned(),
-            scheme: "http".to_owned(),
-            params: BTreeMap::new(),
-            honor_labels: false,
-            honor_timestamps: true,
-            targets: Vec::new(),
-            relabel: Vec::new(),
-            metric_relabel: Vec::new(),
-            sample_limit: 0,
-            label_limit: 0,
-            body_size_limit: 0,
-            auth: Auth::None,
-        }
-    }
-}
-
-impl std::fmt::Debug for ScrapeConfig {
-    /// Without the authentication: a secret must not reach a log.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ScrapeConfig")
-            .field("job_name", &self.job_name)
-            .field("targets", &self.targets)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a scrape identifies itself. Files are read at each scrape, so that a rotated secret is picked up.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Auth {
-    #[default]
-    None,
-    Basic {
-        username: Secret,
-        password: Secret,
-    },
-    /// The `Authorization` header: scheme (usually `Bearer`) and credentials.
-    Header {
-        scheme: String,
-        credentials: Secret,
-    },
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    Inline(String),
-    File(PathBuf),
-}
+/// Shortest time between two looks at what discovery found, since changes come in bursts.
+const SYNC_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Health {
@@ -138,6 +81,23 @@ pub struct TargetStatus {
     pub timeout: Duration,
 }
 
+impl TargetStatus {
+    fn new(config: &ScrapeConfig, target: &Target) -> Self {
+        TargetStatus {
+            scrape_pool: config.job_name.clone(),
+            discovered_labels: target.discovered.clone(),
+            labels: target.labels.clone(),
+            scrape_url: target.url.clone(),
+            health: Health::Unknown,
+            last_error: String::new(),
+            last_scrape_ms: 0,
+            last_scrape_seconds: 0.0,
+            interval: target.interval,
+            timeout: target.timeout,
+        }
+    }
+}
+
 /// A target that relabelling dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DroppedTarget {
@@ -150,68 +110,123 @@ pub struct DroppedTarget {
 pub struct Manager(Arc<Inner>);
 
 struct Inner {
-    context: Context,
-    client: net::Client,
-    pools: Mutex<Vec<Pool>>,
+    shared: Shared,
+    pools: Mutex<Pools>,
 }
 
-struct Pool {
-    config: ScrapeConfig,
-    shutdown: Shutdown,
-    targets: Vec<Arc<Mutex<TargetStatus>>>,
-    dropped: Vec<DroppedTarget>,
+#[derive(Default)]
+struct Pools {
+    /// In the order configured.
+    running: Vec<Arc<Mutex<Pool>>>,
+    /// Jobs that are gone and whose series have not all ended.
+    closing: Vec<Arc<Mutex<Pool>>>,
 }
 
 impl Manager {
-    /// A manager without jobs; [`Manager::apply`] gives it some.
-    pub fn new(context: &Context, client: net::Client) -> Self {
-        Manager(Arc::new(Inner { context: context.clone(), client, pools: Mutex::default() }))
+    /// A manager without jobs; [`Manager::apply`] gives it some. `seed` names this node among replicas that
+    /// have the same configuration, so that they do not ask a target at the same moment.
+    pub fn new(context: &Context, metrics: &Metrics, seed: &str) -> Self {
+        let shared = Shared {
+            context: context.clone(),
+            counts: Counts::new(metrics),
+            discovery: discovery::Counts::new(metrics),
+            seed: xxhash_rust::xxh3::xxh3_64(seed.as_bytes()),
+        };
+        Manager(Arc::new(Inner { shared, pools: Mutex::default() }))
     }
 
-    /// Runs exactly these jobs. A job that is unchanged goes on undisturbed; one that is changed or gone
-    /// ends, with staleness markers for its series.
+    /// Runs exactly these jobs. A job that is unchanged goes on undisturbed; one that is changed goes on with
+    /// its series; those of one that is gone end.
     pub fn apply(&self, configs: Vec<ScrapeConfig>) {
         let mut pools = self.0.pools.lock();
-        let mut before = std::mem::take(&mut *pools);
+        let mut before = std::mem::take(&mut pools.running);
         for config in configs {
-            let same = before.iter().position(|p| p.config == config);
-            pools.push(match same {
-                Some(i) => before.swap_remove(i),
-                None => self.start_pool(config),
-            });
+            let named = |p: &Arc<Mutex<Pool>>| p.lock().config.job_name == config.job_name;
+            let pool = match (before.iter().position(named), pools.closing.iter().position(named)) {
+                (Some(i), _) => {
+                    let pool = before.remove(i);
+                    if *pool.lock().config != config {
+                        pool.lock().reload(config);
+                    }
+                    pool
+                }
+                (None, Some(i)) => {
+                    let pool = pools.closing.remove(i);
+                    pool.lock().reload(config);
+                    self.follow(&pool);
+                    pool
+                }
+                (None, None) => {
+                    let others: usize = pools.running.iter().map(|p| p.lock().len()).sum();
+                    self.start(config, others)
+                }
+            };
+            pools.running.push(pool);
         }
-        before.iter().for_each(|gone| gone.shutdown.start());
+        for gone in before {
+            gone.lock().close();
+            pools.closing.push(gone);
+        }
+        pools.closing.retain(|p| !p.lock().is_over());
     }
 
-    fn start_pool(&self, config: ScrapeConfig) -> Pool {
-        let shutdown = self.0.context.shutdown.child();
-        let context = self.0.context.with_shutdown(shutdown.clone());
-        let mut pool = Pool { config, shutdown, targets: Vec::new(), dropped: Vec::new() };
-        for resolved in target::resolve_all(&pool.config) {
-            match resolved {
-                target::Resolved::Active(target) => {
-                    let status = Arc::new(Mutex::new(target.status(&pool.config)));
-                    pool.targets.push(status.clone());
-                    let scraper =
-                        Scraper::new(context.clone(), self.0.client.clone(), &pool.config, target, status);
-                    context.shutdown.spawn(scraper.run());
-                }
-                target::Resolved::Dropped(discovered_labels) => pool
-                    .dropped
-                    .push(DroppedTarget { scrape_pool: pool.config.job_name.clone(), discovered_labels }),
-            }
-        }
+    fn start(&self, config: ScrapeConfig, others: usize) -> Arc<Mutex<Pool>> {
+        let mut pool = Pool::new(self.0.shared.clone(), config);
+        pool.sync(others + pool.found() <= EAGER_TARGETS);
+        let pool = Arc::new(Mutex::new(pool));
+        self.follow(&pool);
         pool
     }
 
-    /// All targets being scraped, by job and in the order configured.
-    pub fn targets(&self) -> Vec<TargetStatus> {
-        let pools = self.0.pools.lock();
-        pools.iter().flat_map(|p| &p.targets).map(|t| t.lock().clone()).collect()
+    /// Keeps a pool in step with its discoveries until it is closed.
+    fn follow(&self, pool: &Arc<Mutex<Pool>>) {
+        let (changed, closed) = {
+            let pool = pool.lock();
+            (pool.changed.clone(), pool.closed.clone())
+        };
+        let (pool, clock) = (Arc::downgrade(pool), self.0.shared.context.clock.clone());
+        self.0.shared.context.shutdown.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = closed.started() => return,
+                    () = changed.notified() => {}
+                }
+                let Some(pool) = pool.upgrade() else { return };
+                {
+                    let mut pool = pool.lock();
+                    if closed.is_started() {
+                        return;
+                    }
+                    pool.sync(false);
+                }
+                drop(pool);
+                tokio::select! {
+                    () = closed.started() => return,
+                    () = clock.sleep(SYNC_PAUSE) => {}
+                }
+            }
+        });
     }
 
+    fn each<T>(&self, f: impl FnMut(&Pool) -> Vec<T>) -> Vec<T> {
+        let mut f = f;
+        let pools = self.0.pools.lock();
+        pools.running.iter().flat_map(|p| f(&p.lock())).collect()
+    }
+
+    /// All targets being scraped, by job and in the order discovered.
+    pub fn targets(&self) -> Vec<TargetStatus> {
+        self.each(|p| p.statuses().collect())
+    }
+
+    /// Targets that relabelling dropped, as many as each job keeps.
     pub fn dropped_targets(&self) -> Vec<DroppedTarget> {
-        self.0.pools.lock().iter().flat_map(|p| p.dropped.clone()).collect()
+        self.each(|p| p.dropped.clone())
+    }
+
+    /// How many targets relabelling dropped, by job.
+    pub fn dropped_counts(&self) -> Vec<(String, usize)> {
+        self.each(|p| vec![(p.config.job_name.clone(), p.dropped_count)])
     }
 }
 

@@ -22,7 +22,7 @@
 mod checkpoint;
 mod discover;
 mod follow;
-mod glob;
+pub(crate) mod glob;
 mod lines;
 mod records;
 mod runner;

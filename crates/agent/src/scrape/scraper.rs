@@ -1,39 +1,62 @@
 //! The loop of one target.
+//!
+//! Scrapes stand on a grid: every interval, at an offset that a hash of the target decides, so that targets are
+//! spread over the interval and keep their times over restarts. A target that is gone has its series ended at
+//! the time of the scrape it does not get any more. A node that stops ends nothing: it will be back.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use base::cap::{Encoding, unpack};
+use base::Shutdown;
 use contract::AppendUnit;
-use model::{Batch, BatchId, Labels, MetricBatch};
+use model::{Batch, BatchId, MetricBatch};
 use parking_lot::Mutex;
-use wire::exposition::{Exposition, ScrapeOptions, parse};
+use tokio::sync::oneshot;
+use wire::exposition::Exposition;
 
 use super::{
-    Auth, Health, ScrapeConfig, Secret, TargetStatus,
-    ingest::{Prepared, Report, mark_stale, prepare, push_report},
+    Health, ScrapeConfig, TargetStatus,
+    counts::Counts,
+    failure::Failure,
+    fetch::{Body, fetch},
+    ingest::{Prepared, prepare},
+    memory::Memory,
+    report::{Extra, Report, ReportSeries},
     target::Target,
 };
 use crate::{Context, Delivery};
 
 const SOURCE: &str = "scrape";
 
-/// Asked for in this order; what comes back is read by its content type.
-const ACCEPT: &str =
-    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+/// A scrape that begins this little after its time is stored at its time, so that steps stay even. Never more
+/// than a hundredth of the interval.
+const TOLERANCE_NS: i64 = 2_000_000;
 
-/// Body size where the job sets none. Larger: a broken target costs more memory.
-const DEFAULT_BODY_LIMIT: usize = 128 << 20;
+/// What a loop is made of.
+pub(super) struct Parts {
+    pub(super) context: Context,
+    pub(super) counts: Counts,
+    pub(super) client: net::Client,
+    pub(super) config: Arc<ScrapeConfig>,
+    pub(super) target: Arc<Target>,
+    pub(super) status: Arc<Mutex<TargetStatus>>,
+    /// Ends the loop of this target alone.
+    pub(super) stop: Shutdown,
+    /// Makes offsets differ between replicas of one configuration.
+    pub(super) seed: u64,
+    /// Why every scrape fails, when the job has too many targets.
+    pub(super) forced: Arc<Mutex<Option<String>>>,
+    /// Where the memory goes when another loop takes over the series.
+    pub(super) heir: oneshot::Receiver<oneshot::Sender<Memory>>,
+    /// The memory of the loop before, once that has ended.
+    pub(super) inherited: Option<oneshot::Receiver<Memory>>,
+    /// The first scrape comes at once instead of on the grid.
+    pub(super) eager: bool,
+}
 
 pub(super) struct Scraper {
-    context: Context,
-    client: net::Client,
-    config: ScrapeConfig,
-    target: Target,
-    status: Arc<Mutex<TargetStatus>>,
-    /// Series of the last scrape that was stored.
-    seen: HashSet<Labels>,
-    /// Whether report series exist that must be ended.
-    reported: bool,
+    parts: Parts,
+    memory: Memory,
+    report: ReportSeries,
     source: u64,
     epoch: u64,
     sequence: u64,
@@ -41,90 +64,184 @@ pub(super) struct Scraper {
 }
 
 impl Scraper {
-    pub(super) fn new(
-        context: Context,
-        client: net::Client,
-        config: &ScrapeConfig,
-        target: Target,
-        status: Arc<Mutex<TargetStatus>>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let (config, target) = (&parts.config, &parts.target);
         let key = format!("scrape/{}/{}/{}", config.job_name, target.labels, target.url);
         Scraper {
             source: xxhash_rust::xxh3::xxh3_64(key.as_bytes()),
-            epoch: context.clock.now_ns() as u64,
-            config: ScrapeConfig { targets: Vec::new(), ..config.clone() },
-            context,
-            client,
-            target,
-            status,
-            seen: HashSet::new(),
-            reported: false,
+            epoch: parts.context.clock.now_ns() as u64,
+            report: ReportSeries::new(&target.labels, config.extra_metrics),
+            parts,
+            memory: Memory::default(),
             sequence: 0,
             last_ms: i64::MIN,
         }
     }
 
-    /// Scrapes until shutdown, then ends the target's series.
+    /// Scrapes until it is stopped, then hands over or ends the target's series.
     pub(super) async fn run(mut self) {
-        let interval_ns = self.target.interval.as_nanos().max(1) as i64;
-        // Spread over the interval by a hash, so that many targets do not all come at once, and the same
-        // moment after a restart, so that steps stay even.
-        let phase = (self.source % interval_ns as u64) as i64;
-        let first = (phase - self.context.clock.now_ns().rem_euclid(interval_ns)).rem_euclid(interval_ns);
-        // The first one soon: somebody who has just started a node is looking at it.
-        let mut wait = Duration::from_nanos((first as u64).min(1_000_000_000));
-        while self.context.sleep(wait).await {
-            self.scrape().await;
-            let now = self.context.clock.now_ns();
-            let until_next = (phase - now.rem_euclid(interval_ns)).rem_euclid(interval_ns);
-            wait = Duration::from_nanos(match until_next {
-                // Woken a hair early or done within the same nanosecond: the next one is a whole interval off.
-                n if n < interval_ns / 100 => n + interval_ns,
-                n => n,
-            } as u64);
+        if !self.inherit().await {
+            return;
         }
-        self.end().await;
+        let interval_ns = (self.parts.target.interval.as_nanos() as i64).max(1);
+        let phase = ((self.source ^ self.parts.seed) % interval_ns as u64) as i64;
+        let clock = self.parts.context.clock.clone();
+        let mut due = match self.parts.eager {
+            true => clock.now_ns(),
+            false => next_on_grid(clock.now_ns(), interval_ns, phase),
+        };
+        loop {
+            let wait = Duration::from_nanos((due - clock.now_ns()).max(0) as u64);
+            tokio::select! {
+                biased;
+                () = self.parts.context.shutdown.started() => return,
+                () = self.parts.stop.started() => break,
+                () = clock.sleep(wait) => {}
+            }
+            let now = clock.now_ns();
+            let tolerance = TOLERANCE_NS.min(interval_ns / 100);
+            let at_ns = if (0..=tolerance).contains(&(now - due)) { due } else { now };
+            if !self.scrape(at_ns.div_euclid(1_000_000)).await {
+                return;
+            }
+            // A scrape that took long skips the times it missed.
+            due = next_on_grid(clock.now_ns().max(due), interval_ns, phase);
+        }
+        self.retire(due).await;
     }
 
-    async fn scrape(&mut self) {
-        let at_ms = self.context.clock.now_ms().max(self.last_ms.saturating_add(1));
-        let began = self.context.clock.monotonic();
-        let outcome = tokio::select! {
-            outcome = self.fetch(at_ms) => outcome,
-            () = self.context.shutdown.started() => return,
-        };
-        let seconds = began.elapsed().as_secs_f64();
-        let outcome = outcome.and_then(|e| prepare(&self.config, &self.target, e));
-        self.note(at_ms, seconds, outcome.as_ref().err());
-        let up = outcome.is_ok();
-        let Prepared { mut batch, tracked, scraped, kept, duplicates } = outcome.unwrap_or_default();
-        if duplicates > 0 {
-            self.context.drop_items(SOURCE, "duplicate_series", duplicates);
-        }
-        let added = mark_stale(&mut batch, &self.seen, &tracked, at_ms);
-        let report = Report { up, seconds, scraped, kept, added };
-        push_report(&mut batch, &self.target.labels, Some(report), at_ms);
-        self.last_ms = at_ms;
-        match self.append(batch, self.target.interval).await {
-            Delivery::Stored(_) => {
-                self.seen = tracked;
-                self.reported = true;
+    /// Waits for the memory of the loop before; false when the node stops meanwhile.
+    async fn inherit(&mut self) -> bool {
+        let Some(inherited) = self.parts.inherited.take() else { return true };
+        tokio::select! {
+            memory = inherited => {
+                // Its loop may have ended without one, having stopped with the node.
+                if let Ok(mut memory) = memory {
+                    memory.forget_relabelling();
+                    self.memory = memory;
+                }
+                true
             }
-            // Not stored: what was there before still waits to be ended, what is new may have to be.
-            Delivery::Dropped(_) | Delivery::Stopped => self.seen.extend(tracked),
+            () = self.parts.context.shutdown.started() => false,
+        }
+    }
+
+    /// One scrape, stored at `at_ms`; false when the node stops meanwhile.
+    async fn scrape(&mut self, at_ms: i64) -> bool {
+        let at_ms = at_ms.max(self.last_ms.saturating_add(1));
+        if self.last_ms > i64::MIN {
+            let pairs = base::metrics::pair("interval", super::duration_text(self.parts.target.interval));
+            let since = (at_ms - self.last_ms) as f64 / 1000.0;
+            self.parts.counts.interval.get_or_create(&pairs).observe(since);
+        }
+        let began = self.parts.context.clock.monotonic();
+        let fetched = tokio::select! {
+            fetched = self.fetch() => fetched,
+            () = self.parts.context.shutdown.started() => return false,
+        };
+        let body_bytes = match &fetched {
+            Ok(body) => body.bytes.len() as f64,
+            Err(Failure::BodySize) => -1.0,
+            Err(_) => 0.0,
+        };
+        self.memory.begin();
+        let (config, target) = (self.parts.config.clone(), self.parts.target.clone());
+        let parsed = fetched.and_then(|body| body.parse(&config, &target, at_ms));
+        let mut p = self.prepare(parsed, at_ms);
+        let failure = p.failure.take();
+        let seconds = began.elapsed().as_secs_f64();
+        self.note(at_ms, seconds, failure.as_ref());
+        let failed = failure.is_some();
+        self.memory.mark_stale(&mut p.batch, at_ms, failed);
+        let report = Report {
+            up: !failed,
+            seconds,
+            scraped: p.scraped,
+            kept: p.kept,
+            added: p.added,
+            extra: config.extra_metrics.then_some(Extra {
+                timeout_seconds: target.timeout.as_secs_f64(),
+                sample_limit: config.limits.samples,
+                body_bytes,
+            }),
+        };
+        self.report.push(&mut p.batch, &report, at_ms);
+        self.last_ms = at_ms;
+        let delivery = self.append(p.batch, target.interval).await;
+        if let Delivery::Stored(receipt) = &delivery {
+            self.parts.counts.refused(receipt);
+        }
+        if failed && self.memory.is_overgrown() {
+            self.parts.counts.forced_flushes.inc();
+        }
+        self.memory.settle(failed, matches!(delivery, Delivery::Stored(_)));
+        delivery != Delivery::Stopped
+    }
+
+    async fn fetch(&self) -> Result<Body, Failure> {
+        if let Some(reason) = self.parts.forced.lock().clone() {
+            return Err(Failure::TargetLimit(reason));
+        }
+        fetch(&self.parts.client, &self.parts.config, &self.parts.target).await
+    }
+
+    fn prepare(&mut self, parsed: Result<Exposition, Failure>, at_ms: i64) -> Prepared {
+        let parts = &self.parts;
+        let prepared = match parsed {
+            Ok(e) => prepare(&parts.config, &parts.target, &mut self.memory, e, at_ms),
+            Err(failure) => Prepared { failure: Some(failure), ..Prepared::default() },
+        };
+        if let Some(failure) = &prepared.failure {
+            failure.count(&parts.counts);
+        }
+        for (reason, count, counter) in [
+            ("duplicate_series", prepared.duplicates, &parts.counts.duplicates),
+            ("too_far_in_future", prepared.too_far_ahead, &parts.counts.out_of_bounds),
+        ] {
+            if count > 0 {
+                parts.context.drop_items(SOURCE, reason, count);
+                counter.inc_by(count);
+            }
+        }
+        prepared
+    }
+
+    /// The target is gone. Whoever goes on with its series gets the memory; if nobody does until its next
+    /// scrape would have come, the series end then.
+    async fn retire(mut self, due: i64) {
+        let clock = self.parts.context.clock.clone();
+        let wait = Duration::from_nanos((due - clock.now_ns()).max(0) as u64);
+        let asked = async {
+            match (&mut self.parts.heir).await {
+                Ok(heir) => heir,
+                // Nobody can ask any more.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let heir = tokio::select! {
+            biased;
+            heir = asked => Some(heir),
+            () = self.parts.context.shutdown.started() => return,
+            () = clock.sleep(wait) => None,
+        };
+        match heir {
+            // Nobody waits any more where sending fails.
+            Some(heir) => drop(heir.send(self.memory)),
+            None => self.end(due.div_euclid(1_000_000)).await,
         }
     }
 
     /// Marks everything stale that this target ever stored and has not ended.
-    async fn end(&mut self) {
+    async fn end(mut self, at_ms: i64) {
         let mut batch = MetricBatch::default();
-        let at_ms = self.context.clock.now_ms().max(self.last_ms.saturating_add(1));
-        mark_stale(&mut batch, &self.seen, &HashSet::new(), at_ms);
-        if self.reported {
-            push_report(&mut batch, &self.target.labels, None, at_ms);
+        let at_ms = at_ms.max(self.last_ms.saturating_add(1));
+        self.memory.mark_stale(&mut batch, at_ms, true);
+        if self.memory.reported {
+            self.report.push_end(&mut batch, at_ms);
         }
         if !batch.is_empty() {
-            self.append(batch, Duration::from_secs(2)).await;
+            let patience = self.parts.target.interval;
+            self.append(batch, patience).await;
         }
     }
 
@@ -133,80 +250,40 @@ impl Scraper {
         let id = BatchId::Numbered { source: self.source, epoch: self.epoch, sequence: self.sequence };
         let unit = AppendUnit {
             batch_id: Some(id),
-            received_ns: self.context.clock.now_ns(),
+            received_ns: self.parts.context.clock.now_ns(),
             batches: vec![Batch::Metrics(batch)],
         };
-        self.context.deliver(SOURCE, unit, Some(patience)).await
+        self.parts.context.deliver(SOURCE, unit, Some(patience)).await
     }
 
-    async fn fetch(&self, at_ms: i64) -> Result<Exposition, String> {
-        let limit = match usize::try_from(self.config.body_size_limit) {
-            Ok(0) | Err(_) => DEFAULT_BODY_LIMIT,
-            Ok(n) => n,
+    fn note(&self, at_ms: i64, seconds: f64, failure: Option<&Failure>) {
+        let (config, url) = (&self.parts.config, &self.parts.target.url);
+        let before = {
+            let mut s = self.parts.status.lock();
+            let before = s.health;
+            s.health = if failure.is_none() { Health::Up } else { Health::Down };
+            s.last_scrape_ms = at_ms;
+            s.last_scrape_seconds = seconds;
+            s.last_error = failure.map(Failure::to_string).unwrap_or_default();
+            before
         };
-        let mut request = net::Request::get(&self.target.url)
-            .header("accept", ACCEPT)
-            .header("accept-encoding", "gzip")
-            .header("x-prometheus-scrape-timeout-seconds", self.target.timeout.as_secs_f64().to_string());
-        request.auth = self.auth()?;
-        request.timeout = self.target.timeout;
-        request.max_answer_bytes = limit;
-        let answer = self.client.send(request).await.map_err(|e| e.to_string())?;
-        if !answer.status.is_success() {
-            return Err(format!("the target answered {}", answer.status));
+        let Some(failure) = failure else { return };
+        self.parts.context.problem(SOURCE, "scrape_failed");
+        // Once when it begins; the status and `up` say it from then on.
+        if before != Health::Down {
+            tracing::warn!(job = config.job_name, url, error = %failure, "scrape failed");
         }
-        let encoding = Encoding::parse(answer.header("content-encoding")).map_err(|e| e.to_string())?;
-        let body = match encoding {
-            Encoding::Identity => answer.body.clone(),
-            packed => unpack(packed, &answer.body, limit).map_err(|e| e.to_string())?.into(),
-        };
-        let limits = wire::Limits::default();
-        let options = ScrapeOptions {
-            default_ms: at_ms,
-            honor_timestamps: self.config.honor_timestamps,
-            strict: false,
-            limits: &limits,
-        };
-        parse(answer.header("content-type"), &body, &options).map_err(|e| e.to_string())
-    }
-
-    fn auth(&self) -> Result<net::Auth, String> {
-        Ok(match &self.config.auth {
-            Auth::None => net::Auth::None,
-            Auth::Basic { username, password } => {
-                net::Auth::Basic { username: reveal(username)?, password: reveal(password)? }
-            }
-            Auth::Header { scheme, credentials } => {
-                net::Auth::Header { scheme: scheme.clone(), credentials: reveal(credentials)? }
-            }
-        })
-    }
-
-    fn note(&self, at_ms: i64, seconds: f64, error: Option<&String>) {
-        let mut s = self.status.lock();
-        let before = s.health;
-        s.health = if error.is_none() { Health::Up } else { Health::Down };
-        s.last_scrape_ms = at_ms;
-        s.last_scrape_seconds = seconds;
-        s.last_error = error.cloned().unwrap_or_default();
-        if let Some(error) = error {
-            self.context.problem(SOURCE, "scrape_failed");
-            // Once when it begins; the status and `up` say it from then on.
-            if before != Health::Down {
-                tracing::warn!(job = self.config.job_name, url = self.target.url, error, "scrape failed");
-            }
+        if let Some(path) = &config.failure_log
+            && let Err(error) = super::failure_log::append(path, at_ms, &config.job_name, url, failure)
+        {
+            self.parts.context.problem(SOURCE, "failure_log");
+            tracing::debug!(path = %path.display(), %error, "writing scrape_failure_log_file");
         }
     }
 }
 
-fn reveal(secret: &Secret) -> Result<String, String> {
-    match secret {
-        Secret::Inline(s) => Ok(s.clone()),
-        Secret::File(path) => std::fs::File::open(path)
-            .map_err(|e| e.to_string())
-            .and_then(|f| base::cap::read_capped(f, 64 << 10, "secret").map_err(|e| e.to_string()))
-            .and_then(|b| String::from_utf8(b).map_err(|e| e.to_string()))
-            .map(|s| s.trim().to_owned())
-            .map_err(|e| format!("reading the secret in {}: {e}", path.display())),
-    }
+/// The first time after `now` that is `phase` past a multiple of the interval.
+fn next_on_grid(now_ns: i64, interval_ns: i64, phase: i64) -> i64 {
+    let until = (phase - now_ns.rem_euclid(interval_ns)).rem_euclid(interval_ns);
+    now_ns.saturating_add(if until == 0 { interval_ns } else { until })
 }

@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_ENTRIES: usize = 200_000;
 
 /// Files that match `pattern`, sorted.
-pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
+pub(crate) fn expand(pattern: &str) -> Vec<PathBuf> {
     let parts: Vec<&str> = pattern.split('/').filter(|p| !p.is_empty()).collect();
     let root = if pattern.starts_with('/') { PathBuf::from("/") } else { PathBuf::new() };
     let mut found = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
 }
 
 /// The directory above the first wildcard: where new matches can appear.
-pub(super) fn base(pattern: &str) -> PathBuf {
+pub(crate) fn base(pattern: &str) -> PathBuf {
     let parts: Vec<&str> = pattern.split('/').collect();
     let fixed = parts.iter().take_while(|p| !is_wild(p)).count().min(parts.len().saturating_sub(1));
     match parts.get(..fixed).unwrap_or_default().join("/") {
