@@ -15,16 +15,20 @@ use crate::{
     prometheus,
     scalar::{self, Amount, Scalar},
     written::{self, Field, NotYet},
+    yaml::{self, At},
 };
 
 /// Collects problems and turns fields into values.
 pub(crate) struct Checker<'a> {
     path: &'a Path,
+    text: &'a str,
     problems: Vec<Problem>,
+    /// What is no problem but should be known.
+    notices: Vec<Problem>,
 }
 
 pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, Error> {
-    let mut c = Checker { path, problems: Vec::new() };
+    let mut c = Checker { path, text, problems: Vec::new(), notices: Vec::new() };
     for (name, key) in [
         ("bucket", &w.bucket),
         ("tls", &w.tls),
@@ -42,19 +46,24 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     }
     c.roles(&w.roles);
     let data_dir = c.resolve(w.data_dir.as_ref().map_or("data", |d| &d.value));
-    let external_labels: std::collections::BTreeMap<String, String> =
-        w.external_labels.iter().flatten().map(|(k, v)| (k.clone(), v.value.clone())).collect();
+    let prometheus = w.prometheus.map(|p| c.prometheus(p)).unwrap_or_default();
+    // What this node says of itself wins over what a file written for Prometheus says.
+    let mut external_labels = prometheus.external_labels;
+    external_labels.extend(w.external_labels.iter().flatten().map(|(k, v)| (k.clone(), v.value.clone())));
     let replica = w.external_labels.as_ref().and_then(|l| l.get("replica"));
+    let inherited = external_labels.get("replica").filter(|_| replica.is_none()).cloned();
     let cluster = c.cluster(&w.cluster);
     let node = Node {
         cluster,
-        replica: replica.and_then(|r| match ReplicaName::new(&r.value) {
-            Ok(name) => Some(name),
-            Err(e) => {
-                c.problem("external_labels.replica", r.referenced, e.to_string());
-                None
-            }
-        }),
+        replica: replica
+            .and_then(|r| match ReplicaName::new(&r.value) {
+                Ok(name) => Some(name),
+                Err(e) => {
+                    c.problem("external_labels.replica", r.referenced, e.to_string());
+                    None
+                }
+            })
+            .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok())),
         external_labels,
         listen: c.listen(&w.listen, w.insecure.unwrap_or(false)),
         retention: c.retention(&w.retention, &data_dir),
@@ -74,12 +83,10 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         query: c.query(&w.query),
         promql_experimental: c.experimental(w.promql.experimental),
         collect: c.collect(&w.collect),
-        scrape: match w.prometheus {
-            Some(p) => c.prometheus(p),
-            None => Vec::new(),
-        },
+        scrape: prometheus.jobs,
         data_dir,
         text: text.to_owned(),
+        notices: c.notices,
     };
     if c.problems.is_empty() { Ok(node) } else { Err(Error::Invalid(c.problems)) }
 }
@@ -91,15 +98,50 @@ fn disk_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(existing).map_or(u64::MAX / 2, |s| s.f_blocks * s.f_frsize)
 }
 
+#[cfg(test)]
+impl<'a> Checker<'a> {
+    pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
+        Checker { path, text, problems: Vec::new(), notices: Vec::new() }
+    }
+
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems, self.notices)
+    }
+}
+
 impl Checker<'_> {
     pub(crate) fn problem(&mut self, field: &str, at: Location, message: impl Into<String>) {
-        self.problems.push(Problem {
+        self.problem_at(field, At { line: at.line(), column: at.column() }, message);
+    }
+
+    pub(crate) fn problem_at(&mut self, field: &str, at: At, message: impl Into<String>) {
+        let problem = self.say(field, at, message);
+        self.problems.push(problem);
+    }
+
+    /// Something that stops nothing and should be known: what is asked for and not done.
+    pub(crate) fn notice(&mut self, field: &str, at: At, message: impl Into<String>) {
+        let notice = self.say(field, at, message);
+        self.notices.push(notice);
+    }
+
+    fn say(&self, field: &str, at: At, message: impl Into<String>) -> Problem {
+        Problem {
             path: self.path.to_owned(),
-            line: at.line(),
-            column: at.column(),
+            line: at.line,
+            column: at.column,
             field: field.to_owned(),
             message: message.into(),
-        });
+        }
+    }
+
+    /// Checks what another file holds; its problems carry its name, its relative paths are relative to it.
+    pub(crate) fn within<T>(&mut self, path: &Path, check: impl FnOnce(&mut Checker<'_>) -> T) -> T {
+        let mut inner = Checker { path, text: "", problems: Vec::new(), notices: Vec::new() };
+        let result = check(&mut inner);
+        self.problems.append(&mut inner.problems);
+        self.notices.append(&mut inner.notices);
+        result
     }
 
     pub(crate) fn not_yet(&mut self, field: &str, key: &NotYet) {
@@ -333,28 +375,31 @@ impl Checker<'_> {
         }
     }
 
-    /// The key holds a file name or the content itself.
-    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> Vec<agent::scrape::ScrapeConfig> {
+    /// The key holds a file name or the content itself. Either is read as a tree of its own, in which every
+    /// value knows its line.
+    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> prometheus::Prometheus {
+        let at = At { line: p.referenced.line(), column: p.referenced.column() };
         match p.value {
-            written::Prometheus::Inline(file) => prometheus::check(*file, self),
+            written::Prometheus::Inline => match yaml::parse(self.text) {
+                Ok(root) => root.get("prometheus").map(|n| prometheus::check(n, self)).unwrap_or_default(),
+                Err(e) => {
+                    self.problem_at("prometheus", e.at, e.message);
+                    prometheus::Prometheus::default()
+                }
+            },
             written::Prometheus::File(name) => {
                 let path = self.resolve(&name);
-                let parsed = crate::read(&path)
-                    .and_then(|text| crate::from_yaml::<prometheus::written::File>(&text, &path));
-                match parsed {
-                    Ok(file) => {
-                        let mut inner = Checker { path: &path, problems: Vec::new() };
-                        let jobs = prometheus::check(file, &mut inner);
-                        self.problems.append(&mut inner.problems);
-                        jobs
-                    }
-                    Err(Error::Invalid(mut problems)) => {
-                        self.problems.append(&mut problems);
-                        Vec::new()
-                    }
+                match crate::read(&path) {
+                    Ok(text) => self.within(&path, |c| match yaml::parse(&text) {
+                        Ok(root) => prometheus::check(&root, c),
+                        Err(e) => {
+                            c.problem_at("", e.at, e.message);
+                            prometheus::Prometheus::default()
+                        }
+                    }),
                     Err(e) => {
-                        self.problem("prometheus", p.referenced, e.to_string());
-                        Vec::new()
+                        self.problem_at("prometheus", at, e.to_string());
+                        prometheus::Prometheus::default()
                     }
                 }
             }

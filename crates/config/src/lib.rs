@@ -11,6 +11,7 @@ mod node;
 mod prometheus;
 mod scalar;
 pub mod written;
+mod yaml;
 
 pub use error::{Error, Problem};
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
@@ -45,6 +46,12 @@ pub fn log_filter() -> String {
     std::env::var("ORRERY_LOG").or_else(|_| std::env::var("RUST_LOG")).unwrap_or_else(|_| "info".to_owned())
 }
 
+/// A variable of the environment, none where it is unset or empty.
+#[allow(clippy::disallowed_methods)] // The one crate that may read the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
 /// The text with the values of keys that hold secrets replaced, for showing a configuration to people. What is
 /// indented below such a key, and the rest of its line, is hidden whole: rather too much than too little.
 pub fn masked(text: &str) -> String {
@@ -67,8 +74,21 @@ pub fn masked(text: &str) -> String {
 
 /// Where the value of the first key that holds a secret begins, if the line has one.
 fn secret_key_end(line: &str) -> Option<usize> {
-    const SECRET: [&str; 6] =
-        ["password", "credentials", "bearer_token", "client_secret", "secret_key", "token"];
+    const SECRET: [&str; 13] = [
+        "password",
+        "credentials",
+        "bearer_token",
+        "client_secret",
+        "client_certificate_key",
+        "secret_key",
+        "service_account_key",
+        "private_key",
+        "application_secret",
+        "consumer_key",
+        "token",
+        "secrets",
+        "key",
+    ];
     let ends = SECRET.iter().flat_map(|key| line.match_indices(key).map(|(at, found)| at + found.len()));
     ends.filter_map(|at| {
         let rest = line[at..].trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use model::{ClusterName, ReplicaName};
 
+use crate::error::Problem;
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     pub cluster: Option<ClusterName>,
@@ -24,6 +26,8 @@ pub struct Node {
     pub scrape: Vec<agent::scrape::ScrapeConfig>,
     /// The text this was read from, for `/api/v1/status/config`.
     pub text: String,
+    /// What the files ask for that this version does not do, each with its line.
+    pub notices: Vec<Problem>,
 }
 
 /// Where the node listens; `None` is off.

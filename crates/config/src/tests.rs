@@ -56,16 +56,18 @@ fn scalars_may_be_numbers_or_text_and_zero_keeps_for_ever() {
 }
 
 #[test]
-fn a_prometheus_file_is_read_inline_and_its_unsupported_keys_are_named() {
-    let text = "prometheus:\n  global: {scrape_interval: 5s}\n  scrape_configs:\n  - job_name: a\n    static_configs: [{targets: ['h:1'], labels: {x: y}}]\n  - job_name: b\n    file_sd_configs: []\n    relabel_configs: [{action: nope}]\n";
+fn a_prometheus_file_is_read_inline_and_all_its_mistakes_are_named() {
+    let text = "prometheus:\n  global: {scrape_interval: 5s}\n  scrape_configs:\n  - job_name: a\n    static_configs: [{targets: ['h:1'], labels: {x: y}}]\n  - job_name: b\n    file_sd_config: []\n    relabel_configs: [{action: nope}]\n";
     let p = problems(text);
     assert_eq!(p.len(), 2, "{p:#?}");
-    assert!(p[0].contains("file_sd_configs"));
-    assert!(p[1].contains("nope"));
+    assert!(p[0].starts_with("o.yaml:8:23: ") && p[0].contains("nope"), "{p:#?}");
+    assert!(p[1].starts_with("o.yaml:7:5: ") && p[1].contains("file_sd_config"), "{p:#?}");
     let good = text.split("  - job_name: b").next().unwrap();
     let n = parse(good, Path::new("o.yaml")).unwrap();
     assert_eq!(n.scrape[0].interval, Duration::from_secs(5));
-    assert_eq!(n.scrape[0].targets[0].0, "h:1");
+    let agent::discovery::Discovery::Static(groups) = &n.scrape[0].discovery[0] else { panic!() };
+    assert_eq!(groups[0].targets[0].to_string(), "{__address__=\"h:1\"}");
+    assert_eq!(groups[0].labels.to_string(), "{x=\"y\"}");
 }
 
 #[test]

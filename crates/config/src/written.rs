@@ -9,7 +9,6 @@ use serde::{
 };
 use serde_saphyr::Spanned;
 
-pub use crate::prometheus::written as prometheus;
 use crate::scalar::Scalar;
 
 /// A value with its line, if the key is there.
@@ -157,15 +156,14 @@ pub struct OwnTraces {
     pub enabled: Option<bool>,
 }
 
-/// `prometheus:` is the name of a file or its content.
+/// `prometheus:` is the name of a file or its content. The content is read by another reader.
 #[derive(Debug)]
 pub enum Prometheus {
     File(String),
-    Inline(Box<prometheus::File>),
+    Inline,
 }
 
 impl<'de> Deserialize<'de> for Prometheus {
-    /// By hand, since an untagged enum would forget the lines of what is inside.
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct V;
         impl<'de> de::Visitor<'de> for V {
@@ -179,9 +177,9 @@ impl<'de> Deserialize<'de> for Prometheus {
                 Ok(Prometheus::File(v.to_owned()))
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Prometheus, A::Error> {
-                let file = prometheus::File::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Prometheus::Inline(Box::new(file)))
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Prometheus, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Prometheus::Inline)
             }
         }
         d.deserialize_any(V)

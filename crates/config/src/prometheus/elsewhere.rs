@@ -1,0 +1,284 @@
+//! Sections that other parts of Prometheus read: checked whole, and named where this version does nothing with
+//! them.
+
+use agent::scrape::Names;
+
+use super::{
+    cloud::parses,
+    discovery::{check_addresses, discoveries},
+    http::{HttpClient, http, is_reserved, tls_key},
+    relabel::rules,
+    section::Section,
+};
+use crate::check::Checker;
+
+/// Takes every section that is not about scraping out of the file.
+pub(super) fn check(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
+    rule_files(s, c);
+    alerting(s, names, c);
+    remote_write(s, names, c);
+    remote_read(s, c);
+    storage(s, c);
+    tracing(s, c);
+    otlp(s, names, c);
+    // Settings of the Go runtime have no meaning here.
+    if let Some(mut r) = s.section("runtime", c) {
+        r.integer("gogc", c);
+        r.finish(c);
+    }
+}
+
+/// Names a section that is there.
+fn name(s: &Section<'_>, key: &str, c: &mut Checker<'_>, message: &str) {
+    let at = s.place(key);
+    if s.keys().any(|k| k == key) {
+        c.notice(&s.name(key), at, message);
+    }
+}
+
+fn rule_files(s: &mut Section<'_>, c: &mut Checker<'_>) {
+    let files = s.texts("rule_files", c).unwrap_or_default();
+    for pattern in files.iter().filter(|p| !is_pattern(p)) {
+        s.problem("rule_files", c, format!("{pattern:?} may have at most one *, in its last element"));
+    }
+    if !files.is_empty() {
+        name(s, "rule_files", c, "is not supported by this version; rules are not evaluated");
+    }
+}
+
+/// At most one wildcard, in the last element of the path.
+pub(super) fn is_pattern(pattern: &str) -> bool {
+    pattern.split_once('*').is_none_or(|(_, after)| !after.contains(['/', '*']))
+}
+
+fn alerting(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
+    name(s, "alerting", c, "is not supported by this version; there are no rules, so no alerts are sent");
+    let Some(mut a) = s.section("alerting", c) else { return };
+    rules(&mut a, "alert_relabel_configs", names, c);
+    for mut m in a.sections("alertmanagers", c) {
+        let client = http(&mut m, c);
+        one_auth(&mut m, &client, &["sigv4"], c);
+        for key in ["scheme", "path_prefix"] {
+            m.text(key, c);
+        }
+        m.duration("timeout", c);
+        if m.text("api_version", c).is_some_and(|v| v != "v2") {
+            m.problem("api_version", c, "must be v2");
+        }
+        let found = discoveries(&mut m, c);
+        if rules(&mut m, "relabel_configs", names, c).is_empty() {
+            check_addresses(&m, &found, c);
+        }
+        rules(&mut m, "alert_relabel_configs", names, c);
+        m.finish(c);
+    }
+    a.finish(c);
+}
+
+/// Further ways of proving who asks exclude the usual ones.
+fn one_auth(s: &mut Section<'_>, client: &HttpClient, more: &[&str], c: &mut Checker<'_>) {
+    let usual = client.basic || client.authorization || client.oauth2 || client.bearer;
+    let given = more.iter().filter(|key| s.section(key, c).is_some()).count();
+    if given + usize::from(usual) > 1 {
+        let more = more.join(", ");
+        s.wrong(c, format!("takes at most one of basic_auth, authorization, oauth2, {more}"));
+    }
+}
+
+fn headers(s: &mut Section<'_>, instead: &str, c: &mut Checker<'_>) {
+    for (header, _, at) in s.pairs("headers", c) {
+        if header.eq_ignore_ascii_case("authorization") {
+            c.problem_at(&s.name("headers"), at, format!("authorization {instead}"));
+        } else if is_reserved(&header) {
+            c.problem_at(
+                &s.name("headers"),
+                at,
+                format!("{header} is a reserved header and may not be given"),
+            );
+        }
+    }
+}
+
+/// The keys that both directions of remote storage share; returns the section's name.
+fn remote(s: &mut Section<'_>, c: &mut Checker<'_>) -> (HttpClient, Option<String>) {
+    match s.written_text("url", c) {
+        None => s.wrong(c, "needs a url"),
+        Some(url) if !parses(&url) => s.problem("url", c, format!("{url:?} is not a URL")),
+        Some(_) => {}
+    }
+    s.duration("remote_timeout", c);
+    headers(s, "is given by basic_auth, authorization or oauth2", c);
+    (http(s, c), s.text("name", c))
+}
+
+/// Names that are used twice.
+fn twice(names: &mut Vec<String>, name: Option<String>, s: &Section<'_>, c: &mut Checker<'_>) {
+    let Some(name) = name else { return };
+    if names.contains(&name) {
+        s.problem("name", c, format!("{name:?} is used by another entry; give each a name of its own"));
+    }
+    names.push(name);
+}
+
+fn remote_write(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
+    name(s, "remote_write", c, "is not supported by this version; nothing is sent on");
+    let mut used = Vec::new();
+    for mut w in s.sections("remote_write", c) {
+        let (client, own_name) = remote(&mut w, c);
+        twice(&mut used, own_name, &w, c);
+        one_auth(&mut w, &client, &["sigv4", "azuread", "google_iam"], c);
+        rules(&mut w, "write_relabel_configs", names, c);
+        for key in ["send_exemplars", "send_native_histograms", "round_robin_dns", "failed_request_logging"] {
+            w.flag(key, c);
+        }
+        let known = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
+        if let Some(m) = w.text("protobuf_message", c).filter(|m| !known.contains(&m.as_str())) {
+            w.problem("protobuf_message", c, format!("{m:?} is not known, use {}", known.join(" or ")));
+        }
+        if let Some(q) = w.section("queue_config", c) {
+            queue(q, c);
+        }
+        if let Some(mut m) = w.section("metadata_config", c) {
+            m.flag("send", c);
+            m.duration("send_interval", c);
+            m.integer("max_samples_per_send", c);
+            m.finish(c);
+        }
+        w.finish(c);
+    }
+}
+
+fn queue(mut q: Section<'_>, c: &mut Checker<'_>) {
+    let mut positive = |key: &str, default: i64, c: &mut Checker<'_>| {
+        let n = q.integer(key, c).unwrap_or(default);
+        if n <= 0 {
+            q.problem(key, c, "must be more than zero");
+        }
+        n
+    };
+    positive("capacity", 10_000, c);
+    positive("max_samples_per_send", 2000, c);
+    let (max, min) = (positive("max_shards", 50, c), positive("min_shards", 1, c));
+    if min > max {
+        q.problem("min_shards", c, "must not be more than max_shards");
+    }
+    let backoff = |q: &mut Section<'_>, key: &str, ms: u64, c: &mut Checker<'_>| {
+        q.duration(key, c).unwrap_or(std::time::Duration::from_millis(ms))
+    };
+    let (least, most) = (backoff(&mut q, "min_backoff", 30, c), backoff(&mut q, "max_backoff", 5000, c));
+    if most < least {
+        q.problem("max_backoff", c, "must not be less than min_backoff");
+    }
+    for key in ["batch_send_deadline", "sample_age_limit"] {
+        q.duration(key, c);
+    }
+    q.flag("retry_on_http_429", c);
+    q.finish(c);
+}
+
+fn remote_read(s: &mut Section<'_>, c: &mut Checker<'_>) {
+    name(s, "remote_read", c, "is not supported by this version; queries read this node only");
+    let mut used = Vec::new();
+    for mut r in s.sections("remote_read", c) {
+        let (_, own_name) = remote(&mut r, c);
+        twice(&mut used, own_name, &r, c);
+        r.count("chunked_read_limit", c);
+        r.flag("read_recent", c);
+        r.flag("filter_external_labels", c);
+        r.pairs("required_matchers", c);
+        r.finish(c);
+    }
+}
+
+fn storage(s: &mut Section<'_>, c: &mut Checker<'_>) {
+    name(s, "storage", c, "does not apply here; use retention and ingest.out_of_order_window of this node");
+    let Some(mut st) = s.section("storage", c) else { return };
+    if let Some(mut t) = st.section("tsdb", c) {
+        t.duration("out_of_order_time_window", c);
+        t.number("stale_series_compaction_threshold", c);
+        if let Some(mut e) = t.section("chunk_encoding", c) {
+            if e.text("floats", c).is_some_and(|f| f != "xor" && f != "xor2") {
+                e.problem("floats", c, "must be xor or xor2");
+            }
+            e.finish(c);
+        }
+        if let Some(mut r) = t.section("retention", c) {
+            r.duration("time", c);
+            r.size("size", c);
+            if r.number("percentage", c).is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+                r.problem("percentage", c, "must lie between 0 and 100");
+            }
+            r.finish(c);
+        }
+        t.finish(c);
+    }
+    if let Some(mut e) = st.section("exemplars", c) {
+        e.integer("max_exemplars", c);
+        e.finish(c);
+    }
+    st.finish(c);
+}
+
+fn tracing(s: &mut Section<'_>, c: &mut Checker<'_>) {
+    name(s, "tracing", c, "does not apply here; the node keeps its own traces");
+    let Some(mut t) = s.section("tracing", c) else { return };
+    if t.text("client_type", c).is_some_and(|k| k != "http" && k != "grpc") {
+        t.problem("client_type", c, "must be http or grpc");
+    }
+    if t.text("endpoint", c).is_none() {
+        t.wrong(c, "needs an endpoint");
+    }
+    t.number("sampling_fraction", c);
+    t.flag("insecure", c);
+    tls_key(&mut t, c);
+    headers(&mut t, "is not supported by Prometheus here", c);
+    if t.text("compression", c).is_some_and(|k| k != "gzip") {
+        t.problem("compression", c, "must be gzip");
+    }
+    t.duration("timeout", c);
+    t.finish(c);
+}
+
+fn otlp(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
+    name(s, "otlp", c, "does not apply here; OTLP is received as this node's own configuration says");
+    let Some(mut o) = s.section("otlp", c) else { return };
+    let strategy = o.text("translation_strategy", c);
+    match strategy.as_deref() {
+        None | Some("UnderscoreEscapingWithSuffixes" | "UnderscoreEscapingWithoutSuffixes") => {}
+        Some("NoTranslation" | "NoUTF8EscapingWithSuffixes") if names == Names::Legacy => {
+            o.problem("translation_strategy", c, "excludes the legacy metric_name_validation_scheme");
+        }
+        Some("NoTranslation" | "NoUTF8EscapingWithSuffixes") => {}
+        Some(other) => o.problem("translation_strategy", c, format!("{other:?} is not known")),
+    }
+    let all = o.flag("promote_all_resource_attributes", c).unwrap_or(false);
+    let mut attributes = |key: &str, c: &mut Checker<'_>| {
+        let list = o.texts(key, c).unwrap_or_default();
+        let mut seen: Vec<&str> = Vec::new();
+        for a in list.iter().map(|a| a.trim()) {
+            if a.is_empty() || seen.contains(&a) {
+                o.problem(key, c, if a.is_empty() { "has an empty entry" } else { "has an entry twice" });
+            }
+            seen.push(a);
+        }
+        !list.is_empty()
+    };
+    let promoted = attributes("promote_resource_attributes", c);
+    let ignored = attributes("ignore_resource_attributes", c);
+    if all && promoted {
+        o.problem("promote_resource_attributes", c, "excludes promote_all_resource_attributes");
+    }
+    if !all && ignored {
+        o.problem("ignore_resource_attributes", c, "needs promote_all_resource_attributes");
+    }
+    for key in [
+        "keep_identifying_resource_attributes",
+        "convert_histograms_to_nhcb",
+        "promote_scope_metadata",
+        "label_name_underscore_sanitization",
+        "label_name_preserve_multiple_underscores",
+    ] {
+        o.flag(key, c);
+    }
+    o.finish(c);
+}
