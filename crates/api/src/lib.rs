@@ -32,4 +32,6 @@ pub mod ui;
 pub use error::Error;
 pub use listen::{Bound, Listeners, serve};
 pub use router::router;
-pub use state::{ApiOptions, AppState, NodeHooks, Parts, TargetHealth, TargetStatus, VersionInfo};
+pub use state::{
+    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, TargetHealth, TargetStatus, VersionInfo,
+};

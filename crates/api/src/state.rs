@@ -183,6 +183,16 @@ pub trait NodeHooks: Send + Sync {
     /// Scrape targets.
     fn targets(&self) -> Vec<TargetStatus>;
 
+    /// Targets that relabelling dropped, as many as each job keeps.
+    fn dropped_targets(&self) -> Vec<DroppedTarget> {
+        Vec::new()
+    }
+
+    /// How many targets relabelling dropped, by job.
+    fn dropped_target_counts(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
+
     /// The configuration in effect, secrets masked.
     fn config_yaml(&self) -> String;
 }
@@ -205,12 +215,21 @@ impl TargetHealth {
     }
 }
 
+/// A target that relabelling dropped, with its labels before.
+#[derive(Debug, Clone, Default)]
+pub struct DroppedTarget {
+    pub scrape_pool: String,
+    pub discovered_labels: Labels,
+}
+
 /// One scrape target, as `/api/v1/targets` shows it.
 #[derive(Debug, Clone, Default)]
 pub struct TargetStatus {
     /// The job it belongs to.
     pub scrape_pool: String,
     pub scrape_url: String,
+    /// The same for somebody on another machine; empty where it is the same.
+    pub global_url: String,
     /// Before relabelling.
     pub discovered_labels: Labels,
     /// After relabelling.

@@ -8,6 +8,9 @@ pub fn config(file: &Path) -> Result<()> {
     let node = config::load(file)?;
     let or_off = |a: Option<std::net::SocketAddr>| a.map_or("off".to_owned(), |a| a.to_string());
     println!("{} is valid", file.display());
+    for notice in &node.notices {
+        println!("  note: {notice}");
+    }
     println!(
         "  listen http {}, otlp_grpc {}, otlp_http {}",
         or_off(node.listen.http),

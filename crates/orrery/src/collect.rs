@@ -57,6 +57,7 @@ impl Collect {
         clock: Clock,
         metrics: &Metrics,
         shutdown: &Shutdown,
+        seed: &str,
     ) -> Result<Self> {
         let append: Arc<dyn Append> = match cluster {
             Some(cluster) => Arc::new(Stamped { inner: append, cluster }),
@@ -64,7 +65,7 @@ impl Collect {
         };
         let host = hostmetrics::host_name();
         let context = Context::new(append, TenantId::default(), clock, shutdown.clone(), metrics, host);
-        let scraper = scrape::Manager::new(&context, net::Client::new()?);
+        let scraper = scrape::Manager::new(&context, metrics, seed);
         Ok(Collect { context, scraper, running: Mutex::new(None), scraping: Mutex::default() })
     }
 
@@ -115,7 +116,22 @@ impl Collect {
     }
 
     pub fn targets(&self) -> Vec<api::TargetStatus> {
-        self.scraper.targets().into_iter().map(shown).collect()
+        let host = &self.context.host_name;
+        self.scraper.targets().into_iter().map(|t| shown(t, host)).collect()
+    }
+
+    /// Targets that relabelling dropped: job and labels before.
+    pub fn dropped_targets(&self) -> Vec<api::DroppedTarget> {
+        let shown = |d: scrape::DroppedTarget| api::DroppedTarget {
+            scrape_pool: d.scrape_pool,
+            discovered_labels: d.discovered_labels,
+        };
+        self.scraper.dropped_targets().into_iter().map(shown).collect()
+    }
+
+    /// How many targets relabelling dropped, by job.
+    pub fn dropped_target_counts(&self) -> Vec<(String, usize)> {
+        self.scraper.dropped_counts()
     }
 
     fn start_sources(&self, config: &config::Node) {
@@ -190,10 +206,8 @@ impl Scraping {
         let mut add = |name: &str, target: String| {
             if !jobs.iter().any(|j| j.job_name == name) {
                 jobs.push(scrape::ScrapeConfig {
-                    job_name: name.to_owned(),
                     interval: Duration::from_secs(15),
-                    targets: vec![(target, Default::default())],
-                    ..Default::default()
+                    ..scrape::ScrapeConfig::of(name, [target])
                 });
             }
         };
@@ -207,9 +221,10 @@ impl Scraping {
     }
 }
 
-fn shown(t: scrape::TargetStatus) -> api::TargetStatus {
+fn shown(t: scrape::TargetStatus, host: &str) -> api::TargetStatus {
     api::TargetStatus {
         scrape_pool: t.scrape_pool,
+        global_url: global_url(&t.scrape_url, host),
         scrape_url: t.scrape_url,
         discovered_labels: t.discovered_labels,
         labels: t.labels,
@@ -223,5 +238,30 @@ fn shown(t: scrape::TargetStatus) -> api::TargetStatus {
         last_duration: Duration::from_secs_f64(t.last_scrape_seconds.max(0.0)),
         interval: t.interval,
         timeout: t.timeout,
+    }
+}
+
+/// A URL on this machine by the machine's name, so that it leads somewhere from another one.
+fn global_url(url: &str, host: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let local = ["127.0.0.1", "localhost", "[::1]"].into_iter().find_map(|l| {
+        let after = rest.strip_prefix(l)?;
+        (after.is_empty() || after.starts_with([':', '/', '?'])).then_some(after)
+    });
+    match local {
+        Some(after) => format!("{scheme}://{host}{after}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_on_this_machine_is_shown_with_its_name() {
+        assert_eq!(global_url("http://127.0.0.1:9100/metrics", "box"), "http://box:9100/metrics");
+        assert_eq!(global_url("http://localhost/m", "box"), "http://box/m");
+        assert_eq!(global_url("http://localhost.example/m", "box"), "http://localhost.example/m");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{NodeHooks, TargetStatus};
+use api::{DroppedTarget, NodeHooks, TargetStatus};
 use async_trait::async_trait;
 
 use crate::node::Shared;
@@ -31,6 +31,14 @@ impl NodeHooks for Hooks {
 
     fn targets(&self) -> Vec<TargetStatus> {
         self.0.collect.targets()
+    }
+
+    fn dropped_targets(&self) -> Vec<DroppedTarget> {
+        self.0.collect.dropped_targets()
+    }
+
+    fn dropped_target_counts(&self) -> Vec<(String, usize)> {
+        self.0.collect.dropped_target_counts()
     }
 
     fn config_yaml(&self) -> String {

@@ -41,6 +41,7 @@ pub struct Shared {
 impl Node {
     /// Starts every role. `traces` is where the node's own spans wait for a store.
     pub async fn start(path: Option<PathBuf>, config: config::Node, traces: OwnTraces) -> Result<Node> {
+        show_notices(&config);
         let (clock, metrics, shutdown) = (Clock::system(), Metrics::default(), Shutdown::new());
         let budget = MemoryBudget::new(config.memory.limit_bytes);
         watch::start(budget.clone(), &metrics, clock.clone(), &shutdown);
@@ -56,8 +57,16 @@ impl Node {
             clock.clone(),
             settings::ingest(&config),
         ));
-        let collect =
-            Arc::new(Collect::new(append, config.cluster.clone(), clock.clone(), &metrics, &shutdown)?);
+        // Replicas differ in a label, machines in their name.
+        let seed = format!("{}/{:?}", agent::hostmetrics::host_name(), config.external_labels);
+        let collect = Arc::new(Collect::new(
+            append,
+            config.cluster.clone(),
+            clock.clone(),
+            &metrics,
+            &shutdown,
+            &seed,
+        )?);
         let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
         let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
         let shared = Arc::new(Shared {
@@ -126,6 +135,7 @@ impl Shared {
         };
         let _one = self.reloading.lock().await;
         let new = config::load(path)?;
+        show_notices(&new);
         let old = self.config.load_full();
         settings::only_reloadable(&old, &new)?;
         self.budget.set_limit(new.memory.limit_bytes);
@@ -135,6 +145,13 @@ impl Shared {
         self.config.store(Arc::new(new));
         tracing::info!(file = %path.display(), "the configuration was reloaded");
         Ok(())
+    }
+}
+
+/// Says what the configuration asks for and this version does not do.
+fn show_notices(config: &config::Node) {
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answered, Ask, PromError};
 use crate::{
-    AppState, TargetStatus,
+    AppState, DroppedTarget, TargetStatus,
     params::{bad, format_rfc3339},
 };
 
@@ -73,14 +73,24 @@ pub async fn targets(ask: Ask) -> Result<Answered, PromError> {
         return Err(bad("state", &wanted, "it must be any, active or dropped").into());
     }
     let pool = ask.params.get("scrapePool");
-    let active: Vec<Value> = match wanted.as_str() {
-        "dropped" => Vec::new(),
-        _ => {
-            let targets = ask.state.hooks.targets();
-            targets.iter().filter(|t| pool.is_none_or(|p| p == t.scrape_pool)).map(target).collect()
-        }
-    };
-    Ok(Answered::of(&json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}))?)
+    let in_pool = |name: &str| pool.is_none_or(|p| p == name);
+    let hooks = &ask.state.hooks;
+    let mut active: Vec<Value> = Vec::new();
+    if wanted != "dropped" {
+        let targets = hooks.targets();
+        active.extend(targets.iter().filter(|t| in_pool(&t.scrape_pool)).map(target));
+    }
+    let (mut dropped, mut counts): (Vec<Value>, Map<String, Value>) = Default::default();
+    if wanted != "active" {
+        let targets = hooks.dropped_targets();
+        let shown = |t: &DroppedTarget| json!({"discoveredLabels": label_map(&t.discovered_labels), "scrapePool": t.scrape_pool});
+        dropped.extend(targets.iter().filter(|t| in_pool(&t.scrape_pool)).map(shown));
+        let by_pool = hooks.dropped_target_counts();
+        counts.extend(by_pool.into_iter().filter(|(p, _)| in_pool(p)).map(|(p, n)| (p, Value::from(n))));
+    }
+    Ok(Answered::of(
+        &json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts}),
+    )?)
 }
 
 fn target(t: &TargetStatus) -> Value {
@@ -91,14 +101,27 @@ fn target(t: &TargetStatus) -> Value {
         "labels": label_map(&t.labels),
         "scrapePool": t.scrape_pool,
         "scrapeUrl": t.scrape_url,
-        "globalUrl": t.scrape_url,
+        "globalUrl": if t.global_url.is_empty() { &t.scrape_url } else { &t.global_url },
         "lastError": t.last_error,
         "lastScrape": last,
         "lastScrapeDuration": t.last_duration.as_secs_f64(),
         "health": t.health.as_str(),
-        "scrapeInterval": format!("{}ms", t.interval.as_millis()),
-        "scrapeTimeout": format!("{}ms", t.timeout.as_millis()),
+        "scrapeInterval": duration(t.interval),
+        "scrapeTimeout": duration(t.timeout),
     })
+}
+
+/// As Prometheus writes durations: `1m30s`.
+fn duration(d: std::time::Duration) -> String {
+    let mut rest = d.as_millis();
+    let mut out = String::new();
+    for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if rest >= ms {
+            out.push_str(&format!("{}{unit}", rest / ms));
+            rest %= ms;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
 }
 
 fn label_map(labels: &model::Labels) -> Map<String, Value> {
