@@ -7,6 +7,7 @@ mod buckets;
 pub mod json;
 mod labels;
 mod query;
+mod stats;
 mod status;
 mod tree;
 mod write;

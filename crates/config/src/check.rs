@@ -312,7 +312,15 @@ impl Checker<'_> {
     }
 
     fn experimental(&mut self, w: Option<Spanned<written::Switches>>) -> Vec<String> {
-        const KNOWN: [&str; 4] = ["functions", "durations", "extended_selectors", "fill"];
+        const KNOWN: [&str; 7] = [
+            "functions",
+            "durations",
+            "extended_selectors",
+            "fill",
+            "start_timestamps",
+            "type_and_unit_labels",
+            "delayed_name_removal",
+        ];
         let Some(s) = w else { return Vec::new() };
         match s.value {
             written::Switches::All(true) => vec!["all".to_owned()],

@@ -1,15 +1,15 @@
 //! Aggregation over series: group by labels, then one accumulator per group and step.
 
+mod histograms;
 mod pick;
 mod reduce;
 
-pub(crate) use reduce::HistogramAggregate;
-
-use std::collections::HashMap;
+pub(crate) use histograms::HistogramAggregate;
+pub use reduce::Reducer;
 
 use model::{Labels, labels::METRIC_NAME};
 
-use crate::{Cell, Column, Env, Error, Result, Series, histogram, math};
+use crate::{ByLabels, Cell, Column, Env, Error, Result, Series, histogram, math};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AggregateOp {
@@ -101,25 +101,37 @@ fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
     }
 }
 
+/// The labels of each group in order of first appearance, and the group of each series.
+fn group<'a>(labels: impl Iterator<Item = &'a Labels>, grouping: &Grouping) -> (Vec<Labels>, Vec<u32>) {
+    if *grouping == Grouping::By(Vec::new()) {
+        let all = vec![0; labels.count()];
+        return (if all.is_empty() { Vec::new() } else { vec![Labels::default()] }, all);
+    }
+    let mut at: ByLabels<u32> = ByLabels::default();
+    let mut names = Vec::new();
+    let mut of = Vec::new();
+    for labels in labels {
+        of.push(*at.entry(group_labels(labels, grouping)).or_insert_with_key(|l| {
+            names.push(l.clone());
+            (names.len() - 1) as u32
+        }));
+    }
+    (names, of)
+}
+
 /// A group's labels and its series by index, in order of first appearance.
 struct Groups {
     labels: Vec<Labels>,
     members: Vec<Vec<usize>>,
 }
 
-fn group(input: &[Series], grouping: &Grouping) -> Groups {
-    let mut at: HashMap<Labels, usize> = HashMap::new();
-    let mut out = Groups { labels: Vec::new(), members: Vec::new() };
-    for (i, row) in input.iter().enumerate() {
-        let labels = group_labels(&row.labels, grouping);
-        let g = *at.entry(labels).or_insert_with_key(|l| {
-            out.labels.push(l.clone());
-            out.members.push(Vec::new());
-            out.labels.len() - 1
-        });
-        out.members[g].push(i);
+fn members(input: &[Series], grouping: &Grouping) -> Groups {
+    let (labels, of) = group(input.iter().map(|s| &s.labels), grouping);
+    let mut members = vec![Vec::new(); labels.len()];
+    for (i, g) in of.into_iter().enumerate() {
+        members[g as usize].push(i);
     }
-    out
+    Groups { labels, members }
 }
 
 fn ignored_histogram(op: AggregateOp, env: &mut Env<'_>) {
@@ -136,7 +148,7 @@ fn quantile(
     let Parameter::Numbers(q) = parameter else {
         return Err(Error::invalid("quantile needs a number as its first argument"));
     };
-    let groups = group(&input, grouping);
+    let groups = members(&input, grouping);
     let steps = input.first().map_or(0, |s| s.column.len());
     let mut out = Vec::with_capacity(groups.labels.len());
     let mut values = Vec::new();
@@ -177,7 +189,7 @@ fn count_values(
         return Err(Error::invalid("count_values needs a label name as its first argument"));
     };
     let steps = input.first().map_or(0, |s| s.column.len());
-    let mut at: HashMap<Labels, usize> = HashMap::new();
+    let mut at: ByLabels<usize> = ByLabels::default();
     let mut out: Vec<Series> = Vec::new();
     let bytes_each = steps * 9 + 256;
     let mut charged = 0;

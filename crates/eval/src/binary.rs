@@ -150,7 +150,8 @@ pub fn binary_scalar(
     if op.changes_meaning() || return_bool { rows::drop_names(vector, env) } else { Ok(vector) }
 }
 
-fn with_scalar(
+/// One column with one number per step; see [`binary_scalar`].
+pub fn with_scalar(
     op: BinaryOp,
     return_bool: bool,
     vector: &Column,

@@ -9,6 +9,7 @@
 
 pub mod aggregate;
 pub mod binary;
+mod by_labels;
 pub mod column;
 pub mod error;
 pub mod grid;
@@ -16,11 +17,13 @@ pub mod histogram;
 pub mod math;
 pub mod meter;
 pub mod notes;
+pub mod parallel;
 pub mod rows;
 pub mod window;
 
-pub use aggregate::{AggregateOp, Grouping, Parameter, aggregate};
-pub use binary::{BinaryOp, Cardinality, Matching, Side, binary, binary_scalar, scalar_op};
+pub use aggregate::{AggregateOp, Grouping, Parameter, Reducer, aggregate};
+pub use binary::{BinaryOp, Cardinality, Matching, Side, binary, binary_scalar, scalar_op, with_scalar};
+pub use by_labels::{ByLabels, LabelSet, LabelsState};
 pub use column::{Cell, Column, Series, Value};
 pub use error::Error;
 pub use grid::Grid;

@@ -87,7 +87,12 @@ pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
         return f64::INFINITY;
     }
     values.sort_by(|a, b| nan_first(*a, *b));
-    let last = values.len() - 1;
+    quantile_of_sorted(q, values)
+}
+
+/// As [`quantile`], over values in the order of [`nan_first`]; `q` lies in `0..=1`.
+pub fn quantile_of_sorted(q: f64, values: &[f64]) -> f64 {
+    let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
     let rank = q * last as f64;
     let lower = (rank.floor() as usize).min(last);
     let upper = (lower + 1).min(last);

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -16,33 +16,47 @@ use crate::{Error, Result};
 /// larger ones would refuse queries that fit.
 const PIECE_BYTES: u64 = 256 << 10;
 
-/// Cells computed between two looks at the clock: a few milliseconds of work.
-const CELLS_PER_LOOK: usize = 1 << 20;
+/// Cells computed between two looks at the clock: below a millisecond of work.
+const CELLS_PER_LOOK: usize = 1 << 17;
 
 /// What handling one series costs beside its cells.
-const CELLS_PER_SERIES: usize = CELLS_PER_LOOK / 64;
+const CELLS_PER_SERIES: usize = 64;
 
-/// Counts bytes held by intermediate results against the node's budget and watches the deadline.
+/// Counts bytes held by intermediate results against the node's budget and the query's own limit, and watches the
+/// deadline. Threads that work on one query each take a [`Meter::fork`]; all count together.
 pub struct Meter {
-    reservation: Option<Reservation>,
-    held: u64,
-    peak: u64,
+    held: Arc<Held>,
+    max_bytes: u64,
     deadline: Option<Instant>,
     cancelled: Option<Arc<AtomicBool>>,
     /// Cells since the last look at the clock.
     cells: usize,
 }
 
+struct Held {
+    bytes: AtomicU64,
+    peak: AtomicU64,
+    /// What the reservation has grown to; all there is where there is no reservation.
+    reserved: AtomicU64,
+    reservation: Mutex<Option<Reservation>>,
+}
+
 impl Meter {
+    fn with(reservation: Option<Reservation>, deadline: Option<Instant>) -> Self {
+        let reserved = AtomicU64::new(if reservation.is_some() { 0 } else { u64::MAX });
+        let reservation = Mutex::new(reservation);
+        let held = Held { bytes: AtomicU64::new(0), peak: AtomicU64::new(0), reserved, reservation };
+        Meter { held: Arc::new(held), max_bytes: u64::MAX, deadline, cancelled: None, cells: 0 }
+    }
+
     /// Bounded by the node's budget and, if given, a deadline.
     pub fn new(budget: &MemoryBudget, deadline: Option<Instant>) -> Result<Self> {
-        let reservation = Some(budget.reserve(Use::Query, 0)?);
-        Ok(Meter { reservation, held: 0, peak: 0, deadline, cancelled: None, cells: 0 })
+        Ok(Self::with(Some(budget.reserve(Use::Query, 0)?), deadline))
     }
 
     /// Bounded by nothing, for tests.
     pub fn unlimited() -> Self {
-        Meter { reservation: None, held: 0, peak: 0, deadline: None, cancelled: None, cells: 0 }
+        Self::with(None, None)
     }
 
     /// Ends the work with [`Error::Cancelled`] soon after the flag is set.
@@ -51,26 +65,65 @@ impl Meter {
         self
     }
 
+    /// Refuses to hold more than `bytes` at once, whatever the node's budget has left.
+    pub fn limited_to(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The same bounds and the same count, for another thread.
+    pub fn fork(&self) -> Meter {
+        Meter {
+            held: Arc::clone(&self.held),
+            max_bytes: self.max_bytes,
+            deadline: self.deadline,
+            cancelled: self.cancelled.clone(),
+            cells: 0,
+        }
+    }
+
     /// Bytes are about to be held.
     pub fn charge(&mut self, bytes: usize) -> Result<()> {
-        self.held = self.held.saturating_add(bytes as u64);
-        self.peak = self.peak.max(self.held);
-        if let Some(r) = &mut self.reservation
-            && self.held > r.bytes()
+        let held = self.held.bytes.fetch_add(bytes as u64, Relaxed).saturating_add(bytes as u64);
+        self.held.peak.fetch_max(held, Relaxed);
+        if held > self.max_bytes {
+            return Err(Error::Limited {
+                limit: "query.max_bytes",
+                max: self.max_bytes,
+                what: format!("samples and intermediate results would take {held} bytes"),
+            });
+        }
+        if held > self.held.reserved.load(Relaxed) {
+            self.grow()?;
+        }
+        Ok(())
+    }
+
+    fn grow(&self) -> Result<()> {
+        let mut reservation = self.held.reservation.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.bytes.load(Relaxed);
+        if let Some(r) = reservation.as_mut()
+            && held > r.bytes()
         {
-            let more = (self.held - r.bytes()).div_ceil(PIECE_BYTES) * PIECE_BYTES;
+            let more = (held - r.bytes()).div_ceil(PIECE_BYTES) * PIECE_BYTES;
             r.grow(more)?;
+            self.held.reserved.store(r.bytes(), Relaxed);
         }
         Ok(())
     }
 
     /// Bytes charged before are no longer held.
     pub fn release(&mut self, bytes: usize) {
-        self.held = self.held.saturating_sub(bytes as u64);
-        if let Some(r) = &mut self.reservation
-            && r.bytes() > self.held + 4 * PIECE_BYTES
-        {
-            r.shrink_to(self.held + PIECE_BYTES);
+        let less = |held: u64| Some(held.saturating_sub(bytes as u64));
+        let before = self.held.bytes.fetch_update(Relaxed, Relaxed, less).unwrap_or_default();
+        let held = before.saturating_sub(bytes as u64);
+        if self.held.reserved.load(Relaxed) <= held.saturating_add(4 * PIECE_BYTES) {
+            return;
+        }
+        let mut reservation = self.held.reservation.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(r) = reservation.as_mut() {
+            r.shrink_to(self.held.bytes.load(Relaxed) + PIECE_BYTES);
+            self.held.reserved.store(r.bytes(), Relaxed);
         }
     }
 
@@ -101,10 +154,13 @@ impl Meter {
     }
 
     pub fn held_bytes(&self) -> u64 {
-        self.held
+        self.held.bytes.load(Relaxed)
     }
 
     pub fn peak_bytes(&self) -> u64 {
-        self.peak
+        self.held.peak.load(Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;

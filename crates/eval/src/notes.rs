@@ -13,6 +13,8 @@ const MAX_NOTES: usize = 64;
 pub struct Note {
     pub message: String,
     pub span: Span,
+    /// How often it arose, where the reader is told; 0 where not.
+    pub occurrences: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,27 +25,33 @@ pub struct Notes {
 
 impl Notes {
     pub fn warn(&mut self, span: &Span, message: impl Into<String>) {
-        push(&mut self.warnings, span, message.into());
+        push(&mut self.warnings, span, message.into(), 0);
+    }
+
+    /// A warning that says how often it arose.
+    pub fn warn_counted(&mut self, span: &Span, message: impl Into<String>) {
+        push(&mut self.warnings, span, message.into(), 1);
     }
 
     pub fn info(&mut self, span: &Span, message: impl Into<String>) {
-        push(&mut self.infos, span, message.into());
+        push(&mut self.infos, span, message.into(), 0);
     }
 
     pub fn merge(&mut self, other: Notes) {
         for n in other.warnings {
-            push(&mut self.warnings, &n.span, n.message);
+            push(&mut self.warnings, &n.span, n.message, n.occurrences);
         }
         for n in other.infos {
-            push(&mut self.infos, &n.span, n.message);
+            push(&mut self.infos, &n.span, n.message, n.occurrences);
         }
     }
 }
 
-fn push(list: &mut Vec<Note>, span: &Span, message: String) {
+fn push(list: &mut Vec<Note>, span: &Span, message: String, occurrences: u64) {
     if let Some(n) = list.iter_mut().find(|n| n.message == message) {
         n.span = span.clone();
+        n.occurrences += occurrences;
     } else if list.len() < MAX_NOTES {
-        list.push(Note { message, span: span.clone() });
+        list.push(Note { message, span: span.clone(), occurrences });
     }
 }

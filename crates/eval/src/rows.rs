@@ -1,10 +1,8 @@
 //! Names and identity of series.
 
-use std::collections::{HashMap, HashSet};
-
 use model::{Labels, labels::METRIC_NAME};
 
-use crate::{Env, Error, Result, Series};
+use crate::{ByLabels, Env, Error, LabelSet, Result, Series};
 
 /// Labels that say what a metric is rather than which series; they go together when a value changes its meaning.
 fn is_metadata(name: &str) -> bool {
@@ -57,7 +55,7 @@ fn merge(rows: Vec<Series>, strict: bool) -> Result<Vec<Series>> {
     if !has_duplicates(&rows) {
         return Ok(rows);
     }
-    let mut at: HashMap<Labels, Vec<usize>> = HashMap::with_capacity(rows.len());
+    let mut at: ByLabels<Vec<usize>> = ByLabels::with_capacity_and_hasher(rows.len(), Default::default());
     let mut out: Vec<Series> = Vec::with_capacity(rows.len());
     for row in rows {
         let same = at.entry(row.labels.clone()).or_default();
@@ -82,6 +80,6 @@ fn merge(rows: Vec<Series>, strict: bool) -> Result<Vec<Series>> {
 }
 
 fn has_duplicates(rows: &[Series]) -> bool {
-    let mut seen = HashSet::with_capacity(rows.len());
+    let mut seen = LabelSet::with_capacity_and_hasher(rows.len(), Default::default());
     rows.len() > 1 && !rows.iter().all(|r| seen.insert(&r.labels))
 }

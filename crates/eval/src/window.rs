@@ -8,6 +8,7 @@ mod extended;
 mod over_time;
 mod rate;
 mod regression;
+mod sliding;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use model::Histogram;
 use crate::{Env, Error, Result, Value};
 
 pub use extended::{fill_edges, interpolated};
+pub use sliding::{Windows, can_slide, slide};
 
 /// Raw samples of one series, ascending in time, without staleness markers. A time is either in the floats or in
 /// the histograms.

@@ -89,8 +89,10 @@ pub fn promql(c: &config::Node) -> promql::EngineOptions {
             durations: on("durations"),
             extended_selectors: on("extended_selectors"),
             fill: on("fill"),
-            ..Default::default()
+            start_timestamps: on("start_timestamps"),
+            type_and_unit_labels: on("type_and_unit_labels"),
         },
+        delayed_name_removal: on("delayed_name_removal"),
         ..Default::default()
     }
 }

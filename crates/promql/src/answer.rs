@@ -1,7 +1,11 @@
 //! What a query answers.
 
+use std::time::Duration;
+
 use contract::Coverage;
 use model::{Histogram, Labels};
+
+use crate::Explain;
 
 /// A finished query.
 #[derive(Debug, Clone)]
@@ -13,10 +17,12 @@ pub struct Answer {
     pub infos: Vec<String>,
     pub coverage: Coverage,
     pub stats: Stats,
+    /// Present where it was asked for ([`crate::QueryContext::explain`]).
+    pub explain: Option<Explain>,
 }
 
 /// What answering cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Samples read from storage.
     pub samples: u64,
@@ -24,6 +30,30 @@ pub struct Stats {
     pub series: u64,
     /// The most bytes held at once by samples and intermediate results.
     pub peak_bytes: u64,
+    /// Samples looked at, as Prometheus counts them: an instant selector looks at one at each step, a window
+    /// function at its whole window.
+    pub queryable_samples: u64,
+    /// The same by time of the step; empty unless asked for ([`crate::QueryContext::per_step_stats`]).
+    pub queryable_per_step: Vec<(i64, u64)>,
+    pub timings: Timings,
+}
+
+impl Stats {
+    /// The most samples held at once: as many as would take the bytes held at their most.
+    pub fn peak_samples(&self) -> u64 {
+        // A time and a value.
+        self.peak_bytes / 16
+    }
+}
+
+/// Where the time went, on the clock of the wall.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Parsing, planning and reading.
+    pub prepare: Duration,
+    pub evaluate: Duration,
+    /// Putting the answer in order.
+    pub sort: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -27,6 +27,8 @@ pub struct Node {
 pub struct Expr {
     pub(crate) nodes: Vec<Node>,
     pub(crate) root: NodeId,
+    /// String literals that spell bytes which are no UTF-8, as they were written.
+    pub(crate) broken: Vec<(NodeId, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,6 +198,11 @@ pub enum DurationExpr {
 impl Expr {
     pub fn root(&self) -> NodeId {
         self.root
+    }
+
+    /// How a string literal was written, if what it spells is not UTF-8 and so names no label.
+    pub(crate) fn broken_string(&self, id: NodeId) -> Option<&str> {
+        self.broken.iter().find(|(n, _)| *n == id).map(|(_, written)| written.as_str())
     }
 
     pub fn node(&self, id: NodeId) -> &Node {

@@ -1,18 +1,23 @@
 //! From text to answer: parse, plan, read, evaluate, dress.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use contract::Select;
-use eval::{Grid, Meter, Note};
+use eval::{Grid, Meter, Note, Notes};
 
 use crate::{
-    Answer, EngineOptions, Error, InstantSample, QueryContext, RangeSeries, SampleValue, Stats, Value,
+    Answer, EngineOptions, Error, Explain, InstantSample, QueryContext, RangeSeries, SampleValue, Stats,
+    Timings, Value,
     ast::{NodeKind, ValueType},
     error::line_and_column,
-    exec::{Evaluator, Finished, Outcome},
+    exec::{Asked, Evaluator, Finished, Outcome},
+    explain::explain,
     fetch,
     literal::MAX_DURATION_MS,
     parse,
@@ -83,6 +88,7 @@ impl Engine {
         instant: bool,
         ctx: &QueryContext,
     ) -> Result<Answer, Error> {
+        let began = Instant::now();
         let expr = parse(q, &self.options.parser())?;
         let ty = expr.value_type();
         if !instant && !matches!(ty, ValueType::Scalar | ValueType::Vector) {
@@ -102,22 +108,59 @@ impl Engine {
         };
         let plan = Plan::new(expr, grid, &context)?;
         let cancelled = CancelOnDrop::default();
-        let meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?;
+        let meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?.limited_to(ctx.limits.max_bytes);
         let mut meter = meter.cancelled_by(Arc::clone(&cancelled.0));
         let mut stats = Stats::default();
         let data = fetch::fetch(&self.select, &plan, ctx, &mut meter, &mut stats).await?;
         let coverage = data.coverage.clone();
-        let evaluator =
-            Evaluator::new(plan, data, meter, self.options, lookback_ms, instant, ctx.limits.max_samples);
+        stats.timings.prepare = began.elapsed();
+        let asked = Asked {
+            options: self.options,
+            lookback_ms,
+            instant,
+            max_samples: ctx.limits.max_samples,
+            per_step: ctx.per_step_stats,
+            profile: ctx.explain,
+        };
+        let evaluator = Evaluator { plan, data, meter, asked };
         // Evaluation computes without waiting, for seconds if the query is large.
-        let done = tokio::task::spawn_blocking(move || evaluator.run())
+        let done = tokio::task::spawn_blocking(move || evaluate(evaluator, grid))
             .await
-            .map_err(|e| Error::Internal(e.to_string()))??;
-        stats.peak_bytes = done.peak_bytes;
-        let (warnings, infos) = (texts(&done.notes.warnings, q), texts(&done.notes.infos, q));
-        let value = dress(done, grid, instant);
-        Ok(Answer { value, warnings, infos, coverage, stats })
+            .map_err(|e| Error::Internal(e.to_string()))?;
+        let Evaluated { value, notes, explain, stats: evaluated } = done?;
+        let stats = Stats {
+            samples: stats.samples,
+            series: stats.series,
+            timings: Timings { prepare: stats.timings.prepare, ..evaluated.timings },
+            ..evaluated
+        };
+        let (warnings, infos) = (texts(&notes.warnings, "warning", q), texts(&notes.infos, "info", q));
+        Ok(Answer { value, warnings, infos, coverage, stats, explain })
     }
+}
+
+/// What comes back from the thread that evaluates.
+struct Evaluated {
+    value: Value,
+    notes: Notes,
+    explain: Option<Explain>,
+    /// What was counted after reading.
+    stats: Stats,
+}
+
+/// Evaluates, and puts the answer in order: both take long for large ones.
+fn evaluate(evaluator: Evaluator, grid: Grid) -> Result<Evaluated, Error> {
+    let asked = evaluator.asked;
+    let began = Instant::now();
+    let Finished { outcome, ordered, notes, peak_bytes, tally, profile, plan, reads } = evaluator.run()?;
+    let mut stats = Stats { peak_bytes, queryable_samples: tally.total, ..Stats::default() };
+    stats.queryable_per_step = grid.times().zip(tally.per_step.iter().copied()).collect();
+    stats.timings.evaluate = began.elapsed();
+    let explain = asked.profile.then(|| explain(&plan, &profile, &reads));
+    let began = Instant::now();
+    let value = dress(outcome, ordered, grid, asked.instant);
+    stats.timings.sort = began.elapsed();
+    Ok(Evaluated { value, notes, explain, stats })
 }
 
 /// Tells an evaluation on another thread that nobody waits for it any more.
@@ -138,18 +181,26 @@ fn checked_time(name: &str, ms: i64) -> Result<i64, Error> {
     Ok(ms)
 }
 
-fn texts(notes: &[Note], q: &str) -> Vec<String> {
+/// Notes of one sort that an answer shows; of the rest it says how many they are.
+const MAX_SHOWN_NOTES: usize = 10;
+
+fn texts(notes: &[Note], sort: &str, q: &str) -> Vec<String> {
     let text = |n: &Note| {
         let (line, column) = line_and_column(q, n.span.start);
-        format!("{} ({line}:{column})", n.message)
+        match n.occurrences {
+            0 | 1 => format!("{} ({line}:{column})", n.message),
+            times => format!("{} ({times} occurrences) ({line}:{column})", n.message),
+        }
     };
-    let mut out: Vec<String> = notes.iter().map(text).collect();
-    out.dedup();
+    let mut out: Vec<String> = notes.iter().take(MAX_SHOWN_NOTES).map(text).collect();
+    if notes.len() > MAX_SHOWN_NOTES {
+        out.push(format!("{} more {sort} annotations omitted", notes.len() - MAX_SHOWN_NOTES));
+    }
     out
 }
 
-fn dress(done: Finished, grid: Grid, instant: bool) -> Value {
-    match done.outcome {
+fn dress(outcome: Outcome, ordered: bool, grid: Grid, instant: bool) -> Value {
+    match outcome {
         Outcome::String(s) => Value::String { t_ms: grid.start_ms, s },
         Outcome::Scalar(c) if instant => {
             Value::Scalar { t_ms: grid.start_ms, v: c.float(0).unwrap_or(f64::NAN) }
@@ -167,7 +218,7 @@ fn dress(done: Finished, grid: Grid, instant: bool) -> Value {
                 Some(InstantSample { labels: r.labels, t_ms: grid.start_ms, value })
             });
             let mut samples: Vec<InstantSample> = samples.collect();
-            if !done.ordered {
+            if !ordered {
                 samples.sort_by(|a, b| a.labels.cmp(&b.labels));
             }
             Value::Vector(samples)

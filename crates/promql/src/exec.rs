@@ -4,22 +4,33 @@
 //! walked in a loop. Intermediate results are charged to the meter as they come and given back as they go.
 
 mod call;
+mod fuse;
 mod histograms;
 mod info;
+mod job;
 mod labels;
+mod profile;
 mod ranges;
+mod recall;
 mod select;
 mod simple;
+mod tally;
+
+use std::collections::HashMap;
 
 use eval::{
-    AggregateOp, Column, Env, Grid, Meter, Notes, Parameter, Series, Side, Span, aggregate, binary,
+    AggregateOp, Column, Env, Grid, Meter, Notes, Parameter, Reducer, Series, Side, Span, aggregate, binary,
     binary_scalar,
 };
 
+pub(crate) use profile::Profile;
+use recall::Kept;
+pub(crate) use tally::Tally;
+
 use crate::{
-    EngineOptions, Error, RangeSeries,
+    EngineOptions, Error, RangeSeries, ValueType,
     ast::{Aggregate, Binary, NodeId, NodeKind},
-    fetch::Data,
+    fetch::{Data, Read},
     plan::Plan,
 };
 
@@ -27,13 +38,23 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A plan, its data and what bounds it.
 pub(crate) struct Evaluator {
-    plan: Plan,
-    data: Data,
-    meter: Meter,
-    options: EngineOptions,
-    lookback_ms: i64,
-    instant: bool,
-    max_samples: u64,
+    pub plan: Plan,
+    pub data: Data,
+    pub meter: Meter,
+    pub asked: Asked,
+}
+
+/// How a plan is to be evaluated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub options: EngineOptions,
+    pub lookback_ms: i64,
+    pub instant: bool,
+    pub max_samples: u64,
+    /// Count samples by step.
+    pub per_step: bool,
+    /// Measure each node.
+    pub profile: bool,
 }
 
 /// What the whole query came to.
@@ -51,48 +72,46 @@ pub(crate) struct Finished {
     pub peak_bytes: u64,
     /// The order of rows is part of the answer.
     pub ordered: bool,
+    pub tally: Tally,
+    pub profile: Profile,
+    pub plan: Plan,
+    pub reads: Vec<Read>,
 }
 
 impl Evaluator {
-    pub fn new(
-        plan: Plan,
-        data: Data,
-        meter: Meter,
-        options: EngineOptions,
-        lookback_ms: i64,
-        instant: bool,
-        max_samples: u64,
-    ) -> Self {
-        Evaluator { plan, data, meter, options, lookback_ms, instant, max_samples }
-    }
-
     pub fn run(self) -> Result<Finished> {
-        let Evaluator { plan, data, meter, options, lookback_ms, instant, max_samples } = self;
+        let Evaluator { plan, data, meter, asked } = self;
         let ordered = crate::engine::is_ordered(&plan.expr);
         let mut run = Run {
             plan: &plan,
             data: &data,
             meter,
             notes: Notes::default(),
-            options: &options,
-            lookback_ms,
-            max_samples,
+            options: &asked.options,
+            lookback_ms: asked.lookback_ms,
+            max_samples: asked.max_samples,
+            tally: Tally::new(asked.per_step.then(|| plan.grid.len())),
+            profile: Profile::new(plan.expr.nodes.len(), asked.profile),
+            kept: HashMap::new(),
         };
         run.meter.check_deadline()?;
         let root = plan.expr.unwrap_parens(plan.expr.root());
         let outcome = match plan.expr.kind(root) {
-            NodeKind::Matrix { .. } | NodeKind::Subquery(_) if instant => Outcome::Raw(run.raw(root)?),
+            NodeKind::Matrix { .. } | NodeKind::Subquery(_) if asked.instant => Outcome::Raw(run.raw(root)?),
             _ => match run.eval(root)? {
                 Val::Scalar(c) => Outcome::Scalar(c),
                 Val::String(s) => Outcome::String(s),
                 Val::Rows(rows) => Outcome::Rows(run.finish(rows)?),
             },
         };
-        Ok(Finished { outcome, notes: run.notes, peak_bytes: run.meter.peak_bytes(), ordered })
+        let Run { notes, meter, tally, profile, .. } = run;
+        let (peak_bytes, reads) = (meter.peak_bytes(), data.reads);
+        Ok(Finished { outcome, notes, peak_bytes, ordered, tally, profile, plan, reads })
     }
 }
 
 /// What a node evaluates to.
+#[derive(Clone)]
 enum Val {
     /// A number at every step.
     Scalar(Column),
@@ -108,6 +127,10 @@ struct Run<'a> {
     options: &'a EngineOptions,
     lookback_ms: i64,
     max_samples: u64,
+    tally: Tally,
+    profile: Profile,
+    /// Results that are wanted again, by class.
+    kept: HashMap<u32, Kept>,
 }
 
 fn bytes_of(rows: &[Series]) -> usize {
@@ -139,11 +162,30 @@ impl<'a> Run<'a> {
 
     fn eval(&mut self, id: NodeId) -> Result<Val> {
         self.meter.tick()?;
+        if let Some(value) = self.recall(id)? {
+            return Ok(value);
+        }
+        let began = self.profile.begin();
+        let value = self.evaluate(id)?;
+        self.profile.end(id, began, &value);
+        Ok(value)
+    }
+
+    /// A node at the steps of its own.
+    fn node(&mut self, id: NodeId) -> Result<Val> {
+        if self.plan.type_of(id) == ValueType::Vector
+            && let Some(job) = self.fused(id)?
+        {
+            return self.collect(job).map(Val::Rows);
+        }
         match self.kind(id) {
             NodeKind::Number(n) => Ok(Val::Scalar(Column::constant(n.value, self.grid(id).len()))),
             NodeKind::String(s) => Ok(Val::String(s.clone())),
             NodeKind::Paren(inner) => self.eval(*inner),
-            NodeKind::Selector(_) => self.selector(id).map(Val::Rows),
+            NodeKind::Selector(_) => {
+                let job = self.selector_job(id)?;
+                self.collect(job).map(Val::Rows)
+            }
             NodeKind::Unary { negate, expr } => self.unary(id, *negate, *expr),
             NodeKind::Binary(_) => self.chain(id),
             NodeKind::Aggregate(a) => self.aggregate(id, a).map(Val::Rows),
@@ -175,26 +217,26 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A string that names a label; `what` says which one, in errors.
+    fn label_name(&mut self, id: NodeId, what: &str) -> Result<String> {
+        let name = self.string(id)?;
+        let id = self.plan.expr.unwrap_parens(id);
+        let broken = self.plan.expr.broken_string(id).map(str::to_owned);
+        if let Some(shown) = broken.or_else(|| name.is_empty().then(|| "\"\"".to_owned())) {
+            let message = match what {
+                "" => format!("invalid label name {shown}"),
+                what => format!("invalid {what}: {}", shown.trim_matches('"')),
+            };
+            return Err(eval::Error::invalid(message).into());
+        }
+        Ok(name)
+    }
+
     /// Charges new rows and gives back what they were made from.
     fn settle(&mut self, consumed: usize, rows: &[Series]) -> Result<()> {
         self.meter.charge(bytes_of(rows))?;
         self.meter.release(consumed);
-        self.check_points(rows)
-    }
-
-    /// The same limit as for samples read: results may be wider than what they came from.
-    fn check_points(&self, rows: &[Series]) -> Result<()> {
-        let points = rows.iter().map(|r| r.column.len() as u64).sum::<u64>();
-        if points > self.max_samples {
-            return Err(Error::Limit(
-                format!(
-                    "query.max_samples of {} is reached: an intermediate result has {points} points",
-                    self.max_samples
-                ),
-                "query.max_samples",
-            ));
-        }
-        Ok(())
+        self.check_points(rows.iter().map(|r| r.column.len() as u64).sum())
     }
 
     fn unary(&mut self, id: NodeId, negate: bool, inner: NodeId) -> Result<Val> {
@@ -224,6 +266,10 @@ impl<'a> Run<'a> {
         let mut operators: Vec<(NodeId, &'a Binary)> = Vec::new();
         let mut at = id;
         while let NodeKind::Binary(b) = self.kind(at) {
+            // What is evaluated apart from this chain is an operand of it.
+            if at != id && (self.plan.repeated(at).is_some() || self.plan.shared().of(at).is_some()) {
+                break;
+            }
             operators.push((at, b));
             at = b.lhs;
         }
@@ -264,16 +310,19 @@ impl<'a> Run<'a> {
     }
 
     fn aggregate(&mut self, id: NodeId, a: &Aggregate) -> Result<Vec<Series>> {
+        if a.parameter.is_none()
+            && self.stands_alone(a.expr)
+            && let Some(job) = self.fused(a.expr)?
+        {
+            return self.reduce(a, job);
+        }
         let input = self.rows(a.expr)?;
         let consumed = bytes_of(&input);
         let label;
         let numbers;
         let parameter = match (a.op, a.parameter) {
             (AggregateOp::CountValues, Some(p)) => {
-                label = self.string(p)?;
-                if label.is_empty() {
-                    return Err(eval::Error::invalid(format!("invalid label name {label:?}")).into());
-                }
+                label = self.label_name(p, "")?;
                 Parameter::Label(&label)
             }
             (_, Some(p)) => {
@@ -289,6 +338,23 @@ impl<'a> Run<'a> {
         };
         let rows = aggregate(a.op, &a.grouping, parameter, input, &mut self.env(span))?;
         self.settle(consumed, &rows)?;
+        Ok(rows)
+    }
+
+    /// Whether a node is evaluated for the one above it only, at the same steps.
+    fn stands_alone(&self, id: NodeId) -> bool {
+        let id = self.plan.expr.unwrap_parens(id);
+        self.plan.repeated(id).is_none() && self.plan.shared().of(id).is_none()
+    }
+
+    /// Rows go from the job into the groups' accumulators and are let go of.
+    fn reduce(&mut self, a: &Aggregate, job: job::Job<'a>) -> Result<Vec<Series>> {
+        let span = self.span(a.expr);
+        let labels = job.labels.iter().map(|(l, _)| l);
+        let mut reducer = Reducer::new(a.op, &a.grouping, labels, job.steps);
+        self.work(job, |i, row, run| Ok(reducer.take(i, row.as_ref(), &mut run.env(span))?))?;
+        let rows = reducer.finish(&mut self.env(span))?;
+        self.settle(0, &rows)?;
         Ok(rows)
     }
 
@@ -311,7 +377,7 @@ impl<'a> Run<'a> {
         }
         if op == AggregateOp::LimitRatio {
             for (v, cap) in [(max, 1.0), (min, -1.0)] {
-                if v.is_finite() && v.abs() > 1.0 && v * cap > 0.0 {
+                if v.abs() > 1.0 && v * cap > 0.0 {
                     let message = format!(
                         "PromQL warning: ratio value should be between -1 and 1, got {}, capping to {}",
                         show(v),

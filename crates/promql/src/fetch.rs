@@ -1,6 +1,9 @@
 //! Reading: every fetch of a plan through the seam, into samples the evaluator borrows.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use contract::{Coverage, Scope, Select, SeriesHints, SeriesRequest};
 use eval::{
@@ -23,7 +26,17 @@ pub(crate) struct Fetched {
 /// Everything a plan needs, by index of its fetches.
 pub(crate) struct Data {
     pub series: Vec<Vec<Fetched>>,
+    pub reads: Vec<Read>,
     pub coverage: Coverage,
+}
+
+/// What one fetch took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Read {
+    pub series: u64,
+    pub samples: u64,
+    pub bytes: u64,
+    pub time: Duration,
 }
 
 pub(crate) async fn fetch(
@@ -33,8 +46,10 @@ pub(crate) async fn fetch(
     meter: &mut Meter,
     stats: &mut Stats,
 ) -> Result<Data, Error> {
-    let mut data = Data { series: Vec::with_capacity(plan.fetches.len()), coverage: Coverage::default() };
+    let mut data = Data { series: Vec::new(), reads: Vec::new(), coverage: Coverage::default() };
     for f in &plan.fetches {
+        let began = Instant::now();
+        let mut read = Read::default();
         let mut list = Vec::new();
         let range = TimeRange::from_ms_inclusive(f.first_ms, f.last_ms);
         let mut scope = Scope::new(ctx.tenants.clone(), range);
@@ -71,12 +86,17 @@ pub(crate) async fn fetch(
                 ));
             }
             let fetched = convert(series);
-            meter.charge(fetched.samples.heap_bytes() + fetched.labels.packed_len() + 64)?;
-            meter.tick()?;
+            let bytes = fetched.samples.heap_bytes() + fetched.labels.packed_len() + 64;
+            meter.charge(bytes)?;
+            meter.work(samples as usize)?;
+            read.series += 1;
+            read.samples += samples;
+            read.bytes += bytes as u64;
             list.push(fetched);
         }
         data.coverage.merge(selection.coverage());
         data.series.push(list);
+        data.reads.push(Read { time: began.elapsed(), ..read });
     }
     Ok(data)
 }

@@ -98,15 +98,21 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
     lower.parse().ok()
 }
 
-/// The text inside a quoted string. The error is what to print.
+/// The text inside a quoted string. The error is what to print. Escapes may spell bytes that are no UTF-8; neither
+/// JSON nor labels can carry those, so each such piece becomes U+FFFD, as JSON encoders do.
 pub(crate) fn unquote(quoted: &str) -> Result<String, String> {
+    unquote_bytes(quoted).map(|b| String::from_utf8_lossy(&b).into_owned())
+}
+
+/// The bytes a quoted string spells.
+pub(crate) fn unquote_bytes(quoted: &str) -> Result<Vec<u8>, String> {
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).ok_or("string is not quoted")?;
     let quote = quoted.as_bytes().first().copied().unwrap_or(b'"');
     if quote == b'`' {
-        return Ok(inner.replace('\r', ""));
+        return Ok(inner.replace('\r', "").into_bytes());
     }
     if !inner.contains('\\') {
-        return Ok(inner.to_owned());
+        return Ok(inner.as_bytes().to_vec());
     }
     let mut out: Vec<u8> = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -118,7 +124,7 @@ pub(crate) fn unquote(quoted: &str) -> Result<String, String> {
         let escape = chars.next().ok_or("escape sequence not terminated")?;
         unescape(escape, quote, &mut chars, &mut out)?;
     }
-    String::from_utf8(out).map_err(|_| "string is not valid UTF-8 after its escapes are read".to_owned())
+    Ok(out)
 }
 
 fn unescape(

@@ -89,10 +89,15 @@ pub struct QueryContext {
     pub limits: QueryLimits,
     /// Overrides [`EngineOptions::lookback_ms`] where given.
     pub lookback_ms: Option<i64>,
+    /// Count samples by step ([`crate::Stats::queryable_per_step`]).
+    pub per_step_stats: bool,
+    /// Say how the query was answered ([`crate::Answer::explain`]).
+    pub explain: bool,
 }
 
 impl QueryContext {
     pub fn new(tenants: Tenants) -> Self {
-        QueryContext { tenants, limits: QueryLimits::default(), lookback_ms: None }
+        let limits = QueryLimits::default();
+        QueryContext { tenants, limits, lookback_ms: None, per_step_stats: false, explain: false }
     }
 }

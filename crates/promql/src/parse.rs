@@ -21,7 +21,8 @@ use crate::{
 
 /// Parses and type-checks a query.
 pub fn parse(text: &str, options: &ParserOptions) -> Result<Expr, ParseError> {
-    let mut parser = Parser { text, tokens: lex(text), at: 0, nodes: Vec::new(), depth: 0, options };
+    let (tokens, nodes, broken) = (lex(text), Vec::new(), Vec::new());
+    let mut parser = Parser { text, tokens, at: 0, nodes, broken, depth: 0, options };
     if parser.peek() == &Token::End {
         return Err(parser.error_at(0..0, "no expression found in input"));
     }
@@ -29,7 +30,7 @@ pub fn parse(text: &str, options: &ParserOptions) -> Result<Expr, ParseError> {
     if parser.peek() != &Token::End {
         return Err(parser.unexpected("", ""));
     }
-    let mut expr = Expr { nodes: parser.nodes, root };
+    let mut expr = Expr { nodes: parser.nodes, root, broken: parser.broken };
     check::check(text, &mut expr)?;
     Ok(expr)
 }
@@ -51,6 +52,7 @@ struct Parser<'a> {
     tokens: Vec<Lexeme>,
     at: usize,
     nodes: Vec<Node>,
+    broken: Vec<(NodeId, String)>,
     depth: usize,
     options: &'a ParserOptions,
 }
@@ -66,6 +68,11 @@ fn power(op: BinaryOp) -> u8 {
         Mul | Div | Mod | Atan2 => 5,
         Pow => 6,
     }
+}
+
+/// Where an operator of the node switches a feature on.
+fn switch(name: &str) -> String {
+    format!("add {name:?} to the configuration key promql.experimental")
 }
 
 /// Unary operators bind like multiplication: `-a^b` is `-(a^b)`, `-a*b` is `(-a)*b`.
@@ -189,7 +196,10 @@ impl<'a> Parser<'a> {
         let span = self.node_span(lhs).start..self.node_span(rhs).end;
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
         if filled && !self.options.experimental.fill {
-            return Err(self.error_at(span, "binop fill modifiers are experimental and not enabled"));
+            return Err(self.error_at(
+                span,
+                format!("binop fill modifiers are experimental and not enabled ({})", switch("fill")),
+            ));
         }
         let matching = Some(matching);
         Ok(self.push(NodeKind::Binary(Binary { op, return_bool, lhs, rhs, matching }), span))
@@ -326,9 +336,16 @@ impl<'a> Parser<'a> {
                 Ok(self.push(NodeKind::Number(n), span))
             }
             Token::String => {
-                let s = literal::unquote(self.slice(&span)).map_err(|m| self.error_at(span.clone(), m))?;
+                let written = self.slice(&span);
+                let bytes = literal::unquote_bytes(written).map_err(|m| self.error_at(span.clone(), m))?;
                 self.advance();
-                Ok(self.push(NodeKind::String(s), span))
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let is_broken = text.as_bytes() != bytes;
+                let id = self.push(NodeKind::String(text), span);
+                if is_broken {
+                    self.broken.push((id, written.to_owned()));
+                }
+                Ok(id)
             }
             Token::LeftParen => self.parenthesised(),
             Token::LeftBrace | Token::MetricIdentifier => self.selector(),
@@ -418,7 +435,8 @@ impl<'a> Parser<'a> {
             return Err(self.error_at(name_span, message));
         };
         if function.experimental && !self.options.experimental.functions {
-            return Err(self.error_at(name_span, format!("function {name:?} is not enabled")));
+            return Err(self
+                .error_at(name_span, format!("function {name:?} is not enabled ({})", switch("functions"))));
         }
         let args = self.arguments("function call")?;
         let span = name_span.start..self.last_end();
@@ -438,10 +456,8 @@ impl<'a> Parser<'a> {
         }
         if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) && !self.options.experimental.functions
         {
-            let message = format!(
-                "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
-                op.as_str()
-            );
+            let message =
+                format!("{}() is experimental and must be enabled ({})", op.as_str(), switch("functions"));
             return Err(self.error_at(span, message));
         }
         let wanted = if op.has_parameter() { 2 } else { 1 };

@@ -2,15 +2,33 @@
 //! at, and every selector the range of time it needs.
 //!
 //! All of it is known before evaluation, so reading is done first and at once, and evaluation itself is pure.
+//! On the way the plan is rewritten, each time by a file of its own:
+//!
+//! ```text
+//! resolve   durations and `@` become numbers
+//! fold      what is known before evaluation becomes a number
+//! hoist     what is the same at every step is evaluated at one
+//! share     equal parts are evaluated once
+//! fetches   equal and overlapping reads become one
+//! ```
 
-use eval::{BinaryOp, Grid};
-use model::{MatchOp, Matcher, labels::METRIC_NAME};
+mod fetches;
+mod fold;
+mod hoist;
+mod resolve;
+mod share;
+
+pub(crate) use fetches::info_matchers;
+
+use eval::Grid;
+use model::Matcher;
 
 use crate::{
-    EngineOptions, Error, ParseError,
-    ast::{At, Duration, DurationExpr, Expr, Extent, Modifiers, NodeId, NodeKind, Subquery},
+    EngineOptions, Error, ValueType,
+    ast::{At, Duration, Expr, Modifiers, NodeId, NodeKind, Subquery},
     functions::FunctionId,
 };
+use share::Shared;
 
 /// What is to be read for one selector; equal ones are read once.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,13 +51,15 @@ pub(crate) struct Plan {
     pub expr: Expr,
     /// The whole query's steps.
     pub grid: Grid,
-    /// The end that was asked for, which may lie behind the last step.
-    pub end_ms: i64,
     /// Steps per node; `None` where there is none, as in a subquery shorter than its step.
     grids: Vec<Option<Grid>>,
     pub fetches: Vec<Fetch>,
     /// Fetch of each selector and each `info` call, by node.
     fetch_of: Vec<Option<usize>>,
+    types: Vec<ValueType>,
+    /// By node: the steps its result is repeated to, if it is evaluated at one step.
+    repeated: Vec<Option<Grid>>,
+    shared: Shared,
 }
 
 /// What a plan depends on beside the tree.
@@ -57,17 +77,23 @@ pub(crate) struct Context<'a> {
 
 impl Plan {
     pub fn new(mut expr: Expr, grid: Grid, cx: &Context<'_>) -> Result<Plan, Error> {
-        resolve(&mut expr, grid, cx)?;
+        resolve::resolve(&mut expr, grid, cx)?;
+        fold::fold(&mut expr, grid, cx);
         let n = expr.nodes.len();
         let mut plan = Plan {
             expr,
             grid,
-            end_ms: cx.end_ms,
             grids: vec![Some(grid); n],
             fetches: Vec::new(),
             fetch_of: vec![None; n],
+            types: Vec::new(),
+            repeated: vec![None; n],
+            shared: Shared::default(),
         };
-        plan.spread_grids(cx)?;
+        plan.types = types(&plan.expr);
+        let steady = hoist::steady(&plan.expr);
+        plan.spread_grids(&steady, cx)?;
+        plan.shared = share::share(&plan);
         plan.collect_fetches(cx);
         if plan.fetches.len() > MAX_FETCHES {
             return Err(Error::Parameter(format!(
@@ -86,11 +112,37 @@ impl Plan {
         self.fetch_of[id.0 as usize]
     }
 
+    /// The steps to which the result of a node is repeated, where it is evaluated at one step only.
+    pub fn repeated(&self, id: NodeId) -> Option<usize> {
+        self.repeated[id.0 as usize].map(|g| g.len())
+    }
+
+    /// The steps at which the result of a node stands, whether it is evaluated at all of them or at one.
+    pub fn result_grid(&self, id: NodeId) -> Option<Grid> {
+        self.repeated[id.0 as usize].or(self.grids[id.0 as usize])
+    }
+
+    pub fn type_of(&self, id: NodeId) -> ValueType {
+        self.types[id.0 as usize]
+    }
+
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Parents come after their children, so going backwards every node's own steps are known before its
     /// children's.
-    fn spread_grids(&mut self, cx: &Context<'_>) -> Result<(), Error> {
+    fn spread_grids(&mut self, steady: &[bool], cx: &Context<'_>) -> Result<(), Error> {
         for i in (0..self.expr.nodes.len()).rev() {
             let id = NodeId(i as u32);
+            if let Some(all) = self.grids[i]
+                && all.len() > 1
+                && steady[i]
+                && hoist::is_worth_it(self.expr.kind(id))
+            {
+                self.grids[i] = Some(Grid::instant(all.start_ms));
+                self.repeated[i] = Some(all);
+            }
             let outer = self.grids[i];
             let inner = match (self.expr.kind(id), outer) {
                 (NodeKind::Subquery(s), Some(outer)) => subquery_grid(s, outer, cx)?,
@@ -101,63 +153,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    fn collect_fetches(&mut self, cx: &Context<'_>) {
-        let functions = innermost_functions(&self.expr);
-        let mut info_arguments = vec![false; self.expr.nodes.len()];
-        for (_, args) in self.info_calls() {
-            if let Some(arg) = args.get(1) {
-                info_arguments[arg.0 as usize] = true;
-            }
-        }
-        let mut wanted: Vec<(NodeId, Fetch)> = Vec::new();
-        for (id, node) in self.expr.nodes() {
-            let (NodeKind::Selector(s), Some(grid)) = (&node.kind, self.grid_of(id)) else { continue };
-            if info_arguments[id.0 as usize] {
-                continue;
-            }
-            let range = self.range_of(id);
-            let (from, to) = ends(&s.modifiers, grid);
-            let (before, after) = match (range, s.extent) {
-                (None, Extent::Smoothed) => (cx.lookback_ms, cx.lookback_ms),
-                (None, _) => (cx.lookback_ms, 0),
-                (Some(r), Extent::None) => (r, 0),
-                (Some(r), Extent::Anchored) => (r.saturating_add(cx.lookback_ms), 0),
-                (Some(r), Extent::Smoothed) => (r.saturating_add(cx.lookback_ms), cx.lookback_ms),
-            };
-            let fetch = Fetch {
-                matchers: s.matchers.clone(),
-                first_ms: from.saturating_sub(before).saturating_add(1),
-                last_ms: to.saturating_add(after),
-                window_ms: range.unwrap_or(0),
-                function: functions[id.0 as usize],
-            };
-            wanted.push((id, fetch));
-        }
-        for (call, args) in self.info_calls() {
-            let (Some(grid), Some(base)) = (self.grid_of(call), args.first()) else { continue };
-            let modifiers = self.info_modifiers(*base);
-            let (from, to) = ends(&modifiers, grid);
-            let data = args.get(1).map(|a| self.expr.kind(*a));
-            let matchers = match data {
-                Some(NodeKind::Selector(s)) => info_matchers(&s.matchers),
-                _ => info_matchers(&[]),
-            };
-            let first_ms = from.saturating_sub(cx.lookback_ms).saturating_add(1);
-            let fetch = Fetch { matchers, first_ms, last_ms: to, window_ms: 0, function: Some("info") };
-            wanted.push((call, fetch));
-        }
-        for (id, fetch) in wanted {
-            if self.fetches.len() > MAX_FETCHES {
-                return;
-            }
-            let at = self.fetches.iter().position(|f| *f == fetch).unwrap_or_else(|| {
-                self.fetches.push(fetch);
-                self.fetches.len() - 1
-            });
-            self.fetch_of[id.0 as usize] = Some(at);
-        }
     }
 
     fn info_calls(&self) -> impl Iterator<Item = (NodeId, &[NodeId])> {
@@ -201,18 +196,18 @@ impl Plan {
     }
 }
 
-/// Which series `info` looks at: `target_info` unless the selector names others.
-pub(crate) fn info_matchers(data: &[Matcher]) -> Vec<Matcher> {
-    let mut out = data.to_vec();
-    let names = || data.iter().filter(|m| m.name == METRIC_NAME);
-    if !names().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex)) {
-        let only_negative = names().next().is_some();
-        let default = if only_negative {
-            Matcher::new(METRIC_NAME, MatchOp::Regex, ".+_info").ok()
-        } else {
-            Some(Matcher::equal(METRIC_NAME, "target_info"))
-        };
-        out.extend(default);
+/// The type of every node. [`Expr::type_of`] walks down for each, which is long for long chains.
+fn types(expr: &Expr) -> Vec<ValueType> {
+    let mut out: Vec<ValueType> = Vec::with_capacity(expr.nodes.len());
+    for (id, node) in expr.nodes() {
+        out.push(match &node.kind {
+            NodeKind::Paren(e) | NodeKind::Unary { expr: e, .. } => out[e.0 as usize],
+            NodeKind::Binary(b) => {
+                let scalars = [b.lhs, b.rhs].iter().all(|c| out[c.0 as usize] == ValueType::Scalar);
+                if scalars { ValueType::Scalar } else { ValueType::Vector }
+            }
+            _ => expr.type_of(id),
+        });
     }
     out
 }
@@ -250,107 +245,4 @@ fn subquery_grid(s: &Subquery, outer: Grid, cx: &Context<'_>) -> Result<Option<G
         ));
     }
     Ok(Some(grid))
-}
-
-fn innermost_functions(expr: &Expr) -> Vec<Option<&'static str>> {
-    let mut out = vec![None; expr.nodes.len()];
-    for i in (0..expr.nodes.len()).rev() {
-        let id = NodeId(i as u32);
-        let name = match expr.kind(id) {
-            NodeKind::Call(c) => Some(c.function.name),
-            NodeKind::Aggregate(a) => Some(a.op.as_str()),
-            NodeKind::Matrix { .. } | NodeKind::Paren(_) | NodeKind::Subquery(_) => out[i],
-            _ => None,
-        };
-        for child in expr.children(id) {
-            out[child.0 as usize] = name;
-        }
-    }
-    out
-}
-
-/// Replaces `@ start()`, `@ end()` and duration expressions by numbers.
-fn resolve(expr: &mut Expr, grid: Grid, cx: &Context<'_>) -> Result<(), Error> {
-    for node in &mut expr.nodes {
-        let span = node.span.clone();
-        let fix = |d: &mut Duration, signed: bool| -> Result<(), Error> {
-            if let Duration::Expr(e) = d {
-                *d = Duration::Millis(evaluate(e, signed, &span, grid, cx)?);
-            }
-            Ok(())
-        };
-        match &mut node.kind {
-            NodeKind::Selector(s) => {
-                fix(&mut s.modifiers.offset, true)?;
-                pin(&mut s.modifiers, grid.start_ms, cx.end_ms);
-            }
-            NodeKind::Matrix { range, .. } => fix(range, false)?,
-            NodeKind::Subquery(s) => {
-                fix(&mut s.modifiers.offset, true)?;
-                fix(&mut s.range, false)?;
-                if let Some(step) = &mut s.step {
-                    fix(step, false)?;
-                }
-                pin(&mut s.modifiers, grid.start_ms, cx.end_ms);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn pin(m: &mut Modifiers, start_ms: i64, end_ms: i64) {
-    m.at = match m.at {
-        Some(At::Start) => Some(At::Time(start_ms)),
-        Some(At::End) => Some(At::Time(end_ms)),
-        other => other,
-    };
-}
-
-fn evaluate(
-    e: &DurationExpr,
-    signed: bool,
-    span: &eval::Span,
-    grid: Grid,
-    cx: &Context<'_>,
-) -> Result<i64, Error> {
-    let fail = |message: &str| Err(Error::Parse(ParseError::new(cx.text, span.clone(), message)));
-    let seconds = match seconds(e, grid, cx) {
-        Ok(s) => s,
-        Err(message) => return fail(message),
-    };
-    if !seconds.is_finite() {
-        return fail("duration is NaN or infinite");
-    }
-    if seconds <= 0.0 && !signed {
-        return fail("duration must be greater than 0");
-    }
-    let ms = seconds * 1000.0;
-    if ms.abs() > crate::literal::MAX_DURATION_MS as f64 {
-        return fail("duration is out of range");
-    }
-    Ok(ms as i64)
-}
-
-fn seconds(e: &DurationExpr, grid: Grid, cx: &Context<'_>) -> Result<f64, &'static str> {
-    let both = |a: &DurationExpr, b: &DurationExpr| {
-        Ok::<_, &'static str>((seconds(a, grid, cx)?, seconds(b, grid, cx)?))
-    };
-    Ok(match e {
-        DurationExpr::Number(n) => n.value,
-        DurationExpr::Step => cx.step_ms as f64 / 1000.0,
-        DurationExpr::Range => (cx.end_ms - grid.start_ms) as f64 / 1000.0,
-        DurationExpr::Negate(e) => -seconds(e, grid, cx)?,
-        DurationExpr::Paren(e) => seconds(e, grid, cx)?,
-        DurationExpr::MinOf(a, b) => both(a, b).map(|(a, b)| a.min(b))?,
-        DurationExpr::MaxOf(a, b) => both(a, b).map(|(a, b)| a.max(b))?,
-        DurationExpr::Binary(op, a, b) => {
-            let (a, b) = both(a, b)?;
-            match op {
-                BinaryOp::Div if b == 0.0 => return Err("division by zero"),
-                BinaryOp::Mod if b == 0.0 => return Err("modulo by zero"),
-                op => eval::scalar_op(*op, a, b),
-            }
-        }
-    })
 }

@@ -1,11 +1,12 @@
 //! `query`, `query_range` and what is asked about a query's text.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base::{MemoryBudget, memory::Use};
+use contract::{QueryLimits, Tenants};
 use promql::{Answer, QueryContext, SampleValue, Value};
 
-use super::{Answered, Ask, PromError, TRUNCATED, json::Writer, tree};
+use super::{Answered, Ask, PromError, TRUNCATED, json::Writer, stats, tree};
 use crate::{
     Error,
     params::{Params, bad},
@@ -24,7 +25,7 @@ pub async fn instant(ask: Ask) -> Result<Answered, PromError> {
     let asked = Instant::now();
     let run = |limits| async move {
         let began = Instant::now();
-        let context = QueryContext { tenants, limits, lookback_ms };
+        let context = shape.context(tenants, limits, lookback_ms);
         let answer = engine.instant(&query, at, &context).await?;
         shape.write(answer, asked, began, &context.limits.memory)
     };
@@ -51,7 +52,7 @@ pub async fn range(ask: Ask) -> Result<Answered, PromError> {
     let asked = Instant::now();
     let run = |limits| async move {
         let began = Instant::now();
-        let context = QueryContext { tenants, limits, lookback_ms };
+        let context = shape.context(tenants, limits, lookback_ms);
         let answer = engine.range(&query, start, end, step, &context).await?;
         shape.write(answer, asked, began, &context.limits.memory)
     };
@@ -97,11 +98,24 @@ fn lookback_ms(ask: &Ask) -> Result<i64, Error> {
 struct Shape {
     limit: Option<usize>,
     stats: bool,
+    /// `stats=all` counts by step too.
+    per_step: bool,
+    explain: bool,
 }
 
 impl Shape {
     fn read(p: &Params) -> Result<Self, Error> {
-        Ok(Shape { limit: p.limit("limit")?, stats: p.get("stats").is_some() })
+        let stats = p.get("stats");
+        Ok(Shape {
+            limit: p.limit("limit")?,
+            stats: stats.is_some(),
+            per_step: stats == Some("all"),
+            explain: p.get("explain").is_some_and(|v| v != "false"),
+        })
+    }
+
+    fn context(self, tenants: Tenants, limits: QueryLimits, lookback_ms: Option<i64>) -> QueryContext {
+        QueryContext { tenants, limits, lookback_ms, per_step_stats: self.per_step, explain: self.explain }
     }
 
     fn write(
@@ -116,13 +130,10 @@ impl Shape {
         let mut w = Writer::default();
         w.raw("{").result(&answer.value);
         if self.stats {
-            let seconds = |d: Duration| d.as_secs_f64().to_string();
-            w.raw(",\"stats\":{\"timings\":{\"evalTotalTime\":").raw(&seconds(began.elapsed()));
-            w.raw(",\"execQueueTime\":").raw(&seconds(began.duration_since(asked)));
-            w.raw(",\"execTotalTime\":").raw(&seconds(asked.elapsed()));
-            w.raw("},\"samples\":{\"totalQueryableSamples\":").raw(&answer.stats.samples.to_string());
-            w.raw(",\"series\":").raw(&answer.stats.series.to_string());
-            w.raw(",\"peakBytes\":").raw(&answer.stats.peak_bytes.to_string()).raw("}}");
+            stats::write(&mut w, &answer.stats, began.duration_since(asked), asked.elapsed());
+        }
+        if let Some(explain) = &answer.explain {
+            stats::write_explain(&mut w, explain);
         }
         w.raw("}");
         let mut warnings = answer.warnings;

@@ -3,8 +3,8 @@
 use model::Labels;
 use xxhash_rust::xxh64::xxh64;
 
-use super::{AggregateOp, Grouping, Groups, Parameter, group, ignored_histogram};
-use crate::{Cell, Column, Env, Error, Result, Series, math::nan_first};
+use super::{AggregateOp, Grouping, Groups, Parameter, ignored_histogram, members};
+use crate::{Cell, Column, Env, Error, Result, Series};
 
 pub(super) fn pick(
     op: AggregateOp,
@@ -19,7 +19,7 @@ pub(super) fn pick(
     if !useful(op, k)? {
         return Ok(Vec::new());
     }
-    let groups = group(&input, grouping);
+    let groups = members(&input, grouping);
     let steps = input.first().map_or(0, |s| s.column.len());
     if steps == 1 {
         return Ok(one_step(op, k, input, &groups, env));
@@ -114,23 +114,106 @@ fn choose(
             order.extend(there.filter(|i| r == 1.0 || r == -1.0 || inside(&input[*i])));
         }
         _ => {
-            let mut values: Vec<(f64, usize)> = Vec::with_capacity(members.len());
+            if count == 0 {
+                return;
+            }
+            let mut best = Best::new(op == AggregateOp::Topk, count);
             for i in members {
                 match input[*i].column.get(step) {
-                    Some(Cell::Float(v)) => values.push((v, *i)),
-                    Some(Cell::Histogram(_)) if count > 0 => ignored_histogram(op, env),
-                    _ => {}
+                    Some(Cell::Float(v)) => best.offer(v, *i),
+                    Some(Cell::Histogram(_)) => ignored_histogram(op, env),
+                    None => {}
                 }
             }
-            let top = op == AggregateOp::Topk;
-            // Not-a-number comes last either way; of equals the first seen stays.
-            values.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan(), top) {
-                (false, false, true) => nan_first(*b, *a),
-                (false, false, false) => nan_first(*a, *b),
-                (x, y, _) => x.cmp(&y),
-            });
-            order.extend(values.into_iter().take(count).map(|(_, i)| i));
+            order.extend(best.sorted().into_iter().map(|(_, i)| i));
         }
+    }
+}
+
+/// The `k` largest or smallest values seen, the worst of them on top of a binary heap; not-a-number is worse than
+/// any number.
+///
+/// Which of several equal values stay, and in which order, follows from how the heap moves them. It moves them as
+/// Prometheus' does, so that ties fall the same way.
+struct Best {
+    largest: bool,
+    k: usize,
+    heap: Vec<(f64, usize)>,
+}
+
+/// Up to here Go sorts by insertion, which keeps equals in order.
+const INSERTION_SORT_MAX: usize = 12;
+
+impl Best {
+    fn new(largest: bool, k: usize) -> Self {
+        Best { largest, k, heap: Vec::with_capacity(k.min(64)) }
+    }
+
+    fn worse(&self, a: f64, b: f64) -> bool {
+        a.is_nan() || if self.largest { a < b } else { a > b }
+    }
+
+    fn below(&self, i: usize, j: usize) -> bool {
+        self.worse(self.heap[i].0, self.heap[j].0)
+    }
+
+    fn offer(&mut self, v: f64, at: usize) {
+        if self.heap.len() < self.k {
+            self.heap.push((v, at));
+            let mut j = self.heap.len() - 1;
+            while j > 0 && self.below(j, (j - 1) / 2) {
+                self.heap.swap(j, (j - 1) / 2);
+                j = (j - 1) / 2;
+            }
+            return;
+        }
+        let top = self.heap[0].0;
+        let better = if self.largest { top < v } else { top > v };
+        if better || (top.is_nan() && !v.is_nan()) {
+            self.heap[0] = (v, at);
+            self.sink();
+        }
+    }
+
+    /// Moves the top down to where it belongs.
+    fn sink(&mut self) {
+        let n = self.heap.len();
+        let mut i = 0;
+        loop {
+            let mut child = 2 * i + 1;
+            if child >= n {
+                return;
+            }
+            if child + 1 < n && self.below(child + 1, child) {
+                child += 1;
+            }
+            if !self.below(child, i) {
+                return;
+            }
+            self.heap.swap(i, child);
+            i = child;
+        }
+    }
+
+    /// Best first.
+    fn sorted(mut self) -> Vec<(f64, usize)> {
+        if self.heap.len() > INSERTION_SORT_MAX {
+            let largest = self.largest;
+            self.heap.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
+                (false, false) if largest => b.total_cmp(a),
+                (false, false) => a.total_cmp(b),
+                (x, y) => x.cmp(&y),
+            });
+            return self.heap;
+        }
+        for i in 1..self.heap.len() {
+            let mut j = i;
+            while j > 0 && self.below(j - 1, j) {
+                self.heap.swap(j - 1, j);
+                j -= 1;
+            }
+        }
+        self.heap
     }
 }
 

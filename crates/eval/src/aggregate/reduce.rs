@@ -1,13 +1,15 @@
 //! Aggregations that make one value of many: `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`.
+//!
+//! Series come one after the other and are let go of at once: what is held is one accumulator per group that has
+//! begun and not yet seen its last series.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use model::{Histogram, histogram::ResetHint};
+use model::Labels;
 
-use super::{AggregateOp, Grouping, group, ignored_histogram};
+use super::{AggregateOp, Grouping, HistogramAggregate, group, ignored_histogram};
 use crate::{
     Cell, Column, Env, Result, Series,
-    histogram::HistogramSum,
     math::{Kahan, Mean},
 };
 
@@ -17,130 +19,247 @@ pub(super) fn reduce(
     input: Vec<Series>,
     env: &mut Env<'_>,
 ) -> Result<Vec<Series>> {
-    let groups = group(&input, grouping);
     let steps = input.first().map_or(0, |s| s.column.len());
-    let mut out = Vec::with_capacity(groups.labels.len());
-    for (labels, members) in groups.labels.into_iter().zip(groups.members) {
-        let rows = members.iter().map(|i| &input[*i]);
-        let column = match op {
-            AggregateOp::Sum | AggregateOp::Avg => sum(op, rows.clone(), steps, env)?,
-            _ => simple(op, rows.clone(), steps, env)?,
-        };
-        if !column.is_empty() {
-            let drop_name = rows.clone().any(|r| r.drop_name);
-            out.push(Series { labels, column, drop_name });
-        }
+    let mut reducer = Reducer::new(op, grouping, input.iter().map(|s| &s.labels), steps);
+    for (i, row) in input.iter().enumerate() {
+        reducer.take(i, Some(row), env)?;
     }
-    Ok(out)
+    reducer.finish(env)
 }
 
-/// Accumulators of one float each; `stddev` follows Welford.
-fn simple<'a>(
+/// Aggregates series that come in the order of the labels it was made with.
+pub struct Reducer {
     op: AggregateOp,
-    rows: impl Iterator<Item = &'a Series>,
     steps: usize,
-    env: &mut Env<'_>,
-) -> Result<Column> {
-    use AggregateOp::*;
-    let bytes = steps * 24;
-    env.meter.charge(bytes)?;
-    let mut value = vec![0.0; steps];
-    let mut mean = if matches!(op, Stddev | Stdvar) { vec![0.0; steps] } else { Vec::new() };
-    let mut count = vec![0.0; steps];
-    for row in rows {
-        env.meter.work(steps)?;
-        for step in row.column.steps() {
-            let v = match row.column.get(step) {
-                Some(Cell::Float(v)) => v,
-                Some(Cell::Histogram(_)) if !matches!(op, Count | Group) => {
-                    ignored_histogram(op, env);
-                    continue;
-                }
-                _ => 1.0,
-            };
-            count[step] += 1.0;
-            let first = count[step] == 1.0;
-            let acc = &mut value[step];
-            match op {
-                Min if first || v < *acc || acc.is_nan() => *acc = v,
-                Max if first || v > *acc || acc.is_nan() => *acc = v,
-                Stddev | Stdvar if first => {
-                    mean[step] = v;
-                    *acc = if v.is_finite() { 0.0 } else { f64::NAN };
-                }
-                Stddev | Stdvar => {
-                    let delta = v - mean[step];
-                    mean[step] += delta / count[step];
-                    *acc += delta * (v - mean[step]);
-                }
-                _ => {}
+    /// Group of each series.
+    group_of: Vec<u32>,
+    groups: Vec<Group>,
+    /// Groups in the order in which their first series came.
+    begun: Vec<usize>,
+    /// Bytes of results that are held here.
+    charged: usize,
+}
+
+struct Group {
+    labels: Labels,
+    /// Series that have not come yet.
+    left: u32,
+    drop_name: bool,
+    state: State,
+}
+
+enum State {
+    Waiting,
+    Begun(Accumulator),
+    Done(Column),
+}
+
+impl Reducer {
+    /// For `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev` and `stdvar` of series with these labels.
+    pub fn new<'a>(
+        op: AggregateOp,
+        grouping: &Grouping,
+        labels: impl Iterator<Item = &'a Labels>,
+        steps: usize,
+    ) -> Self {
+        let (names, group_of) = group(labels, grouping);
+        let mut left = vec![0u32; names.len()];
+        group_of.iter().for_each(|g| left[*g as usize] += 1);
+        let groups = names
+            .into_iter()
+            .zip(left)
+            .map(|(labels, left)| Group { labels, left, drop_name: false, state: State::Waiting })
+            .collect();
+        Reducer { op, steps, group_of, groups, begun: Vec::new(), charged: 0 }
+    }
+
+    /// The `i`-th series, or nothing if it has no value at any step. Each is to be given once.
+    pub fn take(&mut self, i: usize, row: Option<&Series>, env: &mut Env<'_>) -> Result<()> {
+        let Some(at) = self.group_of.get(i).map(|g| *g as usize) else { return Ok(()) };
+        let group = &mut self.groups[at];
+        if let Some(row) = row {
+            env.meter.work(self.steps)?;
+            if matches!(group.state, State::Waiting) {
+                let fresh = Accumulator::new(self.op, self.steps);
+                env.meter.charge(fresh.bytes())?;
+                group.state = State::Begun(fresh);
+                self.begun.push(at);
+            }
+            group.drop_name |= row.drop_name;
+            if let State::Begun(accumulator) = &mut group.state {
+                accumulator.add(self.op, row, env);
             }
         }
+        group.left = group.left.saturating_sub(1);
+        if group.left == 0 {
+            self.close(at, env)?;
+        }
+        Ok(())
     }
-    let mut column = Column::empty(steps);
-    for step in (0..steps).filter(|s| count[*s] > 0.0) {
-        let v = match op {
-            Count => count[step],
-            Group => 1.0,
-            Stdvar => value[step] / count[step],
-            Stddev => (value[step] / count[step]).sqrt(),
-            _ => value[step],
+
+    fn close(&mut self, at: usize, env: &mut Env<'_>) -> Result<()> {
+        let group = &mut self.groups[at];
+        let accumulator = match std::mem::replace(&mut group.state, State::Waiting) {
+            State::Begun(accumulator) => accumulator,
+            // Nothing came, or it is closed already.
+            other => {
+                group.state = other;
+                return Ok(());
+            }
         };
-        column.set_float(step, v);
+        let bytes = accumulator.bytes();
+        let column = accumulator.finish(self.op, self.steps, env);
+        env.meter.charge(column.heap_bytes())?;
+        env.meter.release(bytes);
+        self.charged += column.heap_bytes();
+        group.state = State::Done(column);
+        Ok(())
     }
-    env.meter.release(bytes);
-    Ok(column)
+
+    /// One series per group. What they hold is no longer charged.
+    pub fn finish(mut self, env: &mut Env<'_>) -> Result<Vec<Series>> {
+        for at in 0..self.groups.len() {
+            self.close(at, env)?;
+        }
+        let mut out = Vec::with_capacity(self.begun.len());
+        for at in &self.begun {
+            let group = &mut self.groups[*at];
+            if let State::Done(column) = std::mem::replace(&mut group.state, State::Waiting)
+                && !column.is_empty()
+            {
+                let labels = std::mem::take(&mut group.labels);
+                out.push(Series { labels, column, drop_name: group.drop_name });
+            }
+        }
+        env.meter.release(self.charged);
+        Ok(out)
+    }
 }
 
-#[derive(Default, Clone, Copy)]
-struct FloatSum {
-    sum: Kahan,
-    mean: Mean,
-    seen: bool,
+/// What one group has come to, step by step.
+enum Accumulator {
+    /// The steps that have a float, and their sums.
+    Sum {
+        sums: Vec<Kahan>,
+        seen: Vec<u64>,
+        histograms: Histograms,
+    },
+    Mean {
+        means: Vec<Mean>,
+        seen: Vec<u64>,
+        histograms: Histograms,
+    },
+    Simple(Simple),
 }
 
-fn sum<'a>(
-    op: AggregateOp,
-    rows: impl Iterator<Item = &'a Series>,
-    steps: usize,
-    env: &mut Env<'_>,
-) -> Result<Column> {
-    let bytes = steps * std::mem::size_of::<FloatSum>();
-    env.meter.charge(bytes)?;
-    let mut floats = vec![FloatSum::default(); steps];
-    let mut histograms: HashMap<usize, HistogramAggregate> = HashMap::new();
-    for row in rows {
-        env.meter.work(steps)?;
-        for step in row.column.steps() {
-            match row.column.get(step) {
-                Some(Cell::Float(v)) => {
-                    let f = &mut floats[step];
-                    if op == AggregateOp::Avg {
-                        f.mean.add(v)
-                    } else if f.seen {
-                        f.sum.add(v)
+type Histograms = BTreeMap<usize, HistogramAggregate>;
+
+impl Accumulator {
+    fn new(op: AggregateOp, steps: usize) -> Self {
+        let (seen, histograms) = (vec![0; steps.div_ceil(64)], Histograms::new());
+        match op {
+            AggregateOp::Sum => Accumulator::Sum { sums: vec![Kahan::default(); steps], seen, histograms },
+            AggregateOp::Avg => Accumulator::Mean { means: vec![Mean::default(); steps], seen, histograms },
+            _ => Accumulator::Simple(Simple::new(op, steps)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Accumulator::Sum { sums, .. } => std::mem::size_of_val(sums.as_slice()),
+            Accumulator::Mean { means, .. } => std::mem::size_of_val(means.as_slice()),
+            Accumulator::Simple(s) => (s.value.len() + s.mean.len() + s.count.len()) * 8,
+        }
+    }
+
+    fn add(&mut self, op: AggregateOp, row: &Series, env: &mut Env<'_>) {
+        match self {
+            Accumulator::Sum { sums, seen, histograms } => {
+                add_histograms(row, false, histograms, env);
+                add_floats(&row.column, seen, |step, v, fresh| {
+                    if fresh {
+                        sums[step] = Kahan::new(v);
                     } else {
-                        f.sum = Kahan::new(v)
+                        sums[step].add(v);
                     }
-                    f.seen = true;
+                });
+            }
+            Accumulator::Mean { means, seen, histograms } => {
+                add_histograms(row, true, histograms, env);
+                add_floats(&row.column, seen, |step, v, _| means[step].add(v));
+            }
+            Accumulator::Simple(simple) => simple.add(op, &row.column, env),
+        }
+    }
+
+    fn finish(self, op: AggregateOp, steps: usize, env: &mut Env<'_>) -> Column {
+        match self {
+            Accumulator::Sum { sums, seen, histograms } => {
+                merged(steps, &seen, histograms, |step| sums[step].value(), env)
+            }
+            Accumulator::Mean { means, seen, histograms } => {
+                merged(steps, &seen, histograms, |step| means[step].value(), env)
+            }
+            Accumulator::Simple(simple) => simple.finish(op),
+        }
+    }
+}
+
+/// Calls `add` for every float, with whether its step is seen for the first time.
+fn add_floats(column: &Column, seen: &mut [u64], mut add: impl FnMut(usize, f64, bool)) {
+    let values = column.raw_floats();
+    for (w, (there, seen)) in column.presence().iter().zip(seen.iter_mut()).enumerate() {
+        let mut rest = *there;
+        if column.has_histograms() {
+            for b in 0..64 {
+                if rest >> b & 1 == 1 && column.histogram(w * 64 + b).is_some() {
+                    rest &= !(1 << b);
                 }
-                Some(Cell::Histogram(h)) => histograms
-                    .entry(step)
-                    .or_insert_with(|| HistogramAggregate::new(op == AggregateOp::Avg))
-                    .add(h, row.labels.metric_name(), env),
-                None => {}
+            }
+        }
+        let known = *seen;
+        *seen |= rest;
+        while rest != 0 {
+            let b = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let step = w * 64 + b;
+            if let Some(v) = values.get(step) {
+                add(step, *v, known >> b & 1 == 0);
             }
         }
     }
+}
+
+fn add_histograms(row: &Series, mean: bool, all: &mut Histograms, env: &mut Env<'_>) {
+    if !row.column.has_histograms() {
+        return;
+    }
+    for step in row.column.steps() {
+        if let Some(h) = row.column.histogram(step) {
+            let sum = all.entry(step).or_insert_with(|| HistogramAggregate::new(mean));
+            sum.add(h, row.labels.metric_name(), env);
+        }
+    }
+}
+
+/// Floats or histograms at each step; where both met there is no answer.
+fn merged(
+    steps: usize,
+    seen: &[u64],
+    mut histograms: Histograms,
+    float: impl Fn(usize) -> f64,
+    env: &mut Env<'_>,
+) -> Column {
     let mut column = Column::empty(steps);
-    for (step, f) in floats.iter().enumerate() {
-        match (f.seen, histograms.remove(&step)) {
+    for step in 0..steps {
+        let has_float = seen.get(step / 64).is_some_and(|w| w >> (step % 64) & 1 == 1);
+        let histogram = if histograms.is_empty() { None } else { histograms.remove(&step) };
+        match (has_float, histogram) {
             (true, Some(_)) => env.notes.warn(
                 &env.span,
                 "PromQL warning: encountered a mix of histograms and floats for aggregation",
             ),
-            (true, None) if op == AggregateOp::Avg => column.set_float(step, f.mean.value()),
-            (true, None) => column.set_float(step, f.sum.value()),
+            (true, None) => column.set_float(step, float(step)),
             (false, Some(h)) => {
                 if let Some(h) = h.finish(env) {
                     column.set_histogram(step, Arc::new(h));
@@ -149,100 +268,69 @@ fn sum<'a>(
             (false, None) => {}
         }
     }
-    env.meter.release(bytes);
-    Ok(column)
+    column
 }
 
-/// Sum or mean of histograms with what is to be said about it; shared with `sum_over_time` and `avg_over_time`.
-pub(crate) struct HistogramAggregate {
-    mean: bool,
-    sum: Option<HistogramSum>,
-    count: f64,
-    /// The sum left the range of floats: means are averaged from then on.
-    incremental: bool,
-    incompatible: bool,
-    reset_seen: bool,
-    not_reset_seen: bool,
+/// One float each; `stddev` follows Welford.
+struct Simple {
+    value: Vec<f64>,
+    mean: Vec<f64>,
+    count: Vec<f64>,
 }
 
-impl HistogramAggregate {
-    pub(crate) fn new(mean: bool) -> Self {
-        HistogramAggregate {
-            mean,
-            sum: None,
-            count: 0.0,
-            incremental: false,
-            incompatible: false,
-            reset_seen: false,
-            not_reset_seen: false,
-        }
+impl Simple {
+    fn new(op: AggregateOp, steps: usize) -> Self {
+        let spread = matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar);
+        let mean = if spread { vec![0.0; steps] } else { Vec::new() };
+        Simple { value: vec![0.0; steps], mean, count: vec![0.0; steps] }
     }
 
-    pub(crate) fn add(&mut self, h: &Histogram, name: &str, env: &mut Env<'_>) {
-        if self.incompatible {
-            return;
-        }
-        self.reset_seen |= h.reset_hint == ResetHint::Reset;
-        self.not_reset_seen |= h.reset_hint == ResetHint::NotReset;
-        self.count += 1.0;
-        let Some(sum) = &mut self.sum else {
-            self.sum = Some(HistogramSum::new(h));
-            return;
-        };
-        let mut next = sum.clone();
-        let mut added = if self.incremental {
-            next.scale((self.count - 1.0) / self.count);
-            next.add(&scaled(h, 1.0 / self.count))
-        } else {
-            next.add(h)
-        };
-        if self.mean && !self.incremental && added.is_ok() && next.has_overflow() {
-            self.incremental = true;
-            next = sum.clone();
-            next.scale(1.0 / (self.count - 1.0));
-            next.scale((self.count - 1.0) / self.count);
-            added = next.add(&scaled(h, 1.0 / self.count));
-        }
-        match added {
-            Ok(a) => {
-                *sum = next;
-                if a.reconciled {
-                    env.notes.info(
-                        &env.span,
-                        "PromQL info: mismatched custom buckets were reconciled during aggregation",
-                    );
+    fn add(&mut self, op: AggregateOp, column: &Column, env: &mut Env<'_>) {
+        use AggregateOp::*;
+        for step in column.steps() {
+            let v = match column.get(step) {
+                Some(Cell::Float(v)) => v,
+                Some(Cell::Histogram(_)) if !matches!(op, Count | Group) => {
+                    ignored_histogram(op, env);
+                    continue;
                 }
-            }
-            Err(_) => {
-                self.incompatible = true;
-                env.notes.warn(
-                    &env.span,
-                    format!(
-                        "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name:?}"
-                    ),
-                );
+                _ => 1.0,
+            };
+            self.count[step] += 1.0;
+            let n = self.count[step];
+            let value = &mut self.value[step];
+            match op {
+                Min if n == 1.0 || v < *value || value.is_nan() => *value = v,
+                Max if n == 1.0 || v > *value || value.is_nan() => *value = v,
+                Stddev | Stdvar if n == 1.0 => {
+                    self.mean[step] = v;
+                    *value = if v.is_finite() { 0.0 } else { f64::NAN };
+                }
+                Stddev | Stdvar => {
+                    let delta = v - self.mean[step];
+                    self.mean[step] += delta / n;
+                    *value += delta * (v - self.mean[step]);
+                }
+                _ => {}
             }
         }
     }
 
-    pub(crate) fn finish(self, env: &mut Env<'_>) -> Option<Histogram> {
-        if self.incompatible {
-            return None;
+    fn finish(self, op: AggregateOp) -> Column {
+        let mut column = Column::empty(self.value.len());
+        for (step, (value, n)) in self.value.iter().zip(&self.count).enumerate() {
+            if *n == 0.0 {
+                continue;
+            }
+            let v = match op {
+                AggregateOp::Count => *n,
+                AggregateOp::Group => 1.0,
+                AggregateOp::Stdvar => value / n,
+                AggregateOp::Stddev => (value / n).sqrt(),
+                _ => *value,
+            };
+            column.set_float(step, v);
         }
-        if self.reset_seen && self.not_reset_seen {
-            env.notes
-                .warn(&env.span, "PromQL warning: conflicting counter resets during histogram aggregation");
-        }
-        let mut sum = self.sum?;
-        if self.mean && !self.incremental {
-            sum.scale(1.0 / self.count);
-        }
-        Some(sum.finish())
+        column
     }
-}
-
-fn scaled(h: &Histogram, factor: f64) -> Histogram {
-    let mut s = HistogramSum::new(h);
-    s.scale(factor);
-    s.finish()
 }

@@ -58,8 +58,10 @@ fn combine(op: BinaryOp, a: Cell<'_>, b: Cell<'_>, env: &mut Env<'_>) -> Element
         return NOTHING;
     };
     if added.reset_collision {
+        // Prometheus has no answer here, since it cannot say whether the counter was reset.
         env.notes
             .warn(&env.span, format!("PromQL warning: conflicting counter resets during histogram {what}"));
+        return NOTHING;
     }
     if added.reconciled {
         env.notes

@@ -3,12 +3,10 @@
 //! Series fall into groups by their match labels. Inside a group every pair of series is computed over all steps
 //! at once; what may happen once per step only is tracked in bitmaps.
 
-use std::collections::HashMap;
-
 use model::{Labels, labels::METRIC_NAME};
 
 use super::{BinaryOp, Cardinality, Element, Matching, element, scalar_op};
-use crate::{Column, Env, Error, Result, Series, rows};
+use crate::{ByLabels, Column, Env, Error, Result, Series, rows};
 
 type Bits = Vec<u64>;
 
@@ -59,7 +57,7 @@ pub(super) fn arithmetic(
     let swapped = matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped { (&rhs, &lhs) } else { (&lhs, &rhs) };
     let steps = many.first().or(one.first()).map_or(0, |s| s.column.len());
-    let mut groups: HashMap<Labels, usize> = HashMap::new();
+    let mut groups: ByLabels<usize> = ByLabels::default();
     let mut list: Vec<Group> = Vec::new();
     for (is_one, rows) in [(false, many), (true, one)] {
         for (i, row) in rows.iter().enumerate() {
@@ -260,12 +258,16 @@ fn bits(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
 struct Matched {
     one_to_one: bool,
     any: Bits,
-    by_result: HashMap<Labels, Bits>,
+    by_result: ByLabels<Bits>,
 }
 
 impl Matched {
     fn new(c: Cardinality, words: usize) -> Self {
-        Matched { one_to_one: c == Cardinality::OneToOne, any: vec![0; words], by_result: HashMap::new() }
+        Matched {
+            one_to_one: c == Cardinality::OneToOne,
+            any: vec![0; words],
+            by_result: ByLabels::default(),
+        }
     }
 
     fn add(&mut self, labels: &Labels, met: &[u64]) -> Result<()> {

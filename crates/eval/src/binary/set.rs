@@ -1,17 +1,13 @@
 //! `and`, `or`, `unless`: which series are there, whatever their values.
 
-use std::collections::HashMap;
-
-use model::Labels;
-
 use super::{BinaryOp, Matching, matching::signature};
-use crate::{Env, Result, Series, rows};
+use crate::{ByLabels, Env, Result, Series, rows};
 
 /// Steps at which some series of a match group has a value.
-type Presence = HashMap<Labels, Vec<u64>>;
+type Presence = ByLabels<Vec<u64>>;
 
 fn presence(rows: &[Series], matching: &Matching) -> Presence {
-    let mut out = Presence::new();
+    let mut out = Presence::default();
     for row in rows {
         let bits = row.column.presence();
         let seen = out.entry(signature(&row.labels, matching)).or_insert_with(|| vec![0; bits.len()]);

@@ -208,11 +208,12 @@ pub fn classic_quantile(q: f64, buckets: &mut Vec<ClassicBucket>) -> (f64, Optio
     let forced = make_monotonic(buckets);
     let n = buckets.len();
     let observations = buckets.last().map_or(0.0, |b| b.count);
-    if n < 2 || observations == 0.0 || observations.is_nan() {
+    if n < 2 || observations == 0.0 {
         return (f64::NAN, forced);
     }
     let mut rank = q * observations;
-    let at = buckets[..n - 1].partition_point(|b| b.count < rank);
+    // Not-a-number is not enough for any rank.
+    let at = buckets[..n - 1].partition_point(|b| b.count.is_nan() || rank.is_nan() || b.count < rank);
     let value = if at == n - 1 {
         buckets[n - 2].upper
     } else if at == 0 && buckets[0].upper <= 0.0 {

@@ -89,28 +89,46 @@ fn float_rate(w: &Window<'_>, counter: bool) -> Option<f64> {
     Some(result)
 }
 
+/// What reconciling custom bounds was needed for.
+#[derive(Clone, Copy, Default)]
+struct Reconciled {
+    subtraction: bool,
+    addition: bool,
+}
+
+impl Reconciled {
+    fn note(self, env: &mut Env<'_>) {
+        if self.subtraction {
+            reconciled("subtraction", env);
+        }
+        if self.addition {
+            reconciled("addition", env);
+        }
+    }
+}
+
 /// Interpolation between two histograms; says whether custom bounds had to be reconciled.
 fn between_histograms(
     a: &HistogramPoint,
     b: &HistogramPoint,
     t: i64,
     counter: bool,
-) -> Result<(Histogram, bool), IncompatibleSchemas> {
+) -> Result<(Histogram, Reconciled), IncompatibleSchemas> {
     if t == a.t_ms {
-        return Ok(((*a.histogram).clone(), false));
+        return Ok(((*a.histogram).clone(), Reconciled::default()));
     }
     if t == b.t_ms {
-        return Ok(((*b.histogram).clone(), false));
+        return Ok(((*b.histogram).clone(), Reconciled::default()));
     }
     let share = (t - a.t_ms) as f64 / (b.t_ms - a.t_ms) as f64;
     if counter && detect_reset(&b.histogram, &a.histogram) {
-        return Ok((histogram::multiply(&b.histogram, share), false));
+        return Ok((histogram::multiply(&b.histogram, share), Reconciled::default()));
     }
     let mut sum = HistogramSum::new(&b.histogram);
-    let first = sum.subtract(&a.histogram)?;
+    let subtraction = sum.subtract(&a.histogram)?.reconciled;
     sum.scale(share);
-    let second = sum.add(&a.histogram)?;
-    Ok((sum.finish(), first.reconciled || second.reconciled))
+    let addition = sum.add(&a.histogram)?.reconciled;
+    Ok((sum.finish(), Reconciled { subtraction, addition }))
 }
 
 fn histogram_rate(
@@ -134,21 +152,19 @@ fn histogram_rate(
     let left = if smoothed && h[first].t_ms < w.from_ms && first + 1 < h.len() {
         between_histograms(&h[first], &h[first + 1], w.from_ms, counter)
     } else {
-        Ok(((*h[first].histogram).clone(), false))
+        Ok(((*h[first].histogram).clone(), Reconciled::default()))
     };
     let right = if smoothed && last > 0 && h[last].t_ms > w.to_ms {
         between_histograms(&h[last - 1], &h[last], w.to_ms, counter)
     } else {
-        Ok(((*h[last].histogram).clone(), false))
+        Ok(((*h[last].histogram).clone(), Reconciled::default()))
     };
     let (Ok((left, l)), Ok((right, r))) = (left, right) else {
         mixed_schemas(args, env);
         return None;
     };
-    if l || r {
-        reconciled("subtraction", env);
-        reconciled("addition", env);
-    }
+    l.note(env);
+    r.note(env);
     let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
     let gauges = gauge(&left) && gauge(&right);
     if !counter && !gauges {
@@ -262,10 +278,7 @@ pub fn interpolated(w: &Window<'_>, t: i64, args: &Arguments<'_>, env: &mut Env<
             let gauges = [a, b].iter().all(|p| p.histogram.reset_hint == ResetHint::Gauge);
             match between_histograms(a, b, t, !gauges) {
                 Ok((h, fixed)) => {
-                    if fixed {
-                        reconciled("subtraction", env);
-                        reconciled("addition", env);
-                    }
+                    fixed.note(env);
                     Some(h.into())
                 }
                 Err(_) => {

@@ -30,24 +30,65 @@ fn starts_overlap(before: (i64, i64), start: i64) -> bool {
 }
 
 fn warn_overlap(args: &Arguments<'_>, env: &mut Env<'_>) {
-    env.notes.warn(
+    env.notes.warn_counted(
         &env.span,
         format!(
-            "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric name {:?}",
+            "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric {:?}",
             args.metric
         ),
     );
 }
 
-/// What the samples themselves say, before extrapolation.
-struct Observed {
+/// Where the samples of a window lie and what they say.
+pub(super) struct Observed {
+    pub first_t: i64,
+    pub last_t: i64,
+    /// Distances between samples.
+    pub gaps: usize,
+    /// Value of the first sample, or its count if it is a histogram.
+    pub first: f64,
+    /// How much the value, or the count, grew.
+    pub total: f64,
+}
+
+impl Observed {
+    /// By how much what was observed is to be multiplied to stand for the whole range: stretched all the way where
+    /// a sample is about as near as samples are to each other, else by half a distance, and never below the zero
+    /// of a counter.
+    pub fn stretch(&self, counter: bool, from_ms: i64, to_ms: i64) -> f64 {
+        let sampled = (self.last_t - self.first_t) as f64 / 1000.0;
+        let average = if self.gaps > 0 { sampled / self.gaps as f64 } else { 0.0 };
+        let mut to_start = (self.first_t - from_ms) as f64 / 1000.0;
+        if to_start >= average * 1.1 {
+            to_start = average / 2.0;
+        }
+        if counter && self.total > 0.0 && self.first >= 0.0 {
+            to_start = to_start.min(sampled * (self.first / self.total));
+        }
+        self.with_start(sampled, to_start, average, to_ms)
+    }
+
+    /// The same where a counter is known to have stood at zero at `start_ms`, inside the range.
+    fn stretch_from_zero(&self, start_ms: i64, to_ms: i64) -> f64 {
+        let between = (self.last_t - self.first_t) as f64 / 1000.0;
+        let average = if self.gaps > 0 { between / self.gaps as f64 } else { 0.0 };
+        self.with_start((self.last_t - start_ms) as f64 / 1000.0, 0.0, average, to_ms)
+    }
+
+    fn with_start(&self, sampled: f64, to_start: f64, average: f64, to_ms: i64) -> f64 {
+        let mut to_end = (to_ms - self.last_t) as f64 / 1000.0;
+        if to_end >= average * 1.1 {
+            to_end = average / 2.0;
+        }
+        if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+    }
+}
+
+/// What the samples of a window come to before it is stretched.
+struct Grown {
     value: Value,
-    first_t: i64,
-    last_t: i64,
-    gaps: usize,
+    observed: Observed,
     first_start: i64,
-    /// Value or count of the first sample.
-    first: f64,
 }
 
 pub(super) fn rate(
@@ -61,15 +102,15 @@ pub(super) fn rate(
         mixed(args, env);
         return None;
     }
-    let observed = if w.histograms.is_empty() {
+    let grown = if w.histograms.is_empty() {
         floats(w, counter, args, env)?
     } else {
         histograms(w, counter, args, env)?
     };
-    extrapolate(f, w, observed, args, env)
+    extrapolate(f, w, grown, args, env)
 }
 
-fn floats(w: &Window<'_>, counter: bool, args: &Arguments<'_>, env: &mut Env<'_>) -> Option<Observed> {
+fn floats(w: &Window<'_>, counter: bool, args: &Arguments<'_>, env: &mut Env<'_>) -> Option<Grown> {
     let (first, last) = (*w.values.first()?, *w.values.last()?);
     let mut sum = last - first;
     if counter {
@@ -86,30 +127,30 @@ fn floats(w: &Window<'_>, counter: bool, args: &Arguments<'_>, env: &mut Env<'_>
             warn_overlap(args, env);
         }
     }
-    Some(Observed {
-        value: Value::Float(sum),
+    let observed = Observed {
         first_t: *w.timestamps_ms.first()?,
         last_t: *w.timestamps_ms.last()?,
         gaps: w.values.len() - 1,
-        first_start: w.start_of(0),
         first,
-    })
+        total: sum,
+    };
+    Some(Grown { value: Value::Float(sum), observed, first_start: w.start_of(0) })
 }
 
-fn histograms(w: &Window<'_>, counter: bool, args: &Arguments<'_>, env: &mut Env<'_>) -> Option<Observed> {
+fn histograms(w: &Window<'_>, counter: bool, args: &Arguments<'_>, env: &mut Env<'_>) -> Option<Grown> {
     let (first, last) = (w.histograms.first()?, w.histograms.last()?);
     let value = match w.histograms.len() {
         1 => Histogram { count: f64::NAN, ..Default::default() },
         _ => difference(w.histograms, counter, args, env)?,
     };
-    Some(Observed {
-        value: value.into(),
+    let observed = Observed {
         first_t: first.t_ms,
         last_t: last.t_ms,
         gaps: w.histograms.len() - 1,
-        first_start: first.start_ms,
         first: first.histogram.count,
-    })
+        total: value.count,
+    };
+    Some(Grown { value: value.into(), observed, first_start: first.start_ms })
 }
 
 /// Last minus first, plus what each reset took away.
@@ -122,13 +163,6 @@ fn difference(
     let (first, last) = (points.first()?, points.last()?);
     let (second, lasth) = (points.get(1)?, &last.histogram);
     let gauge = |p: &HistogramPoint| p.histogram.reset_hint == ResetHint::Gauge;
-    if counter && points.iter().any(gauge) {
-        not_counter(args, env);
-    }
-    let gauges = gauge(first) && gauge(last);
-    if !counter && !gauges {
-        not_gauge(args, env);
-    }
     let reset = |a: &HistogramPoint, b: &HistogramPoint| {
         start_says_reset((a.start_ms, a.t_ms), (b.start_ms, b.t_ms))
             || detect_reset(&b.histogram, &a.histogram)
@@ -142,9 +176,20 @@ fn difference(
     };
     let from = usize::from(skip_first);
     let clash = |p: &HistogramPoint| p.histogram.uses_custom_buckets() != custom;
-    if clash(last) || (counter && points[from..].iter().any(clash)) {
+    if clash(last) {
+        if counter && (gauge(first) || gauge(last)) {
+            not_counter(args, env);
+        }
         mixed_schemas(args, env);
         return None;
+    }
+    // What else is wrong no longer matters where layouts mix in the middle.
+    if counter && points[from..].iter().any(clash) {
+        mixed_schemas(args, env);
+        return None;
+    }
+    if counter && points.iter().any(gauge) {
+        not_counter(args, env);
     }
     let mut sum = HistogramSum::new(lasth);
     let mut mismatched = (false, false);
@@ -176,6 +221,8 @@ fn difference(
         if overlap {
             warn_overlap(args, env);
         }
+    } else if !(gauge(first) && gauge(last)) {
+        not_gauge(args, env);
     }
     if mismatched.0 {
         reconciled("subtraction", env);
@@ -187,50 +234,28 @@ fn difference(
     Some(sum.finish())
 }
 
-/// Stretches what was observed to the range: all the way where a sample is about as near as samples are to each
-/// other, else by half a distance, and never below the zero of a counter.
 fn extrapolate(
     f: WindowFunction,
     w: &Window<'_>,
-    mut o: Observed,
+    grown: Grown,
     args: &Arguments<'_>,
     env: &mut Env<'_>,
 ) -> Option<Value> {
     let counter = f != WindowFunction::Delta;
-    let mut to_start = (o.first_t - w.from_ms) as f64 / 1000.0;
-    let mut to_end = (w.to_ms - o.last_t) as f64 / 1000.0;
-    let mut sampled = (o.last_t - o.first_t) as f64 / 1000.0;
-    let average = if o.gaps > 0 { sampled / o.gaps as f64 } else { 0.0 };
-    let threshold = average * 1.1;
-    let begins_inside =
-        counter && o.first_start != 0 && o.first_start > w.from_ms && o.first_start < o.first_t;
-    if begins_inside {
-        // The counter stood at zero when it began.
-        to_start = 0.0;
-        sampled = (o.last_t - o.first_start) as f64 / 1000.0;
-        o.value = add_first(o.value, w, o.gaps, args, env)?;
-    } else if o.gaps == 0 {
-        return None;
-    } else {
-        if to_start >= threshold {
-            to_start = average / 2.0;
-        }
-        let total = match &o.value {
-            Value::Float(v) => *v,
-            Value::Histogram(h) => h.count,
+    let Grown { mut value, observed, first_start } = grown;
+    let mut factor =
+        if counter && first_start != 0 && first_start > w.from_ms && first_start < observed.first_t {
+            value = add_first(value, w, observed.gaps, args, env)?;
+            observed.stretch_from_zero(first_start, w.to_ms)
+        } else if observed.gaps == 0 {
+            return None;
+        } else {
+            observed.stretch(counter, w.from_ms, w.to_ms)
         };
-        if counter && total > 0.0 && o.first >= 0.0 {
-            to_start = to_start.min(sampled * (o.first / total));
-        }
-    }
-    if to_end >= threshold {
-        to_end = average / 2.0;
-    }
-    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
     if f == WindowFunction::Rate {
         factor /= w.range_seconds();
     }
-    Some(match o.value {
+    Some(match value {
         Value::Float(v) => Value::Float(v * factor),
         Value::Histogram(h) => histogram::multiply(&h, factor).into(),
     })

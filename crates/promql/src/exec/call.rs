@@ -6,6 +6,7 @@ use model::Labels;
 use super::{
     Result, Run, Val, bytes_of, labels,
     ranges::{per_step, window_function},
+    select::Found,
     simple,
 };
 use crate::{
@@ -27,7 +28,7 @@ impl<'a> Run<'a> {
             return self.calendar(id, c, f).map(Val::Rows);
         }
         match c.function.id {
-            Time | Pi | Start | End | Step | Range | MaxOf | MinOf | Scalar => self.scalar_call(id, c),
+            Time | Pi | MaxOf | MinOf | Scalar => self.scalar_call(id, c),
             Vector => {
                 let column = self.scalar(arg(c, 0)?)?;
                 Ok(Val::Rows(vec![Series::new(Labels::default(), column)]))
@@ -54,17 +55,10 @@ impl<'a> Run<'a> {
     fn scalar_call(&mut self, id: NodeId, c: &'a Call) -> Result<Val> {
         use FunctionId::*;
         let grid = self.grid(id);
-        let query = self.plan.grid;
         let constant = |v: f64| Val::Scalar(Column::constant(v, grid.len()));
         Ok(match c.function.id {
             Time => Val::Scalar(Column::from_floats(grid.times().map(|t| t as f64 / 1000.0).collect())),
             Pi => constant(std::f64::consts::PI),
-            Start => constant(query.start_ms as f64 / 1000.0),
-            End => constant(self.plan.end_ms as f64 / 1000.0),
-            Range => constant((self.plan.end_ms - query.start_ms) as f64 / 1000.0),
-            // An instant query has no step.
-            Step if self.plan.end_ms == query.start_ms => constant(0.0),
-            Step => constant(query.step_ms as f64 / 1000.0),
             MaxOf | MinOf => {
                 let (a, b) = (self.scalar(arg(c, 0)?)?, self.scalar(arg(c, 1)?)?);
                 let pick = if c.function.id == MaxOf { simple::max } else { simple::min };
@@ -96,15 +90,13 @@ impl<'a> Run<'a> {
     fn timestamps(&mut self, id: NodeId, c: &Call) -> Result<Vec<Series>> {
         let of = self.plan.expr.unwrap_parens(arg(c, 0)?);
         let grid = self.grid(id);
-        let seconds = |ms: i64| Some(eval::Value::Float(ms as f64 / 1000.0));
+        let times = |f: Found<'_>| Some(eval::Value::Float(f.t() as f64 / 1000.0));
+        let begins = |f: Found<'_>| Some(eval::Value::Float(f.start() as f64 / 1000.0));
         let starts = c.function.id == FunctionId::StartTimestamp;
         let rows = match self.kind(of) {
-            NodeKind::Selector(s) if starts && !self.options.experimental.start_timestamps => {
-                let _ = s;
-                Vec::new()
-            }
-            NodeKind::Selector(s) if starts => self.select_with(of, s, grid, |f| seconds(f.start()))?,
-            NodeKind::Selector(s) => self.select_with(of, s, grid, |f| seconds(f.t()))?,
+            NodeKind::Selector(_) if starts && !self.options.experimental.start_timestamps => Vec::new(),
+            NodeKind::Selector(s) if starts => self.found(of, s, grid, begins)?,
+            NodeKind::Selector(s) => self.found(of, s, grid, times)?,
             _ if starts => Vec::new(),
             _ => {
                 let mut rows = self.rows(of)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use eval::{
-    Cell, Column, Series,
+    ByLabels, Cell, Column, Series,
     histogram::{self, ClassicBucket, Forced, classic_fraction, classic_quantile, general, significant},
 };
 use model::Labels;
@@ -83,16 +83,18 @@ impl<'a> Run<'a> {
                 self.push(&mut out, share, &row.labels, row.drop_name, column)?;
             }
             for (n, classic) in classics.iter().enumerate() {
-                self.meter.tick()?;
+                self.meter.work(steps * (classic.buckets.len() + 4))?;
                 let clash = rows
                     .iter()
                     .enumerate()
                     .find(|(i, r)| r.labels == classic.labels && clashes.contains_key(i));
+                let mut buckets = Vec::with_capacity(classic.buckets.len());
                 let column = per_step(steps, |s| {
                     if clash.is_some_and(|(i, _)| clashes.get(&i).is_some_and(|c| c.contains(&s))) {
                         return None;
                     }
-                    self.classic(share, s, &classics[n], &rows, &mut repairs, grid.at(s))
+                    gather(&classics[n], &rows, s, &mut buckets);
+                    self.classic(share, s, &classics[n], &mut buckets, &mut repairs, grid.at(s))
                 });
                 self.push(&mut out, share, &classic.labels, classic.drop_name, column)?;
             }
@@ -186,7 +188,7 @@ impl<'a> Run<'a> {
 
     fn classics(&mut self, rows: &[Series], vector: NodeId) -> Vec<Classic> {
         let span = self.span(vector);
-        let mut at: HashMap<Labels, usize> = HashMap::new();
+        let mut at: ByLabels<usize> = ByLabels::default();
         let mut out: Vec<Classic> = Vec::new();
         for (i, row) in rows.iter().enumerate() {
             if row.column.count() == row.column.histogram_count() {
@@ -211,6 +213,10 @@ impl<'a> Run<'a> {
             });
             out[n].buckets.push((upper, i));
             out[n].drop_name |= row.drop_name;
+        }
+        for classic in &mut out {
+            // In order here, they need not be sorted anew at each step.
+            classic.buckets.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         }
         out
     }
@@ -292,21 +298,16 @@ impl<'a> Run<'a> {
         share: &Share,
         step: usize,
         classic: &Classic,
-        rows: &[Series],
+        buckets: &mut Vec<ClassicBucket>,
         repairs: &mut BTreeMap<String, Repairs>,
         at_ms: i64,
     ) -> Option<f64> {
-        let there = classic.buckets.iter().filter_map(|(upper, row)| match rows[*row].column.get(step) {
-            Some(Cell::Float(count)) => Some(ClassicBucket { upper: *upper, count }),
-            _ => None,
-        });
-        let mut buckets: Vec<ClassicBucket> = there.collect();
         if buckets.is_empty() {
             return None;
         }
         match share {
             Share::Quantile(q) | Share::Labelled(q, ..) => {
-                let (value, forced) = classic_quantile(q.float(step)?, &mut buckets);
+                let (value, forced) = classic_quantile(q.float(step)?, buckets);
                 if let Some(f) = forced {
                     let name = self.known_name(classic.labels.metric_name()).to_owned();
                     let r = repairs.entry(name).or_insert(Repairs {
@@ -325,10 +326,19 @@ impl<'a> Run<'a> {
                 Some(value)
             }
             Share::Fraction(lower, upper) => {
-                Some(classic_fraction(lower.float(step)?, upper.float(step)?, &mut buckets))
+                Some(classic_fraction(lower.float(step)?, upper.float(step)?, buckets))
             }
         }
     }
+}
+
+/// The buckets that have a count at a step, in order of their bounds.
+fn gather(classic: &Classic, rows: &[Series], step: usize, out: &mut Vec<ClassicBucket>) {
+    out.clear();
+    out.extend(classic.buckets.iter().filter_map(|(upper, row)| match rows[*row].column.get(step) {
+        Some(Cell::Float(count)) => Some(ClassicBucket { upper: *upper, count }),
+        _ => None,
+    }));
 }
 
 /// A float that is recognisable as one: `1` is written `1.0`.

@@ -1,6 +1,6 @@
 //! `info`: adds the labels of info metrics (`target_info` by default) to the series they describe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use eval::{Column, Error, Series};
 use model::{Labels, Matcher, labels::METRIC_NAME, matcher::all_match};
@@ -34,8 +34,16 @@ impl<'a> Run<'a> {
         let grid = self.grid(id);
         let modifiers = self.plan.info_modifiers(base);
         let mut targets: ByTarget<'a> = HashMap::new();
+        let described = described(rows.iter().filter(|r| !is_info(&names, &r.labels)));
         for series in self.fetched(id) {
             self.meter.tick()?;
+            // Info series of targets that nobody asked about are not looked at, whatever is wrong with them.
+            if described.iter().all(HashSet::is_empty)
+                || (IDENTIFYING.iter().zip(&described))
+                    .any(|(l, values)| !values.is_empty() && !values.contains(series.labels.value(l)))
+            {
+                continue;
+            }
             let mut cursor = Cursor::new(&series.samples, self.lookback_ms);
             let mut seen: Vec<Option<i64>> = Vec::with_capacity(grid.len());
             for t in grid.times() {
@@ -56,7 +64,7 @@ impl<'a> Run<'a> {
         let mut out = Vec::new();
         for row in rows {
             self.meter.tick()?;
-            if all_match(&names, &row.labels.only(&[METRIC_NAME])) {
+            if is_info(&names, &row.labels) {
                 out.push(row);
                 continue;
             }
@@ -125,6 +133,26 @@ impl<'a> Run<'a> {
         out.append(&mut made);
         Ok(())
     }
+}
+
+/// Info series do not describe themselves.
+fn is_info(names: &[Matcher], labels: &Labels) -> bool {
+    all_match(names, &labels.only(&[METRIC_NAME]))
+}
+
+/// The values each identifying label has among the series to be described.
+fn described<'r>(rows: impl Iterator<Item = &'r Series>) -> [HashSet<String>; 2] {
+    let mut out = [HashSet::new(), HashSet::new()];
+    for row in rows {
+        for (label, values) in IDENTIFYING.iter().zip(&mut out) {
+            if let Some(v) = row.labels.get(label)
+                && !values.contains(v)
+            {
+                values.insert(v.to_owned());
+            }
+        }
+    }
+    out
 }
 
 /// What info series and described series have in common.

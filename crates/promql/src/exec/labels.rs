@@ -35,7 +35,7 @@ pub(super) fn absent_labels(expr: &Expr, arg: NodeId) -> Labels {
 impl<'a> Run<'a> {
     pub(super) fn label_replace(&mut self, c: &Call) -> Result<Vec<Series>> {
         let mut rows = self.rows(arg(c, 0)?)?;
-        let target = self.string(arg(c, 1)?)?;
+        let target = self.label_name(arg(c, 1)?, "destination label name in label_replace()")?;
         let replacement = self.string(arg(c, 2)?)?;
         let source = self.string(arg(c, 3)?)?;
         let pattern = self.string(arg(c, 4)?)?;
@@ -44,10 +44,6 @@ impl<'a> Run<'a> {
         let regex: Regex = regex.map_err(|_| {
             Error::invalid(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
-        if target.is_empty() {
-            let message = format!("invalid destination label name in label_replace(): {target}");
-            return Err(Error::invalid(message).into());
-        }
         for row in &mut rows {
             self.meter.tick()?;
             let Some(groups) = regex.captures(row.labels.value(&source)) else { continue };
@@ -61,20 +57,13 @@ impl<'a> Run<'a> {
 
     pub(super) fn label_join(&mut self, c: &Call) -> Result<Vec<Series>> {
         let mut rows = self.rows(arg(c, 0)?)?;
-        let target = self.string(arg(c, 1)?)?;
+        let target = arg(c, 1)?;
         let separator = self.string(arg(c, 2)?)?;
         let mut sources = Vec::new();
         for source in c.args.iter().skip(3) {
-            sources.push(self.string(*source)?);
+            sources.push(self.label_name(*source, "source label name in label_join()")?);
         }
-        if let Some(bad) = sources.iter().find(|s| s.is_empty()) {
-            return Err(Error::invalid(format!("invalid source label name in label_join(): {bad}")).into());
-        }
-        if target.is_empty() {
-            return Err(
-                Error::invalid(format!("invalid destination label name in label_join(): {target}")).into()
-            );
-        }
+        let target = self.label_name(target, "destination label name in label_join()")?;
         for row in &mut rows {
             self.meter.tick()?;
             let values: Vec<&str> = sources.iter().map(|s| row.labels.value(s)).collect();
@@ -102,9 +91,10 @@ impl<'a> Run<'a> {
         }
         let descending = matches!(c.function.id, FunctionId::SortDesc | FunctionId::SortByLabelDesc);
         if by_value {
-            if self.grid(id).len() == 1 {
-                rows.retain(|r| r.column.float(0).is_some());
+            for row in rows.iter_mut().filter(|r| r.column.has_histograms()) {
+                row.column.map_floats(|v| v);
             }
+            rows.retain(|r| !r.column.is_empty());
             let value = |r: &Series| r.column.float(0).unwrap_or(f64::NAN);
             rows.sort_by(|a, b| {
                 let (a, b) = (value(a), value(b));

@@ -3,14 +3,20 @@
 use std::{borrow::Cow, sync::Arc};
 
 use eval::{
-    Column, Series, Value,
-    window::{self, Arguments, Edges, HistogramPoint, Samples, Window, WindowFunction},
+    Column, Grid, Series, Span, Value,
+    window::{self, Arguments, Edges, HistogramPoint, Samples, Window, WindowFunction, Windows},
 };
 use model::{Histogram, Labels, histogram::ResetHint};
 
-use super::{Result, Run, bytes_of, labels::absent_labels};
+use super::{
+    Result, Run, Tally, bytes_of,
+    fuse::name_dropped,
+    job::{Job, Worker},
+    labels::absent_labels,
+    tally::weight,
+};
 use crate::{
-    Error, RangeSeries,
+    Error, Experimental, RangeSeries,
     ast::{Call, Extent, Modifiers, NodeId, NodeKind},
     fetch::without_stale,
     functions::FunctionId,
@@ -129,8 +135,12 @@ impl<'a> Run<'a> {
             NodeKind::Subquery(s) => {
                 let mut rows = Vec::new();
                 let mut charged = 0;
-                if let Some(grid) = self.plan.grid_of(s.expr) {
-                    let inner = self.rows(s.expr)?;
+                if let Some(grid) = self.plan.result_grid(s.expr) {
+                    // What a subquery looks at is counted where its results are looked at.
+                    let counted = std::mem::replace(&mut self.tally, Tally::default());
+                    let inner = self.rows(s.expr);
+                    self.tally = counted;
+                    let inner = inner?;
                     let consumed = bytes_of(&inner);
                     for row in inner {
                         let samples = samples_of(&row.column, grid);
@@ -158,12 +168,23 @@ impl<'a> Run<'a> {
     }
 
     /// A function over a range vector; its other arguments are numbers.
-    pub(super) fn window_call(&mut self, id: NodeId, c: &Call, f: WindowFunction) -> Result<Vec<Series>> {
+    pub(super) fn window_call(&mut self, id: NodeId, c: &'a Call, f: WindowFunction) -> Result<Vec<Series>> {
+        let job = self.window_job(id, c, f)?;
+        let merge = !f.keeps_name() && job.has_equals();
+        let rows = self.collect(job)?;
+        if merge {
+            let span = self.span(id);
+            return Ok(eval::merge_same(rows, &mut self.env(span))?);
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn window_job(&mut self, id: NodeId, c: &'a Call, f: WindowFunction) -> Result<Job<'a>> {
         let mut numbers = Vec::new();
         let mut ranges = None;
         let mut range_span = self.span(id);
         for arg in &c.args {
-            if self.plan.expr.type_of(*arg) == crate::ValueType::Matrix {
+            if self.plan.type_of(*arg) == crate::ValueType::Matrix {
                 range_span = self.span(*arg);
                 ranges = Some(self.ranges(*arg)?);
             } else {
@@ -178,89 +199,25 @@ impl<'a> Run<'a> {
             (WindowFunction::Quantile, Some(first)) => self.span(*first),
             _ => range_span,
         };
-        let grid = self.grid(id);
+        let (grid, delay) = (self.grid(id), self.options.delayed_name_removal);
+        let labels = ranges.rows.iter().map(|row| {
+            if f.keeps_name() {
+                (row.labels.clone(), row.drop_name)
+            } else {
+                (name_dropped(&row.labels, delay), delay)
+            }
+        });
+        let (labels, held) = (labels.collect::<Vec<_>>(), std::mem::take(&mut ranges.charged));
+        let samples: usize = ranges.rows.iter().map(|r| r.samples.values.len()).sum();
+        let histograms: usize = ranges.rows.iter().map(|r| r.samples.histograms.len()).sum();
+        let cells = samples + labels.len() * grid.len() + 256 * histograms;
         // With `@` every step sees the same window; then one step speaks for all.
         let once = ranges.modifiers.at.is_some() && numbers.is_empty();
-        let mut rows = Vec::new();
-        let mut at_step = Vec::with_capacity(numbers.len());
-        for row in std::mem::take(&mut ranges.rows) {
-            self.meter.work(grid.len())?;
-            let steps = if once { 1 } else { grid.len() };
-            let metric = row.labels.metric_name();
-            let mut column: Option<Column> = None;
-            for step in 0..steps {
-                at_step.clear();
-                at_step.extend(numbers.iter().map(|n| n.float(step).unwrap_or(f64::NAN)));
-                let args = Arguments { numbers: &at_step, at_ms: grid.at(step), metric };
-                let w = ranges.window(&row.samples, args.at_ms);
-                if let Some(value) = self.over_window(f, w, &args, span)? {
-                    column.get_or_insert_with(|| Column::empty(steps)).put(step, value);
-                }
-            }
-            let Some(column) = column else { continue };
-            if matches!(f, WindowFunction::Rate | WindowFunction::Increase)
-                && column.count() > column.histogram_count()
-            {
-                self.note_non_counter(&row.labels, range_span);
-            }
-            let column = if once { column.broadcast(grid.len()) } else { column };
-            let series = Series { labels: row.labels, column, drop_name: row.drop_name };
-            self.meter.charge(series.heap_bytes())?;
-            rows.push(series);
-        }
-        self.meter.release(ranges.charged);
-        self.check_points(&rows)?;
-        if f.keeps_name() {
-            return Ok(rows);
-        }
-        let span = self.span(id);
-        Ok(eval::drop_names(rows, &mut self.env(span))?)
-    }
-
-    /// One window. Start timestamps are shown only where they are enabled and the function looks at them.
-    fn over_window(
-        &mut self,
-        f: WindowFunction,
-        mut w: Window<'_>,
-        args: &Arguments<'_>,
-        span: &eval::Span,
-    ) -> Result<Option<Value>> {
-        if w.is_empty() {
-            return Ok(None);
-        }
-        self.meter.work(w.values.len() + 16 * w.histograms.len())?;
-        if self.options.experimental.start_timestamps && uses_starts(f) {
-            return Ok(window::apply(f, &w, args, &mut self.env(span))?);
-        }
-        w.starts_ms = &[];
-        if w.histograms.iter().all(|p| p.start_ms == 0) {
-            return Ok(window::apply(f, &w, args, &mut self.env(span))?);
-        }
-        let bare: Vec<HistogramPoint> =
-            w.histograms.iter().map(|p| HistogramPoint { start_ms: 0, ..p.clone() }).collect();
-        Ok(window::apply(f, &Window { histograms: &bare, ..w }, args, &mut self.env(span))?)
-    }
-
-    /// A rate of something that does not look like a counter is likely a mistake.
-    fn note_non_counter(&mut self, labels: &Labels, span: &eval::Span) {
-        let name = labels.metric_name();
-        if name.is_empty() {
-            return;
-        }
-        if self.options.experimental.type_and_unit_labels {
-            let kind = labels.value("__type__");
-            if !matches!(kind, "counter" | "histogram") {
-                let message = format!(
-                    "PromQL info: metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind:?}: {name:?}"
-                );
-                self.notes.info(span, message);
-            }
-        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
-            let message = format!(
-                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
-            );
-            self.notes.info(span, message);
-        }
+        let quantile = numbers.first().and_then(|n| same_at_every_step(n));
+        let experimental = self.options.experimental;
+        let call = WindowCall { f, ranges, numbers, quantile, once, grid, span, range_span, experimental };
+        let make = Box::new(move |i: usize, worker: &mut Worker| call.row(i, worker));
+        Ok(Job { id, labels, steps: grid.len(), cells, make, held })
     }
 
     fn check_edges(&self, f: WindowFunction, edges: Edges, name: &str) -> Result<()> {
@@ -289,7 +246,9 @@ impl<'a> Run<'a> {
         for row in &ranges.rows {
             self.meter.work(grid.len())?;
             for (step, t) in grid.times().enumerate() {
-                if column.is_present(step) && !ranges.window(&row.samples, t).is_empty() {
+                let w = ranges.window(&row.samples, t);
+                self.tally.add(step, (w.values.len() + w.histograms.len()) as u64);
+                if !w.is_empty() {
                     column.clear(step);
                 }
             }
@@ -308,6 +267,8 @@ impl<'a> Run<'a> {
         let mut out = Vec::new();
         for row in &ranges.rows {
             let w = ranges.window(&row.samples, at);
+            let histograms: u64 = w.histograms.iter().map(|p| weight(&p.histogram)).sum();
+            self.tally.add(0, w.values.len() as u64 + histograms);
             let filled;
             let shown = if ranges.edges == Edges::Plain {
                 w
@@ -334,7 +295,133 @@ impl<'a> Run<'a> {
     }
 }
 
-fn samples_of(column: &Column, grid: eval::Grid) -> Samples {
+/// The number, if it is one and the same.
+fn same_at_every_step(numbers: &Column) -> Option<f64> {
+    let first = numbers.float(0)?;
+    (0..numbers.len()).all(|s| numbers.float(s) == Some(first)).then_some(first)
+}
+
+/// A window function over the series of a range vector.
+struct WindowCall<'a> {
+    f: WindowFunction,
+    ranges: Ranges<'a>,
+    numbers: Vec<Column>,
+    /// The first number, if it is the same at every step.
+    quantile: Option<f64>,
+    once: bool,
+    grid: Grid,
+    span: &'a Span,
+    range_span: &'a Span,
+    experimental: Experimental,
+}
+
+impl WindowCall<'_> {
+    fn row(&self, i: usize, worker: &mut Worker) -> Result<Option<Column>> {
+        let Some(row) = self.ranges.rows.get(i) else { return Ok(None) };
+        let column = if self.slides(row) { self.slide(row, worker) } else { self.step_by_step(row, worker)? };
+        let counts = matches!(self.f, WindowFunction::Rate | WindowFunction::Increase);
+        if counts && column.count() > column.histogram_count() {
+            self.note_non_counter(&row.labels, worker);
+        }
+        Ok(Some(column))
+    }
+
+    fn slides(&self, row: &RangeRow<'_>) -> bool {
+        let starts = self.sees_starts() && row.samples.starts_ms.iter().any(|s| *s != 0);
+        self.ranges.edges == Edges::Plain
+            && self.ranges.modifiers.at.is_none()
+            && !starts
+            && window::can_slide(self.f, &row.samples, self.quantile)
+    }
+
+    /// Start timestamps are shown only where they are enabled and the function looks at them.
+    fn sees_starts(&self) -> bool {
+        self.experimental.start_timestamps && uses_starts(self.f)
+    }
+
+    fn slide(&self, row: &RangeRow<'_>, worker: &mut Worker) -> Column {
+        let windows = Windows {
+            grid: self.grid,
+            offset_ms: self.ranges.modifiers.offset.millis(),
+            range_ms: self.ranges.range_ms,
+        };
+        let tally = &mut worker.tally;
+        let seen = &mut |step: usize, samples: usize| tally.add(step, samples as u64);
+        window::slide(self.f, &row.samples, &windows, self.quantile.unwrap_or(f64::NAN), seen)
+    }
+
+    fn step_by_step(&self, row: &RangeRow<'_>, worker: &mut Worker) -> Result<Column> {
+        let steps = if self.once { 1 } else { self.grid.len() };
+        let mut column = Column::empty(steps);
+        let mut at_step = Vec::with_capacity(self.numbers.len());
+        let metric = row.labels.metric_name();
+        let mut one = 0;
+        for step in 0..steps {
+            at_step.clear();
+            at_step.extend(self.numbers.iter().map(|n| n.float(step).unwrap_or(f64::NAN)));
+            let args = Arguments { numbers: &at_step, at_ms: self.grid.at(step), metric };
+            let w = self.ranges.window(&row.samples, args.at_ms);
+            if w.is_empty() {
+                continue;
+            }
+            let histograms: u64 = w.histograms.iter().map(|p| weight(&p.histogram)).sum();
+            one = w.values.len() as u64 + histograms;
+            worker.tally.add(step, one);
+            worker.meter.work(w.values.len() + 16 * histograms as usize)?;
+            if let Some(value) = self.over_window(w, &args, worker)? {
+                column.put(step, value);
+            }
+        }
+        if !self.once {
+            return Ok(column);
+        }
+        (1..self.grid.len()).for_each(|step| worker.tally.add(step, one));
+        Ok(column.broadcast(self.grid.len()))
+    }
+
+    fn over_window(
+        &self,
+        mut w: Window<'_>,
+        args: &Arguments<'_>,
+        worker: &mut Worker,
+    ) -> Result<Option<Value>> {
+        let mut env = worker.env(self.span);
+        if self.sees_starts() {
+            return Ok(window::apply(self.f, &w, args, &mut env)?);
+        }
+        w.starts_ms = &[];
+        if w.histograms.iter().all(|p| p.start_ms == 0) {
+            return Ok(window::apply(self.f, &w, args, &mut env)?);
+        }
+        let bare: Vec<HistogramPoint> =
+            w.histograms.iter().map(|p| HistogramPoint { start_ms: 0, ..p.clone() }).collect();
+        Ok(window::apply(self.f, &Window { histograms: &bare, ..w }, args, &mut env)?)
+    }
+
+    /// A rate of something that does not look like a counter is likely a mistake.
+    fn note_non_counter(&self, labels: &Labels, worker: &mut Worker) {
+        let name = labels.metric_name();
+        if name.is_empty() {
+            return;
+        }
+        if self.experimental.type_and_unit_labels {
+            let kind = labels.value("__type__");
+            if !matches!(kind, "counter" | "histogram") {
+                let message = format!(
+                    "PromQL info: metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind:?}: {name:?}"
+                );
+                worker.notes.info(self.range_span, message);
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
+            let message = format!(
+                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+            );
+            worker.notes.info(self.range_span, message);
+        }
+    }
+}
+
+fn samples_of(column: &Column, grid: Grid) -> Samples {
     let mut out = Samples::default();
     for step in column.steps() {
         match column.get(step) {

@@ -1,12 +1,17 @@
 //! Instant selectors: the newest sample within the lookback at each step.
 
 use eval::{
-    Column, Grid, Series, Value,
+    Column, Grid, Series, Span, Value,
     window::{Arguments, Edges, Samples, interpolated},
 };
 
-use super::{Result, Run};
+use super::{
+    Result, Run, Tally,
+    job::{Job, Worker},
+    tally::weight,
+};
 use crate::{
+    Error,
     ast::{Extent, NodeId, NodeKind, Selector},
     fetch::{Fetched, without_stale},
     plan::reference,
@@ -23,6 +28,13 @@ impl Found<'_> {
         match self {
             Found::Float { t, .. } => *t,
             Found::Histogram(p) => p.t_ms,
+        }
+    }
+
+    fn weight(&self) -> u64 {
+        match self {
+            Found::Float { .. } => 1,
+            Found::Histogram(p) => weight(&p.histogram),
         }
     }
 
@@ -94,71 +106,120 @@ impl<'a> Run<'a> {
         at.and_then(|i| self.data.series.get(i)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    pub(super) fn selector(&mut self, id: NodeId) -> Result<Vec<Series>> {
-        let NodeKind::Selector(s) = self.kind(id) else { return Ok(Vec::new()) };
-        let grid = self.grid(id);
+    pub(super) fn selector_job(&mut self, id: NodeId) -> Result<Job<'a>> {
+        let NodeKind::Selector(s) = self.kind(id) else {
+            return Err(Error::Internal("a selector was expected".to_owned()));
+        };
+        let (grid, list, lookback) = (self.grid(id), self.fetched(id), self.lookback_ms);
         // An instant has no edge to anchor, so `anchored` changes nothing here.
         if s.extent == Extent::Smoothed {
-            return self.smoothed(id, s, grid);
+            let span = self.span(id);
+            let make = move |i: usize, worker: &mut Worker| {
+                Ok(list.get(i).map(|series| smoothed(series, s, grid, lookback, span, worker)))
+            };
+            return Ok(job(id, list, grid, Box::new(make)));
         }
-        self.select_with(id, s, grid, |found| match found {
+        let as_it_is = |found: Found<'_>| match found {
             Found::Float { v, .. } => Some(Value::Float(v)),
             Found::Histogram(p) => Some(Value::Histogram(p.histogram.clone())),
-        })
+        };
+        let make = move |i: usize, worker: &mut Worker| {
+            let Some(series) = list.get(i) else { return Ok(None) };
+            if series.samples.histograms.is_empty() && s.modifiers.at.is_none() {
+                let offset = s.modifiers.offset.millis();
+                return Ok(Some(newest(series, grid, offset, lookback, &mut worker.tally)));
+            }
+            Ok(Some(picked(series, s, grid, lookback, as_it_is, &mut worker.tally)))
+        };
+        Ok(job(id, list, grid, Box::new(make)))
     }
 
     /// One row per series with what `pick` makes of the sample found at each step.
-    pub(super) fn select_with(
+    pub(super) fn found(
         &mut self,
         id: NodeId,
-        s: &Selector,
+        s: &'a Selector,
         grid: Grid,
-        pick: impl Fn(Found<'_>) -> Option<Value>,
+        pick: impl Fn(Found<'_>) -> Option<Value> + Copy + Sync + 'a,
     ) -> Result<Vec<Series>> {
-        let mut rows = Vec::new();
-        for series in self.fetched(id) {
-            self.meter.work(grid.len() + series.samples.values.len())?;
-            let mut column: Option<Column> = None;
-            let mut cursor = Cursor::new(&series.samples, self.lookback_ms);
-            for (step, t) in grid.times().enumerate() {
-                if let Some(value) = cursor.find(reference(&s.modifiers, t)).and_then(&pick) {
-                    column.get_or_insert_with(|| Column::empty(grid.len())).put(step, value);
-                }
-            }
-            if let Some(column) = column {
-                let row = Series::new(series.labels.clone(), column);
-                self.meter.charge(row.heap_bytes())?;
-                rows.push(row);
-            }
-        }
-        self.check_points(&rows)?;
-        Ok(rows)
+        let (list, lookback) = (self.fetched(id), self.lookback_ms);
+        let make = move |i: usize, worker: &mut Worker| {
+            Ok(list.get(i).map(|f| picked(f, s, grid, lookback, pick, &mut worker.tally)))
+        };
+        self.collect(job(id, list, grid, Box::new(make)))
     }
+}
 
-    fn smoothed(&mut self, id: NodeId, s: &Selector, grid: Grid) -> Result<Vec<Series>> {
-        let span = self.span(id);
-        let lookback = self.lookback_ms;
-        let mut rows = Vec::new();
-        for series in self.fetched(id) {
-            self.meter.work(grid.len() + series.samples.values.len())?;
-            let clean = without_stale(&series.samples);
-            let mut column = Column::empty(grid.len());
-            for (step, t) in grid.times().enumerate() {
-                let at = reference(&s.modifiers, t);
-                let mut w = clean.between(at.saturating_sub(lookback), at.saturating_add(lookback));
-                w.edges = Edges::Smoothed;
-                let metric = series.labels.metric_name();
-                let args = Arguments { numbers: &[], at_ms: at, metric };
-                if let Some(v) = interpolated(&w, at, &args, &mut self.env(span)) {
-                    column.put(step, v);
-                }
-            }
-            if !column.is_empty() {
-                let row = Series::new(series.labels.clone(), column);
-                self.meter.charge(row.heap_bytes())?;
-                rows.push(row);
-            }
+fn job<'a>(
+    id: NodeId,
+    list: &'a [Fetched],
+    grid: Grid,
+    make: Box<dyn Fn(usize, &mut Worker) -> Result<Option<Column>> + Sync + 'a>,
+) -> Job<'a> {
+    let samples: usize = list.iter().map(|f| f.samples.values.len()).sum();
+    let labels = list.iter().map(|f| (f.labels.clone(), false)).collect();
+    Job { id, labels, steps: grid.len(), cells: samples + list.len() * grid.len(), make, held: 0 }
+}
+
+/// The newest float at each step; what [`Cursor`] finds, without asking for histograms and `@`.
+fn newest(series: &Fetched, grid: Grid, offset_ms: i64, lookback_ms: i64, tally: &mut Tally) -> Column {
+    let s = &series.samples;
+    let mut column = Column::empty(grid.len());
+    let mut next = s.timestamps_ms.partition_point(|t| *t <= grid.start_ms.saturating_sub(offset_ms));
+    for step in 0..grid.len() {
+        let at = grid.at(step).saturating_sub(offset_ms);
+        while s.timestamps_ms.get(next).is_some_and(|t| *t <= at) {
+            next += 1;
         }
-        Ok(rows)
+        let Some(i) = next.checked_sub(1) else { continue };
+        let (t, v) = (s.timestamps_ms[i], s.values[i]);
+        if t <= at.saturating_sub(lookback_ms) || (series.has_stale && model::is_stale_marker(v)) {
+            continue;
+        }
+        tally.add(step, 1);
+        column.set_float(step, v);
     }
+    column
+}
+
+fn picked(
+    series: &Fetched,
+    s: &Selector,
+    grid: Grid,
+    lookback_ms: i64,
+    pick: impl Fn(Found<'_>) -> Option<Value>,
+    tally: &mut Tally,
+) -> Column {
+    let mut column = Column::empty(grid.len());
+    let mut cursor = Cursor::new(&series.samples, lookback_ms);
+    for (step, t) in grid.times().enumerate() {
+        let Some(found) = cursor.find(reference(&s.modifiers, t)) else { continue };
+        tally.add(step, found.weight());
+        if let Some(value) = pick(found) {
+            column.put(step, value);
+        }
+    }
+    column
+}
+
+fn smoothed(
+    series: &Fetched,
+    s: &Selector,
+    grid: Grid,
+    lookback_ms: i64,
+    span: &Span,
+    worker: &mut Worker,
+) -> Column {
+    let clean = without_stale(&series.samples);
+    let mut column = Column::empty(grid.len());
+    for (step, t) in grid.times().enumerate() {
+        let at = reference(&s.modifiers, t);
+        let mut w = clean.between(at.saturating_sub(lookback_ms), at.saturating_add(lookback_ms));
+        w.edges = Edges::Smoothed;
+        let args = Arguments { numbers: &[], at_ms: at, metric: series.labels.metric_name() };
+        if let Some(v) = interpolated(&w, at, &args, &mut worker.env(span)) {
+            column.put(step, v);
+        }
+    }
+    column
 }

@@ -54,9 +54,10 @@ impl Parser<'_> {
                 }
                 Ok(Duration::Millis(ms as i64))
             }
-            _ if !self.options.experimental.durations => {
-                Err(self.error_at(span, "experimental duration expression is not enabled"))
-            }
+            _ if !self.options.experimental.durations => Err(self.error_at(
+                span,
+                format!("experimental duration expression is not enabled ({})", super::switch("durations")),
+            )),
             other => Ok(Duration::Expr(Box::new(other))),
         }
     }

@@ -224,7 +224,13 @@ impl Parser<'_> {
         let word = if extent == Extent::Anchored { "anchored" } else { "smoothed" };
         let span = self.node_span(id);
         if !self.options.experimental.extended_selectors {
-            return Err(self.error_at(span, format!("{word} modifier is experimental and not enabled")));
+            return Err(self.error_at(
+                span,
+                format!(
+                    "{word} modifier is experimental and not enabled ({})",
+                    super::switch("extended_selectors")
+                ),
+            ));
         }
         let target = match &self.nodes[id.0 as usize].kind {
             NodeKind::Matrix { selector, .. } => *selector,

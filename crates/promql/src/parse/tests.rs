@@ -134,15 +134,22 @@ fn errors_name_the_place_and_the_reason_as_prometheus_does() {
 #[test]
 fn experimental_parts_are_refused_until_enabled() {
     let off = ParserOptions::default();
-    for text in [
-        "limitk(1, a)",
-        "mad_over_time(a[5m])",
-        "a[5m+1m]",
-        "rate(a[5m] anchored)",
-        "a + fill(1) b",
-        "a offset step()",
+    for (text, switch) in [
+        ("limitk(1, a)", "functions"),
+        ("limit_ratio(0.5, a)", "functions"),
+        ("mad_over_time(a[5m])", "functions"),
+        ("info(a)", "functions"),
+        ("vector(step())", "functions"),
+        ("a[5m+1m]", "durations"),
+        ("a offset step()", "durations"),
+        ("rate(a[5m] anchored)", "extended_selectors"),
+        ("a smoothed", "extended_selectors"),
+        ("a + fill(1) b", "fill"),
+        ("a + fill_left(1) b", "fill"),
     ] {
-        assert!(parse(text, &off).is_err(), "{text}");
+        let refused = parse(text, &off).unwrap_err().to_string();
+        let advice = format!("add {switch:?} to the configuration key promql.experimental");
+        assert!(refused.contains(&advice), "{text}: {refused}");
         assert!(parse(text, &options()).is_ok(), "{text}");
     }
 }

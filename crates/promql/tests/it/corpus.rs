@@ -1,15 +1,21 @@
-//! Every expression of real dashboards, rules and query lists parses and survives printing.
+//! Every expression of real dashboards, rules and query lists parses, survives printing, and runs.
 
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use promql::{Experimental, ParserOptions, parse};
+use contract::Tenants;
+use model::{MatchOp, TenantId};
+use promql::{Engine, EngineOptions, Experimental, Expr, ParserOptions, QueryContext, parse};
 use serde_json::Value as Json;
 
-use crate::shared_data;
+use crate::{
+    memory::{Memory, Sample},
+    shared_data,
+};
 
 fn files(folder: &Path, extensions: &[&str], out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -66,6 +72,72 @@ fn check(found: BTreeSet<String>, what: &str) {
     }
     println!("{what}: {} expressions, {} do not parse", found.len(), bad.len());
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+    run(&found, what);
+}
+
+/// Runs each expression over series made for its selectors: two per selector, with a value for every label it
+/// mentions anywhere, and buckets where it takes quantiles. What such data may make of a good query is a match that
+/// is not unique; everything else is a failure.
+fn run(found: &BTreeSet<String>, what: &str) {
+    let options = ParserOptions { experimental: Experimental::all(), ..Default::default() };
+    let memory = Arc::new(Memory::default());
+    let engine_options = EngineOptions { experimental: Experimental::all(), ..Default::default() };
+    let engine = Engine::new(memory.clone(), engine_options);
+    let context = QueryContext::new(Tenants::one(TenantId::new("test").unwrap()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut answered, mut ambiguous, mut bad) = (0, 0, Vec::new());
+    for text in found {
+        memory.clear();
+        populate(&memory, &parse(text, &options).unwrap());
+        let range = runtime.block_on(engine.range(text, 3_600_000, 3_720_000, 60_000, &context));
+        match range {
+            Ok(a) => answered += usize::from(!matches!(a.value, promql::Value::Matrix(m) if m.is_empty())),
+            Err(e)
+                if e.to_string().contains("many-to-many") || e.to_string().contains("multiple matches") =>
+            {
+                ambiguous += 1;
+            }
+            Err(e) => bad.push(format!("{text}\n    {e}")),
+        }
+    }
+    println!("{what}: {answered} answer something, {ambiguous} match ambiguously, {} fail", bad.len());
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    assert!(answered * 2 > found.len(), "{answered} of {} answer something", found.len());
+}
+
+fn populate(memory: &Memory, expr: &Expr) {
+    let selectors = expr.selectors();
+    let names: BTreeSet<&str> =
+        selectors.iter().flat_map(|s| s.matchers.iter().map(|m| m.name.as_str())).collect();
+    for selector in &selectors {
+        for copy in 0..2 {
+            let mut labels = model::labels::LabelsBuilder::default();
+            labels.set("instance", format!("i{copy}"));
+            for name in &names {
+                if *name != "__name__" {
+                    labels.set(*name, "x");
+                }
+            }
+            for m in selector.matchers.iter().filter(|m| m.op == MatchOp::Equal || m.op == MatchOp::Regex) {
+                // The first alternative of a pattern without anything special is a value that fits.
+                let value: String = m.value.split('|').next().unwrap_or_default().to_owned();
+                labels.set(
+                    m.name.clone(),
+                    value.trim_matches(['(', ')', '^', '$']).replace(".*", "x").replace(".+", "x"),
+                );
+            }
+            let base = labels.build();
+            let buckets: &[&str] =
+                if base.metric_name().ends_with("_bucket") { &["0.1", "1", "+Inf"] } else { &[""] };
+            for (b, le) in buckets.iter().enumerate() {
+                let labels = base.with("le", le);
+                for k in 48..=62i64 {
+                    let v = (k * (copy + 1) * (b as i64 + 1)) as f64;
+                    memory.put(&labels, k * 60_000, 0, Sample::Float(v));
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -96,6 +168,24 @@ fn expressions_of_rules_parse() {
         expressions(&yaml, false, &mut found);
     }
     check(found, "rules");
+}
+
+#[test]
+fn expressions_of_rule_files_run() {
+    let Some(folder) = shared_data("promtool-testdata") else { return };
+    let mut list = Vec::new();
+    files(&folder, &["yaml", "yml"], &mut list);
+    let mut found = BTreeSet::new();
+    for path in list {
+        // Files whose names say so are wrong on purpose; the large one repeats one rule ten thousand times.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.contains("bad") || name == "rules_large.yml" {
+            continue;
+        }
+        let Ok(yaml) = serde_saphyr::from_str::<Json>(&fs::read_to_string(&path).unwrap()) else { continue };
+        expressions(&yaml, false, &mut found);
+    }
+    check(found, "rule files");
 }
 
 #[test]

@@ -112,3 +112,90 @@ async fn names_are_dropped_at_once_or_at_the_end() {
     let Value::Vector(v) = a.value else { panic!() };
     assert_eq!(v[0].labels.to_string(), "{}");
 }
+
+#[tokio::test]
+async fn intermediate_results_have_a_limit_of_their_own() {
+    let (e, mut ctx) = engine().await;
+    ctx.limits.max_bytes = 100_000;
+    let err = e.range("m", 0, 3_600_000, 1_000, &ctx).await.unwrap_err();
+    assert_eq!((err.kind(), err.limit()), (Kind::Limited, Some("query.max_bytes")));
+    assert_eq!(ctx.limits.memory.reserved(), 0);
+}
+
+#[test]
+fn a_query_nobody_waits_for_stops() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (e, ctx) = runtime.block_on(engine());
+    let memory = ctx.limits.memory.clone();
+    // Left alone this would regress over some 10^9 samples.
+    let asked = runtime.spawn(async move {
+        let q = "deriv((vector(time()) + scalar(m{i=\"1\"}))[20h:1s])";
+        e.range(q, 0, 11_000_000, 1_000, &ctx).await
+    });
+    runtime.block_on(async {
+        while memory.reserved() == 0 {
+            tokio::task::yield_now().await;
+        }
+        asked.abort();
+    });
+    // Waits for what still runs.
+    drop(runtime);
+    assert_eq!(memory.reserved(), 0);
+}
+
+#[tokio::test]
+async fn statistics_count_what_each_step_looks_at() {
+    let (e, mut ctx) = engine().await;
+    ctx.per_step_stats = true;
+    let a = e.range("m", 1_800_000, 1_920_000, 60_000, &ctx).await.unwrap();
+    assert_eq!(a.stats.queryable_samples, 30);
+    assert_eq!(a.stats.queryable_per_step, [(1_800_000, 10), (1_860_000, 10), (1_920_000, 10)]);
+    let a = e.range("sum(rate(m[5m]))", 1_800_000, 1_860_000, 60_000, &ctx).await.unwrap();
+    assert_eq!(a.stats.queryable_per_step, [(1_800_000, 300), (1_860_000, 300)]);
+    // Looked at once, and again at every step.
+    let a = e.range("sum(m @ 60) + sum(m @ 60)", 0, 60_000, 30_000, &ctx).await.unwrap();
+    assert_eq!(a.stats.queryable_per_step, [(0, 20), (30_000, 20), (60_000, 20)]);
+    let a = e.instant("max_over_time(m{i=\"1\"}[5m:1m])", 1_800_000, &ctx).await.unwrap();
+    assert_eq!(a.stats.queryable_samples, 5);
+    let a = e.instant("m[5m]", 1_800_000, &ctx).await.unwrap();
+    assert_eq!(a.stats.queryable_samples, 300);
+    assert!(a.stats.peak_samples() >= 300);
+    ctx.per_step_stats = false;
+    let a = e.range("m", 1_800_000, 1_920_000, 60_000, &ctx).await.unwrap();
+    assert_eq!((a.stats.queryable_samples, a.stats.queryable_per_step.len()), (30, 0));
+}
+
+#[tokio::test]
+async fn an_explained_query_shows_its_rewritten_plan() {
+    let (e, mut ctx) = engine().await;
+    assert!(e.instant("m", 0, &ctx).await.unwrap().explain.is_none());
+    ctx.explain = true;
+    let q = "sum by (i) (rate(m[5m])) / on () group_left () (sum(m @ 60) + sum(m @ 60)) + 2 * 3";
+    let a = e.range(q, 1_800_000, 1_860_000, 60_000, &ctx).await.unwrap();
+    let nodes = a.explain.unwrap().nodes;
+    let shown: Vec<(Option<usize>, &str, &str)> =
+        nodes.iter().map(|n| (n.parent, n.operator.as_str(), n.detail.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (None, "+", ""),
+            (Some(0), "/", "on ()"),
+            (Some(1), "sum", "by (i)"),
+            (Some(2), "rate", ""),
+            (Some(3), "range", "5m"),
+            (Some(4), "selector", "{__name__=\"m\"}"),
+            (Some(1), "+", ""),
+            (Some(6), "sum", ""),
+            (Some(7), "selector", "{__name__=\"m\"} @ 60"),
+            (Some(6), "sum", ""),
+            (Some(9), "selector", "{__name__=\"m\"} @ 60"),
+            (Some(0), "number", "6"),
+        ]
+    );
+    let (rate, once, again) = (&nodes[3], &nodes[6], &nodes[9]);
+    assert!(rate.fused && rate.series == 10 && rate.bytes > 0);
+    assert!(once.once && once.steps == 1);
+    assert_eq!((nodes[7].reused, again.reused), (0, 1));
+    let read = nodes[5].read.unwrap();
+    assert_eq!((read.series, read.samples, read.first_ms, read.last_ms), (10, 360, 1_500_001, 1_860_000));
+}

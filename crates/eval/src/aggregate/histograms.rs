@@ -1,0 +1,112 @@
+//! Sums and means of native histograms.
+
+use model::{Histogram, histogram::ResetHint};
+
+use crate::{
+    Env,
+    histogram::{Added, HistogramSum, IncompatibleSchemas},
+};
+
+/// Sum or mean of histograms with what is to be said about it; shared with `sum_over_time` and `avg_over_time`.
+pub(crate) struct HistogramAggregate {
+    mean: bool,
+    sum: Option<HistogramSum>,
+    count: f64,
+    /// The sum left the range of floats: means are averaged from then on.
+    incremental: bool,
+    incompatible: bool,
+    reset_seen: bool,
+    not_reset_seen: bool,
+}
+
+impl HistogramAggregate {
+    pub(crate) fn new(mean: bool) -> Self {
+        HistogramAggregate {
+            mean,
+            sum: None,
+            count: 0.0,
+            incremental: false,
+            incompatible: false,
+            reset_seen: false,
+            not_reset_seen: false,
+        }
+    }
+
+    pub(crate) fn add(&mut self, h: &Histogram, name: &str, env: &mut Env<'_>) {
+        if self.incompatible {
+            return;
+        }
+        self.reset_seen |= h.reset_hint == ResetHint::Reset;
+        self.not_reset_seen |= h.reset_hint == ResetHint::NotReset;
+        self.count += 1.0;
+        let Some(sum) = &mut self.sum else {
+            self.sum = Some(HistogramSum::new(h));
+            return;
+        };
+        if !self.mean {
+            let added = sum.add(h);
+            return self.note_added(added, name, env);
+        }
+        let mut next = sum.clone();
+        let mut added = if self.incremental {
+            next.scale((self.count - 1.0) / self.count);
+            next.add(&scaled(h, 1.0 / self.count))
+        } else {
+            next.add(h)
+        };
+        if !self.incremental && added.is_ok() && next.has_overflow() {
+            self.incremental = true;
+            next = sum.clone();
+            next.scale(1.0 / (self.count - 1.0));
+            next.scale((self.count - 1.0) / self.count);
+            added = next.add(&scaled(h, 1.0 / self.count));
+        }
+        if added.is_ok() {
+            *sum = next;
+        }
+        self.note_added(added, name, env);
+    }
+
+    fn note_added(&mut self, added: Result<Added, IncompatibleSchemas>, name: &str, env: &mut Env<'_>) {
+        match added {
+            Ok(a) => {
+                if a.reconciled {
+                    env.notes.info(
+                        &env.span,
+                        "PromQL info: mismatched custom buckets were reconciled during aggregation",
+                    );
+                }
+            }
+            Err(_) => {
+                self.incompatible = true;
+                env.notes.warn(
+                    &env.span,
+                    format!(
+                        "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name:?}"
+                    ),
+                );
+            }
+        }
+    }
+
+    pub(crate) fn finish(self, env: &mut Env<'_>) -> Option<Histogram> {
+        if self.incompatible {
+            return None;
+        }
+        if self.reset_seen && self.not_reset_seen {
+            env.notes
+                .warn(&env.span, "PromQL warning: conflicting counter resets during histogram aggregation");
+        }
+        let mut sum = self.sum?;
+        if self.mean && !self.incremental {
+            sum.scale(1.0 / self.count);
+        }
+        Some(sum.finish())
+    }
+}
+
+fn scaled(h: &Histogram, factor: f64) -> Histogram {
+    let mut s = HistogramSum::new(h);
+    s.scale(factor);
+    s.finish()
+}
