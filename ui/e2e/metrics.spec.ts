@@ -220,6 +220,7 @@ test('a note on an answer says where in the query it belongs, and leads there', 
   const notes = page.getByRole('list', { name: 'Notes on this answer' });
   await expect(notes).toContainText('metric might not be a counter');
   await expect(notes.locator('.noteAt')).toHaveText('process_memory_usage_bytes');
+  await expect(page.locator('.cm-note-info')).toHaveText('process_memory_usage_bytes');
   await notes.getByRole('button', { name: /line 1, column 6/ }).click();
   await expect(page.getByRole('textbox', { name: 'PromQL query A' })).toBeFocused();
   await page.keyboard.type('X');

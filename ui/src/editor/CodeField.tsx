@@ -4,12 +4,13 @@ import { EditorView } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
 import type { FieldProps } from './QueryField';
 import { type Hooks, setup } from './setup';
+import { setUnderlines, underlines } from './underline';
 
 interface Props extends FieldProps {
   language: Extension;
 }
 
-export function CodeField({ label, hint, value, language, onRun, onDraft }: Props) {
+export function CodeField({ label, hint, value, language, notes, onRun, onDraft }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const hooks = useRef<Hooks>({ run: onRun, draft: onDraft });
@@ -31,7 +32,7 @@ export function CodeField({ label, hint, value, language, onRun, onDraft }: Prop
       parent: host.current,
       state: EditorState.create({
         doc: start.current.value,
-        extensions: [setup(label, hint, () => hooks.current), slot.current.of(start.current.language)],
+        extensions: [setup(label, hint, () => hooks.current), underlines, slot.current.of(start.current.language)],
       }),
     });
     view.current = made;
@@ -50,6 +51,12 @@ export function CodeField({ label, hint, value, language, onRun, onDraft }: Prop
     if (!made || made.state.doc.toString() === value) return;
     made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: value } });
   }, [value]);
+
+  useEffect(() => {
+    const made = view.current;
+    // Places are those of the text that was answered; what is being typed may be another.
+    if (made && made.state.doc.toString() === value) made.dispatch({ effects: setUnderlines.of(notes ?? []) });
+  }, [notes, value]);
 
   useEffect(() => {
     start.current.language = language;

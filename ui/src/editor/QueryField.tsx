@@ -1,5 +1,6 @@
 /** A query editor by language. Until its code is here the query stands as plain text in the same place. */
 import { lazy, Suspense } from 'react';
+import type { Underline } from './underline';
 import './editor.css';
 
 export interface FieldProps {
@@ -9,6 +10,8 @@ export interface FieldProps {
   value: string;
   onRun: () => void;
   onDraft: (text: string) => void;
+  /** Underlined while the text is the one that was answered. */
+  notes?: readonly Underline[] | undefined;
 }
 
 const FIELDS = { promql: lazy(() => import('./PromField')), logql: lazy(() => import('./LogField')) };

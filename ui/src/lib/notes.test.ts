@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { offsetOf, readNotes } from './notes';
+import { noteRanges, offsetOf, readNotes } from './notes';
 
 describe('a note', () => {
   it('is told without its prefix and with the place it names', () => {
@@ -25,6 +25,13 @@ describe('a note', () => {
     const [note] = readNotes(['PromQL warning: odd (2:8)'], [], query);
     expect(note).toMatchObject({ level: 'warning', line: 2, column: 8, length: 1 });
     expect(query.slice(offsetOf(query, 2, 8)).startsWith('x[5m]')).toBe(true);
+  });
+
+  it('is a range of the text', () => {
+    const query = 'sum(\n  rate(abc[5m])\n)';
+    const [range, ...more] = noteRanges(readNotes(['odd (2:8)', 'all of it'], [], query), query);
+    expect(more).toEqual([]);
+    expect(query.slice(range?.from, range?.to)).toBe('abc');
   });
 
   it('concerns the whole where it names no place, or one outside of the query', () => {

@@ -45,3 +45,15 @@ export function offsetOf(query: string, line: number, column: number): number {
   for (let i = 0; i < Math.min(line - 1, lines.length); i += 1) at += (lines[i]?.length ?? 0) + 1;
   return Math.min(at + column - 1, query.length);
 }
+
+/** The places of notes as ranges of the text. */
+export function noteRanges(
+  notes: readonly Note[],
+  query: string,
+): { from: number; to: number; level: Note['level']; text: string }[] {
+  return notes.flatMap(({ level, text, line, column, length }) => {
+    if (line === null || column === null) return [];
+    const from = offsetOf(query, line, column);
+    return [{ from, to: Math.min(from + length, query.length), level, text }];
+  });
+}

@@ -7,7 +7,7 @@ import { HeatGraph, unitOfCounts, unitOfValues } from '../../chart/HeatGraph';
 import { HeatTable } from '../../chart/HeatTable';
 import { QueryField } from '../../editor/QueryField';
 import { hasNative, isClassic } from '../../lib/heat';
-import { offsetOf } from '../../lib/notes';
+import { noteRanges, offsetOf, readNotes } from '../../lib/notes';
 import { type QueryRow, rowName, type Tab } from '../../lib/queries';
 import { niceStep, promDuration } from '../../lib/steps';
 import { formatCount, guessUnit } from '../../lib/units';
@@ -60,6 +60,11 @@ export function QueryPanel(props: Props) {
   const name = rowName(index);
   const failed = answer.error !== null && !row.off;
   const asked = row.expr.trim() !== '' && !row.off;
+  const noted = answer.data && asked && !failed && answer.data.data.expr === row.expr ? answer.data : null;
+  const underlined = useMemo(
+    () => (noted ? noteRanges(readNotes(noted.warnings, noted.infos, row.expr), row.expr) : []),
+    [noted, row.expr],
+  );
   return (
     <section className="panel queryPanel" aria-label={`Query ${name}`}>
       <div className="queryHead" ref={editor} {...(index === 0 ? { 'data-query-target': '' } : {})}>
@@ -71,6 +76,7 @@ export function QueryPanel(props: Props) {
           label={`PromQL query ${name}`}
           hint="PromQL, for example: rate(http_requests_total[5m])"
           value={row.expr}
+          notes={underlined}
           onRun={run}
           onDraft={(text) => {
             draft.current = text;
@@ -120,10 +126,10 @@ export function QueryPanel(props: Props) {
       {failed && answer.error ? (
         <Problem error={answer.error} query={row.expr} onRetry={() => void answer.refetch()} />
       ) : null}
-      {answer.data && asked && !failed && answer.data.data.expr === row.expr ? (
+      {noted ? (
         <Notes
-          warnings={answer.data.warnings}
-          infos={answer.data.infos}
+          warnings={noted.warnings}
+          infos={noted.infos}
           query={row.expr}
           onPlace={(note) => goTo(editor.current, offsetOf(row.expr, note.line ?? 1, note.column ?? 1))}
         />
