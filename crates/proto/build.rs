@@ -3,11 +3,12 @@
 
 use std::error::Error;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/trace/v1/trace_service.proto",
     "prometheus/write.proto",
+    "io/prometheus/write/v2/types.proto",
     "io/prometheus/client/metrics.proto",
     "loki/push.proto",
 ];

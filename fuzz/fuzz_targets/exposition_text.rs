@@ -3,11 +3,6 @@
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let limits = wire::Limits::default();
-    let options = wire::exposition::ScrapeOptions {
-        default_ms: 1,
-        honor_timestamps: true,
-        strict: false,
-        limits: &limits,
-    };
+    let options = wire::exposition::ScrapeOptions::new(1, &limits);
     let _ = wire::exposition::parse_text(data, &options);
 });

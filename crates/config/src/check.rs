@@ -84,6 +84,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         promql_experimental: c.experimental(w.promql.experimental),
         collect: c.collect(&w.collect),
         scrape: prometheus.jobs,
+        otlp: crate::otlp::check(w.otlp, prometheus.otlp, &mut c),
         data_dir,
         text: text.to_owned(),
         notices: c.notices,
@@ -200,7 +201,7 @@ impl Checker<'_> {
         }
     }
 
-    fn count(&mut self, field: &str, f: &Field<Scalar>, default: u64) -> u64 {
+    pub(crate) fn count(&mut self, field: &str, f: &Field<Scalar>, default: u64) -> u64 {
         self.value(field, f, default, |t| {
             t.replace('_', "").parse().map_err(|_| format!("{t:?} is not a whole number"))
         })

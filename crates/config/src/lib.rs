@@ -8,6 +8,7 @@
 mod check;
 mod error;
 mod node;
+mod otlp;
 mod prometheus;
 mod scalar;
 pub mod written;
@@ -15,6 +16,7 @@ mod yaml;
 
 pub use error::{Error, Problem};
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
+pub use otlp::Otlp;
 pub use scalar::duration;
 
 use std::path::Path;

@@ -19,6 +19,7 @@ pub struct Node {
     pub memory: Memory,
     pub disk: Disk,
     pub ingest: Ingest,
+    pub otlp: crate::otlp::Otlp,
     pub query: Query,
     /// Names of experimental PromQL features switched on; `["all"]` for all.
     pub promql_experimental: Vec<String>,

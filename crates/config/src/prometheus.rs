@@ -1,4 +1,4 @@
-//! `prometheus.yml`, schema as Prometheus 3 has it. What is about scraping is served; everything else is checked
+//! `prometheus.yml`, schema as Prometheus 3 has it. What is about scraping and OTLP is served; everything else is checked
 //! as Prometheus checks it and named in a notice, so that a file that works there works here and nobody takes
 //! for done what is not.
 //!
@@ -28,6 +28,7 @@ use agent::scrape::ScrapeConfig;
 use self::{elsewhere::is_pattern, global::Global, section::Section};
 use crate::{
     check::Checker,
+    otlp::Otlp,
     yaml::{self, At, Node},
 };
 
@@ -36,6 +37,7 @@ use crate::{
 pub(crate) struct Prometheus {
     pub(crate) jobs: Vec<ScrapeConfig>,
     pub(crate) external_labels: BTreeMap<String, String>,
+    pub(crate) otlp: Option<Otlp>,
 }
 
 /// Files that one `scrape_config_files` pattern may stand for.
@@ -60,9 +62,9 @@ pub(crate) fn check(root: &Node, c: &mut Checker<'_>) -> Prometheus {
             }
         }
     }
-    elsewhere::check(&mut s, global.names, c);
+    let otlp = elsewhere::check(&mut s, global.names, c);
     s.finish(c);
-    Prometheus { jobs: jobs.all, external_labels: global.external_labels }
+    Prometheus { jobs: jobs.all, external_labels: global.external_labels, otlp }
 }
 
 /// The jobs of all files, each with a name of its own.

@@ -118,3 +118,42 @@ proptest! {
         let _ = parse(&text, Path::new("o.yaml"));
     }
 }
+
+#[test]
+fn otlp_is_read_with_the_keys_of_prometheus_and_ours() {
+    use ingest::{NameStrategy, Promote};
+    let text = "otlp:\n  translation_strategy: NoUTF8EscapingWithSuffixes\n  promote_all_resource_attributes: true\n  \
+                ignore_resource_attributes: [host.id]\n  convert_histograms_to_nhcb: true\n  promote_scope_metadata: true\n  \
+                keep_identifying_resource_attributes: true\n  label_name_underscore_sanitization: false\n  \
+                label_name_preserve_multiple_underscores: false\n  delta_max_series: 7\n  delta_max_idle: 5m\n";
+    let n = parse(text, Path::new("o.yaml")).unwrap();
+    let m = &n.otlp.metrics;
+    assert_eq!(m.naming.strategy, NameStrategy::NoUtf8EscapingWithSuffixes);
+    assert_eq!(m.promote, Promote::AllBut(vec!["host.id".to_owned()]));
+    assert!(m.histograms_to_custom && m.promote_scope && m.keep_identifying);
+    assert!(!m.naming.label_underscore_prefix && !m.naming.label_multiple_underscores);
+    let deltas = n.otlp.deltas.unwrap();
+    assert_eq!((deltas.max_series, deltas.max_idle), (7, Duration::from_secs(300)));
+    let text = "prometheus:\n  otlp:\n    promote_resource_attributes: [k8s.pod.name]\n    translation_strategy: NoTranslation\n";
+    let n = parse(text, Path::new("o.yaml")).unwrap();
+    assert_eq!(n.otlp.metrics.promote, Promote::Only(vec!["k8s.pod.name".to_owned()]));
+    assert_eq!(n.otlp.metrics.naming.strategy, NameStrategy::NoTranslation);
+    let n = parse(&format!("{text}otlp: {{delta_to_cumulative: false}}\n"), Path::new("o.yaml")).unwrap();
+    assert_eq!((n.otlp.deltas, n.otlp.metrics.promote), (None, Promote::Only(vec![])), "ours wins");
+}
+
+#[test]
+fn contradictions_in_otlp_are_named() {
+    let text = "otlp:\n  translation_strategy: Plain\n  promote_resource_attributes: [a, a, '']\n  ignore_resource_attributes: [b]\n  \
+                delta_max_idle: 0s\n";
+    let p = problems(text);
+    for part in [
+        "otlp.translation_strategy: \"Plain\" is not known, use one of UnderscoreEscapingWithSuffixes",
+        "otlp.promote_resource_attributes: names \"a\" twice",
+        "otlp.promote_resource_attributes: has an empty attribute key",
+        "otlp.ignore_resource_attributes: needs promote_all_resource_attributes",
+        "otlp.delta_max_idle: must be more than zero",
+    ] {
+        assert!(p.iter().any(|m| m.contains(part)), "{part} is missing in {p:#?}");
+    }
+}

@@ -30,6 +30,7 @@ pub struct Node {
     pub memory: Memory,
     pub disk: Disk,
     pub ingest: Ingest,
+    pub otlp: Option<Spanned<crate::otlp::Written>>,
     pub query: Query,
     pub promql: PromQl,
     pub collect: Collect,

@@ -40,6 +40,12 @@ pub struct Receipt {
     /// Items accepted and durable, per signal.
     pub accepted: Vec<(Signal, u64)>,
     pub refused: Vec<Refusal>,
+    /// Of the accepted metric items, those that are histograms.
+    pub histograms: u64,
+    /// Exemplars accepted beside the items, which they are none of.
+    pub exemplars: u64,
+    /// Of the accepted items, those that were there already: same series, same time, same value.
+    pub repeated: u64,
     /// The unit was known already; nothing was stored this time.
     pub duplicate: bool,
 }
@@ -128,6 +134,9 @@ impl Receipt {
                 None => self.refused.push(r),
             }
         }
+        self.histograms += other.histograms;
+        self.exemplars += other.exemplars;
+        self.repeated += other.repeated;
         self.duplicate |= other.duplicate;
     }
 }

@@ -158,6 +158,10 @@ impl Append for Fake {
         let mut receipt = Receipt::default();
         for b in unit.batches {
             receipt.accept(b.signal(), b.item_count() as u64);
+            if let Batch::Metrics(m) = &b {
+                receipt.histograms += m.histograms.len() as u64;
+                receipt.exemplars += m.exemplars.len() as u64;
+            }
             held.units.push((tenant.clone(), b));
         }
         Ok(receipt)

@@ -5,34 +5,31 @@
 //! 2. unpack under the cap;
 //! 3. decode, collecting refusals of single items;
 //! 4. name the batch by content where every item has its own time;
-//! 5. stamp the cluster;
-//! 6. append, which returns once everything is durable.
+//! 5. add up what came as differences;
+//! 6. stamp the cluster;
+//! 7. append, which returns once everything is durable.
 
-use std::{borrow::Cow, sync::Arc};
+mod body;
+mod otlp;
+
+use std::sync::Arc;
 
 use base::{
     Clock, MemoryBudget, Metrics,
-    cap::{self, Encoding},
+    cap::Encoding,
     memory::{Reservation, Use},
 };
 use bytes::Bytes;
 use contract::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
-use model::{Batch, BatchId, TenantId};
+use model::{Batch, BatchId, Signal, TenantId};
 use parking_lot::RwLock;
-use prost::Message;
-use proto::otlp::collector::{
-    logs::ExportLogsServiceRequest, metrics::ExportMetricsServiceRequest, trace::ExportTraceServiceRequest,
-};
-use wire::{Decoded, Reason};
+use wire::{Decoded, Reason, otlp::metrics::Deltas};
 
-use crate::{Error, LokiFormat, Options, OtlpFormat, OtlpSignal, Result, Sender, stamp, stats::Stats};
+use self::body::{Salt, expected_bytes, fit, unpack};
+use crate::{Error, LokiFormat, Options, Result, Sender, delta::Accumulator, stamp, stats::Stats};
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
 const INLINE_BYTES: usize = 256 << 10;
-/// What decoding needs at most, as a multiple of the unpacked body: the decoded form, beside the body itself.
-const DECODED_FACTOR: u64 = 4;
-/// What a packed body is expected to grow by before it is known; growing past it is asked for separately.
-const UNPACKED_FACTOR: u64 = 8;
 
 /// Admission of one node. Cheap to share behind an `Arc`.
 pub struct Ingest {
@@ -41,6 +38,7 @@ pub struct Ingest {
     stats: Stats,
     clock: Clock,
     options: RwLock<Arc<Resolved>>,
+    deltas: Accumulator,
 }
 
 /// Options with what is derived from them.
@@ -55,9 +53,56 @@ impl Resolved {
     }
 }
 
+/// What of a remote write was stored, by the kinds its sender counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+}
+
+impl Written {
+    fn of(batch: &Batch) -> Self {
+        match batch {
+            Batch::Metrics(m) => Written {
+                samples: m.samples.len() as u64,
+                histograms: m.histograms.len() as u64,
+                exemplars: m.exemplars.len() as u64,
+            },
+            _ => Written::default(),
+        }
+    }
+
+    /// What the append took of `sent`. Of a unit it knew already, all of that was stored the first time.
+    fn after(sent: Written, receipt: &Receipt) -> Self {
+        if receipt.duplicate {
+            return sent;
+        }
+        let metrics =
+            receipt.accepted.iter().filter(|(s, _)| *s == Signal::METRICS).map(|(_, n)| n).sum::<u64>();
+        Written {
+            samples: metrics.saturating_sub(receipt.histograms),
+            histograms: receipt.histograms,
+            exemplars: receipt.exemplars,
+        }
+    }
+}
+
+/// A decoded body: the batch, and which of its points are differences.
+struct Plain {
+    decoded: Decoded<Batch>,
+    deltas: Deltas,
+}
+
+impl From<Decoded<Batch>> for Plain {
+    fn from(decoded: Decoded<Batch>) -> Self {
+        Plain { decoded, deltas: Deltas::default() }
+    }
+}
+
 /// One request on its way, as far as all protocols have it in common.
 struct Request<'a> {
-    /// Metric label and part of the batch id: `remote_write`, `loki`, `otlp_http`, `otlp_grpc`.
+    /// Metric label and part of the batch id: `remote_write`, `remote_write_v2`, `loki`, `otlp_http`, `otlp_grpc`.
     protocol: &'static str,
     endpoint: &'static str,
     tenant: &'a TenantId,
@@ -73,7 +118,8 @@ impl Ingest {
         options: Options,
     ) -> Self {
         let options = RwLock::new(Resolved::new(options));
-        Ingest { append, budget, stats: Stats::new(metrics), clock, options }
+        let deltas = Accumulator::new(metrics, budget.clone());
+        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas }
     }
 
     /// Replaces the options; requests under way keep the old ones.
@@ -95,8 +141,23 @@ impl Ingest {
         body: Bytes,
     ) -> Result<Receipt> {
         let request = Request { protocol: "remote_write", endpoint: "remote_write_v1", tenant, sender };
+        let admitted = self.admit(request, encoding, body, |body, at| {
+            Ok(wire::remote_write::decode_v1(body, &at.otlp.limits)?.map(Batch::Metrics).into())
+        });
+        Ok(admitted.await?.0)
+    }
+
+    /// Prometheus remote write 2.0, with what was written as its answer has to say it.
+    pub async fn remote_write_v2(
+        &self,
+        tenant: &TenantId,
+        sender: &Sender,
+        encoding: Encoding,
+        body: Bytes,
+    ) -> Result<(Receipt, Written)> {
+        let request = Request { protocol: "remote_write_v2", endpoint: "remote_write_v2", tenant, sender };
         self.admit(request, encoding, body, |body, at| {
-            Ok(wire::remote_write::decode_v1(body, &at.otlp.limits)?.map(Batch::Metrics))
+            Ok(wire::remote_write::v2::decode(body, &at.otlp.limits)?.map(Batch::Metrics).into())
         })
         .await
     }
@@ -111,100 +172,16 @@ impl Ingest {
         body: Bytes,
     ) -> Result<Receipt> {
         let request = Request { protocol: "loki", endpoint: "loki_push", tenant, sender };
-        match format {
-            LokiFormat::Json => {
-                self.admit(request, encoding, body, |body, at| {
-                    Ok(wire::loki::decode_json(body, &at.otlp.limits)?.map(Batch::Logs))
-                })
-                .await
-            }
-            LokiFormat::Protobuf => {
-                let encoding = if encoding == Encoding::Identity { Encoding::Snappy } else { encoding };
-                self.admit(request, encoding, body, |body, at| {
-                    Ok(wire::loki::decode_protobuf(body, &at.otlp.limits)?.map(Batch::Logs))
-                })
-                .await
-            }
-        }
-    }
-
-    /// OTLP over HTTP, one signal per request.
-    pub async fn otlp(
-        &self,
-        tenant: &TenantId,
-        sender: &Sender,
-        signal: OtlpSignal,
-        format: OtlpFormat,
-        encoding: Encoding,
-        body: Bytes,
-    ) -> Result<Receipt> {
-        let endpoint = endpoint(signal);
-        let request = Request { protocol: "otlp_http", endpoint, tenant, sender };
-        let received_ns = self.clock.now_ns();
-        self.admit(request, encoding, body, move |body, at| {
-            use wire::otlp::{logs, metrics, traces};
-            let o = &at.otlp;
-            Ok(match (signal, format) {
-                (OtlpSignal::Metrics, OtlpFormat::Protobuf) => {
-                    metrics::decode_protobuf(body, received_ns, o)?.map(Batch::Metrics)
-                }
-                (OtlpSignal::Metrics, OtlpFormat::Json) => {
-                    metrics::decode_json(body, received_ns, o)?.map(Batch::Metrics)
-                }
-                (OtlpSignal::Logs, OtlpFormat::Protobuf) => {
-                    logs::decode_protobuf(body, received_ns, o)?.map(Batch::Logs)
-                }
-                (OtlpSignal::Logs, OtlpFormat::Json) => {
-                    logs::decode_json(body, received_ns, o)?.map(Batch::Logs)
-                }
-                (OtlpSignal::Traces, OtlpFormat::Protobuf) => {
-                    traces::decode_protobuf(body, o)?.map(Batch::Spans)
-                }
-                (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
-            })
-        })
-        .await
-    }
-
-    /// OTLP over gRPC: metrics, already decoded by the transport under its own message limit.
-    pub async fn otlp_message_metrics(
-        &self,
-        tenant: &TenantId,
-        sender: &Sender,
-        message: ExportMetricsServiceRequest,
-    ) -> Result<Receipt> {
-        let received_ns = self.clock.now_ns();
-        self.admit_message(OtlpSignal::Metrics, tenant, sender, message, move |m, o| {
-            wire::otlp::metrics::from_message(m, received_ns, o).map(Batch::Metrics)
-        })
-        .await
-    }
-
-    /// OTLP over gRPC: logs.
-    pub async fn otlp_message_logs(
-        &self,
-        tenant: &TenantId,
-        sender: &Sender,
-        message: ExportLogsServiceRequest,
-    ) -> Result<Receipt> {
-        let received_ns = self.clock.now_ns();
-        self.admit_message(OtlpSignal::Logs, tenant, sender, message, move |m, o| {
-            wire::otlp::logs::from_message(m, received_ns, o).map(Batch::Logs)
-        })
-        .await
-    }
-
-    /// OTLP over gRPC: traces.
-    pub async fn otlp_message_traces(
-        &self,
-        tenant: &TenantId,
-        sender: &Sender,
-        message: ExportTraceServiceRequest,
-    ) -> Result<Receipt> {
-        self.admit_message(OtlpSignal::Traces, tenant, sender, message, |m, o| {
-            wire::otlp::traces::from_message(m, o).map(Batch::Spans)
-        })
-        .await
+        let packed = format == LokiFormat::Protobuf && encoding == Encoding::Identity;
+        let encoding = if packed { Encoding::Snappy } else { encoding };
+        let admitted = self.admit(request, encoding, body, move |body, at| {
+            let decode = match format {
+                LokiFormat::Json => wire::loki::decode_json,
+                LokiFormat::Protobuf => wire::loki::decode_protobuf,
+            };
+            Ok(decode(body, &at.otlp.limits)?.map(Batch::Logs).into())
+        });
+        Ok(admitted.await?.0)
     }
 
     /// All steps for a body.
@@ -213,12 +190,13 @@ impl Ingest {
         request: Request<'_>,
         encoding: Encoding,
         body: Bytes,
-        decode: impl FnOnce(&[u8], &Resolved) -> Result<Decoded<Batch>> + Send + 'static,
-    ) -> Result<Receipt> {
+        decode: impl FnOnce(&[u8], &Resolved) -> Result<Plain> + Send + 'static,
+    ) -> Result<(Receipt, Written)> {
         let started = self.clock.monotonic();
         self.stats.received(request.protocol, body.len());
         let outcome = self.admit_body(&request, encoding, body, decode).await;
-        self.stats.done(request.protocol, request.tenant, &outcome, started.elapsed(), &self.clock);
+        let receipt = outcome.as_ref().map(|(receipt, _)| receipt);
+        self.stats.done(request.protocol, request.tenant, receipt, started.elapsed(), &self.clock);
         outcome
     }
 
@@ -227,8 +205,8 @@ impl Ingest {
         request: &Request<'_>,
         encoding: Encoding,
         body: Bytes,
-        decode: impl FnOnce(&[u8], &Resolved) -> Result<Decoded<Batch>> + Send + 'static,
-    ) -> Result<Receipt> {
+        decode: impl FnOnce(&[u8], &Resolved) -> Result<Plain> + Send + 'static,
+    ) -> Result<(Receipt, Written)> {
         let at = self.options.read().clone();
         let max = at.options.limits.max_body_bytes;
         if body.len() > max {
@@ -242,58 +220,35 @@ impl Ingest {
         let work = move || -> Result<_> {
             let plain = unpack(encoding, &body, &at)?;
             fit(&mut held, body.len(), plain.len())?;
-            let decoded = decode(&plain, &at)?;
+            let unit = decode(&plain, &at)?;
+            let decoded = &unit.decoded;
             let id = decoded.all_timed.then(|| salt.batch_id(&plain, decoded.refused.total()));
             let unpacked = plain.len();
-            Ok((decoded, id, unpacked, at, held))
+            drop(plain);
+            // Labels that a body only refers to may take more than was expected of it.
+            let bytes = decoded.batch.heap_bytes() as u64;
+            if bytes > held.bytes() {
+                held.grow(bytes - held.bytes())?;
+            }
+            held.shrink_to(bytes);
+            Ok((unit, id, unpacked, at, held))
         };
-        let (decoded, id, unpacked, at, held) =
+        let (unit, id, unpacked, at, held) =
             if inline { work()? } else { tokio::task::spawn_blocking(work).await?? };
         self.stats.unpacked(request.protocol, unpacked);
-        self.append(request.tenant, decoded, id, received_ns, &at, held).await
+        self.append(request.tenant, unit, id, (received_ns, &at), held).await
     }
 
-    /// All steps for a message that the transport has decoded.
-    async fn admit_message<M: Message + 'static>(
-        &self,
-        signal: OtlpSignal,
-        tenant: &TenantId,
-        sender: &Sender,
-        message: M,
-        convert: impl FnOnce(M, &wire::otlp::Options) -> Decoded<Batch> + Send,
-    ) -> Result<Receipt> {
-        let started = self.clock.monotonic();
-        let request = Request { protocol: "otlp_grpc", endpoint: endpoint(signal), tenant, sender };
-        let bytes = message.encoded_len();
-        self.stats.received(request.protocol, bytes);
-        let at = self.options.read().clone();
-        let outcome = match self.budget.reserve(Use::Ingest, bytes as u64 * DECODED_FACTOR) {
-            Err(e) => Err(e.into()),
-            Ok(held) => {
-                // The transport keeps no bytes, so the content is what the message encodes to.
-                let plain = message.encode_to_vec();
-                let decoded = convert(message, &at.otlp);
-                let salt = Salt::of(&request);
-                let id = decoded.all_timed.then(|| salt.batch_id(&plain, decoded.refused.total()));
-                drop(plain);
-                self.append(tenant, decoded, id, self.clock.now_ns(), &at, held).await
-            }
-        };
-        self.stats.done(request.protocol, tenant, &outcome, started.elapsed(), &self.clock);
-        outcome
-    }
-
-    /// The last steps: stamp, append, and one receipt for what both sides refused.
+    /// The last steps: add up, stamp, append, and one receipt for what both sides refused.
     async fn append(
         &self,
         tenant: &TenantId,
-        decoded: Decoded<Batch>,
+        unit: Plain,
         batch_id: Option<BatchId>,
-        received_ns: i64,
-        at: &Resolved,
-        mut held: Reservation,
-    ) -> Result<Receipt> {
-        let Decoded { mut batch, refused, .. } = decoded;
+        (received_ns, at): (i64, &Resolved),
+        held: Reservation,
+    ) -> Result<(Receipt, Written)> {
+        let Plain { decoded: Decoded { mut batch, refused, .. }, deltas } = unit;
         let signal = batch.signal();
         let mut receipt = Receipt::default();
         for r in refused {
@@ -305,24 +260,38 @@ impl Ingest {
                 detail,
             });
         }
+        let mut running = None;
+        if let (Batch::Metrics(m), Some(limits), false) =
+            (&mut batch, at.options.deltas.as_ref(), deltas.is_empty())
+        {
+            let mut totals = self.deltas.of(tenant).await;
+            if batch_id.is_some_and(|id| totals.knows(id)) {
+                receipt.duplicate = true;
+                return Ok((receipt, Written::of(&batch)));
+            }
+            totals.add_up(m, &deltas, limits, received_ns, &mut receipt)?;
+            running = Some(totals);
+        }
         if is_empty(&batch) {
-            return Ok(receipt);
+            return Ok((receipt, Written::default()));
         }
         if let Some(cluster) = &at.options.cluster {
             stamp::cluster(&mut batch, cluster);
         }
-        held.shrink_to(batch.heap_bytes() as u64);
+        let sent = Written::of(&batch);
         let unit = AppendUnit { batch_id, received_ns, batches: vec![batch] };
-        receipt.merge(self.append.append(tenant, unit).await?);
-        Ok(receipt)
-    }
-}
-
-fn endpoint(signal: OtlpSignal) -> &'static str {
-    match signal {
-        OtlpSignal::Metrics => "otlp_metrics",
-        OtlpSignal::Logs => "otlp_logs",
-        OtlpSignal::Traces => "otlp_traces",
+        let outcome = self.append.append(tenant, unit).await;
+        drop(held);
+        if let Some(totals) = running {
+            match &outcome {
+                Ok(r) if !r.duplicate => totals.keep(batch_id),
+                _ => totals.undo(),
+            }
+        }
+        let stored = outcome?;
+        let written = Written::after(sent, &stored);
+        receipt.merge(stored);
+        Ok((receipt, written))
     }
 }
 
@@ -334,64 +303,12 @@ fn is_empty(batch: &Batch) -> bool {
     }
 }
 
-/// What the request will need, known before anything is unpacked.
-fn expected_bytes(encoding: Encoding, body: &[u8], at: &Resolved) -> u64 {
-    let packed = body.len() as u64;
-    let cap = at.options.limits.max_decompressed_bytes as u64;
-    let plain = match encoding {
-        Encoding::Identity => packed,
-        _ => packed.saturating_mul(UNPACKED_FACTOR).min(cap),
-    };
-    packed + plain
-}
-
-/// Makes the reservation fit what unpacking showed; sheds where there is no room for the decoded form.
-fn fit(held: &mut Reservation, packed: usize, plain: usize) -> Result<()> {
-    let wanted = packed as u64 + plain as u64 * (1 + DECODED_FACTOR);
-    if wanted > held.bytes() {
-        held.grow(wanted - held.bytes())?;
-    }
-    held.shrink_to(wanted);
-    Ok(())
-}
-
-fn unpack<'a>(encoding: Encoding, body: &'a Bytes, at: &Resolved) -> Result<Cow<'a, [u8]>> {
-    let max = at.options.limits.max_decompressed_bytes;
-    match encoding {
-        Encoding::Identity if body.len() <= max => Ok(Cow::Borrowed(body)),
-        packed => Ok(Cow::Owned(cap::unpack(packed, body, max)?)),
-    }
-}
-
 fn reason(r: Reason) -> RefusalReason {
     match r {
         Reason::InvalidLabels => RefusalReason::InvalidLabels,
         Reason::InvalidItem => RefusalReason::InvalidItem,
         Reason::TooLarge => RefusalReason::TooLarge,
         Reason::Unsupported => RefusalReason::Unsupported,
-    }
-}
-
-/// Everything but the body that makes two requests different.
-struct Salt(xxhash_rust::xxh3::Xxh3);
-
-impl Salt {
-    fn of(request: &Request<'_>) -> Self {
-        let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        let Sender { addr, user_agent } = request.sender;
-        for part in [request.tenant.as_str(), request.endpoint, addr, user_agent] {
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
-        Salt(hash)
-    }
-
-    /// The number of items refused here is part of the id: once a limit is raised, the same body is another
-    /// batch, or its newly allowed items would be taken for known.
-    fn batch_id(mut self, body: &[u8], refused: u64) -> BatchId {
-        self.0.update(&refused.to_le_bytes());
-        self.0.update(body);
-        BatchId::Content(self.0.digest128())
     }
 }
 

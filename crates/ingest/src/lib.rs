@@ -1,7 +1,7 @@
 //! Admission: every protocol's body becomes a durable append here, and nowhere else.
 //!
 //! ```text
-//! reserve memory → unpack (capped) → decode → refuse what breaks a limit → stamp the cluster → append
+//! reserve memory → unpack (capped) → decode → refuse what breaks a limit → add up deltas → stamp → append
 //! ```
 //! This crate exists to keep that path in one place for all protocols. It must never know HTTP or gRPC shapes
 //! (statuses are made of [`Error`] by the API) nor how anything is stored. Start reading at [`admit`], whose
@@ -11,13 +11,17 @@ pub mod admit;
 pub mod error;
 pub mod options;
 
+mod delta;
 mod stamp;
 mod stats;
 
-pub use admit::Ingest;
+pub use admit::{Ingest, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
 pub use error::{Cause, Error};
-pub use options::{Limits, LokiFormat, Options, OtlpFormat, OtlpSignal, Sender};
+pub use options::{
+    DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, OtlpFormat, OtlpMetrics, OtlpSignal,
+    Promote, Sender,
+};
 pub use stamp::cluster as stamp_cluster;
 pub use wire::Limits as ItemLimits;
 

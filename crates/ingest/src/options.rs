@@ -1,6 +1,12 @@
 //! What admission is told: limits and stamping from configuration, the sender from the connection.
 
+use std::time::Duration;
+
 use model::ClusterName;
+pub use wire::{
+    names::{NameStrategy, Naming},
+    otlp::metrics::{MetricOptions as OtlpMetrics, Promote},
+};
 
 /// How large a request may be. What single items may look like is in `items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +26,45 @@ impl Default for Limits {
 }
 
 /// Options of admission; replaceable while running.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     pub limits: Limits,
     /// Stamped on everything that does not name a cluster itself; `None` stamps nothing.
     pub cluster: Option<ClusterName>,
-    /// Resource attributes that become labels of every OTLP series, besides `job` and `instance`.
-    pub promote_to_metrics: Vec<String>,
+    /// How OTLP metrics become series.
+    pub otlp_metrics: OtlpMetrics,
+    /// How OTLP points of delta temporality are added up; `None` refuses them.
+    pub deltas: Option<DeltaLimits>,
     /// Resource attributes that become stream labels of OTLP log records; `None` is Loki's default list.
     pub promote_to_streams: Option<Vec<String>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            limits: Limits::default(),
+            cluster: None,
+            otlp_metrics: OtlpMetrics::default(),
+            deltas: Some(DeltaLimits::default()),
+            promote_to_streams: None,
+        }
+    }
+}
+
+/// Bounds of the running totals that points of delta temporality are added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeltaLimits {
+    /// Series of one tenant with a total (`otlp.delta_max_series`). More costs memory, some 300 bytes a series and
+    /// more for native histograms; with less, new series are refused while the known go on.
+    pub max_series: usize,
+    /// How long a total is kept without a new point (`otlp.delta_max_idle`). Afterwards the series begins anew.
+    pub max_idle: Duration,
+}
+
+impl Default for DeltaLimits {
+    fn default() -> Self {
+        DeltaLimits { max_series: 500_000, max_idle: Duration::from_secs(3600) }
+    }
 }
 
 impl Options {
@@ -37,7 +73,7 @@ impl Options {
         let defaults = wire::otlp::Options::default();
         wire::otlp::Options {
             limits: self.limits.items.clone(),
-            promote_to_metrics: self.promote_to_metrics.clone(),
+            metrics: self.otlp_metrics.clone(),
             promote_to_streams: self.promote_to_streams.clone().unwrap_or(defaults.promote_to_streams),
         }
     }

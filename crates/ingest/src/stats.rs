@@ -12,7 +12,7 @@ use base::{
 use contract::Receipt;
 use model::TenantId;
 
-use crate::{Error, Result};
+use crate::Error;
 
 /// At most one line about refusals in this time; the counters tell the rest.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -20,6 +20,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Stats {
     items: Counters,
     refused_items: Counters,
+    repeated_items: Counters,
     requests: Counters,
     received_bytes: Counters,
     unpacked_bytes: Counters,
@@ -32,6 +33,10 @@ impl Stats {
         Stats {
             items: metrics.counters("ingest_items", "Samples, records and spans accepted and durable."),
             refused_items: metrics.counters("ingest_refused_items", "Items refused, by reason."),
+            repeated_items: metrics.counters(
+                "ingest_repeated_items",
+                "Items accepted that were stored already with the same value.",
+            ),
             requests: metrics.counters("ingest_requests", "Requests by how they ended."),
             received_bytes: metrics.counters("ingest_received_bytes", "Bytes of bodies as received."),
             unpacked_bytes: metrics.counters("ingest_unpacked_bytes", "Bytes of bodies after unpacking."),
@@ -52,7 +57,7 @@ impl Stats {
         &self,
         protocol: &'static str,
         tenant: &TenantId,
-        outcome: &Result<Receipt>,
+        outcome: Result<&Receipt, &Error>,
         took: Duration,
         clock: &Clock,
     ) {
@@ -77,6 +82,9 @@ impl Stats {
         for r in &receipt.refused {
             let labels = [("signal", r.signal.as_str()), ("reason", r.reason.as_str())];
             self.refused_items.get_or_create(&pairs(protocol, labels)).inc_by(r.count);
+        }
+        if receipt.repeated > 0 {
+            self.repeated_items.get_or_create(&pair("protocol", protocol)).inc_by(receipt.repeated);
         }
         if let Some(r) = receipt.refused.first()
             && self.may_log(clock)

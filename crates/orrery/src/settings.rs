@@ -65,6 +65,11 @@ pub fn ingest(c: &config::Node) -> ingest::Options {
             items: items(c),
         },
         cluster: c.cluster.clone(),
+        otlp_metrics: ingest::OtlpMetrics {
+            lookback_ms: i64::try_from(c.query.lookback.as_millis()).unwrap_or(i64::MAX),
+            ..c.otlp.metrics.clone()
+        },
+        deltas: c.otlp.deltas.clone(),
         ..defaults
     }
 }

@@ -31,6 +31,11 @@ pub mod prometheus {
     pub use crate::generated::prometheus::*;
 }
 
+/// Remote write 2.0 (`io.prometheus.write.v2.Request`).
+pub mod prometheus_v2 {
+    pub use crate::generated::io::prometheus::write::v2::*;
+}
+
 /// Protobuf exposition (`io.prometheus.client.MetricFamily`, length-delimited).
 pub mod exposition {
     pub use crate::generated::io::prometheus::client::*;

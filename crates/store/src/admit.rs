@@ -252,6 +252,7 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
                         });
                     } else {
                         receipt.accept(Signal::METRICS, 1);
+                        receipt.repeated += 1;
                     }
                 }
                 _ => {
@@ -275,6 +276,8 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
                 Some(l) if (l.series, l.timestamp_ms) == (h.series, h.timestamp_ms) => {
                     if l.histogram == h.histogram {
                         receipt.accept(Signal::METRICS, 1);
+                        receipt.histograms += 1;
+                        receipt.repeated += 1;
                     } else {
                         receipt.refuse(Signal::METRICS, RefusalReason::DuplicateConflict, || {
                             format!("two histograms of one series at {} ms in one batch", h.timestamp_ms)

@@ -220,6 +220,8 @@ impl Committer {
         let (outcome, dropped_families) = staged?;
         let Staged::Taken { slots, changed } = outcome else { return Some(Verdict::NextGroup) };
         receipt.accept(Signal::METRICS, batch.item_count() as u64);
+        receipt.histograms += batch.histograms.len() as u64;
+        receipt.exemplars += batch.exemplars.len() as u64;
         p.receipt = receipt;
         p.slots = Some(slots);
         if changed || dropped_families {

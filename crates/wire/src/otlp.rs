@@ -20,9 +20,8 @@ use crate::Limits;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub limits: Limits,
-    /// Resource attributes that become labels of every series, besides `job` and `instance`, which always
-    /// come from `service.*`. Empty by default, as in Prometheus: the rest is in `target_info`.
-    pub promote_to_metrics: Vec<String>,
+    /// How metrics become series.
+    pub metrics: metrics::MetricOptions,
     /// Resource attributes that become stream labels of log records; Loki's default list unless changed.
     pub promote_to_streams: Vec<String>,
 }
@@ -31,7 +30,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             limits: Limits::default(),
-            promote_to_metrics: Vec::new(),
+            metrics: metrics::MetricOptions::default(),
             promote_to_streams: STREAM_ATTRIBUTES.iter().map(|s| (*s).to_owned()).collect(),
         }
     }

@@ -74,6 +74,11 @@ impl<'a> Reader<'a> {
         if field == 0 { Err("a field number is 0") } else { Ok(Some((field, value))) }
     }
 
+    /// Bytes not read yet.
+    pub(crate) fn rest(&self) -> usize {
+        self.0.len()
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or("the message ends inside a field")?;
         self.0 = rest;

@@ -1,8 +1,10 @@
 //! Prometheus remote write 1.0 (`prometheus.io/docs/specs/remote_write_spec`): a snappy-packed
-//! `prometheus.WriteRequest`. Read by hand, straight from the body, because this is the busiest way in.
+//! `prometheus.WriteRequest`. Read by hand, straight from the body, because this is the busiest way in. Version
+//! 2.0 is in [`v2`].
 
 mod encode;
 mod histogram;
+pub mod v2;
 
 use model::{Exemplar, MetricBatch, MetricKind, MetricMetadata, metric::HistogramSample};
 
@@ -105,7 +107,7 @@ impl<'a> Decoder<'a> {
                 }
                 3 => self.exemplar(series, value.bytes()?)?,
                 4 => {
-                    let (timestamp_ms, histogram) =
+                    let histogram::Read { timestamp_ms, histogram, .. } =
                         histogram::decode(value.bytes()?, self.limits.max_histogram_buckets)?;
                     match histogram {
                         Ok(histogram) => {

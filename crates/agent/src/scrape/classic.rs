@@ -197,12 +197,7 @@ mod tests {
 
     fn read(text: &str) -> Exposition {
         let limits = wire::Limits::default();
-        let options = wire::exposition::ScrapeOptions {
-            default_ms: 1000,
-            honor_timestamps: true,
-            strict: false,
-            limits: &limits,
-        };
+        let options = wire::exposition::ScrapeOptions::new(1000, &limits);
         wire::exposition::parse("text/plain", text.as_bytes(), &options).unwrap()
     }
 

@@ -2,7 +2,7 @@
 
 use base::cap::{Encoding, unpack};
 use bytes::Bytes;
-use wire::exposition::{Exposition, ScrapeOptions};
+use wire::exposition::{Exposition, Histograms, ScrapeOptions};
 
 use super::{
     ScrapeConfig,
@@ -73,17 +73,12 @@ impl Body {
         }
         let format = format_of(&self.content_type, config.fallback_protocol).map_err(Failure::Content)?;
         let limits = wire::Limits::default();
+        let histograms = Histograms { native: target.native_histograms, classic: target.always_classic };
         let options = ScrapeOptions {
-            default_ms: at_ms,
             honor_timestamps: config.honor_timestamps,
-            strict: false,
-            limits: &limits,
+            histograms,
+            ..ScrapeOptions::new(at_ms, &limits)
         };
-        if format == Format::Protobuf {
-            return Err(Failure::Content(
-                "the target answered in protobuf, which is not read yet".to_owned(),
-            ));
-        }
         let exposition = wire::exposition::parse(format.media_type(), &self.bytes, &options)
             .map_err(|e| Failure::Content(e.to_string()))?;
         Ok(match target.classic_to_custom {

@@ -45,7 +45,7 @@ pub(super) fn prepare(
     exposition: Exposition,
     now_ms: i64,
 ) -> Prepared {
-    let Exposition { batch, timed } = exposition;
+    let Exposition { batch, timed, .. } = exposition;
     let mut p = Preparation {
         config,
         target,

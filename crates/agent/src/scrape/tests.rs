@@ -43,12 +43,7 @@ fn active(config: &ScrapeConfig) -> Vec<Target> {
 
 fn exposition(text: &str) -> wire::exposition::Exposition {
     let limits = wire::Limits::default();
-    let options = wire::exposition::ScrapeOptions {
-        default_ms: 1000,
-        honor_timestamps: true,
-        strict: false,
-        limits: &limits,
-    };
+    let options = wire::exposition::ScrapeOptions::new(1000, &limits);
     wire::exposition::parse("text/plain", text.as_bytes(), &options).unwrap()
 }
 

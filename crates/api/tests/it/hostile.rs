@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// Route, content type, content encodings its senders use.
-const INGEST: [(&str, &str, &[&str]); 9] = [
+const INGEST: [(&str, &str, &[&str]); 10] = [
     ("/api/v1/write", "application/x-protobuf", &["snappy", "zstd"]),
+    ("/api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v2.Request", &["snappy", "zstd"]),
     ("/loki/api/v1/push", "application/x-protobuf", &["", "snappy"]),
     ("/loki/api/v1/push", "application/json", &["", "gzip"]),
     ("/v1/metrics", "application/x-protobuf", &["", "gzip", "zstd"]),

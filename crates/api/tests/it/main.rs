@@ -9,5 +9,6 @@ mod layers;
 mod listeners;
 mod node;
 mod readers;
+mod remote_write;
 mod scenario;
 mod shapes;

@@ -2,6 +2,7 @@
 //! them.
 
 use agent::scrape::Names;
+use ingest::{NameStrategy, Naming, OtlpMetrics, Promote};
 
 use super::{
     cloud::parses,
@@ -10,22 +11,23 @@ use super::{
     relabel::rules,
     section::Section,
 };
-use crate::check::Checker;
+use crate::{check::Checker, otlp::Otlp};
 
-/// Takes every section that is not about scraping out of the file.
-pub(super) fn check(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
+/// Takes every section that is not about scraping out of the file; answers with the one that is served, `otlp`.
+pub(super) fn check(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) -> Option<Otlp> {
     rule_files(s, c);
     alerting(s, names, c);
     remote_write(s, names, c);
     remote_read(s, c);
     storage(s, c);
     tracing(s, c);
-    otlp(s, names, c);
+    let otlp = otlp(s, names, c);
     // Settings of the Go runtime have no meaning here.
     if let Some(mut r) = s.section("runtime", c) {
         r.integer("gogc", c);
         r.finish(c);
     }
+    otlp
 }
 
 /// Names a section that is there.
@@ -239,17 +241,18 @@ fn tracing(s: &mut Section<'_>, c: &mut Checker<'_>) {
     t.finish(c);
 }
 
-fn otlp(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
-    name(s, "otlp", c, "does not apply here; OTLP is received as this node's own configuration says");
-    let Some(mut o) = s.section("otlp", c) else { return };
-    let strategy = o.text("translation_strategy", c);
-    match strategy.as_deref() {
-        None | Some("UnderscoreEscapingWithSuffixes" | "UnderscoreEscapingWithoutSuffixes") => {}
-        Some("NoTranslation" | "NoUTF8EscapingWithSuffixes") if names == Names::Legacy => {
+fn otlp(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) -> Option<Otlp> {
+    let mut o = s.section("otlp", c)?;
+    let named = o.text("translation_strategy", c);
+    let strategy = named.as_deref().map(|n| NameStrategy::parse(n).ok_or(n));
+    match strategy {
+        Some(Ok(NameStrategy::NoTranslation | NameStrategy::NoUtf8EscapingWithSuffixes))
+            if names == Names::Legacy =>
+        {
             o.problem("translation_strategy", c, "excludes the legacy metric_name_validation_scheme");
         }
-        Some("NoTranslation" | "NoUTF8EscapingWithSuffixes") => {}
-        Some(other) => o.problem("translation_strategy", c, format!("{other:?} is not known")),
+        Some(Err(other)) => o.problem("translation_strategy", c, format!("{other:?} is not known")),
+        Some(Ok(_)) | None => {}
     }
     let all = o.flag("promote_all_resource_attributes", c).unwrap_or(false);
     let mut attributes = |key: &str, c: &mut Checker<'_>| {
@@ -261,24 +264,30 @@ fn otlp(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
             }
             seen.push(a);
         }
-        !list.is_empty()
+        list
     };
     let promoted = attributes("promote_resource_attributes", c);
     let ignored = attributes("ignore_resource_attributes", c);
-    if all && promoted {
+    if all && !promoted.is_empty() {
         o.problem("promote_resource_attributes", c, "excludes promote_all_resource_attributes");
     }
-    if !all && ignored {
+    if !all && !ignored.is_empty() {
         o.problem("ignore_resource_attributes", c, "needs promote_all_resource_attributes");
     }
-    for key in [
-        "keep_identifying_resource_attributes",
-        "convert_histograms_to_nhcb",
-        "promote_scope_metadata",
-        "label_name_underscore_sanitization",
-        "label_name_preserve_multiple_underscores",
-    ] {
-        o.flag(key, c);
-    }
+    let mut flag = |key: &str, default: bool| o.flag(key, c).unwrap_or(default);
+    let defaults = OtlpMetrics::default();
+    let metrics = OtlpMetrics {
+        keep_identifying: flag("keep_identifying_resource_attributes", false),
+        histograms_to_custom: flag("convert_histograms_to_nhcb", false),
+        promote_scope: flag("promote_scope_metadata", false),
+        naming: Naming {
+            strategy: strategy.and_then(Result::ok).unwrap_or_default(),
+            label_underscore_prefix: flag("label_name_underscore_sanitization", true),
+            label_multiple_underscores: flag("label_name_preserve_multiple_underscores", true),
+        },
+        promote: if all { Promote::AllBut(ignored) } else { Promote::Only(promoted) },
+        ..defaults
+    };
     o.finish(c);
+    Some(Otlp { metrics, ..Otlp::default() })
 }

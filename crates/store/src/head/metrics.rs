@@ -198,6 +198,7 @@ impl MetricsHead {
             let slot = slots.get(at as usize).copied().unwrap_or(NONE);
             match self.judge(slot, t, v.to_bits(), rules, oldest_ms) {
                 Judgement::Take => {}
+                Judgement::Repeat => receipt.repeated += 1,
                 Judgement::Wait => return Staged::NextGroup,
                 Judgement::Refuse(reason) => {
                     refused.push(i);
@@ -242,7 +243,11 @@ impl MetricsHead {
         }
         if t == newest {
             let same = bits == newest_bits;
-            return if same { Judgement::Take } else { Judgement::Refuse(RefusalReason::DuplicateConflict) };
+            return if same {
+                Judgement::Repeat
+            } else {
+                Judgement::Refuse(RefusalReason::DuplicateConflict)
+            };
         }
         if marked && s.pending_unit != rules.unit {
             // What another unit of the group brings of this series cannot be looked up yet.
@@ -256,7 +261,8 @@ impl MetricsHead {
         }
         match s.store.float_at(t) {
             Some(held) if held != bits => Judgement::Refuse(RefusalReason::DuplicateConflict),
-            _ => Judgement::Take,
+            Some(_) => Judgement::Repeat,
+            None => Judgement::Take,
         }
     }
 
@@ -281,7 +287,7 @@ impl MetricsHead {
         let series = labels.map(ToString::to_string).unwrap_or_default();
         match reason {
             RefusalReason::SeriesLimit => format!(
-                "series {series} is new and limits.max_series ({}) or limits.max_series_per_metric ({}) is reached",
+                "series {series} is new and ingest.max_series ({}) or ingest.max_series_per_metric ({}) is reached",
                 rules.limits.max_series, rules.limits.max_series_per_metric
             ),
             RefusalReason::TooOld => format!(
@@ -488,6 +494,8 @@ impl MetricsHead {
 
 enum Judgement {
     Take,
+    /// Taken without effect: it is there already.
+    Repeat,
     Wait,
     Refuse(RefusalReason),
 }

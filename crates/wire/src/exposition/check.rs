@@ -9,9 +9,9 @@ use super::sample::Sample;
 use crate::text::quoted;
 
 /// Characters an exemplar's labels may have together.
-const MAX_EXEMPLAR_CHARS: usize = 128;
+pub(super) const MAX_EXEMPLAR_CHARS: usize = 128;
 
-/// Follows one family. Checks nothing when made with `strict: false`, except what a sample means at all.
+/// Follows one family. Checks nothing when made with `strict: false`.
 pub(super) struct Check {
     strict: bool,
     /// The current metric and the time of its last sample.
@@ -46,10 +46,10 @@ impl Check {
         group: u128,
         at_ms: Option<i64>,
     ) -> Result<(), String> {
-        self.exemplar(kind, suffix, s)?;
         if !self.strict {
             return Ok(());
         }
+        exemplar(kind, suffix, s)?;
         labels(family, kind, suffix, s)?;
         let same = self.same_metric(family, kind, group, at_ms)?;
         values(kind, suffix, s)?;
@@ -64,23 +64,6 @@ impl Check {
 
     pub(super) fn close(self, family: &str, kind: MetricKind) -> Result<(), String> {
         self.histogram.close(family, kind)
-    }
-
-    fn exemplar(&self, kind: MetricKind, suffix: &str, s: &Sample<'_>) -> Result<(), String> {
-        let Some(e) = &s.exemplar else { return Ok(()) };
-        let allowed = match kind {
-            MetricKind::Histogram | MetricKind::GaugeHistogram => suffix == "_bucket",
-            MetricKind::Counter => suffix == "_total",
-            _ => false,
-        };
-        if self.strict && !allowed {
-            return Err(format!("sample {} may not have an exemplar", quoted(&s.name)));
-        }
-        let chars: usize = e.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
-        if chars > MAX_EXEMPLAR_CHARS {
-            return Err(format!("exemplar labels of {chars} characters, {MAX_EXEMPLAR_CHARS} are allowed"));
-        }
-        Ok(())
     }
 
     /// Whether the sample continues the current metric at the same time; metrics may not be taken up again and
@@ -109,6 +92,24 @@ impl Check {
         }
         Ok(false)
     }
+}
+
+/// Which samples may have an exemplar, and how long it may be.
+fn exemplar(kind: MetricKind, suffix: &str, s: &Sample<'_>) -> Result<(), String> {
+    let Some(e) = &s.exemplar else { return Ok(()) };
+    let allowed = match kind {
+        MetricKind::Histogram | MetricKind::GaugeHistogram => suffix == "_bucket",
+        MetricKind::Counter => suffix == "_total",
+        _ => false,
+    };
+    if !allowed {
+        return Err(format!("sample {} may not have an exemplar", quoted(&s.name)));
+    }
+    let chars: usize = e.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
+    if chars > MAX_EXEMPLAR_CHARS {
+        return Err(format!("exemplar labels of {chars} characters, {MAX_EXEMPLAR_CHARS} are allowed"));
+    }
+    Ok(())
 }
 
 /// Labels that a type needs.

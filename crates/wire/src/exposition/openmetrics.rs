@@ -26,6 +26,7 @@ pub fn parse_openmetrics(body: &[u8], options: &ScrapeOptions<'_>) -> Result<Exp
         family: None,
         seen: HashSet::new(),
         starts: Vec::new(),
+        kind: MetricKind::Unknown,
         ended: false,
     };
     let mut line_number = 0;
@@ -55,6 +56,8 @@ struct Parser<'a, 'o> {
     seen: HashSet<String>,
     /// Sample ranges and the start that a `_created` line gave them.
     starts: Vec<(usize, usize, i64)>,
+    /// The type declared last: as in Prometheus it counts for bounds and quantiles until the next one.
+    kind: MetricKind,
     ended: bool,
 }
 
@@ -101,19 +104,27 @@ impl<'a, 'o> Parser<'a, 'o> {
             self.family = Some(self.open(name.clone(), None));
         }
         let Some(f) = &mut self.family else { return Ok(()) };
-        if f.has_samples {
+        let strict = self.b.options.strict;
+        if f.has_samples && strict {
             return Err(format!("{word} of {name} after its samples"));
         }
         let again = match word {
             "TYPE" => {
                 let kind = kind(value).filter(|_| value != "untyped");
                 let kind = kind.ok_or_else(|| format!("type {} of {name} is not known", quoted(value)))?;
+                self.kind = kind;
                 f.kind.replace(kind).is_some()
             }
             "HELP" => f.help.replace(sample::unescape(value, true).into_owned()).is_some(),
-            _ => f.unit.replace(value.to_owned()).is_some(),
+            _ => {
+                let ends = name.strip_suffix(value).is_some_and(|n| n.ends_with('_'));
+                if !value.is_empty() && !ends {
+                    return Err(format!("unit {} is no suffix of {name}", quoted(value)));
+                }
+                f.unit.replace(value.to_owned()).is_some()
+            }
         };
-        if again { Err(format!("a second {word} of {name}")) } else { Ok(()) }
+        if again && strict { Err(format!("a second {word} of {name}")) } else { Ok(()) }
     }
 
     fn open(&self, name: Cow<'a, str>, kind: Option<MetricKind>) -> Family<'a> {
@@ -159,7 +170,8 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 
     fn sample(&mut self, line: &'a str) -> Result<(), String> {
-        let s = sample::read(line, Dialect::OpenMetrics)?;
+        let strict = self.b.options.strict;
+        let s = sample::read(line, if strict { Dialect::OpenMetricsStrict } else { Dialect::OpenMetrics })?;
         let at_ms = s.time.map(seconds_to_ms).transpose()?;
         let belongs = self.family.as_ref().and_then(|f| suffix_of(f, &s.name)).is_some();
         if !belongs {
@@ -184,13 +196,14 @@ impl<'a, 'o> Parser<'a, 'o> {
         f.group = Some((group, from));
         if suffix == "_created" {
             self.starts.push((from, next, ms(s.value)));
-            return Ok(());
+            if !self.b.options.created_series {
+                return Ok(());
+            }
         }
-        let exemplar = s.exemplar.as_ref();
-        let series = self.b.sample(&s, at_ms)?;
-        if let Some(e) = exemplar {
+        let series = self.b.sample(&s, at_ms, self.kind)?;
+        if let Some(e) = &s.exemplar {
             let e_ms = e.time.map(seconds_to_ms).transpose()?;
-            self.b.exemplar(series, e, e_ms.or(at_ms))?;
+            self.b.exemplar(series, e, e_ms, at_ms);
         }
         Ok(())
     }
@@ -244,7 +257,7 @@ fn seconds_to_ms(text: &str) -> Result<i64, String> {
     seconds.map(ms).ok_or_else(|| format!("time {} is not a number of seconds", quoted(text)))
 }
 
-/// Milliseconds, saturating: a float cast does not wrap.
+/// Milliseconds, cut as Prometheus cuts them, saturating: a float cast does not wrap.
 fn ms(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
+    (seconds * 1000.0) as i64
 }

@@ -16,10 +16,12 @@ type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 /// How much a format forgives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Any run of blanks, trailing commas.
+    /// Any run of blanks, commas after the last label or none between labels.
     Text,
-    /// One space exactly, exemplars.
+    /// One space exactly, exemplars; a comma after the last label, which Prometheus forgives.
     OpenMetrics,
+    /// The same without that comma.
+    OpenMetricsStrict,
 }
 
 #[derive(Debug)]
@@ -208,7 +210,7 @@ impl<'a> Cursor<'a> {
         let mut first = true;
         loop {
             self.blanks();
-            let trailing_ok = first || self.dialect == Dialect::Text;
+            let trailing_ok = first || self.dialect != Dialect::OpenMetricsStrict;
             if self.rest.starts_with('}') && trailing_ok {
                 self.eat('}');
                 return Ok(());
@@ -217,6 +219,9 @@ impl<'a> Cursor<'a> {
             first = false;
             self.blanks();
             if !self.eat(',') {
+                if self.dialect == Dialect::Text && !self.rest.is_empty() && !self.rest.starts_with('}') {
+                    continue;
+                }
                 return if self.eat('}') {
                     Ok(())
                 } else {

@@ -56,3 +56,67 @@ proptest! {
         prop_assert!(model::labels::is_classic_label_name(&l), "{key:?} {l:?}");
     }
 }
+
+#[test]
+fn names_without_escaping_keep_their_characters_and_get_each_suffix_once() {
+    use NameKind::{Counter, Gauge, Other};
+    let naming = Naming { strategy: NameStrategy::NoUtf8EscapingWithSuffixes, ..Naming::default() };
+    for (name, unit, kind, want) in [
+        ("http.server.duration", "s", Other, "http.server.duration_seconds"),
+        ("hw.io", "By", Counter, "hw.io_bytes_total"),
+        ("hw.io.total", "By", Counter, "hw.io_bytes_total"),
+        ("cpu.ratio", "1", Gauge, "cpu_ratio"),
+        ("net.rate_per_second", "By/s", Gauge, "net.rate_bytes_per_second"),
+        ("io.bytes", "By", Gauge, "io.bytes"),
+        ("日本", "m", Gauge, "日本_meters"),
+        ("total", "", Counter, "total_total"),
+        ("x", "{things}", Counter, "x_total"),
+    ] {
+        assert_eq!(naming.metric(name, unit, kind).as_deref(), Some(want), "{name} {unit}");
+    }
+    assert_eq!(naming.metric("", "", Other), None);
+    assert_eq!(naming.label("http.method").as_deref(), Some("http.method"));
+    assert_eq!(naming.label("__"), None);
+}
+
+#[test]
+fn names_without_suffixes_are_only_escaped() {
+    let naming = Naming { strategy: NameStrategy::UnderscoreEscapingWithoutSuffixes, ..Naming::default() };
+    for (name, want) in [
+        ("http.server.duration", Some("http_server_duration")),
+        ("a..b__c--d.", Some("a_b__c_d")),
+        ("1st", Some("_1st")),
+        ("rule:sum", Some("rule:sum")),
+        ("日本", None),
+        ("a._", Some("a__")),
+    ] {
+        assert_eq!(naming.metric(name, "By", NameKind::Counter).as_deref(), want, "{name}");
+    }
+}
+
+#[test]
+fn underscores_in_labels_follow_the_two_switches() {
+    let as_is = Naming { label_underscore_prefix: false, ..Naming::default() };
+    assert_eq!(as_is.label("_private").as_deref(), Some("_private"));
+    let single = Naming { label_multiple_underscores: false, ..Naming::default() };
+    for (key, want) in [
+        ("a..b", Some("a_b")),
+        ("a__b", Some("a_b")),
+        ("__reserved__", Some("__reserved__")),
+        ("__a..b__", Some("__a_b__")),
+        ("..x", Some("key_x")),
+        ("1.2", Some("key_1_2")),
+        ("plain", Some("plain")),
+        ("___", None),
+    ] {
+        assert_eq!(single.label(key).as_deref(), want, "{key}");
+    }
+}
+
+#[test]
+fn strategies_are_found_by_the_names_prometheus_gives_them() {
+    for s in NameStrategy::ALL {
+        assert_eq!(NameStrategy::parse(s.as_str()), Some(s));
+    }
+    assert_eq!(NameStrategy::parse("noTranslation"), None);
+}

@@ -4,109 +4,173 @@
 //! gauge                  name[_ratio]                              value
 //! sum, monotonic         name_total                                counter
 //! sum, not monotonic     name                                      gauge
-//! histogram              name_bucket{le}, name_count, name_sum     classic histogram
+//! histogram              name_bucket{le}, name_count, name_sum     classic histogram, or native with custom buckets
 //! exponential histogram  name                                      native histogram
 //! summary                name{quantile}, name_count, name_sum
 //! resource               job, instance (from service.*), target_info for the rest
 //! ```
-//! Delta temporality is refused as unsupported: adding deltas up needs state that outlives a request.
+//! Points of delta temporality come out as they are, with a mark each ([`Deltas`]): adding them up needs state
+//! that outlives a request, which is admission's.
+//!
+//! ```text
+//! message ─ Converter (names, times) ─┬─ labels: attributes + resource + scope ─┬─► batch, marks, refusals
+//!                                     └─ number · histogram · exponential · summary
+//! ```
 
 mod encode;
+mod exemplar;
 mod histogram;
+mod labels;
+mod points;
+mod resource;
 
-use std::borrow::Cow;
-
-use model::{Exemplar, MetricBatch, MetricKind, MetricMetadata, labels::METRIC_NAME, stale_marker};
+use model::{MetricBatch, MetricKind, MetricMetadata, stale_marker};
 use prost::Message;
 use proto::otlp::{
     collector::metrics::ExportMetricsServiceRequest,
-    common::{KeyValue, any_value::Value as Any},
-    metrics::{
-        AggregationTemporality, DataPointFlags, Exemplar as PbExemplar, Metric, NumberDataPoint,
-        SummaryDataPoint, exemplar, metric::Data, number_data_point::Value,
-    },
-    resource::Resource,
+    metrics::{AggregationTemporality, DataPointFlags, Metric, metric::Data},
 };
 
 pub use self::encode::encode;
+use self::{labels::Names, resource::Context};
 use super::{Options, attributes as attr, json};
 use crate::{
     Decoded, Error, Reason, Refusals,
-    names::{self, NameKind},
+    names::{NameKind, Naming, units},
     series::SeriesIndex,
     text::quoted,
 };
 
 const WHAT: &str = "OTLP metrics request";
-/// Characters an exemplar's labels may have together (OpenMetrics); beyond that only its ids are kept.
-const MAX_EXEMPLAR_CHARS: usize = 128;
 
-/// Reads `ExportMetricsServiceRequest` in protobuf. Points without a time get `received_ns`.
+/// How the metrics of a request become series; `otlp` of the configuration, defaults as in Prometheus.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricOptions {
+    pub naming: Naming,
+    pub promote: Promote,
+    /// Whether `service.*` stay in `target_info` beside `job` and `instance`.
+    pub keep_identifying: bool,
+    /// Whether name, version, schema and attributes of the scope become labels `otel_scope_…`.
+    pub promote_scope: bool,
+    /// Whether histograms with explicit bounds become native ones with custom buckets.
+    pub histograms_to_custom: bool,
+    /// How far back queries look: `target_info` has a sample at least twice in that time.
+    pub lookback_ms: i64,
+}
+
+/// Resource attributes that become labels of every series, besides what `job` and `instance` are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Promote {
+    Only(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+impl Default for MetricOptions {
+    fn default() -> Self {
+        MetricOptions {
+            naming: Naming::default(),
+            promote: Promote::Only(Vec::new()),
+            keep_identifying: false,
+            promote_scope: false,
+            histograms_to_custom: false,
+            lookback_ms: 300_000,
+        }
+    }
+}
+
+/// Which points of a batch are differences to the one before and not totals: positions, ascending.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deltas {
+    /// In `batch.samples`.
+    pub samples: Vec<u32>,
+    /// In `batch.histograms`.
+    pub histograms: Vec<u32>,
+}
+
+impl Deltas {
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
+}
+
+/// Reads `ExportMetricsServiceRequest` in protobuf. Points without a time get `received_ns`. Points of delta
+/// temporality are marked in `deltas`, and refused as unsupported where that is `None`.
 pub fn decode_protobuf(
     body: &[u8],
     received_ns: i64,
     options: &Options,
+    deltas: Option<&mut Deltas>,
 ) -> Result<Decoded<MetricBatch>, Error> {
     let message = ExportMetricsServiceRequest::decode(body).map_err(|e| Error::protobuf(WHAT, e))?;
-    Ok(from_message(message, received_ns, options))
+    Ok(from_message(&message, received_ns, options, deltas))
 }
 
-/// Reads `ExportMetricsServiceRequest` in OTLP/JSON.
-pub fn decode_json(body: &[u8], received_ns: i64, options: &Options) -> Result<Decoded<MetricBatch>, Error> {
+/// Reads `ExportMetricsServiceRequest` in OTLP/JSON, otherwise as [`decode_protobuf`].
+pub fn decode_json(
+    body: &[u8],
+    received_ns: i64,
+    options: &Options,
+    deltas: Option<&mut Deltas>,
+) -> Result<Decoded<MetricBatch>, Error> {
     let message: ExportMetricsServiceRequest = json::decode(body).map_err(|e| Error::json(WHAT, e))?;
-    Ok(from_message(message, received_ns, options))
+    Ok(from_message(&message, received_ns, options, deltas))
 }
 
 /// Converts a decoded request. Refusals count data points.
 pub fn from_message(
-    request: ExportMetricsServiceRequest,
+    request: &ExportMetricsServiceRequest,
     received_ns: i64,
     options: &Options,
+    deltas: Option<&mut Deltas>,
 ) -> Decoded<MetricBatch> {
     let mut c = Converter {
         options,
         received_ms: received_ns.div_euclid(1_000_000),
         batch: MetricBatch::default(),
         index: SeriesIndex::default(),
+        deltas,
         refused: Refusals::default(),
         all_timed: true,
         seen: 0,
-        base: Vec::new(),
-        latest_ms: None,
+        names: Names::new(options.metrics.naming),
+        context: Context::default(),
+        times: None,
     };
-    for group in request.resource_metrics {
-        let resource = group.resource.unwrap_or_default();
-        c.base = base_labels(&resource, options);
-        c.latest_ms = None;
-        for scoped in group.scope_metrics {
-            for metric in scoped.metrics {
+    for group in &request.resource_metrics {
+        c.enter_resource(group.resource.as_ref());
+        for scoped in &group.scope_metrics {
+            c.enter_scope(scoped);
+            for metric in &scoped.metrics {
                 c.metric(metric);
             }
         }
-        c.target_info(&resource);
+        c.target_info(group.resource.as_ref());
     }
     Decoded { batch: c.batch, refused: c.refused, all_timed: c.all_timed }
 }
 
-struct Converter<'a> {
-    options: &'a Options,
+/// Walks one request; `'r` is its lifetime.
+struct Converter<'r, 'o> {
+    options: &'o Options,
     received_ms: i64,
     batch: MetricBatch,
     index: SeriesIndex,
+    deltas: Option<&'o mut Deltas>,
     refused: Refusals,
     all_timed: bool,
     /// Data points met so far.
     seen: u64,
-    /// Labels that the resource gives to all of its series.
-    base: Vec<(Cow<'static, str>, String)>,
-    /// The newest point of the resource.
-    latest_ms: Option<i64>,
+    names: Names<'r>,
+    /// Labels that resource and scope give to all of their series.
+    context: Context,
+    /// The oldest and the newest point of the resource.
+    times: Option<(i64, i64)>,
 }
 
 /// What all points of one metric share.
 struct Family {
     name: String,
-    counter: bool,
+    delta: bool,
 }
 
 /// Time and start of a point, and whether it only says that the series ended.
@@ -115,6 +179,8 @@ struct When {
     at_ms: i64,
     start_ms: i64,
     stale: bool,
+    /// The point is a difference.
+    delta: bool,
 }
 
 impl When {
@@ -124,68 +190,78 @@ impl When {
     }
 }
 
-/// A point's labels, made of its attributes.
-type PointLabels<'p> = Vec<(Cow<'p, str>, Cow<'p, str>)>;
+/// Why a point is left out.
+type Refusal = (Reason, String);
 
-impl Converter<'_> {
-    fn metric(&mut self, metric: Metric) {
-        let (kind, name_kind) = kinds(metric.data.as_ref());
-        let points = point_count(metric.data.as_ref());
+impl<'r> Converter<'r, '_> {
+    fn metric(&mut self, metric: &'r Metric) {
+        let data = metric.data.as_ref();
+        let (kind, name_kind) = kinds(data);
+        let points = point_count(data);
         let first = self.seen;
         self.seen += points;
-        let name = names::metric_name(&metric.name, &metric.unit, name_kind);
-        if name.bytes().all(|b| b == b'_') {
+        let Some(name) = self.options.metrics.naming.metric(&metric.name, &metric.unit, name_kind) else {
             let why =
-                || format!("metric name {} has no character that Prometheus allows", quoted(&metric.name));
+                || format!("of metric name {} nothing is left that Prometheus allows", quoted(&metric.name));
             return self.refused.add_many(Reason::InvalidItem, first, points, why);
-        }
-        if let Some(word) = unsupported(metric.data.as_ref()) {
-            let why =
-                || format!("metric {} has {word} temporality, cumulative is supported", quoted(&metric.name));
-            return self.refused.add_many(Reason::Unsupported, first, points, why);
-        }
-        if let Err(why) = self.metadata(&name, kind, &metric) {
+        };
+        let delta = match temporality(data) {
+            Ok(delta) if !delta || self.deltas.is_some() => delta,
+            Ok(_) => {
+                let why = || format!("metric {} has delta temporality", quoted(&metric.name));
+                return self.refused.add_many(Reason::Unsupported, first, points, why);
+            }
+            Err(number) => {
+                let why = || format!("metric {} has no known temporality ({number})", quoted(&metric.name));
+                return self.refused.add_many(Reason::Unsupported, first, points, why);
+            }
+        };
+        if let Err(why) = self.options.limits.check_pair(&name, "") {
             return self.refused.add_many(Reason::InvalidLabels, first, points, || why);
         }
-        let f = Family { name, counter: name_kind == NameKind::Counter };
-        match metric.data {
-            Some(Data::Gauge(g)) => self.each(g.data_points, first, |c, p| c.number(&f, &p, false)),
-            Some(Data::Sum(s)) => self.each(s.data_points, first, |c, p| c.number(&f, &p, true)),
-            Some(Data::Histogram(h)) => self.each(h.data_points, first, |c, p| c.histogram(&f, &p)),
-            Some(Data::ExponentialHistogram(h)) => {
-                self.each(h.data_points, first, |c, p| c.exponential(&f, &p))
+        self.metadata(&name, kind, metric);
+        let f = Family { name: name.into_owned(), delta };
+        match data {
+            Some(Data::Gauge(g)) => self.each(&g.data_points, first, |c, p| c.number(&f, p, false)),
+            Some(Data::Sum(s)) => self.each(&s.data_points, first, |c, p| c.number(&f, p, true)),
+            Some(Data::Histogram(h)) if self.options.metrics.histograms_to_custom => {
+                self.each(&h.data_points, first, |c, p| c.custom(&f, p));
             }
-            Some(Data::Summary(s)) => self.each(s.data_points, first, |c, p| c.summary(&f, &p)),
+            Some(Data::Histogram(h)) => self.each(&h.data_points, first, |c, p| c.classic(&f, p)),
+            Some(Data::ExponentialHistogram(h)) => {
+                self.each(&h.data_points, first, |c, p| c.exponential(&f, p));
+            }
+            Some(Data::Summary(s)) => self.each(&s.data_points, first, |c, p| c.summary(&f, p)),
             None => {}
         }
     }
 
     fn each<P>(
         &mut self,
-        points: Vec<P>,
+        points: &'r [P],
         first: u64,
-        mut take: impl FnMut(&mut Self, P) -> Result<(), Refusal>,
+        mut take: impl FnMut(&mut Self, &'r P) -> Result<(), Refusal>,
     ) {
-        for (i, p) in points.into_iter().enumerate() {
+        for (i, p) in points.iter().enumerate() {
             if let Err((reason, why)) = take(self, p) {
                 self.refused.add(reason, first + i as u64, || why);
             }
         }
     }
 
-    fn metadata(&mut self, name: &str, kind: MetricKind, metric: &Metric) -> Result<(), String> {
-        self.options.limits.check_pair(name, &metric.description)?;
-        let (main, per) = names::unit_words(&metric.unit);
-        let unit = if per.is_empty() || main.is_empty() { main + &per } else { format!("{main}_{per}") };
-        let m = MetricMetadata { family: name.to_owned(), kind, unit, help: metric.description.clone() };
+    fn metadata(&mut self, name: &str, kind: MetricKind, metric: &Metric) {
+        let help = clip_bytes(&metric.description, self.options.limits.max_label_value_bytes);
         // Exporters repeat a metric once per scope or resource; what was just said is not said again.
-        if self.batch.metadata.last() != Some(&m) {
-            self.batch.metadata.push(m);
+        let last = self.batch.metadata.last();
+        if last.is_some_and(|m| m.family == name && m.kind == kind && m.help == help) {
+            return;
         }
-        Ok(())
+        let unit = units::metadata_unit(&metric.unit);
+        let (family, help) = (name.to_owned(), help.to_owned());
+        self.batch.metadata.push(MetricMetadata { family, kind, unit, help });
     }
 
-    fn when(&mut self, time: u64, start: u64, flags: u32) -> When {
+    fn when(&mut self, f: &Family, time: u64, start: u64, flags: u32) -> When {
         let ms = |t: u64| i64::try_from(t / 1_000_000).unwrap_or(i64::MAX);
         let at_ms = if time == 0 {
             self.all_timed = false;
@@ -193,146 +269,18 @@ impl Converter<'_> {
         } else {
             ms(time)
         };
-        self.latest_ms = self.latest_ms.max(Some(at_ms));
+        let (oldest, newest) = self.times.unwrap_or((at_ms, at_ms));
+        self.times = Some((oldest.min(at_ms), newest.max(at_ms)));
         let stale = flags & DataPointFlags::NoRecordedValueMask as u32 != 0;
-        When { at_ms, start_ms: ms(start), stale }
-    }
-
-    /// The series of `name` with the point's labels and one more.
-    fn series(
-        &mut self,
-        name: &str,
-        labels: &PointLabels<'_>,
-        extra: Option<(&str, &str)>,
-    ) -> Result<u32, Refusal> {
-        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(labels.len() + self.base.len() + 2);
-        pairs.push((METRIC_NAME, name));
-        pairs.extend(extra);
-        for (n, v) in self.base.iter().map(|(n, v)| (n.as_ref(), v.as_str())) {
-            if pairs.iter().all(|(have, _)| *have != n) {
-                pairs.push((n, v));
-            }
-        }
-        let fixed = pairs.len();
-        for (n, v) in labels {
-            let taken = pairs.iter().take(fixed).any(|(have, _)| *have == n);
-            if !taken {
-                pairs.push((n, v));
-            }
-        }
-        let labels = self.options.limits.labels(&mut pairs);
-        let labels =
-            labels.map_err(|why| (Reason::InvalidLabels, format!("metric {}: {why}", quoted(name))))?;
-        Ok(self.index.resolve(&mut self.batch, labels))
-    }
-
-    fn push(
-        &mut self,
-        name: &str,
-        labels: &PointLabels<'_>,
-        extra: Option<(&str, &str)>,
-        when: When,
-        value: f64,
-    ) -> Result<u32, Refusal> {
-        let series = self.series(name, labels, extra)?;
-        self.batch.samples.push_started(series, when.at_ms, when.value(value), when.start_ms);
-        Ok(series)
-    }
-
-    fn number(&mut self, f: &Family, p: &NumberDataPoint, is_sum: bool) -> Result<(), Refusal> {
-        let start = if is_sum { p.start_time_unix_nano } else { 0 };
-        let when = self.when(p.time_unix_nano, start, p.flags);
-        let value = match p.value {
-            Some(Value::AsDouble(v)) => v,
-            Some(Value::AsInt(v)) => v as f64,
-            None if when.stale => 0.0,
-            None => {
-                return Err((Reason::InvalidItem, format!("a point of {} has no value", quoted(&f.name))));
-            }
-        };
-        let labels = point_labels(&p.attributes);
-        let series = self.push(&f.name, &labels, None, when, value)?;
-        if f.counter {
-            for e in &p.exemplars {
-                self.exemplar(series, e, when.at_ms);
-            }
-        }
-        Ok(())
-    }
-
-    fn summary(&mut self, f: &Family, p: &SummaryDataPoint) -> Result<(), Refusal> {
-        let max = self.options.limits.max_histogram_buckets;
-        if p.quantile_values.len() > max {
-            let why = format!("{} quantiles, limits.max_histogram_buckets is {max}", p.quantile_values.len());
-            return Err((Reason::TooLarge, why));
-        }
-        let when = self.when(p.time_unix_nano, p.start_time_unix_nano, p.flags);
-        let labels = point_labels(&p.attributes);
-        // The labels are the same for all, so the first push tells whether the point is refused.
-        self.push(&format!("{}_sum", f.name), &labels, None, when, p.sum)?;
-        self.push(&format!("{}_count", f.name), &labels, None, when, p.count as f64)?;
-        for q in &p.quantile_values {
-            let quantile = float_label(q.quantile);
-            self.push(&f.name, &labels, Some(("quantile", &quantile)), when, q.value)?;
-        }
-        Ok(())
-    }
-
-    fn exemplar(&mut self, series: u32, e: &PbExemplar, at_ms: i64) {
-        let value = match e.value {
-            Some(exemplar::Value::AsDouble(v)) => v,
-            Some(exemplar::Value::AsInt(v)) => v as f64,
-            None => return,
-        };
-        let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let ids: Vec<(&str, String)> = [("trace_id", &e.trace_id), ("span_id", &e.span_id)]
-            .into_iter()
-            .filter(|(_, id)| !id.is_empty())
-            .map(|(n, id)| (n, hex(id)))
-            .collect();
-        let attributes = point_labels(&e.filtered_attributes);
-        let mut pairs: Vec<(&str, &str)> = ids.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        pairs.extend(
-            attributes
-                .iter()
-                .map(|(n, v)| (n.as_ref(), v.as_ref()))
-                .filter(|(n, _)| *n != "trace_id" && *n != "span_id"),
-        );
-        let chars: usize = pairs.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
-        if chars > MAX_EXEMPLAR_CHARS {
-            pairs.truncate(ids.len());
-        }
-        let timestamp_ms = match e.time_unix_nano {
-            0 => at_ms,
-            t => i64::try_from(t / 1_000_000).unwrap_or(i64::MAX),
-        };
-        match self.options.limits.labels(&mut pairs) {
-            Ok(labels) => self.batch.exemplars.push((series, Exemplar { labels, value, timestamp_ms })),
-            Err(why) => self.refused.add(Reason::InvalidLabels, self.seen, || format!("exemplar: {why}")),
-        }
-    }
-
-    /// One `target_info` per resource that has more to say than its identity.
-    fn target_info(&mut self, resource: &Resource) {
-        let Some(at_ms) = self.latest_ms else { return };
-        let identified = self.base.iter().any(|(n, _)| n == "job" || n == "instance");
-        let rest: Vec<KeyValue> =
-            resource.attributes.iter().filter(|kv| !IDENTITY.contains(&kv.key.as_str())).cloned().collect();
-        if !identified || rest.is_empty() {
-            return;
-        }
-        let when = When { at_ms, start_ms: 0, stale: false };
-        let labels = point_labels(&rest);
-        if let Err((reason, why)) = self.push("target_info", &labels, None, when, 1.0) {
-            self.refused.add(reason, self.seen, || why);
-        }
+        When { at_ms, start_ms: ms(start), stale, delta: f.delta && !stale }
     }
 }
 
-type Refusal = (Reason, String);
-
-/// Resource attributes that `job` and `instance` are made of.
-const IDENTITY: [&str; 3] = ["service.name", "service.namespace", "service.instance.id"];
+/// At most `max` bytes of `s`, cut between characters.
+fn clip_bytes(s: &str, max: usize) -> &str {
+    let end = (0..=max.min(s.len())).rev().find(|i| s.is_char_boundary(*i));
+    s.get(..end.unwrap_or(0)).unwrap_or_default()
+}
 
 fn kinds(data: Option<&Data>) -> (MetricKind, NameKind) {
     match data {
@@ -357,72 +305,20 @@ fn point_count(data: Option<&Data>) -> u64 {
     n as u64
 }
 
-/// The temporality's name where it is not cumulative.
-fn unsupported(data: Option<&Data>) -> Option<&'static str> {
+/// Whether the points are differences; the number of a temporality that is neither.
+fn temporality(data: Option<&Data>) -> Result<bool, i32> {
     let temporality = match data {
         Some(Data::Sum(d)) => d.aggregation_temporality,
         Some(Data::Histogram(d)) => d.aggregation_temporality,
         Some(Data::ExponentialHistogram(d)) => d.aggregation_temporality,
-        _ => return None,
+        _ => return Ok(false),
     };
     match AggregationTemporality::try_from(temporality) {
-        Ok(AggregationTemporality::Cumulative) => None,
-        Ok(AggregationTemporality::Delta) => Some("delta"),
-        _ => Some("unspecified"),
+        Ok(AggregationTemporality::Cumulative) => Ok(false),
+        Ok(AggregationTemporality::Delta) => Ok(true),
+        _ => Err(temporality),
     }
 }
 
-/// `job`, `instance` and what is promoted.
-fn base_labels(resource: &Resource, options: &Options) -> Vec<(Cow<'static, str>, String)> {
-    let get = |key: &str| {
-        let found = resource.attributes.iter().find(|kv| kv.key == key);
-        found.map(|kv| value_text(kv).into_owned()).filter(|v| !v.is_empty())
-    };
-    let mut out: Vec<(Cow<'static, str>, String)> = Vec::new();
-    match (get("service.name"), get("service.namespace")) {
-        (Some(name), Some(namespace)) => out.push((Cow::Borrowed("job"), format!("{namespace}/{name}"))),
-        (Some(name), None) => out.push((Cow::Borrowed("job"), name)),
-        _ => {}
-    }
-    if let Some(instance) = get("service.instance.id") {
-        out.push((Cow::Borrowed("instance"), instance));
-    }
-    for key in &options.promote_to_metrics {
-        if let Some(value) = get(key) {
-            out.push((Cow::Owned(names::label_name(key).into_owned()), value));
-        }
-    }
-    out
-}
-
-fn value_text(kv: &KeyValue) -> Cow<'_, str> {
-    match kv.value.as_ref().and_then(|v| v.value.as_ref()) {
-        None => Cow::Borrowed(""),
-        Some(Any::StringValue(s)) => Cow::Borrowed(s),
-        Some(_) => Cow::Owned(attr::from_value(kv.value.clone()).to_string()),
-    }
-}
-
-/// Attributes as labels. Keys that become one name have their values joined by ';' in the order of the keys,
-/// as the specification says.
-fn point_labels(attributes: &[KeyValue]) -> PointLabels<'_> {
-    let mut sorted: Vec<&KeyValue> = attributes.iter().filter(|kv| !kv.key.is_empty()).collect();
-    sorted.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut out: PointLabels<'_> = Vec::with_capacity(sorted.len());
-    for kv in sorted {
-        let (name, value) = (names::label_name(&kv.key), value_text(kv));
-        match out.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, held)) => {
-                held.to_mut().push(';');
-                held.to_mut().push_str(&value);
-            }
-            None => out.push((name, value)),
-        }
-    }
-    out
-}
-
-/// A float as a label value: shortest decimal, `+Inf` for infinity.
-fn float_label(v: f64) -> String {
-    if v == f64::INFINITY { "+Inf".to_owned() } else { v.to_string() }
-}
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ fn metrics_json(metrics: &str) -> crate::Decoded<MetricBatch> {
             {{"key":"service.instance.id","value":{{"stringValue":"i1"}}}},{{"key":"host.name","value":{{"stringValue":"h1"}}}}]}},
             "scopeMetrics":[{{"scope":{{"name":"s"}},"metrics":[{metrics}]}}],"unknownField":{{"a":[1,2]}}}}]}}"#
     );
-    metrics::decode_json(body.as_bytes(), NOW_NS, &options()).unwrap()
+    metrics::decode_json(body.as_bytes(), NOW_NS, &options(), None).unwrap()
 }
 
 fn shown(batch: &MetricBatch) -> Vec<String> {
@@ -56,14 +56,19 @@ fn sums_and_gauges_get_prometheus_names_and_identity() {
            {"name":"cpu.utilization","unit":"1","gauge":{"dataPoints":[{"asDouble":0.25,"timeUnixNano":"2000000000"},{"flags":1,"timeUnixNano":"3000000000"}]}},
            {"name":"queue","sum":{"aggregationTemporality":"AGGREGATION_TEMPORALITY_CUMULATIVE","dataPoints":[{"asInt":-3}]}}"#,
     );
+    let mut lines = shown(&d.batch);
+    let target: Vec<String> = lines.extract_if(.., |l| l.starts_with("target_info")).collect();
     assert_eq!(
-        shown(&d.batch),
+        target.last().map(String::as_str),
+        Some(r#"target_info{host_name="h1", instance="i1", job="eu/shop"} 1 @1700000000000 from 0"#)
+    );
+    assert_eq!(
+        lines,
         [
             r#"http_requests_total{code="200", http_method="GET", instance="i1", job="eu/shop"} 7 @2000 from 1000"#,
             r#"cpu_utilization_ratio{instance="i1", job="eu/shop"} 0.25 @2000 from 0"#,
             r#"cpu_utilization_ratio{instance="i1", job="eu/shop"} stale @3000 from 0"#,
             r#"queue{instance="i1", job="eu/shop"} -3 @1700000000000 from 0"#,
-            r#"target_info{host_name="h1", instance="i1", job="eu/shop"} 1 @1700000000000 from 0"#,
         ]
     );
     assert!(!d.all_timed, "one point had no time");
@@ -249,7 +254,7 @@ fn the_examples_of_the_specification_are_read_whole() {
         return;
     }
     let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
-    let m = metrics::decode_json(&read("metrics.json"), NOW_NS, &options()).unwrap();
+    let m = metrics::decode_json(&read("metrics.json"), NOW_NS, &options(), None).unwrap();
     let l = logs::decode_json(&read("logs.json"), NOW_NS, &options()).unwrap();
     let e = logs::decode_json(&read("events.json"), NOW_NS, &options()).unwrap();
     let t = traces::decode_json(&read("trace.json"), &options()).unwrap();
@@ -258,7 +263,7 @@ fn the_examples_of_the_specification_are_read_whole() {
     assert_eq!((m.refused.total(), m.batch.samples.len()), (3, 1));
     let text = String::from_utf8(read("metrics.json")).unwrap();
     let cumulative = text.replace("\"aggregationTemporality\": 1", "\"aggregationTemporality\": 2");
-    let m = metrics::decode_json(cumulative.as_bytes(), NOW_NS, &options()).unwrap();
+    let m = metrics::decode_json(cumulative.as_bytes(), NOW_NS, &options(), None).unwrap();
     assert_eq!((m.refused.total(), m.batch.histograms.len()), (0, 1));
     assert_eq!(
         shown(&m.batch)[0],
@@ -354,7 +359,7 @@ proptest! {
             positive_buckets: positive, is_integer: true, ..Histogram::default()
         };
         batch.histograms.push(HistogramSample { series: s, timestamp_ms: 9, start_ms: 7, histogram });
-        let d = metrics::decode_protobuf(&metrics::encode(&batch).encode_to_vec(), NOW_NS, &options()).unwrap();
+        let d = metrics::decode_protobuf(&metrics::encode(&batch).encode_to_vec(), NOW_NS, &options(), None).unwrap();
         prop_assert!(d.refused.is_empty());
         prop_assert_eq!(&d.batch.series, &batch.series);
         prop_assert_eq!(&d.batch.samples.value, &batch.samples.value);
@@ -367,10 +372,10 @@ proptest! {
         json in "[{}\\[\\]\":,a-z0-9.\\\\-]{0,200}",
     ) {
         for body in [bytes.as_slice(), json.as_bytes()] {
-            let _ = metrics::decode_protobuf(body, NOW_NS, &options());
+            let _ = metrics::decode_protobuf(body, NOW_NS, &options(), None);
             let _ = logs::decode_protobuf(body, NOW_NS, &options());
             let _ = traces::decode_protobuf(body, &options());
-            let _ = metrics::decode_json(body, NOW_NS, &options());
+            let _ = metrics::decode_json(body, NOW_NS, &options(), None);
             let _ = logs::decode_json(body, NOW_NS, &options());
             let _ = traces::decode_json(body, &options());
         }

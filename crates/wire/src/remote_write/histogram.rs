@@ -3,7 +3,7 @@
 
 use model::{
     Histogram,
-    histogram::{BucketSpan, ResetHint},
+    histogram::{BucketSpan, MAX_SCHEMA, MAX_SENT_SCHEMA, ResetHint},
 };
 
 use crate::protobuf::{Fault, Reader, Value, Writer, push_doubles, push_zigzags, zigzag};
@@ -16,11 +16,20 @@ struct Side {
     counts: Vec<f64>,
 }
 
-/// Timestamp in ms and the histogram, or why it is refused. `Err` outside means the bytes are no protobuf.
-pub(super) fn decode(body: &[u8], max: usize) -> Result<(i64, Result<Histogram, String>), Fault> {
+/// A histogram message as read.
+pub(super) struct Read {
+    pub(super) timestamp_ms: i64,
+    /// 0 where unknown; version 1.0 has no place for it.
+    pub(super) start_ms: i64,
+    /// The histogram, or why it is refused.
+    pub(super) histogram: Result<Histogram, String>,
+}
+
+/// Reads the message of either version. `Err` means that the bytes are no protobuf.
+pub(super) fn decode(body: &[u8], max: usize) -> Result<Read, Fault> {
     let mut h = Histogram { is_integer: true, ..Histogram::default() };
     let (mut positive, mut negative) = (Side::default(), Side::default());
-    let mut timestamp_ms = 0;
+    let (mut timestamp_ms, mut start_ms) = (0, 0);
     let mut schema = 0i64;
     let mut r = Reader::new(body);
     while let Some((field, v)) = r.next()? {
@@ -44,6 +53,7 @@ pub(super) fn decode(body: &[u8], max: usize) -> Result<(i64, Result<Histogram, 
             14 => h.reset_hint = hint(v.varint()?),
             15 => timestamp_ms = v.varint()? as i64,
             16 => push_doubles(&mut h.custom_values, v, max)?,
+            17 => start_ms = v.varint()? as i64,
             _ => {}
         }
     }
@@ -52,10 +62,13 @@ pub(super) fn decode(body: &[u8], max: usize) -> Result<(i64, Result<Histogram, 
             h.schema = schema;
             (h.positive_spans, h.positive_buckets) = positive.resolve(h.is_integer)?;
             (h.negative_spans, h.negative_buckets) = negative.resolve(h.is_integer)?;
+            if (MAX_SCHEMA..=MAX_SENT_SCHEMA).contains(&schema) {
+                h.reduce_resolution(MAX_SCHEMA);
+            }
             h.validate()?;
             Ok(h)
         });
-    Ok((timestamp_ms, histogram))
+    Ok(Read { timestamp_ms, start_ms, histogram })
 }
 
 impl Side {

@@ -127,7 +127,7 @@ fn native_histograms_come_back_bit_for_bit() {
 fn a_histogram_that_contradicts_itself_is_refused_alone() {
     let mut batch = MetricBatch::default();
     let s = batch.push_series(Labels::from_pairs([("__name__", "h")]));
-    let bad = Histogram { schema: 20, is_integer: true, ..Histogram::default() };
+    let bad = Histogram { schema: 60, is_integer: true, ..Histogram::default() };
     let far = Histogram {
         positive_spans: vec![
             BucketSpan { offset: i32::MAX, length: 1 },
@@ -144,7 +144,7 @@ fn a_histogram_that_contradicts_itself_is_refused_alone() {
     assert_eq!(d.batch.histograms.len(), 1);
     let refused: Vec<_> = d.refused.into_iter().collect();
     assert_eq!((refused[0].reason, refused[0].count), (Reason::InvalidItem, 2));
-    assert!(refused[0].detail.contains("schema 20"), "{}", refused[0].detail);
+    assert!(refused[0].detail.contains("schema 60"), "{}", refused[0].detail);
 }
 
 #[test]

@@ -53,7 +53,8 @@ impl Bench {
 fn a_repeated_sample_is_accepted_silently_and_another_value_at_its_time_is_refused() {
     let mut b = Bench::new();
     b.append(&[("a", 10, 1.0), ("a", 20, 2.0)]);
-    assert_eq!(b.append(&[("a", 20, 2.0), ("a", 30, 3.0)]).refused_items(), 0);
+    let again = b.append(&[("a", 20, 2.0), ("a", 30, 3.0)]);
+    assert_eq!((again.refused_items(), again.repeated), (0, 1));
     let r = b.append(&[("a", 10, 1.0), ("a", 20, 9.0), ("a", 30, 9.0)]);
     assert_eq!(r.refused[0].reason, RefusalReason::DuplicateConflict);
     assert_eq!(r.refused_items(), 2);

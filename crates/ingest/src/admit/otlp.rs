@@ -1,0 +1,62 @@
+//! OTLP, one signal per request.
+
+use base::cap::Encoding;
+use bytes::Bytes;
+use contract::Receipt;
+use model::{Batch, TenantId};
+use wire::otlp::{
+    logs,
+    metrics::{self, Deltas},
+    traces,
+};
+
+use super::{Ingest, Plain, Request, Resolved};
+use crate::{OtlpFormat, OtlpSignal, Result, Sender};
+
+impl Ingest {
+    /// OTLP over HTTP or gRPC.
+    pub async fn otlp(
+        &self,
+        tenant: &TenantId,
+        sender: &Sender,
+        signal: OtlpSignal,
+        format: OtlpFormat,
+        encoding: Encoding,
+        body: Bytes,
+    ) -> Result<Receipt> {
+        let request = Request { protocol: "otlp_http", endpoint: endpoint(signal), tenant, sender };
+        let received_ns = self.clock.now_ns();
+        let admitted = self
+            .admit(request, encoding, body, move |body, at| decode(body, (signal, format), received_ns, at));
+        Ok(admitted.await?.0)
+    }
+}
+
+fn decode(body: &[u8], what: (OtlpSignal, OtlpFormat), received_ns: i64, at: &Resolved) -> Result<Plain> {
+    let o = &at.otlp;
+    let mut deltas = Deltas::default();
+    let marks = at.options.deltas.is_some().then_some(&mut deltas);
+    let decoded = match what {
+        (OtlpSignal::Metrics, OtlpFormat::Protobuf) => {
+            metrics::decode_protobuf(body, received_ns, o, marks)?.map(Batch::Metrics)
+        }
+        (OtlpSignal::Metrics, OtlpFormat::Json) => {
+            metrics::decode_json(body, received_ns, o, marks)?.map(Batch::Metrics)
+        }
+        (OtlpSignal::Logs, OtlpFormat::Protobuf) => {
+            logs::decode_protobuf(body, received_ns, o)?.map(Batch::Logs)
+        }
+        (OtlpSignal::Logs, OtlpFormat::Json) => logs::decode_json(body, received_ns, o)?.map(Batch::Logs),
+        (OtlpSignal::Traces, OtlpFormat::Protobuf) => traces::decode_protobuf(body, o)?.map(Batch::Spans),
+        (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
+    };
+    Ok(Plain { decoded, deltas })
+}
+
+fn endpoint(signal: OtlpSignal) -> &'static str {
+    match signal {
+        OtlpSignal::Metrics => "otlp_metrics",
+        OtlpSignal::Logs => "otlp_logs",
+        OtlpSignal::Traces => "otlp_traces",
+    }
+}
