@@ -24,11 +24,13 @@ export function Notes({ warnings, infos, query, onPlace }: Props) {
       {notes.slice(0, SHOWN).map((note, i) => (
         <li key={i} className={note.level === 'warning' ? 'note warn' : 'note'}>
           {note.level === 'warning' ? <WarnIcon /> : <InfoIcon />}
-          <span>
-            <span className="srOnly">{note.level === 'warning' ? 'Warning: ' : 'Note: '}</span>
-            {note.text}
+          <span className="noteText">
+            <span>
+              <span className="srOnly">{note.level === 'warning' ? 'Warning: ' : 'Note: '}</span>
+              {note.text}
+            </span>
+            <Place note={note} query={query} onPlace={onPlace} />
           </span>
-          <Place note={note} query={query} onPlace={onPlace} />
         </li>
       ))}
       {notes.length > SHOWN ? <li className="note soft">and {notes.length - SHOWN} more</li> : null}
