@@ -10,6 +10,7 @@ mod error;
 mod node;
 mod otlp;
 mod prometheus;
+mod rules;
 mod scalar;
 pub mod written;
 mod yaml;
@@ -17,6 +18,7 @@ mod yaml;
 pub use error::{Error, Problem};
 pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
 pub use otlp::Otlp;
+pub use rules::{RuleExpression, rule_expressions};
 pub use scalar::duration;
 
 use std::path::Path;
