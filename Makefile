@@ -28,6 +28,7 @@ lint:
 fuzz:
 	@scripts/fuzz.sh
 
+# Beside Prometheus and VictoriaMetrics; SCALE=smoke (two minutes) or full.
 bench: build
 	@scripts/bench.sh
 

@@ -1,30 +1,32 @@
 #!/usr/bin/env bash
-# Measures this node on this machine: starts one on free ports, writes and queries as fast as it answers.
-# PEER=http://host:port measures a Prometheus- or Loki-compatible peer in the same run.
+# Measures this node beside Prometheus and VictoriaMetrics on this machine: same data, same sender, one after another.
+#   SCALE=smoke|full       two minutes that show that it works (the default), or what claims are made from
+#   ORRERY_BINARY PROMETHEUS_BINARY VICTORIA_METRICS_BINARY    other binaries than the usual ones
+#   BENCH_ARGS             further arguments of `orrery bench peers`
+#   BENCH_DIR              where the programs keep their data meanwhile; a table and bench.json stay there
 . "$(dirname "$0")/lib.sh"
 binary="${ORRERY_BINARY:-$CARGO_TARGET_DIR/fast/orrery}"
-duration="${DURATION:-20s}"
-home=$(mktemp -d)
-trap 'kill "${node:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$home"' EXIT
-cat > "$home/orrery.yaml" <<YAML
-data_dir: data
-listen: {http: "127.0.0.1:0", otlp_grpc: off, otlp_http: off}
-collect: {host: {enabled: false}, files: {paths: []}, pods: {path: ""}, traces: {enabled: false}, defaults: false}
-YAML
-"$binary" run --config "$home/orrery.yaml" > "$home/out" 2> "$home/err" &
-node=$!
-for _ in $(seq 100); do
-  url=$(sed -n 's/.*ready: \(http[^ ]*\)\/$/\1/p' "$home/out")
-  [ -n "$url" ] && break
-  sleep 0.1
-done
-[ -n "$url" ] || die "the node did not start: $(cat "$home/err")"
-printf 'machine: %s, %s cores; orrery %s\n' "$(uname -srm)" "$(nproc)" "$("$binary" --version)"
-for to in "$url" ${PEER:+"$PEER"}; do
-  for protocol in remote-write loki otlp-http; do
-    step "write $protocol to $to"
-    "$binary" bench write --to "$to" --protocol "$protocol" --duration "$duration"
-  done
-  step "query $to"
-  "$binary" bench query --to "$to" --duration "$duration"
-done
+dir="${BENCH_DIR:-$cache/bench}"
+mkdir -p "$dir"
+[ -x "$binary" ] || die "$binary is missing: make build"
+
+programs=(--program "orrery=$binary")
+# peer NAME PATH PACKAGE: measured when it is there, installed when that is allowed, else named as missing.
+peer() {
+  local path="$2"
+  if ! [ -x "$path" ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    apt-get install -y --no-install-recommends "$3" > "$dir/install.log" 2>&1 || true
+  fi
+  if [ -x "$path" ]; then
+    programs+=(--program "$1=$path")
+  else
+    printf 'not measured: %s is missing at %s (Debian: apt-get install %s)\n' "$1" "$path" "$3" >&2
+  fi
+}
+peer prometheus "${PROMETHEUS_BINARY:-/usr/bin/prometheus}" prometheus
+peer victoria-metrics "${VICTORIA_METRICS_BINARY:-/usr/bin/victoria-metrics}" victoria-metrics
+
+# shellcheck disable=SC2086 # Arguments are meant to be several.
+"$binary" bench peers "${programs[@]}" --scale "${SCALE:-smoke}" --dir "$dir" \
+  --json-file "$dir/bench.json" ${BENCH_ARGS:-} | tee "$dir/table.txt"
+printf 'figures: %s\n' "$dir/bench.json"

@@ -18,6 +18,8 @@ pub enum Error {
     Journal { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("journal {path} line {line} is not one of ours: {text:?}")]
     JournalLine { path: PathBuf, line: usize, text: String },
+    #[error("{doing} {path}: {source}")]
+    Program { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("asking {url}: {reason}")]
     Ask { url: String, reason: String },
     #[error("setting up the client: {0}")]
@@ -29,7 +31,7 @@ impl Error {
         match self {
             Error::Mismatch { .. } | Error::Target { .. } | Error::Option { .. } => Kind::Invalid,
             Error::JournalLine { .. } => Kind::Corrupt,
-            Error::Journal { .. } => Kind::Internal,
+            Error::Journal { .. } | Error::Program { .. } => Kind::Internal,
             Error::Ask { .. } => Kind::Unavailable,
             Error::Client(e) => e.kind(),
         }

@@ -6,6 +6,7 @@
 //!            └ counting: every item numbered ─► journal of what was sent and acknowledged
 //! verify   journal ─► query back ─► lost, doubled, unknown
 //! query    expressions ─► ask ─► latency, errors, answer sizes
+//! peers    binaries ─► started, loaded and asked one after another ─► figures side by side
 //! ```
 //! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
 //! no API crate, only addresses. Start reading at [`options`], then [`run`].
@@ -15,6 +16,7 @@ pub mod generate;
 pub mod journal;
 pub mod latency;
 pub mod options;
+pub mod peers;
 pub mod query;
 pub mod report;
 pub mod run;
@@ -27,6 +29,7 @@ mod send;
 pub use error::Error;
 pub use latency::Latencies;
 pub use options::{Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
+pub use peers::{Binary, PeersOptions, PeersReport, peers};
 pub use query::{query, query_until};
 pub use report::{Progress, QueryReport, VerifyReport, WriteReport};
 pub use run::{write, write_until};

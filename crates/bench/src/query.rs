@@ -175,7 +175,7 @@ impl Asker {
 }
 
 /// Elements of the result; `None` where the body is no answer of a query API.
-fn elements(body: &[u8]) -> Option<u64> {
+pub(crate) fn elements(body: &[u8]) -> Option<u64> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     Some(answer.data.result.0)
 }

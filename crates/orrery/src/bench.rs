@@ -1,11 +1,15 @@
-//! `orrery bench write | query | verify`: load and proof, aimed at any address.
+//! `orrery bench write | query | verify`: load and proof, aimed at any address. `orrery bench peers`: several
+//! programs side by side on this machine.
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use base::{Clock, Shutdown};
 use bench::{Progress, Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+
+use crate::cli::{self, Target};
 
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -21,23 +25,8 @@ enum What {
     Query(Query),
     /// Compare what a counting sender was acknowledged with what is stored
     Verify(Verify),
-}
-
-/// Where to and how.
-#[derive(Debug, Args)]
-struct Target {
-    /// http://host:port, of Orrery or of any receiver of the protocol
-    #[arg(long, default_value = "http://127.0.0.1:9494")]
-    to: String,
-    /// Sent as X-Scope-OrgID
-    #[arg(long)]
-    tenant: Option<String>,
-    /// A further header, NAME=VALUE; may be repeated
-    #[arg(long = "header", value_name = "NAME=VALUE")]
-    headers: Vec<String>,
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
+    /// Start several programs one after another and measure each with the same data and queries
+    Peers(Peers),
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +51,7 @@ struct Write {
     /// Requests under way at once
     #[arg(long, default_value_t = 2)]
     concurrency: usize,
-    #[arg(long, value_parser = duration, default_value = "10s")]
+    #[arg(long, value_parser = cli::duration, default_value = "10s")]
     duration: Duration,
     /// The same seed sends the same items
     #[arg(long, default_value_t = 1)]
@@ -71,7 +60,7 @@ struct Write {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// With a journal: how long an unanswered request is sent again
-    #[arg(long, value_parser = duration, default_value = "1m")]
+    #[arg(long, value_parser = cli::duration, default_value = "1m")]
     retry_for: Duration,
 }
 
@@ -83,13 +72,13 @@ struct Query {
     #[arg(long = "query", value_name = "KIND:EXPRESSION")]
     queries: Vec<String>,
     /// How far back range queries reach
-    #[arg(long, value_parser = duration, default_value = "1h")]
+    #[arg(long, value_parser = cli::duration, default_value = "1h")]
     range: Duration,
-    #[arg(long, value_parser = duration, default_value = "15s")]
+    #[arg(long, value_parser = cli::duration, default_value = "15s")]
     step: Duration,
     #[arg(long, default_value_t = 2)]
     concurrency: usize,
-    #[arg(long, value_parser = duration, default_value = "10s")]
+    #[arg(long, value_parser = cli::duration, default_value = "10s")]
     duration: Duration,
 }
 
@@ -100,6 +89,40 @@ struct Verify {
     /// The journal of `bench write --journal`
     #[arg(value_name = "FILE")]
     journal: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Peers {
+    /// orrery=PATH, prometheus=PATH or victoria-metrics=PATH; may be repeated, others are compared with the first
+    #[arg(long = "program", value_name = "PROGRAM=PATH", required = true)]
+    programs: Vec<bench::Binary>,
+    /// smoke takes two minutes and shows that it works; full is what claims are made from
+    #[arg(long, default_value = "smoke", value_parser = ["smoke", "full"])]
+    scale: String,
+    /// Active series of the ingest runs, instead of the scale's
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
+    sizes: Option<Vec<usize>>,
+    /// Samples of each ingest run, instead of the scale's
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Series that are asked, instead of the scale's
+    #[arg(long)]
+    query_series: Option<usize>,
+    /// Time that is asked, instead of the scale's
+    #[arg(long, value_parser = cli::duration)]
+    query_span: Option<Duration>,
+    /// Where the programs keep their data meanwhile
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The same seed sends the same samples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also write everything as JSON here
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Asked when `bench query` is given nothing: what dashboards ask of the metrics and logs `bench write` sends.
@@ -117,6 +140,7 @@ pub fn run(args: Bench) -> Result<()> {
             What::Write(w) => write(w).await,
             What::Query(q) => query(q).await,
             What::Verify(v) => verify(v).await,
+            What::Peers(p) => peers(p).await,
         }
     })
 }
@@ -131,7 +155,7 @@ async fn write(w: Write) -> Result<()> {
         bail!("{} carries no {signal}", w.protocol);
     }
     let options = WriteOptions {
-        headers: headers(&w.target.headers)?,
+        headers: cli::headers(&w.target.headers)?,
         target: w.target.to,
         protocol: w.protocol,
         signal,
@@ -158,7 +182,7 @@ async fn query(q: Query) -> Result<()> {
         false => q.queries.iter().map(|s| spec(s)).collect::<Result<_>>()?,
     };
     let options = QueryOptions {
-        headers: headers(&q.target.headers)?,
+        headers: cli::headers(&q.target.headers)?,
         target: q.target.to,
         tenant: q.target.tenant,
         queries,
@@ -174,7 +198,7 @@ async fn query(q: Query) -> Result<()> {
 
 async fn verify(v: Verify) -> Result<()> {
     let options = VerifyOptions {
-        headers: headers(&v.target.headers)?,
+        headers: cli::headers(&v.target.headers)?,
         target: Some(v.target.to),
         tenant: v.target.tenant,
         ..VerifyOptions::new(v.journal)
@@ -185,6 +209,32 @@ async fn verify(v: Verify) -> Result<()> {
         true => Ok(()),
         false => bail!("what is stored is not what was acknowledged"),
     }
+}
+
+async fn peers(p: Peers) -> Result<()> {
+    let usual = match p.scale.as_str() {
+        "full" => bench::PeersOptions::full(p.programs, p.dir),
+        _ => bench::PeersOptions::smoke(p.programs, p.dir),
+    };
+    let options = bench::PeersOptions {
+        sizes: p.sizes.unwrap_or_else(|| usual.sizes.clone()),
+        samples: p.samples.unwrap_or(usual.samples),
+        query_series: p.query_series.unwrap_or(usual.query_series),
+        query_span: p.query_span.unwrap_or(usual.query_span),
+        seed: p.seed,
+        ..usual
+    };
+    let (clock, stop) = (Clock::system(), Shutdown::new());
+    cli::stop_on_interrupt(&stop);
+    let began = clock.monotonic();
+    let tell =
+        |what: String| eprintln!("{:>6.0}s  {what}", clock.monotonic().duration_since(began).as_secs_f64());
+    let report = bench::peers(&options, &clock, &stop, tell).await?;
+    if let Some(file) = p.json_file {
+        std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    print(&report, p.json)
 }
 
 /// One line that replaces itself.
@@ -204,18 +254,4 @@ fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()>
 fn spec(text: &str) -> Result<QuerySpec> {
     let (kind, expr) = text.split_once(':').ok_or_else(|| anyhow!("{text:?} is not KIND:EXPRESSION"))?;
     Ok(QuerySpec { kind: kind.parse().map_err(|e: String| anyhow!(e))?, expr: expr.to_owned() })
-}
-
-fn headers(given: &[String]) -> Result<Vec<(String, String)>> {
-    given
-        .iter()
-        .map(|h| {
-            let (name, value) = h.split_once('=').ok_or_else(|| anyhow!("header {h:?} is not NAME=VALUE"))?;
-            Ok((name.to_ascii_lowercase(), value.to_owned()))
-        })
-        .collect()
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    config::duration(text)
 }

@@ -1,7 +1,9 @@
-//! The command line.
+//! The command line, and what its parts have in common.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use anyhow::{Result, anyhow};
+use base::Shutdown;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -24,8 +26,29 @@ pub enum Command {
         #[command(subcommand)]
         what: Check,
     },
+    /// Bring in samples of another program
+    Import(crate::import::Import),
+    /// Ask two Prometheus-compatible addresses the same and list every difference
+    Compare(crate::compare::Compare),
     /// Put load on any address and measure it
     Bench(crate::bench::Bench),
+}
+
+/// Where to and how.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// http://host:port, of Orrery or of any receiver of the protocol
+    #[arg(long, default_value = "http://127.0.0.1:9494")]
+    pub to: String,
+    /// Sent as X-Scope-OrgID
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// A further header, NAME=VALUE; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    pub headers: Vec<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -42,4 +65,59 @@ pub enum Check {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+pub fn duration(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+}
+
+/// RFC 3339, or seconds since 1970; answers milliseconds.
+pub fn time(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && seconds.is_finite()
+    {
+        return Ok((seconds * 1000.0).round() as i64);
+    }
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(|t| t.timestamp_millis())
+        .map_err(|_| format!("{text:?} is neither RFC 3339 (2026-01-31T12:00:00Z) nor seconds since 1970"))
+}
+
+/// NAME=VALUE, as given.
+pub fn pairs(given: &[String]) -> Result<Vec<(String, String)>> {
+    given
+        .iter()
+        .map(|h| {
+            let (name, value) = h.split_once('=').ok_or_else(|| anyhow!("{h:?} is not NAME=VALUE"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// NAME=VALUE with the name as headers have it.
+pub fn headers(given: &[String]) -> Result<Vec<(String, String)>> {
+    let all = pairs(given).map_err(|e| e.context("reading --header"))?;
+    Ok(all.into_iter().map(|(n, v)| (n.to_ascii_lowercase(), v)).collect())
+}
+
+/// Ends work that can end early when Ctrl-C is pressed; a second one kills as usual.
+pub fn stop_on_interrupt(stop: &Shutdown) {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.start();
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date_or_seconds() {
+        assert_eq!(time("1.5"), Ok(1500));
+        assert_eq!(time("2024-02-29T12:00:00Z"), Ok(1_709_208_000_000));
+        assert!(time("yesterday").unwrap_err().contains("RFC 3339"));
+    }
 }

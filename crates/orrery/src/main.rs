@@ -5,8 +5,10 @@ mod bench;
 mod check;
 mod cli;
 mod collect;
+mod compare;
 mod fleet;
 mod hooks;
+mod import;
 mod logging;
 mod node;
 mod run;
@@ -25,6 +27,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Check { what: cli::Check::Config { file } } => check::config(&file),
+        cli::Command::Import(args) => import::run(args),
+        // Whether something differs is an outcome of its own.
+        cli::Command::Compare(args) => return compare::run(args),
         cli::Command::Bench(args) => bench::run(args),
     };
     match outcome {
