@@ -88,7 +88,7 @@ describe('a measured plan', () => {
     node(null, 'sum', 0.01, { detail: 'by (job)' }),
     node(0, 'rate', 0.008, { fused: true }),
     node(1, 'selector', 0.002, {
-      detail: '{__name__="up"}',
+      detail: '{__name__="up", job=~"a.*"} offset 5m',
       read: { id: 0, series: 5, samples: 500, bytes: 8000, seconds: 0.004 },
     }),
     node(0, 'number', 0, { once: true, reused: 2 }),
@@ -99,7 +99,7 @@ describe('a measured plan', () => {
     expect(rows.map((row) => [row.id, row.title])).toEqual([
       ['0', 'sum by (job)'],
       ['0.0', 'rate'],
-      ['0.0.0', '{__name__="up"}'],
+      ['0.0.0', 'up{job=~"a.*"} offset 5m'],
       ['0.1', 'number'],
     ]);
     expect(rows.map((row) => row.cost?.ownSeconds.toFixed(4))).toEqual(['0.0020', '0.0060', '0.0020', '0.0000']);

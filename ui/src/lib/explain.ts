@@ -1,7 +1,7 @@
 /** A query's tree as rows: what each part does in words, and what it cost where the engine says so. */
 import type { ParseNode } from '../api/explain';
 import type { PlanNode } from '../api/prom';
-import { labelText, type Matcher, selector } from './promtext';
+import { labelText, type Matcher, parseSelector, selector } from './promtext';
 import { promDuration } from './steps';
 
 export interface PlanRow {
@@ -69,7 +69,7 @@ export function measuredRows(nodes: readonly PlanNode[]): PlanRow[] {
     rows.push({
       id,
       depth: open.length,
-      title: [one.operator === 'selector' ? '' : one.operator, one.detail].filter(Boolean).join(' '),
+      title: one.operator === 'selector' ? named(one.detail) : [one.operator, one.detail].filter(Boolean).join(' '),
       kind: one.operator === 'selector' ? 'selector' : '',
       open,
       last,
@@ -90,6 +90,13 @@ export function measuredRows(nodes: readonly PlanNode[]): PlanRow[] {
   };
   visit(0, '0', [], true);
   return rows;
+}
+
+/** `{__name__="up", job="a"} offset 5m` as people write it: `up{job="a"} offset 5m`. */
+function named(detail: string): string {
+  const end = detail.lastIndexOf('}') + 1;
+  const read = parseSelector(detail.slice(0, end));
+  return read ? selector(read.metric, read.matchers) + detail.slice(end) : detail;
 }
 
 function remarks(one: PlanNode): string[] {

@@ -19,11 +19,6 @@ interface Props {
   onDrop: (labels: string[]) => void;
 }
 
-interface Row extends LabelCount {
-  /** The store's own count covers all series, not only those that were read. */
-  exact: boolean;
-}
-
 const NUMBERS = ['values', 'series', 'bytes', 'saves'] as const;
 const TITLES = { values: 'Values', series: 'Series', bytes: 'Bytes', saves: 'Saves' } as const;
 
@@ -103,13 +98,12 @@ export function LabelTable({ found, status, sort, drop, open, truncated, onOpen,
 }
 
 /** Where not all series were read, the store's counts of values and bytes are the true ones. */
-function merge(found: Analysis | undefined, status: TsdbStatus | null): Row[] {
+function merge(found: Analysis | undefined, status: TsdbStatus | null): LabelCount[] {
   const values = new Map(status?.valuesByLabel.map((one) => [one.name, one.count]));
   const bytes = new Map(status?.bytesByLabel.map((one) => [one.name, one.count]));
   return (found?.labels ?? []).map((one) => ({
     ...one,
     values: values.get(one.name) ?? one.values,
     bytes: bytes.get(one.name) ?? one.bytes,
-    exact: values.has(one.name),
   }));
 }

@@ -1,7 +1,7 @@
 /** Every metric of the range without a query language: what it is, how it moves, a graph that suits it on click. */
 import { Link, useSearch } from '@tanstack/react-router';
 import { useDeferredValue, useMemo } from 'react';
-import { type Entry, type Facets, facets, KIND_NAMES, KINDS, matches, type Sort, sortEntries } from '../../lib/catalog';
+import { type Entry, facets, KIND_NAMES, KINDS, matches, type Sort, sortEntries } from '../../lib/catalog';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { type Column, VirtualTable } from '../../parts/VirtualTable';
@@ -37,11 +37,11 @@ export default function CatalogPage() {
   );
   return (
     <div className="page catalogPage">
-      <Toolbar search={search} kinds={filters.kinds} facets={offered} total={catalog.entries.length} />
+      <Toolbar search={search} kinds={filters.kinds} facets={offered} />
       {catalog.error ? <Problem error={catalog.error} onRetry={catalog.retry} /> : null}
       <div className={search.metric ? 'catalogBody open' : 'catalogBody'}>
         <section className="panel catalogList" aria-label="Metrics">
-          <Count catalog={catalog} shown={shown.length} facets={offered} />
+          <Count catalog={catalog} shown={shown.length} />
           {!catalog.loading && shown.length === 0 ? (
             <Nothing some={catalog.entries.length > 0} label={search.label} />
           ) : (
@@ -62,7 +62,7 @@ export default function CatalogPage() {
   );
 }
 
-function Count({ catalog, shown }: { catalog: Catalog; shown: number; facets: Facets }) {
+function Count({ catalog, shown }: { catalog: Catalog; shown: number }) {
   const all = catalog.entries.length;
   return (
     <p className="catalogCount soft" role="status">
@@ -117,7 +117,7 @@ function List({ catalog, shown, sort, search }: ListProps) {
       width: '84px',
       sort: sort === 'type' ? 'ascending' : undefined,
       onSort: by('type'),
-      cell: (entry) => <span className={`tag kind-${entry.kind}`}>{KIND_NAMES[entry.kind]}</span>,
+      cell: (entry) => <span className="tag">{KIND_NAMES[entry.kind]}</span>,
     },
     { key: 'unit', title: 'Unit', width: '62px', cell: (entry) => <span className="soft">{entry.unit || '–'}</span> },
     {

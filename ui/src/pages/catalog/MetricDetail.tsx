@@ -102,9 +102,7 @@ function Known({ entry, series }: { entry: Entry; series: number | null }) {
     <section className="panel metricDetail" aria-label={`Metric ${entry.name}`}>
       <Head name={entry.name}>
         <div className="row detailHelp">
-          <span className={`tag kind-${entry.kind}`}>
-            {entry.kind === 'native' ? 'native histogram' : KIND_NAMES[entry.kind]}
-          </span>
+          <span className="tag">{entry.kind === 'native' ? 'native histogram' : KIND_NAMES[entry.kind]}</span>
           {entry.unit ? <span className="soft">{entry.unit}</span> : null}
           {series === null ? null : <span className="soft">{formatCount(series)} series</span>}
           {apart === null ? null : <span className="soft">a sample every {promDuration(apart)}</span>}

@@ -12,7 +12,6 @@ interface Props {
   search: CatalogSearch;
   kinds: readonly Kind[];
   facets: Facets;
-  total: number;
 }
 
 export function Toolbar({ search, kinds, facets }: Props) {
