@@ -14,9 +14,13 @@ pub async fn root() -> Redirect {
     Redirect::temporary("/ui/")
 }
 
-/// Says only that the process serves: it asks nobody, so it answers when everything else is saturated.
-pub async fn healthy() -> &'static str {
-    "Orrery is healthy.\n"
+/// Says that the process serves and that starting it again would mend nothing. It waits for nobody, so it
+/// answers when everything else is saturated.
+pub async fn healthy(State(state): State<AppState>) -> Response {
+    match state.hooks.is_healthy() {
+        Ok(()) => "Orrery is healthy.\n".into_response(),
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("not healthy: {why}\n")).into_response(),
+    }
 }
 
 pub async fn ready(State(state): State<AppState>) -> Response {

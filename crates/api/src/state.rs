@@ -167,10 +167,15 @@ pub struct VersionInfo {
     pub rustc: String,
 }
 
-/// What the API asks the node itself. Implementations MUST answer without blocking: `/-/ready`, the Fleet
-/// page and `/api/v1/targets` call them on the request's own task.
+/// What the API asks the node itself. Implementations MUST answer without blocking: `/-/healthy`,
+/// `/-/ready`, the Fleet page and `/api/v1/targets` call them on the request's own task.
 #[async_trait]
 pub trait NodeHooks: Send + Sync {
+    /// `Err` says why the process must be started again to work: a supervisor that asks `/-/healthy` does it.
+    fn is_healthy(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// `Err` says what is not ready yet (replaying the log, shutting down).
     fn is_ready(&self) -> Result<(), String>;
 

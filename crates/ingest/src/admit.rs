@@ -26,7 +26,9 @@ use parking_lot::RwLock;
 use wire::{Decoded, Reason, otlp::metrics::Deltas};
 
 use self::body::{Salt, expected_bytes, fit, unpack};
-use crate::{Error, LokiFormat, Options, Result, Sender, delta::Accumulator, stamp, stats::Stats};
+use crate::{
+    Error, LokiFormat, Options, Result, Sender, delta::Accumulator, known::Known, stamp, stats::Stats,
+};
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
 const INLINE_BYTES: usize = 256 << 10;
@@ -39,6 +41,7 @@ pub struct Ingest {
     clock: Clock,
     options: RwLock<Arc<Resolved>>,
     deltas: Accumulator,
+    known: Known,
 }
 
 /// Options with what is derived from them.
@@ -119,7 +122,8 @@ impl Ingest {
     ) -> Self {
         let options = RwLock::new(Resolved::new(options));
         let deltas = Accumulator::new(metrics, budget.clone());
-        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas }
+        let known = Known::default();
+        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas, known }
     }
 
     /// Replaces the options; requests under way keep the old ones.
@@ -141,8 +145,9 @@ impl Ingest {
         body: Bytes,
     ) -> Result<Receipt> {
         let request = Request { protocol: "remote_write", endpoint: "remote_write_v1", tenant, sender };
-        let admitted = self.admit(request, encoding, body, |body, at| {
-            Ok(wire::remote_write::decode_v1(body, &at.otlp.limits)?.map(Batch::Metrics).into())
+        let known = self.known.of(tenant, &self.budget);
+        let admitted = self.admit(request, encoding, body, move |body, at| {
+            Ok(known.decode_v1(body, &at.otlp.limits)?.map(Batch::Metrics).into())
         });
         Ok(admitted.await?.0)
     }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod options;
 
 mod delta;
+mod known;
 mod stamp;
 mod stats;
 

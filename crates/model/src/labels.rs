@@ -53,11 +53,17 @@ impl Labels {
         Iter(&self.0)
     }
 
+    /// Pairs as bytes, in the same order: for comparing and measuring, which need not know again that they
+    /// are text.
+    pub fn iter_bytes(&self) -> BytesIter<'_> {
+        BytesIter(&self.0)
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (n, v) in self.iter() {
-            match n.cmp(name) {
+        for (n, v) in self.iter_bytes() {
+            match n.cmp(name.as_bytes()) {
                 Ordering::Less => {}
-                Ordering::Equal => return Some(v),
+                Ordering::Equal => return std::str::from_utf8(v).ok(),
                 Ordering::Greater => return None,
             }
         }
@@ -79,7 +85,7 @@ impl Labels {
     }
 
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.iter_bytes().count()
     }
 
     /// Bytes held by the packed form, for memory accounting.
@@ -137,7 +143,8 @@ fn push_str(buf: &mut Vec<u8>, s: &str) {
     buf.extend_from_slice(s.as_bytes());
 }
 
-fn take_str<'a>(buf: &mut &'a [u8]) -> Option<&'a str> {
+#[inline]
+fn take_bytes<'a>(buf: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut n = 0usize;
     let mut shift = 0;
     loop {
@@ -151,7 +158,11 @@ fn take_str<'a>(buf: &mut &'a [u8]) -> Option<&'a str> {
     }
     let (s, rest) = buf.split_at_checked(n)?;
     *buf = rest;
-    std::str::from_utf8(s).ok()
+    Some(s)
+}
+
+fn take_str<'a>(buf: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take_bytes(buf)?).ok()
 }
 
 /// Pairs in order of name.
@@ -168,6 +179,21 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
+/// See [`Labels::iter_bytes`]; the default one is at its end.
+#[derive(Clone, Default)]
+pub struct BytesIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for BytesIter<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = take_bytes(&mut self.0)?;
+        let value = take_bytes(&mut self.0)?;
+        Some((name, value))
+    }
+}
+
 impl<'a> IntoIterator for &'a Labels {
     type Item = (&'a str, &'a str);
     type IntoIter = Iter<'a>;
@@ -180,7 +206,8 @@ impl<'a> IntoIterator for &'a Labels {
 impl Ord for Labels {
     /// Pair by pair, by name and then value; a prefix sorts first. The order Prometheus answers in.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        // Text is ordered as its bytes are.
+        self.iter_bytes().cmp(other.iter_bytes())
     }
 }
 

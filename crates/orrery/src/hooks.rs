@@ -11,6 +11,10 @@ pub struct Hooks(pub Arc<Shared>);
 
 #[async_trait]
 impl NodeHooks for Hooks {
+    fn is_healthy(&self) -> Result<(), String> {
+        self.0.store.broken().map_or(Ok(()), Err)
+    }
+
     fn is_ready(&self) -> Result<(), String> {
         match self.0.is_stopping() {
             true => Err("the node is stopping".to_owned()),

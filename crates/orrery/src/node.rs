@@ -47,7 +47,7 @@ impl Node {
         watch::start(budget.clone(), &metrics, clock.clone(), &shutdown);
 
         let store = open_store(&config, &clock, &budget, &metrics).await?;
-        store.run(&shutdown);
+        store.run(&shutdown).context("starting the store's background work")?;
         let append: Arc<dyn Append> = store.clone();
         let select: Arc<dyn Select> = store.clone();
         let ingest = Arc::new(ingest::Ingest::new(

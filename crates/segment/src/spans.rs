@@ -23,6 +23,7 @@
 mod columns;
 mod decode;
 mod directory;
+mod listing;
 mod reader;
 mod tables;
 mod writer;

@@ -292,6 +292,21 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
 
 /// Why a label set cannot be stored.
 fn check_labels(labels: &Labels, limits: &Limits) -> Option<String> {
+    // Nearly every one can, and to see that takes lengths only.
+    let mut count = 0;
+    let mut fits = |(name, value): (&[u8], &[u8])| {
+        count += 1;
+        !name.is_empty()
+            && name.len() <= limits.max_label_name_bytes
+            && value.len() <= limits.max_label_value_bytes
+    };
+    if !labels.is_empty() && labels.iter_bytes().all(&mut fits) && count <= limits.max_labels {
+        return None;
+    }
+    explain_labels(labels, limits)
+}
+
+fn explain_labels(labels: &Labels, limits: &Limits) -> Option<String> {
     let short = |s: &str| s.chars().take(64).collect::<String>();
     if labels.is_empty() {
         return Some("a series without labels".to_owned());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Kind, memory::Use};
 use contract::{AppendUnit, Receipt};
-use model::TenantId;
+use model::{Batch, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -39,8 +39,8 @@ async fn append_inner(
     tenant: &TenantId,
     unit: AppendUnit,
 ) -> contract::Result<Receipt> {
-    if core.is_closing() {
-        return Err(contract::Error::unavailable("the store is shutting down"));
+    if core.is_closing() || core.broken.lock().is_some() {
+        return Err(contract::Error::unavailable(core.closed()));
     }
     crate::disk::check_reserve(core)?;
     // Ids are remembered by this node's time of receipt; a caller's clock must not shorten the horizon.
@@ -52,13 +52,15 @@ async fn append_inner(
         core.counts.receipt(&receipt, &core.clock);
         return Ok(receipt);
     }
-    let bytes: usize = unit.batches.iter().map(model::Batch::heap_bytes).sum();
+    let bytes: usize = unit.batches.iter().map(Batch::heap_bytes).sum();
     let memory = core.budget.reserve(Use::Ingest, 2 * bytes as u64).map_err(|over| {
         core.press();
         contract::Error::from(over)
     })?;
     let mut receipt = Receipt::default();
+    let exemplars = exemplars_in(&unit.batches);
     let batches = admit(unit.batches, &core.policy.load(), received_ns, &mut receipt);
+    core.counts.exemplars_dropped("invalid", exemplars.saturating_sub(exemplars_in(&batches)));
     if batches.is_empty() {
         core.counts.receipt(&receipt, &core.clock);
         return Ok(receipt);
@@ -89,9 +91,14 @@ async fn append_inner(
         _memory: memory,
         slots: None,
     };
-    let closed = || contract::Error::unavailable("the store is shutting down");
+    let closed = || contract::Error::unavailable(core.closed());
     queue.send(Work::Append(Box::new(pending))).await.map_err(|_| closed())?;
     Ok(answer.await.map_err(|_| closed())??)
+}
+
+fn exemplars_in(batches: &[Batch]) -> u64 {
+    let of = |b: &Batch| if let Batch::Metrics(m) = b { m.exemplars.len() as u64 } else { 0 };
+    batches.iter().map(of).sum()
 }
 
 /// A limit on tenants is the caller's own making, not a state of this node.
@@ -104,8 +111,8 @@ fn refused_tenant(e: Error) -> contract::Error {
 }
 
 /// Freezes all heads behind everything appended before.
-pub(crate) async fn freeze(queue: &mpsc::Sender<Work>) -> Result<()> {
-    let closed = || Error::Refused { limit: None, message: "the store is shutting down".to_owned() };
+pub(crate) async fn freeze(core: &Core, queue: &mpsc::Sender<Work>) -> Result<()> {
+    let closed = || Error::Refused { limit: None, message: core.closed() };
     let (reply, done) = oneshot::channel();
     queue.send(Work::Freeze(reply)).await.map_err(|_| closed())?;
     done.await.map_err(|_| closed())

@@ -1,4 +1,4 @@
-//! The committer: one task through which every append passes, in groups.
+//! The committer: one task, on a thread of its own, through which every append passes, in groups.
 //!
 //! ```text
 //! callers ──admit, encode──► queue ──► stage each ──► one frame, one sync ──► insert each ──► answers
@@ -37,6 +37,8 @@ pub(crate) enum Work {
     Append(Box<Pending>),
     /// Freeze all heads behind everything that was queued before.
     Freeze(oneshot::Sender<()>),
+    #[cfg(test)]
+    Panic,
 }
 
 /// A unit on its way.
@@ -74,14 +76,21 @@ impl Committer {
         Committer { core, queue, carried: VecDeque::new(), group: 0 }
     }
 
-    /// Runs until every sender is gone and the queue is empty.
+    /// Runs until it is asked to end, or every sender is gone, and the queue is empty.
     pub(crate) async fn run(mut self) {
         loop {
             let first = match self.carried.pop_front() {
                 Some(work) => work,
-                None => match self.queue.recv().await {
-                    Some(work) => work,
-                    None => return,
+                None => tokio::select! {
+                    biased;
+                    () = self.core.stop_commits.notified() => {
+                        self.queue.close();
+                        continue;
+                    }
+                    work = self.queue.recv() => match work {
+                        Some(work) => work,
+                        None => return,
+                    },
                 },
             };
             match first {
@@ -90,6 +99,8 @@ impl Committer {
                     let _ = reply.send(());
                 }
                 Work::Append(pending) => self.commit_group(pending).await,
+                #[cfg(test)]
+                Work::Panic => panic!("as the test wants it"),
             }
         }
     }

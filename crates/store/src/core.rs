@@ -1,7 +1,7 @@
 //! What the parts of a store share. The handle is [`crate::Store`].
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -37,20 +37,25 @@ pub(crate) struct Core {
     pub(crate) end: Mutex<Position>,
     /// Rung when a flush should not wait for its next turn.
     pub(crate) flush_now: Notify,
+    /// Rung when retention by size should not wait for its next turn.
+    pub(crate) expire_now: Notify,
+    /// Bytes of objects put since retention by size last looked.
+    pub(crate) put_bytes: AtomicU64,
+    /// Rung when the committer should end once it has answered what is queued.
+    pub(crate) stop_commits: Notify,
     /// Memory refused an append since the last flush: even small heads are worth flushing.
     pub(crate) pressed: AtomicBool,
     /// When heads were frozen last.
     pub(crate) frozen_at_ns: AtomicI64,
-    /// Which background task ended by a panic, if one did: the store does not work as it should until the
-    /// process is started again.
+    /// Why the store takes nothing more until the process is started again: the committer panicked.
     pub(crate) broken: Mutex<Option<String>>,
     /// One flush of the store at a time.
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) closing: AtomicBool,
     /// Objects that no catalog names any more, and when they may go.
     pub(crate) garbage: Mutex<Vec<Garbage>>,
-    /// Objects put by this process that no catalog names yet.
-    pub(crate) unpublished: Mutex<HashSet<String>>,
+    /// Objects put by this process that no catalog names yet, with their bytes.
+    pub(crate) unpublished: Mutex<HashMap<String, u64>>,
     shelves: RwLock<BTreeMap<(TenantId, Signal), Arc<Shelf>>>,
     opening: tokio::sync::Mutex<()>,
     numbers: AtomicU64,
@@ -89,6 +94,9 @@ impl Core {
             readers: Readers::default(),
             known: Mutex::new(known),
             flush_now: Notify::new(),
+            expire_now: Notify::new(),
+            put_bytes: AtomicU64::new(0),
+            stop_commits: Notify::new(),
             pressed: AtomicBool::new(false),
             frozen_at_ns,
             broken: Mutex::default(),
@@ -164,6 +172,11 @@ impl Core {
         self.closing.load(Relaxed)
     }
 
+    /// Why nothing is taken any more.
+    pub(crate) fn closed(&self) -> String {
+        self.broken.lock().clone().unwrap_or_else(|| "the store is shutting down".to_owned())
+    }
+
     /// Bytes of all heads that a flush would free.
     pub(crate) fn head_bytes(&self) -> u64 {
         self.shelves().iter().map(|s| s.load()).map(|l| l.active + l.frozen).sum()
@@ -175,6 +188,10 @@ impl Core {
 
     pub(crate) fn garbage_bytes(&self) -> u64 {
         self.garbage.lock().iter().map(|g| g.bytes).sum()
+    }
+
+    pub(crate) fn unpublished_bytes(&self) -> u64 {
+        self.unpublished.lock().values().sum()
     }
 
     /// How large heads may get before a flush: as configured, but never so large that flushing them would

@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     compactions: Counters,
     expired: Counters,
     unreadable: Counters,
+    panics: Counters,
+    exemplars: Counters,
     pub(crate) bytes: Gauges,
     last_logged_ns: AtomicI64,
 }
@@ -42,6 +44,11 @@ impl Counts {
                 .counters("store_segments_expired", "Segments dropped by retention, by signal and cause."),
             unreadable: m
                 .counters("store_segments_unreadable", "Reads of a segment that did not succeed, by signal."),
+            panics: m.counters("store_task_panics", "Background tasks that ended by a panic, by task."),
+            exemplars: m.counters(
+                "store_exemplars_dropped",
+                "Exemplars that were taken and not kept, by reason: no sample of their series beside them, too many of one series, not valid.",
+            ),
             bytes: m.gauges("store_bytes", "Bytes held, by place: head, wal, segments, garbage."),
             last_logged_ns: AtomicI64::new(i64::MIN),
         }
@@ -101,6 +108,16 @@ impl Counts {
 
     pub(crate) fn unreadable(&self, signal: &Signal) {
         self.unreadable.get_or_create(&pair("signal", signal.as_str())).inc();
+    }
+
+    pub(crate) fn panicked(&self, task: &'static str) {
+        self.panics.get_or_create(&pair("task", task)).inc();
+    }
+
+    pub(crate) fn exemplars_dropped(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            self.exemplars.get_or_create(&pair("reason", reason)).inc_by(count);
+        }
     }
 
     pub(crate) fn accepted_of(&self, signal: &Signal) -> u64 {

@@ -18,8 +18,9 @@ use crate::{
     catalog::{Change, Commit, Covered, IdsRef, SegmentRef, tenant_dir},
     core::{Core, Garbage},
     dedup,
+    head::metrics::ExemplarCount,
     shelf::{Frozen, FrozenData, Load, Shelf},
-    windows,
+    tend, windows,
 };
 
 /// Flushes every frozen head, oldest first, and cuts the log. The first error is returned, but one shelf's
@@ -101,14 +102,19 @@ async fn prepare(
     change: &mut Change,
 ) -> Result<()> {
     change.covered = Some(Covered::new(&core.log_id, frozen.upto));
-    let plan = Arc::new(build::Plan {
-        order: match &frozen.data {
+    let (metadata, heap_bytes) = (shelf.metadata().into_values().collect(), core.segment_heap_bytes());
+    let data = frozen.clone();
+    let plan = move || build::Plan {
+        order: match &data.data {
             FrozenData::Metrics(m) => build::sorted(m),
             _ => Vec::new(),
         },
-        metadata: shelf.metadata().into_values().collect(),
-        heap_bytes: core.segment_heap_bytes(),
-    });
+        metadata,
+        heap_bytes,
+    };
+    let plan = tokio::task::spawn_blocking(plan).await;
+    let plan = Arc::new(plan.map_err(|e| Error::Internal(format!("ordering a head: {e}")))?);
+    let mut exemplars = 0;
     let range = frozen.data.range().unwrap_or(TimeRange::new(Default::default(), Default::default()));
     for window in windows::cut(range, core.options.window) {
         let mut part = 0;
@@ -119,6 +125,7 @@ async fn prepare(
                 .await
                 .map_err(|e| Error::Internal(format!("writing a segment: {e}")))?
                 .map_err(|source| Error::Segment { path: segment_dir(shelf, window), source })?;
+            exemplars += built.exemplars;
             if let Some(written) = built.written {
                 change.added.push(put_segment(core, shelf, window, written).await?);
             }
@@ -130,6 +137,9 @@ async fn prepare(
     }
     change.ids = put_ids(core, shelf, frozen).await?;
     if let FrozenData::Metrics(m) = &frozen.data {
+        let ExemplarCount { taken, replaced } = m.exemplars;
+        core.counts.exemplars_dropped("too_many", replaced);
+        core.counts.exemplars_dropped("no_sample", taken.saturating_sub(replaced + exemplars));
         change.metadata = m.metadata.iter().map(Into::into).collect();
     }
     Ok(())
@@ -162,11 +172,15 @@ async fn put_ids(core: &Core, shelf: &Shelf, frozen: &Frozen) -> Result<Option<I
 }
 
 async fn put(core: &Core, path: &str, bytes: bytes::Bytes) -> Result<()> {
+    let size = bytes.len() as u64;
     // Named before it exists, so that the search for orphans never sees it as one.
-    core.unpublished.lock().insert(path.to_owned());
+    core.unpublished.lock().insert(path.to_owned(), size);
     let location = Path::from(path);
     match core.objects.put(&location, bytes.into()).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            tend::note_put(core, size);
+            Ok(())
+        }
         Err(e) => {
             core.unpublished.lock().remove(path);
             Err(Error::object(&location, e))

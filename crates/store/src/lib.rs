@@ -37,6 +37,7 @@ mod select;
 mod shelf;
 mod tend;
 mod windows;
+mod workers;
 
 pub mod error;
 pub mod local;

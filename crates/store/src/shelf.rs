@@ -29,7 +29,7 @@ pub(crate) struct Shelf {
     state: RwLock<Inner>,
     /// One flush of this shelf at a time.
     pub(crate) flushing: tokio::sync::Mutex<()>,
-    /// One compaction or expiry of this shelf at a time.
+    /// One compaction of this shelf at a time.
     pub(crate) tending: tokio::sync::Mutex<()>,
 }
 

@@ -1,7 +1,6 @@
 //! The handle to a store: opening, background work, closing, and both seams.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -12,7 +11,6 @@ use contract::{
     Append, AppendUnit, Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest,
     MetadataRequest, Receipt, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
-use futures::FutureExt;
 use model::{Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
@@ -23,14 +21,15 @@ use crate::{
     commit::{Committer, Work},
     core::Core,
     disk, flush, recover, select, tend,
+    workers::{self, Ended},
 };
 
 /// Units that may wait for the committer. Full: callers wait, holding their own memory reservation.
 const QUEUE: usize = 512;
 /// How often background work looks whether something is due.
 const TICK: Duration = Duration::from_millis(500);
-/// Every so many ticks retention by age, every so many catalogs and orphans are looked at.
-const EXPIRE_TICKS: u64 = 4;
+/// Every so many ticks retention, every so many catalogs and orphans are looked at.
+const EXPIRE_TICKS: u32 = 4;
 const ORPHAN_TICKS: u64 = 3600;
 
 /// See [`crate`]. Shared by reference count; dropping the last one ends the store as a crash would, without
@@ -39,6 +38,8 @@ pub struct Store {
     core: Arc<Core>,
     /// Gone once the store is closed.
     queue: Mutex<Option<mpsc::Sender<Work>>>,
+    /// The committer's thread, until somebody waited for it.
+    committer: Mutex<Option<Ended>>,
 }
 
 impl Store {
@@ -57,66 +58,88 @@ impl Store {
         let (core, mut report) = recover::open(options, objects, disk, clock, budget, metrics).await?;
         report.orphans = tend::delete_orphans(&core).await?;
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let committer = Committer::new(core.clone(), receiver).run();
-        tokio::spawn(watched(core.clone(), "committer", committer));
-        Ok((Arc::new(Store { core, queue: Mutex::new(Some(queue)) }), report))
+        let commits = Committer::new(core.clone(), receiver);
+        let watched = core.clone();
+        let committer =
+            workers::spawn("store-commit", move || workers::once(watched, "committer", commits.run()))?;
+        let store = Store { core, queue: Mutex::new(Some(queue)), committer: Mutex::new(Some(committer)) };
+        Ok((Arc::new(store), report))
     }
 
     fn queue(&self) -> contract::Result<mpsc::Sender<Work>> {
         self.queue.lock().clone().ok_or_else(|| contract::Error::unavailable("the store is closed"))
     }
 
-    /// Spawns the background work, which ends with `shutdown`: flush, retention, merging, cleaning up.
-    pub fn run(self: &Arc<Self>, shutdown: &Shutdown) {
-        let (flusher, tender) = (self.clone(), self.clone());
-        let (stop_one, stop_two) = (shutdown.clone(), shutdown.clone());
-        let flushing = async move {
-            loop {
-                tokio::select! {
-                    () = stop_one.started() => return,
-                    () = flusher.core.flush_now.notified() => {}
-                    () = flusher.core.clock.sleep(TICK) => {}
-                }
-                if flusher.flush_due().await.is_err() {
-                    // The error is logged and counted where it happened; the disk or the bucket gets time.
-                    tokio::select! {
-                        () = stop_one.started() => return,
-                        () = flusher.core.clock.sleep(10 * TICK) => {}
-                    }
-                }
-            }
-        };
-        let tending = async move {
-            for turn in 1u64.. {
-                tokio::select! {
-                    () = stop_two.started() => return,
-                    () = tender.core.clock.sleep(TICK) => {}
-                }
-                tender.tend(turn).await;
-            }
-        };
-        shutdown.spawn(watched(self.core.clone(), "flusher", flushing));
-        shutdown.spawn(watched(self.core.clone(), "retention and merging", tending));
+    /// Starts the background work, which ends with `shutdown`: flush, retention, merging, cleaning up. Each
+    /// has a thread of its own; an error says that one could not be started.
+    pub fn run(self: &Arc<Self>, shutdown: &Shutdown) -> Result<()> {
+        self.work("flusher", "store-flush", shutdown, Store::keep_flushing)?;
+        self.work("retention", "store-retain", shutdown, Store::keep_expiring)?;
+        self.work("merging", "store-merge", shutdown, Store::keep_merging)
     }
 
-    /// One turn of looking after what is published.
-    async fn tend(&self, turn: u64) {
-        let core = &self.core;
+    fn work<F: Future<Output = ()> + 'static>(
+        self: &Arc<Self>,
+        task: &'static str,
+        thread: &'static str,
+        shutdown: &Shutdown,
+        keep: fn(Arc<Self>, Shutdown) -> F,
+    ) -> Result<()> {
+        let (store, stop) = (self.clone(), shutdown.clone());
+        let ended = workers::spawn(thread, move || {
+            let (core, stopped) = (store.core.clone(), stop.clone());
+            workers::again(core, task, stopped, move || keep(store.clone(), stop.clone()))
+        })?;
+        shutdown.spawn(ended);
+        Ok(())
+    }
+
+    async fn keep_flushing(self: Arc<Self>, stop: Shutdown) {
+        loop {
+            tokio::select! {
+                () = stop.started() => return,
+                () = self.core.flush_now.notified() => {}
+                () = self.core.clock.sleep(TICK) => {}
+            }
+            if self.flush_due().await.is_err() {
+                // The error is logged and counted where it happened; the disk or the bucket gets time.
+                tokio::select! {
+                    () = stop.started() => return,
+                    () = self.core.clock.sleep(10 * TICK) => {}
+                }
+            }
+        }
+    }
+
+    async fn keep_expiring(self: Arc<Self>, stop: Shutdown) {
+        loop {
+            let outcome = tokio::select! {
+                () = stop.started() => return,
+                () = self.core.expire_now.notified() => tend::expire_large(&self.core).await,
+                () = self.core.clock.sleep(EXPIRE_TICKS * TICK) => {
+                    let expired = tend::expire(&self.core).await;
+                    expired.and(tend::collect(&self.core, false).await)
+                }
+            };
+            complain(outcome);
+        }
+    }
+
+    async fn keep_merging(self: Arc<Self>, stop: Shutdown) {
         let merge_ticks = (tend::COMPACT_EVERY.as_millis() / TICK.as_millis()) as u64;
-        let mut outcome = Ok(());
-        if turn.is_multiple_of(EXPIRE_TICKS) {
-            outcome = tend::expire(core).await.and(tend::collect(core, false).await);
+        for turn in 1u64.. {
+            tokio::select! {
+                () = stop.started() => return,
+                () = self.core.clock.sleep(TICK) => {}
+            }
+            if turn.is_multiple_of(merge_ticks) {
+                complain(self.compact_all().await.map(drop));
+            }
+            if turn.is_multiple_of(ORPHAN_TICKS) {
+                complain(self.clean_up().await);
+            }
+            self.publish_gauges();
         }
-        if turn.is_multiple_of(merge_ticks) {
-            outcome = outcome.and(self.compact_all().await.map(drop));
-        }
-        if turn.is_multiple_of(ORPHAN_TICKS) {
-            outcome = outcome.and(self.clean_up().await);
-        }
-        if let Err(e) = outcome {
-            tracing::warn!(error = %e, "background work did not succeed");
-        }
-        self.publish_gauges();
     }
 
     /// Everything background work would do by now, once. For tests and simulations.
@@ -162,7 +185,7 @@ impl Store {
         let _one = self.core.flushing.lock().await;
         let queue = self.queue.lock().clone();
         if let Some(queue) = queue {
-            append::freeze(&queue).await?;
+            append::freeze(&self.core, &queue).await?;
         }
         flush::flush_frozen(&self.core).await
     }
@@ -190,16 +213,27 @@ impl Store {
         }
     }
 
-    /// Closes the log and flushes nothing: what a crash leaves behind, but with the files released.
+    /// Answers what is queued, closes the log and flushes nothing: what a crash leaves behind, but with the
+    /// files released.
     pub async fn halt(&self) {
         self.core.closing.store(true, Relaxed);
         drop(self.queue.lock().take());
+        self.core.stop_commits.notify_one();
+        let committer = self.committer.lock().take();
+        if let Some(ended) = committer {
+            ended.await;
+        }
         self.core.log.close().await;
     }
 
     /// Replaces what may change at run time.
     pub fn set_policy(&self, policy: Policy) {
         self.core.policy.store(Arc::new(policy));
+    }
+
+    /// Why the store takes nothing until the process is started again; `None` while it works. Never waits.
+    pub fn broken(&self) -> Option<String> {
+        self.core.broken.lock().clone()
     }
 
     pub fn status(&self) -> Status {
@@ -242,20 +276,16 @@ impl Store {
             free_disk_bytes: space.as_ref().map_or(0, |s| s.free),
             total_disk_bytes: space.as_ref().map_or(0, |s| s.total),
             disk_reserve_bytes: space.as_ref().map_or(0, |s| s.reserve),
-            refusing: core.broken.lock().clone().or(disk::check_reserve(core).err().map(|e| e.message)),
+            refusing: self.broken().or(disk::check_reserve(core).err().map(|e| e.message)),
             tenants: core.tenants(),
         }
     }
 }
 
-/// Runs a background task; when it ends by a panic that is logged and shown in [`Status::refusing`].
-async fn watched(core: Arc<Core>, task: &'static str, work: impl Future<Output = ()>) {
-    let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    tracing::error!(task, panic = said, "a task of the store ended by a panic");
-    *core.broken.lock() =
-        Some(format!("the store's {task} task ended by a panic ({said}): restart the process"));
+fn complain(outcome: Result<()>) {
+    if let Err(e) = outcome {
+        tracing::warn!(error = %e, "background work did not succeed");
+    }
 }
 
 #[async_trait]
@@ -299,3 +329,6 @@ impl Select for Store {
         Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true }
     }
 }
+
+#[cfg(test)]
+mod tests;

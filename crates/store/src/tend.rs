@@ -6,7 +6,10 @@
 
 mod compact;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, path::Path};
@@ -25,6 +28,11 @@ use crate::{
 const DROP_AT_PERCENT: u64 = 90;
 /// And drops to this share, so that it does not run for every segment.
 const DROP_TO_PERCENT: u64 = 80;
+/// It looks whenever so much of the limit was put since it last did.
+const LOOK_EVERY_PERCENT: u64 = 2;
+/// The log counts up to this share. A log that cannot be cut must not eat up all segments: dropping them
+/// would not make it shorter.
+const LOG_PERCENT: u64 = 25;
 
 /// Drops what is older than its signal's retention, then the oldest windows while the store is too large.
 /// The first error is returned, and does not keep the rest from being done.
@@ -44,19 +52,36 @@ pub(crate) async fn expire(core: &Arc<Core>) -> Result<()> {
     outcome
 }
 
+/// Retention by size alone, as often as objects are put.
+pub(crate) async fn expire_large(core: &Arc<Core>) -> Result<()> {
+    match core.policy.load().retention.max_bytes {
+        Some(max) => expire_by_size(core, max).await,
+        None => Ok(()),
+    }
+}
+
+/// Notes bytes put, and asks for a look at the size of the store where they are many.
+pub(crate) fn note_put(core: &Core, bytes: u64) {
+    let Some(max) = core.policy.load().retention.max_bytes else { return };
+    let put = core.put_bytes.fetch_add(bytes, Relaxed).saturating_add(bytes);
+    if put >= max / 100 * LOOK_EVERY_PERCENT {
+        core.expire_now.notify_one();
+    }
+}
+
 async fn expire_by_size(core: &Arc<Core>, max: u64) -> Result<()> {
     let percent = |p: u64| max / 100 * p;
+    core.put_bytes.store(0, Relaxed);
     let garbage = core.garbage_bytes();
-    // A log that cannot be cut must not eat up the segments: dropping them would not make it shorter.
-    let (log, max_log) = (core.log.bytes(), core.max_wal_bytes());
-    let total = core.segment_bytes() + log.min(max_log) + garbage;
+    let (log, counted_log) = (core.log.bytes(), percent(LOG_PERCENT));
+    let total = core.segment_bytes() + core.unpublished_bytes() + log.min(counted_log) + garbage;
     if total <= percent(DROP_AT_PERCENT) {
         return Ok(());
     }
-    if log > max_log {
+    if log > counted_log {
         tracing::warn!(
             bytes = log,
-            limit = max_log,
+            counted = counted_log,
             "the log is larger than it should be and takes disk beside retention by size"
         );
     }
@@ -95,7 +120,7 @@ async fn drop_segments(
     if segments.is_empty() {
         return Ok(());
     }
-    let _one = shelf.tending.lock().await;
+    // Not behind a merge of the same shelf: the merge then loses its commit, and space counts for more.
     let removed = segments.iter().map(|s| s.path.clone()).collect();
     let commit = Commit { id: core.unique(), change: Change { removed, ..Change::default() } };
     match shelf.publish(&commit).await {
@@ -155,7 +180,7 @@ pub(crate) async fn delete_orphans(core: &Core) -> Result<u64> {
     let root = Path::from("segments");
     let listed: Vec<_> =
         core.objects.list(Some(&root)).try_collect().await.map_err(|e| Error::object(&root, e))?;
-    let mut named: HashSet<String> = core.unpublished.lock().clone();
+    let mut named: HashSet<String> = core.unpublished.lock().keys().cloned().collect();
     for shelf in core.shelves() {
         let live = shelf.live();
         named.extend(live.segments.keys().cloned());

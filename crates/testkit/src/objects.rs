@@ -32,6 +32,8 @@ pub enum Failure {
     CrashAfter,
     /// Nothing happened, and nothing works from then on.
     CrashBefore,
+    /// Nothing happened, and the caller's task panics.
+    Panic,
 }
 
 #[derive(Default)]
@@ -111,6 +113,7 @@ impl FaultObjects {
         match self.verdict(call) {
             None => run.await,
             Some(Failure::Before | Failure::CrashBefore) => Err(self.injected()),
+            Some(Failure::Panic) => panic!("an injected panic"),
             Some(Failure::After | Failure::CrashAfter) => {
                 run.await?;
                 Err(self.injected())

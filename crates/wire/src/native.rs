@@ -2,7 +2,7 @@
 //! the model, so a replay under a changed configuration reproduces exactly what was acknowledged.
 //!
 //! ```text
-//! unit    := version u8 (1) | string tenant | id | zigzag received_ns | varint n | n × batch
+//! unit    := version u8 (2) | string tenant | id | zigzag received_ns | varint n | n × batch
 //! id      := 0 | 1, varint source, varint epoch, varint sequence | 2, 16 bytes little-endian
 //! batch   := kind u8 (1 metrics, 2 logs, 3 spans) | varint length | body of that many bytes
 //!
@@ -36,7 +36,10 @@ use reader::Reader;
 use writer::Writer;
 
 /// The version written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+
+/// The first version, whose metrics wrote out the labels of each series ([`metrics`]); still read.
+const FIRST: u8 = 1;
 
 /// Longest string that is kept as a symbol.
 pub const MAX_SYMBOL: usize = 128;
@@ -90,7 +93,7 @@ pub fn encode(
     received_ns: i64,
     batches: &[Batch],
 ) -> Result<Vec<u8>, NativeError> {
-    let mut w = Writer::default();
+    let mut w = Writer::with_capacity(batches.iter().map(expected_bytes).sum());
     w.byte(VERSION);
     w.string(tenant.as_str());
     match batch_id {
@@ -119,11 +122,19 @@ pub fn encode(
     Ok(w.finish())
 }
 
+/// A guess at the encoded size, so that bytes are seldom moved while they grow.
+fn expected_bytes(batch: &Batch) -> usize {
+    match batch {
+        Batch::Metrics(b) => 64 + b.samples.len() * 12 + b.series.len() * 8,
+        other => other.heap_bytes() / 4,
+    }
+}
+
 /// Decodes one unit. Takes memory in proportion to `bytes`, whatever they say.
 pub fn decode(bytes: &[u8]) -> Result<Unit, NativeError> {
     let mut r = Reader::new(bytes);
     let found = r.byte("version")?;
-    if found != VERSION {
+    if !(FIRST..=VERSION).contains(&found) {
         return Err(NativeError::Version { found });
     }
     let tenant = r.string("tenant")?;
@@ -145,7 +156,7 @@ pub fn decode(bytes: &[u8]) -> Result<Unit, NativeError> {
         let kind = r.byte("batch kind")?;
         let end = r.begin_sized("batch")?;
         batches.push(match kind {
-            METRICS => Batch::Metrics(metrics::decode(&mut r)?),
+            METRICS => Batch::Metrics(metrics::decode(&mut r, found)?),
             LOGS => Batch::Logs(logs::decode(&mut r)?),
             SPANS => Batch::Spans(spans::decode(&mut r)?),
             other => return Err(NativeError::UnknownBatch { kind: other.to_string() }),

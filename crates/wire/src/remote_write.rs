@@ -4,14 +4,15 @@
 
 mod encode;
 mod histogram;
+mod known;
 pub mod v2;
 
 use model::{Exemplar, MetricBatch, MetricKind, MetricMetadata, metric::HistogramSample};
 
-pub use self::encode::encode;
+pub use self::{encode::encode, known::KnownSeries};
 use crate::{
     Decoded, Error, Limits, Reason, Refusals,
-    protobuf::{Fault, Reader},
+    protobuf::{Fault, Reader, take_varint},
     series::SeriesIndex,
 };
 
@@ -21,18 +22,35 @@ const WHAT: &str = "remote write request";
 /// a rule takes its samples along into the refusals.
 pub fn decode_v1(body: &[u8], limits: &Limits) -> Result<Decoded<MetricBatch>, Error> {
     let fault = |f: Fault| Error::protobuf(WHAT, f);
-    let mut d = Decoder {
-        limits,
-        batch: MetricBatch::default(),
-        index: SeriesIndex::default(),
-        refused: Refusals::default(),
-        seen: 0,
-        pairs: Vec::new(),
-    };
+    let mut d = Decoder::new(limits);
     let mut r = Reader::new(body);
     while let Some((field, value)) = r.next().map_err(fault)? {
         match field {
             1 => d.series(value.bytes().map_err(fault)?).map_err(fault)?,
+            3 => d.metadata(value.bytes().map_err(fault)?).map_err(fault)?,
+            _ => {}
+        }
+    }
+    Ok(Decoded { batch: d.batch, refused: d.refused, all_timed: true })
+}
+
+/// [`decode_v1`] for one of the requests of a sender that repeats its series; the answer is the same.
+pub fn decode_v1_known(
+    body: &[u8],
+    limits: &Limits,
+    known: &mut KnownSeries,
+) -> Result<Decoded<MetricBatch>, Error> {
+    let fault = |f: Fault| Error::protobuf(WHAT, f);
+    known.begin(limits);
+    let mut d = Decoder::new(limits);
+    let mut r = Reader::new(body);
+    while let Some((field, value)) = r.next().map_err(fault)? {
+        match field {
+            1 => {
+                if !d.known_series(value.bytes().map_err(fault)?, known).map_err(fault)? {
+                    return decode_v1(body, limits);
+                }
+            }
             3 => d.metadata(value.bytes().map_err(fault)?).map_err(fault)?,
             _ => {}
         }
@@ -52,6 +70,53 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        Decoder {
+            limits,
+            batch: MetricBatch::default(),
+            index: SeriesIndex::default(),
+            refused: Refusals::default(),
+            seen: 0,
+            pairs: Vec::new(),
+        }
+    }
+
+    /// A series found by the bytes of its labels. False where they are written unlike those of other senders,
+    /// or are refused: such a request is read label by label.
+    fn known_series<'b: 'a>(&mut self, body: &'b [u8], known: &mut KnownSeries) -> Result<bool, Fault> {
+        let mut items = body;
+        while let Some((_, rest)) = first_label(items) {
+            items = rest;
+        }
+        // What does not follow with a sample, exemplar or histogram is not usual either.
+        let [0x12 | 0x1a | 0x22, ..] = items else { return Ok(body.is_empty()) };
+        let Some(raw) = body.get(..body.len() - items.len()) else { return Ok(false) };
+        let series = match known.find(raw, &mut self.batch) {
+            Some(series) => series,
+            None => {
+                let Some(labels) = self.labels(raw)? else { return Ok(false) };
+                let Some(series) = known.add(raw, labels, &mut self.batch) else { return Ok(false) };
+                series
+            }
+        };
+        let (next, more_labels) = self.items(series, self.seen, items)?;
+        self.seen = next;
+        Ok(!more_labels)
+    }
+
+    /// The labels of a new series; `None` if there is anything to say against them.
+    fn labels<'b: 'a>(&mut self, raw: &'b [u8]) -> Result<Option<model::Labels>, Fault> {
+        self.pairs.clear();
+        let mut rest = raw;
+        while let Some((label, more)) = first_label(rest) {
+            let Some(p) = pair(label)? else { return Ok(None) };
+            self.pairs.push(p);
+            rest = more;
+        }
+        let labels = self.limits.labels(&mut self.pairs).ok();
+        Ok(labels.filter(|l| !l.metric_name().is_empty()))
+    }
+
     fn series<'b: 'a>(&mut self, body: &'b [u8]) -> Result<(), Fault> {
         self.pairs.clear();
         let mut items = 0u64;
@@ -85,7 +150,7 @@ impl<'a> Decoder<'a> {
         match labels {
             Ok(labels) => {
                 let series = self.index.resolve(&mut self.batch, labels);
-                self.items(series, first, body)
+                self.items(series, first, body).map(drop)
             }
             Err(why) => {
                 self.refused.add_many(Reason::InvalidLabels, first, items, || why);
@@ -94,9 +159,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Second pass over a series message: what its labels carry.
-    fn items(&mut self, series: u32, first: u64, body: &[u8]) -> Result<(), Fault> {
-        let mut at = first;
+    /// Second pass over a series message: what its labels carry. Returns the number of the next item, and
+    /// whether there were labels, too.
+    fn items(&mut self, series: u32, first: u64, body: &[u8]) -> Result<(u64, bool), Fault> {
+        let (mut at, mut labels) = (first, false);
         let mut r = Reader::new(body);
         while let Some((field, value)) = r.next()? {
             match field {
@@ -105,7 +171,7 @@ impl<'a> Decoder<'a> {
                     self.batch.samples.push(series, timestamp_ms, value);
                     at += 1;
                 }
-                3 => self.exemplar(series, value.bytes()?)?,
+                3 => self.exemplar(series, at, value.bytes()?)?,
                 4 => {
                     let histogram::Read { timestamp_ms, histogram, .. } =
                         histogram::decode(value.bytes()?, self.limits.max_histogram_buckets)?;
@@ -127,13 +193,14 @@ impl<'a> Decoder<'a> {
                     }
                     at += 1;
                 }
+                1 => labels = true,
                 _ => {}
             }
         }
-        Ok(())
+        Ok((at, labels))
     }
 
-    fn exemplar(&mut self, series: u32, body: &[u8]) -> Result<(), Fault> {
+    fn exemplar(&mut self, series: u32, at: u64, body: &[u8]) -> Result<(), Fault> {
         let mut pairs = Vec::new();
         let (mut value, mut timestamp_ms) = (0.0, 0);
         let mut r = Reader::new(body);
@@ -148,7 +215,7 @@ impl<'a> Decoder<'a> {
         match self.limits.labels(&mut pairs) {
             Ok(labels) => self.batch.exemplars.push((series, Exemplar { labels, value, timestamp_ms })),
             Err(why) => {
-                self.refused.add(Reason::InvalidLabels, self.seen, || format!("exemplar: {why}"));
+                self.refused.add(Reason::InvalidLabels, at, || format!("exemplar: {why}"));
             }
         }
         Ok(())
@@ -178,6 +245,14 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// The body of the label message that these fields of a series begin with, and what follows it.
+#[inline]
+fn first_label(fields: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = fields.strip_prefix(&[0x0a])?;
+    let length = take_varint(&mut rest).ok()?;
+    rest.split_at_checked(usize::try_from(length).ok()?)
+}
+
 /// A label; `None` where a part is not UTF-8.
 fn pair(body: &[u8]) -> Result<Option<(&str, &str)>, Fault> {
     let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
@@ -193,6 +268,14 @@ fn pair(body: &[u8]) -> Result<Option<(&str, &str)>, Fault> {
 }
 
 fn sample(body: &[u8]) -> Result<(f64, i64), Fault> {
+    // Nearly every sample is written like this.
+    if let Some((&[0x09, ref value @ .., 0x10], time)) = body.split_first_chunk::<10>() {
+        let mut rest = time;
+        let timestamp_ms = take_varint(&mut rest)? as i64;
+        if rest.is_empty() {
+            return Ok((f64::from_le_bytes(*value), timestamp_ms));
+        }
+    }
     let (mut value, mut timestamp_ms) = (0.0, 0);
     let mut r = Reader::new(body);
     while let Some((field, v)) = r.next()? {

@@ -1,41 +1,32 @@
 //! Reading trace segments.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use model::{Signal, Span, SpanBatch, SpanKind, TimeRange, TimestampNs, span::SpanOrigin};
+use model::{Signal, Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
 use object_store::{ObjectStore, path::Path};
 use parquet::file::statistics::Statistics;
 use tokio::sync::OnceCell;
 
-use super::{
-    Layout, Selection,
-    columns::span_columns,
-    decode,
-    directory::Directory,
-    tables::{self, read_keys, read_services},
-};
-use crate::{Result, SegmentInfo, attrs, file::File, rows::Rows};
+use super::{Layout, Selection, columns::span_columns, decode, directory::Directory, tables};
+use crate::{Result, SegmentInfo, file::File, rows::Rows};
 
 /// Rows of one piece of a selection or scan.
 const PIECE_ROWS: usize = 2048;
 /// Rows whose conditions are looked at together.
-const FILTER_ROWS: usize = 8192;
+pub(super) const FILTER_ROWS: usize = 8192;
 
 /// An open trace segment. Cheap to clone; holds the footer and, once asked for, the table of origins and the
 /// fence of the trace directory; reads everything else by range.
 #[derive(Clone)]
-pub struct Reader(Arc<Inner>);
+pub struct Reader(pub(super) Arc<Inner>);
 
-struct Inner {
-    file: File,
-    layout: Layout,
+pub(super) struct Inner {
+    pub(super) file: File,
+    pub(super) layout: Layout,
     directory: Directory,
     origins: OnceCell<Arc<Vec<SpanOrigin>>>,
 }
@@ -131,65 +122,15 @@ impl Reader {
         .try_flatten()
         .boxed()
     }
-
-    /// Service names, sorted.
-    pub async fn services(&self) -> Result<Vec<String>> {
-        Ok(read_services(&self.0.file).await?.into_keys().collect())
-    }
-
-    /// Span names of one service or all, of one kind or all. Sorted, distinct.
-    pub async fn operations(&self, service: Option<&str>, kind: Option<SpanKind>) -> Result<Vec<String>> {
-        let all = read_services(&self.0.file).await?;
-        let mut names = BTreeSet::new();
-        for (_, of_service) in all.into_iter().filter(|(s, _)| service.is_none_or(|w| w == s)) {
-            let wanted = |kinds: &BTreeSet<i32>| kind.is_none_or(|k| kinds.contains(&k.number()));
-            names.extend(of_service.into_iter().filter(|(_, kinds)| wanted(kinds)).map(|(name, _)| name));
-        }
-        Ok(names.into_iter().collect())
-    }
-
-    /// Keys of span and resource attributes, sorted.
-    pub async fn attribute_keys(&self) -> Result<Vec<String>> {
-        read_keys(&self.0.file).await
-    }
-
-    /// Values of a span or resource attribute as text, sorted, distinct, at most `limit` of them.
-    pub async fn attribute_values(&self, key: &str, limit: usize) -> Result<Vec<String>> {
-        let inner = &self.0;
-        let mut values = BTreeSet::new();
-        for o in inner.origins().await?.iter() {
-            values
-                .extend(o.resource.attributes.iter().filter(|(k, _)| *k == key).map(|(_, v)| v.to_string()));
-        }
-        let plan = &inner.layout.attributes;
-        let own = plan.columns.iter().find(|c| c.key == key).map(|c| c.name());
-        let columns = inner.indexes(own.into_iter().chain([attrs::REST.to_owned()]))?;
-        for group in 0..inner.file.row_groups().len() {
-            if values.len() >= limit {
-                break;
-            }
-            let mut batches = inner.file.stream(vec![group], columns.iter().copied(), None, FILTER_ROWS)?;
-            while let Some(batch) =
-                batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?
-            {
-                attrs::values_of(&inner.file, plan, &batch, key, |v| {
-                    if values.len() < limit {
-                        values.insert(v);
-                    }
-                })?;
-            }
-        }
-        Ok(values.into_iter().take(limit).collect())
-    }
 }
 
 impl Inner {
-    async fn origins(&self) -> Result<Arc<Vec<SpanOrigin>>> {
+    pub(super) async fn origins(&self) -> Result<Arc<Vec<SpanOrigin>>> {
         let read = || async { tables::read_origins(&self.file).await.map(Arc::new) };
         Ok(self.origins.get_or_try_init(read).await?.clone())
     }
 
-    fn indexes(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<usize>> {
+    pub(super) fn indexes(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<usize>> {
         names
             .into_iter()
             .map(|n| {
@@ -200,7 +141,7 @@ impl Inner {
     }
 
     /// Whether the statistics of a row group leave any row possible.
-    fn may_match(&self, group: usize, s: &Selection) -> bool {
+    pub(super) fn may_match(&self, group: usize, s: &Selection) -> bool {
         let statistics = |name: &str| {
             let column = self.file.column(name)?;
             self.file.row_groups().get(group)?.columns().get(column)?.statistics()

@@ -154,7 +154,7 @@ fn a_damaged_file_is_corrupt_and_never_a_panic() {
     survives_damage(&write(&sample_batch(), &WriteOptions::default()).unwrap().bytes, |bytes| {
         let r = open(bytes)?;
         let found = block_on(r.by_trace_ids(&[id(0), id(2), id(9)], TimeRange::ALL))?;
-        let listed = (block_on(r.services())?, block_on(r.attribute_keys())?);
+        let listed = (block_on(r.services(TimeRange::ALL))?, block_on(r.attribute_keys(TimeRange::ALL))?);
         Ok((flat(&collect(r.scan())?), flat(&[found]), listed))
     });
 }
@@ -230,16 +230,22 @@ fn conditions_select_as_a_loop_over_all_spans_does() {
 #[test]
 fn services_operations_and_attributes_are_listed() {
     let r = open(&write(&traffic(30, 3), &WriteOptions::default()).unwrap().bytes).unwrap();
-    assert_eq!(block_on(r.services()).unwrap(), ["api", "cart", "db"]);
-    assert_eq!(block_on(r.operations(None, None)).unwrap(), ["GET /", "add", "select"]);
-    assert_eq!(block_on(r.operations(Some("cart"), None)).unwrap(), ["add"]);
-    assert_eq!(block_on(r.operations(None, Some(SpanKind::Server))).unwrap(), ["GET /"]);
-    assert!(block_on(r.operations(Some("cart"), Some(SpanKind::Server))).unwrap().is_empty());
-    assert_eq!(block_on(r.attribute_keys()).unwrap(), ["http.status_code", "service.name", "user"]);
-    assert_eq!(block_on(r.attribute_values("http.status_code", 9)).unwrap(), ["200", "201", "202", "203"]);
-    assert_eq!(block_on(r.attribute_values("service.name", 2)).unwrap(), ["api", "cart"]);
-    assert_eq!(block_on(r.attribute_values("user", 5)).unwrap().len(), 5);
-    assert!(block_on(r.attribute_values("nothing", 5)).unwrap().is_empty());
+    assert_eq!(block_on(r.services(TimeRange::ALL)).unwrap(), ["api", "cart", "db"]);
+    assert_eq!(block_on(r.operations(TimeRange::ALL, None, None)).unwrap(), ["GET /", "add", "select"]);
+    assert_eq!(block_on(r.operations(TimeRange::ALL, Some("cart"), None)).unwrap(), ["add"]);
+    assert_eq!(block_on(r.operations(TimeRange::ALL, None, Some(SpanKind::Server))).unwrap(), ["GET /"]);
+    assert!(block_on(r.operations(TimeRange::ALL, Some("cart"), Some(SpanKind::Server))).unwrap().is_empty());
+    assert_eq!(
+        block_on(r.attribute_keys(TimeRange::ALL)).unwrap(),
+        ["http.status_code", "service.name", "user"]
+    );
+    assert_eq!(
+        block_on(r.attribute_values(TimeRange::ALL, "http.status_code", 9)).unwrap(),
+        ["200", "201", "202", "203"]
+    );
+    assert_eq!(block_on(r.attribute_values(TimeRange::ALL, "service.name", 2)).unwrap(), ["api", "cart"]);
+    assert_eq!(block_on(r.attribute_values(TimeRange::ALL, "user", 5)).unwrap().len(), 5);
+    assert!(block_on(r.attribute_values(TimeRange::ALL, "nothing", 5)).unwrap().is_empty());
 }
 
 #[test]
@@ -341,6 +347,38 @@ fn any_batch() -> impl Strategy<Value = SpanBatch> {
         })
 }
 
+#[test]
+fn a_part_of_the_range_is_listed_as_a_loop_over_its_spans_does() {
+    let b = traffic(500, 3);
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let at = |i: usize| TimestampNs(b.spans[i].start_ns);
+    for (from, to) in [(0, 3), (100, 101), (7, 250), (499, 499), (250, 499)] {
+        let range = TimeRange::new(at(from), at(to));
+        let inside: Vec<(&Span, &Attributes, &str)> = b
+            .spans
+            .iter()
+            .filter(|s| range.contains(TimestampNs(s.start_ns)))
+            .map(|s| (s, &b.origins[s.origin as usize]))
+            .map(|(s, o)| (s, &o.resource.attributes, o.service_name()))
+            .collect();
+        let distinct =
+            |v: Vec<String>| v.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        let services = distinct(inside.iter().map(|(_, _, service)| service.to_string()).collect());
+        assert_eq!(block_on(r.services(range)).unwrap(), services);
+        let of_db = inside.iter().filter(|(s, _, service)| *service == "db" && s.kind == SpanKind::Client);
+        let names = distinct(of_db.map(|(s, ..)| s.name.clone()).collect());
+        assert_eq!(block_on(r.operations(range, Some("db"), Some(SpanKind::Client))).unwrap(), names);
+        let keys = inside.iter().flat_map(|(s, o, _)| s.attributes.iter().chain(o.iter()));
+        let keys = distinct(keys.map(|(k, _)| k.to_owned()).collect());
+        assert_eq!(block_on(r.attribute_keys(range)).unwrap(), keys);
+        for key in ["user", "http.status_code", "service.name"] {
+            let values = inside.iter().filter_map(|(s, o, _)| s.attributes.get(key).or_else(|| o.get(key)));
+            let values = distinct(values.map(ToString::to_string).collect());
+            assert_eq!(block_on(r.attribute_values(range, key, usize::MAX)).unwrap(), values, "{key}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -361,6 +399,6 @@ proptest! {
         }
         let services: BTreeSet<&str> =
             b.spans.iter().map(|s| b.origins[s.origin as usize].service_name()).collect();
-        prop_assert_eq!(block_on(r.services()).unwrap(), services.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(block_on(r.services(TimeRange::ALL)).unwrap(), services.into_iter().collect::<Vec<_>>());
     }
 }

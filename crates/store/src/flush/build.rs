@@ -17,6 +17,8 @@ pub(crate) struct Built {
     pub(crate) more: bool,
     /// What to pass as `from` for the next one.
     pub(crate) next: usize,
+    /// Exemplars it holds.
+    pub(crate) exemplars: u64,
 }
 
 /// What a build goes by beside the head itself.
@@ -59,7 +61,7 @@ fn metrics_window(
         .filter_map(|i| m.series.get(*i as usize))
         .filter(|s| s.store.overlaps(first, last))
         .collect();
-    let nothing = Built { written: None, more: false, next: 0 };
+    let nothing = Built { written: None, more: false, next: 0, exemplars: 0 };
     if inside.is_empty() {
         return Ok(nothing);
     }
@@ -72,18 +74,19 @@ fn metrics_window(
         ..metrics::WriteOptions::default()
     };
     let mut writer = metrics::Writer::new(&columns, &options)?;
-    let mut wrote = false;
+    let (mut wrote, mut exemplars) = (false, 0);
     for s in inside {
         let rows = s.store.rows(&s.labels, window, true);
         if !rows.values.is_empty() || !rows.histograms.is_empty() {
             writer.push(&rows)?;
             wrote = true;
+            exemplars += rows.exemplars.len() as u64;
         }
     }
     if !wrote {
         return Ok(nothing);
     }
-    Ok(Built { written: Some(writer.finish()?), more: false, next: 0 })
+    Ok(Built { written: Some(writer.finish()?), more: false, next: 0, exemplars })
 }
 
 /// The family a sample name may belong to: OpenMetrics' suffixes are not part of it.
@@ -113,12 +116,17 @@ fn logs_window(head: &LogsHead, window: TimeRange, from: usize, heap_bytes: usiz
             merger.push(at, r.clone());
             bytes += r.heap_bytes();
             if bytes >= heap_bytes {
-                return Ok(Built { written: Some(write_logs(&mut merger, 0)?), more: true, next: seen });
+                return Ok(Built {
+                    written: Some(write_logs(&mut merger, 0)?),
+                    more: true,
+                    next: seen,
+                    exemplars: 0,
+                });
             }
         }
     }
     let written = if merger.records() > 0 { Some(write_logs(&mut merger, 0)?) } else { None };
-    Ok(Built { written, more: false, next: 0 })
+    Ok(Built { written, more: false, next: 0, exemplars: 0 })
 }
 
 pub(crate) fn write_logs(merger: &mut LogMerger, level: u8) -> Result<Written> {
@@ -144,12 +152,17 @@ fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: us
             merger.push(at, s.clone());
             bytes += s.heap_bytes();
             if bytes >= heap_bytes {
-                return Ok(Built { written: Some(write_spans(&mut merger, 0)?), more: true, next: seen });
+                return Ok(Built {
+                    written: Some(write_spans(&mut merger, 0)?),
+                    more: true,
+                    next: seen,
+                    exemplars: 0,
+                });
             }
         }
     }
     let written = if bytes > 0 { Some(write_spans(&mut merger, 0)?) } else { None };
-    Ok(Built { written, more: false, next: 0 })
+    Ok(Built { written, more: false, next: 0, exemplars: 0 })
 }
 
 pub(crate) fn write_spans(merger: &mut SpanMerger, level: u8) -> Result<Written> {

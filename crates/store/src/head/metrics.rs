@@ -8,15 +8,19 @@
 //! visible to nobody; [`MetricsHead::insert`] makes visible what the log has. Between them only marks
 //! (`pending_*`) remember what the same commit group has decided already.
 
+mod frozen;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasherDefault, Hasher},
 };
 
 use contract::{Receipt, RefusalReason};
-use model::{Labels, Matcher, MetricBatch, MetricMetadata, Signal, TimeRange, matcher::all_match};
+use model::{Labels, Matcher, MetricBatch, MetricMetadata, Signal, TimeRange};
 
-use super::{SeriesSnapshot, SeriesStore, index::Index};
+pub(crate) use frozen::{ExemplarCount, FrozenMetrics};
+
+use super::{SeriesSnapshot, SeriesStore, index::Index, series::PushedExemplar};
 use crate::options::Limits;
 
 const NONE: u32 = u32::MAX;
@@ -51,10 +55,9 @@ struct Series {
     store: SeriesStore,
     newest_ms: i64,
     newest_bits: u64,
-    newest_histogram_ms: i64,
     /// Which group and unit last decided on this series, and the newest sample it took (`i64::MIN`: none
-    /// that was newer than the visible ones).
-    pending_group: u64,
+    /// that was newer than the visible ones). Of the group's number these are the low bits.
+    pending_group: u32,
     pending_unit: u32,
     pending_ms: i64,
     pending_bits: u64,
@@ -65,6 +68,8 @@ pub(crate) struct MetricsHead {
     series: Vec<Series>,
     by_hash: HashMap<u64, u32, BuildHasherDefault<Identity>>,
     index: Index,
+    /// Time of the newest native histogram of the series that have any.
+    newest_histograms: HashMap<u32, i64>,
     /// Where the last batch ended: the next one is expected to begin with its successor.
     cursor: Option<u32>,
     registry_bytes: usize,
@@ -73,6 +78,7 @@ pub(crate) struct MetricsHead {
     bounds_ms: Option<(i64, i64)>,
     /// Newest sample ever taken, flushed ones included.
     newest_ms: Option<i64>,
+    exemplars: ExemplarCount,
     metadata: BTreeMap<String, MetricMetadata>,
     /// Families whose metadata changed since the last freeze.
     changed_families: BTreeSet<String>,
@@ -140,7 +146,6 @@ impl MetricsHead {
             store: SeriesStore::default(),
             newest_ms: i64::MIN,
             newest_bits: 0,
-            newest_histogram_ms: i64::MIN,
             pending_group: 0,
             pending_unit: 0,
             pending_ms: i64::MIN,
@@ -185,6 +190,7 @@ impl MetricsHead {
     ) -> Staged {
         let slots = self.resolve(batch, Some(rules.limits));
         let mut refused = Vec::new();
+        let mut late = Vec::new();
         let oldest_ms = self.newest_ms.map_or(i64::MIN, |n| n.saturating_sub(rules.out_of_order_ms));
         for i in 0..batch.samples.len() {
             let Some((&at, (&t, v))) = batch
@@ -199,15 +205,21 @@ impl MetricsHead {
             match self.judge(slot, t, v.to_bits(), rules, oldest_ms) {
                 Judgement::Take => {}
                 Judgement::Repeat => receipt.repeated += 1,
+                Judgement::Late => late.push(Late { slot, at_ms: t, bits: v.to_bits(), position: i }),
                 Judgement::Wait => return Staged::NextGroup,
-                Judgement::Refuse(reason) => {
-                    refused.push(i);
-                    receipt.refuse(Signal::METRICS, reason, || {
-                        self.explain(reason, batch.series.get(at as usize), t, rules)
-                    });
-                }
+                Judgement::Refuse(reason) => refused.push((i, t, reason)),
             }
         }
+        let (conflicts, repeated) = self.conflicts(late);
+        receipt.repeated += repeated;
+        refused
+            .extend(conflicts.into_iter().map(|l| (l.position, l.at_ms, RefusalReason::DuplicateConflict)));
+        refused.sort_unstable_by_key(|(position, ..)| *position);
+        for (position, t, reason) in &refused {
+            let labels = batch.samples.series.get(*position).and_then(|s| batch.series.get(*s as usize));
+            receipt.refuse(Signal::METRICS, *reason, || self.explain(*reason, labels, *t, rules));
+        }
+        let refused: Vec<usize> = refused.into_iter().map(|(position, ..)| position).collect();
         let mut refused_histograms = Vec::new();
         for (i, h) in batch.histograms.iter().enumerate() {
             let slot = slots.get(h.series as usize).copied().unwrap_or(NONE);
@@ -230,15 +242,15 @@ impl MetricsHead {
         let Some(s) = self.series.get_mut(slot as usize) else {
             return Judgement::Refuse(RefusalReason::SeriesLimit);
         };
-        let marked = s.pending_group == rules.group;
+        let group = rules.group as u32;
+        let marked = s.pending_group == group;
         let (newest, newest_bits) = if marked && s.pending_ms > s.newest_ms {
             (s.pending_ms, s.pending_bits)
         } else {
             (s.newest_ms, s.newest_bits)
         };
         if t > newest {
-            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) =
-                (rules.group, rules.unit, t, bits);
+            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) = (group, rules.unit, t, bits);
             return Judgement::Take;
         }
         if t == newest {
@@ -257,13 +269,28 @@ impl MetricsHead {
             return Judgement::Refuse(RefusalReason::TooOld);
         }
         if !marked {
-            (s.pending_group, s.pending_unit, s.pending_ms) = (rules.group, rules.unit, i64::MIN);
+            (s.pending_group, s.pending_unit, s.pending_ms) = (group, rules.unit, i64::MIN);
         }
-        match s.store.float_at(t) {
-            Some(held) if held != bits => Judgement::Refuse(RefusalReason::DuplicateConflict),
-            Some(_) => Judgement::Repeat,
-            None => Judgement::Take,
+        Judgement::Late
+    }
+
+    /// Those of the late samples that contradict what is held, and how many repeat it. Looks into each series
+    /// once: what a series holds lies packed, and the committer serves everybody.
+    fn conflicts(&self, mut late: Vec<Late>) -> (Vec<Late>, u64) {
+        late.sort_unstable_by_key(|l| (l.slot, l.at_ms));
+        let (mut conflicts, mut repeated) = (Vec::new(), 0);
+        for of_series in late.chunk_by(|a, b| a.slot == b.slot) {
+            let Some(s) = of_series.first().and_then(|l| self.series.get(l.slot as usize)) else { continue };
+            let held = s.store.floats_at(of_series.iter().map(|l| l.at_ms));
+            for (l, held) in of_series.iter().zip(held) {
+                match held {
+                    Some(bits) if bits != l.bits => conflicts.push(*l),
+                    Some(_) => repeated += 1,
+                    None => {}
+                }
+            }
         }
+        (conflicts, repeated)
     }
 
     fn judge_histogram(
@@ -273,7 +300,7 @@ impl MetricsHead {
         oldest_ms: i64,
     ) -> Option<RefusalReason> {
         let Some(s) = self.series.get(slot as usize) else { return Some(RefusalReason::SeriesLimit) };
-        if h.timestamp_ms > s.newest_histogram_ms {
+        if self.newest_histograms.get(&slot).is_none_or(|newest| h.timestamp_ms > *newest) {
             return None;
         }
         match s.store.histogram_at(h.timestamp_ms) {
@@ -329,23 +356,34 @@ impl MetricsHead {
             widen(&mut self.bounds_ms, t);
         }
         for h in &batch.histograms {
-            let Some(s) = slots.get(h.series as usize).and_then(|slot| self.series.get_mut(*slot as usize))
-            else {
-                continue;
-            };
-            s.newest_histogram_ms = s.newest_histogram_ms.max(h.timestamp_ms);
+            let Some(&slot) = slots.get(h.series as usize) else { continue };
+            let Some(s) = self.series.get_mut(slot as usize) else { continue };
+            let newest = self.newest_histograms.entry(slot).or_insert(i64::MIN);
+            *newest = (*newest).max(h.timestamp_ms);
             grown += s.store.push_histogram(h.timestamp_ms, h.start_ms, &h.histogram);
             self.samples += 1;
             widen(&mut self.bounds_ms, h.timestamp_ms);
         }
-        for (at, exemplar) in &batch.exemplars {
-            if let Some(s) = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize)) {
-                grown += s.store.push_exemplar(exemplar.clone());
-            }
-        }
-        self.sample_bytes += grown;
+        self.sample_bytes += grown + self.insert_exemplars(batch, slots);
         self.newest_ms = self.newest_ms.max(self.bounds_ms.map(|(_, b)| b));
         self.learn(&batch.metadata);
+    }
+
+    /// Returns the bytes by which series grew.
+    fn insert_exemplars(&mut self, batch: &MetricBatch, slots: &[u32]) -> usize {
+        let mut grown = 0;
+        for (at, exemplar) in &batch.exemplars {
+            self.exemplars.taken += 1;
+            let slot = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize));
+            // One without a series stays among those that were taken and will not be found again.
+            match slot.map(|s| s.store.push_exemplar(exemplar.clone())) {
+                Some(PushedExemplar::Kept { grown: by }) => grown += by,
+                Some(PushedExemplar::Repeated) => self.exemplars.taken -= 1,
+                Some(PushedExemplar::Replaced) => self.exemplars.replaced += 1,
+                None => {}
+            }
+        }
+        grown
     }
 
     fn learn(&mut self, metadata: &[MetricMetadata]) {
@@ -360,7 +398,7 @@ impl MetricsHead {
 
     /// Takes the samples out; the registry stays, without the series that brought nothing since last time if
     /// these are many. `None` when there is nothing to flush. Exemplars of series without a sample go, nothing
-    /// could keep them.
+    /// could keep them; that they were taken is known to what is frozen.
     pub(crate) fn freeze(&mut self) -> Option<FrozenMetrics> {
         let changed: Vec<_> = std::mem::take(&mut self.changed_families)
             .iter()
@@ -383,13 +421,15 @@ impl MetricsHead {
             series,
             samples: std::mem::take(&mut self.samples),
             bounds_ms: self.bounds_ms.take(),
+            exemplars: std::mem::take(&mut self.exemplars),
             metadata: changed,
         };
         self.sample_bytes = 0;
         if idle_count * 4 > self.series.len() {
             self.forget(&idle);
         }
-        (frozen.samples > 0 || !frozen.metadata.is_empty()).then_some(frozen)
+        let any = frozen.samples > 0 || frozen.exemplars.taken > 0 || !frozen.metadata.is_empty();
+        any.then_some(frozen)
     }
 
     /// Whether a freeze would bring something to flush.
@@ -414,15 +454,16 @@ impl MetricsHead {
         self.index = Index::default();
         self.cursor = None;
         self.registry_bytes = self.metadata.values().map(|m| m.family.len() * 3 + m.help.len() + 160).sum();
+        let histograms = std::mem::take(&mut self.newest_histograms);
         let mut before = None;
-        for (s, idle) in old.into_iter().zip(idle) {
+        for (was, (s, idle)) in (0u32..).zip(old.into_iter().zip(idle)) {
             if !idle {
                 let slot = self.register(&s.labels, before);
                 if let Some(new) = self.series.get_mut(slot as usize) {
                     new.newest_ms = s.newest_ms;
                     new.newest_bits = s.newest_bits;
-                    new.newest_histogram_ms = s.newest_histogram_ms;
                 }
+                self.newest_histograms.extend(histograms.get(&was).map(|newest| (slot, *newest)));
                 before = Some(slot);
             }
         }
@@ -496,33 +537,19 @@ enum Judgement {
     Take,
     /// Taken without effect: it is there already.
     Repeat,
+    /// Older than the newest: taken unless another value is held for its time.
+    Late,
     Wait,
     Refuse(RefusalReason),
 }
 
-/// The samples of a head between two flushes, in the order in which series were registered.
-#[derive(Default)]
-pub(crate) struct FrozenMetrics {
-    pub(crate) series: Vec<SeriesSnapshot>,
-    pub(crate) samples: u64,
-    pub(crate) bounds_ms: Option<(i64, i64)>,
-    /// What changed since the freeze before.
-    pub(crate) metadata: Vec<MetricMetadata>,
-}
-
-impl FrozenMetrics {
-    pub(crate) fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<SeriesSnapshot> {
-        let (first, last) = range.to_ms_inclusive();
-        let wanted = |s: &&SeriesSnapshot| all_match(matchers, &s.labels) && s.store.overlaps(first, last);
-        self.series.iter().filter(wanted).cloned().collect()
-    }
-
-    pub(crate) fn label_sets(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Vec<Labels> {
-        let (first, last) = range.to_ms_inclusive();
-        let any = |l: &Labels| selectors.is_empty() || selectors.iter().any(|m| all_match(m, l));
-        let wanted = |s: &&SeriesSnapshot| any(&s.labels) && s.store.overlaps(first, last);
-        self.series.iter().filter(wanted).map(|s| s.labels.clone()).collect()
-    }
+/// A sample behind its series' newest, and where it stands in the batch.
+#[derive(Clone, Copy)]
+struct Late {
+    slot: u32,
+    at_ms: i64,
+    bits: u64,
+    position: usize,
 }
 
 fn widen(bounds: &mut Option<(i64, i64)>, t: i64) {

@@ -27,8 +27,10 @@ impl Run {
     /// Appends a sample later than the last one. The caller keeps the order.
     pub(crate) fn push(&mut self, timestamp_ms: i64, value: f64) {
         let delta = timestamp_ms.wrapping_sub(self.last_ms);
-        put_varint(&mut self.bytes, zigzag(delta.wrapping_sub(self.last_delta)));
-        self.push_value(value);
+        let mut made = Made::default();
+        made.varint(zigzag(delta.wrapping_sub(self.last_delta)));
+        self.encode_value(value, &mut made);
+        self.append(made.bytes());
         if self.count == 0 {
             self.first_ms = timestamp_ms;
             // The first delta is the distance from 1970 and predicts nothing.
@@ -41,22 +43,31 @@ impl Run {
         self.last_bits = value.to_bits();
     }
 
-    fn push_value(&mut self, value: f64) {
+    /// There are very many runs, so each has little room to spare: an eighth, in the steps of the allocator.
+    fn append(&mut self, made: &[u8]) {
+        let (len, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
+        if room < made.len() {
+            self.bytes.reserve_exact((len + made.len() + len / 8).next_multiple_of(16) - len);
+        }
+        self.bytes.extend_from_slice(made);
+    }
+
+    fn encode_value(&self, value: f64, made: &mut Made) {
         let bits = value.to_bits();
         let before = f64::from_bits(self.last_bits);
         if bits == self.last_bits {
-            self.bytes.push(0);
+            made.byte(0);
         } else if let (Some(a), Some(b)) = (as_integer(before), as_integer(value)) {
             let le = zigzag(b - a).to_le_bytes();
             let n = 8 - le.iter().rev().take_while(|b| **b == 0).count();
-            self.bytes.push(0x10 | n as u8);
-            self.bytes.extend_from_slice(&le[..n]);
+            made.byte(0x10 | n as u8);
+            made.extend(&le[..n]);
         } else {
             let xor = bits ^ self.last_bits;
             let trailing = (xor.trailing_zeros() / 8) as usize;
             let n = 8 - trailing - (xor.leading_zeros() / 8) as usize;
-            self.bytes.push(0x40 | (trailing as u8) << 3 | (n - 1) as u8);
-            self.bytes.extend_from_slice(&(xor >> (8 * trailing)).to_le_bytes()[..n]);
+            made.byte(0x40 | (trailing as u8) << 3 | (n - 1) as u8);
+            made.extend(&(xor >> (8 * trailing)).to_le_bytes()[..n]);
         }
     }
 
@@ -74,6 +85,8 @@ impl Run {
 
     /// Samples in order.
     pub(crate) fn iter(&self) -> Samples<'_> {
+        #[cfg(test)]
+        tests::DECODED.with(|n| n.set(n.get() + 1));
         Samples { bytes: &self.bytes, left: self.count, first: true, last_ms: 0, last_delta: 0, last_bits: 0 }
     }
 }
@@ -91,12 +104,36 @@ fn unzigzag(v: u64) -> i64 {
     (v >> 1) as i64 ^ -((v & 1) as i64)
 }
 
-fn put_varint(out: &mut Vec<u8>, mut v: u64) {
-    while v >= 0x80 {
-        out.push(v as u8 | 0x80);
-        v >>= 7;
+/// One encoded sample: a varint of at most 10 bytes, the control byte, and 8 of the value.
+#[derive(Default)]
+struct Made {
+    held: [u8; 19],
+    len: usize,
+}
+
+impl Made {
+    fn byte(&mut self, b: u8) {
+        if let Some(slot) = self.held.get_mut(self.len) {
+            *slot = b;
+            self.len += 1;
+        }
     }
-    out.push(v as u8);
+
+    fn extend(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.byte(*b));
+    }
+
+    fn varint(&mut self, mut v: u64) {
+        while v >= 0x80 {
+            self.byte(v as u8 | 0x80);
+            v >>= 7;
+        }
+        self.byte(v as u8);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.held.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// See [`Run::iter`]. The bytes are our own; were they damaged, it would end early.
@@ -166,9 +203,14 @@ impl Iterator for Samples<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    thread_local! {
+        /// Runs that this thread began to decode: what a look-up must not do once per sample.
+        pub(crate) static DECODED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
 
     fn round_trip(samples: &[(i64, u64)]) {
         let mut run = Run::default();

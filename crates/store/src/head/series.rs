@@ -14,18 +14,29 @@ const MAX_EXEMPLARS: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SeriesStore {
     run: Run,
-    /// Starts of the run's samples, run-length: from this timestamp on, this start. Empty: unknown.
-    starts: Vec<(i64, i64)>,
     rare: Option<Box<Rare>>,
 }
 
 /// What most series do not have.
 #[derive(Debug, Clone, Default)]
 struct Rare {
+    /// Starts of the run's samples, run-length: from this timestamp on, this start. Empty: unknown.
+    starts: Vec<(i64, i64)>,
     /// Samples that came out of order: value bits and start by time. They count over the run.
     side: BTreeMap<i64, (u64, i64)>,
     histograms: BTreeMap<i64, (i64, Arc<Histogram>)>,
     exemplars: Vec<Exemplar>,
+}
+
+/// What became of an exemplar.
+pub(crate) enum PushedExemplar {
+    Kept {
+        grown: usize,
+    },
+    /// It is the last one again.
+    Repeated,
+    /// The oldest of the series went for it.
+    Replaced,
 }
 
 impl SeriesStore {
@@ -38,13 +49,15 @@ impl SeriesStore {
     /// repeated.
     pub(crate) fn push(&mut self, timestamp_ms: i64, value: f64, start_ms: i64) -> Option<usize> {
         if self.run.is_empty() || timestamp_ms > self.run.last_ms {
-            let before = self.run.heap_bytes() + self.starts.capacity() * 16;
+            let before = self.run.heap_bytes();
             self.run.push(timestamp_ms, value);
-            let last = self.starts.last().map_or(0, |(_, s)| *s);
+            let mut grown = self.run.heap_bytes() - before;
+            let last = self.rare.as_ref().and_then(|r| r.starts.last()).map_or(0, |(_, s)| *s);
             if start_ms != last {
-                self.starts.push((timestamp_ms, start_ms));
+                self.rare.get_or_insert_default().starts.push((timestamp_ms, start_ms));
+                grown += 16;
             }
-            return Some(self.run.heap_bytes() + self.starts.capacity() * 16 - before);
+            return Some(grown);
         }
         if timestamp_ms == self.run.last_ms && value.to_bits() == self.run.last_bits() {
             return None;
@@ -61,34 +74,38 @@ impl SeriesStore {
         grown
     }
 
-    pub(crate) fn push_exemplar(&mut self, exemplar: Exemplar) -> usize {
+    pub(crate) fn push_exemplar(&mut self, exemplar: Exemplar) -> PushedExemplar {
         let kept = &mut self.rare.get_or_insert_default().exemplars;
         if kept.last() == Some(&exemplar) {
-            return 0;
+            return PushedExemplar::Repeated;
         }
         let grown = exemplar.labels.packed_len() + 48;
         if kept.len() >= MAX_EXEMPLARS {
             kept.remove(0);
             kept.push(exemplar);
-            return 0;
+            return PushedExemplar::Replaced;
         }
         kept.push(exemplar);
-        grown
+        PushedExemplar::Kept { grown }
     }
 
-    /// The bits of the float at exactly this time, if one is held.
-    pub(crate) fn float_at(&self, timestamp_ms: i64) -> Option<u64> {
-        if let Some((bits, _)) = self.rare.as_ref().and_then(|r| r.side.get(&timestamp_ms)) {
-            return Some(*bits);
-        }
-        if self.run.is_empty() || timestamp_ms < self.run.first_ms || timestamp_ms > self.run.last_ms {
-            return None;
-        }
-        self.run
-            .iter()
-            .find(|(t, _)| *t >= timestamp_ms)
-            .filter(|(t, _)| *t == timestamp_ms)
-            .map(|(_, v)| v.to_bits())
+    /// The bits of the float at each of the ascending `times`, where one is held. Decodes the run once at
+    /// most, and only as far as the last of them.
+    pub(crate) fn floats_at(&self, times: impl IntoIterator<Item = i64>) -> Vec<Option<u64>> {
+        let side = self.rare.as_ref().map(|r| &r.side);
+        let mut run = None;
+        let look_up = |t: i64| {
+            if let Some((bits, _)) = side.and_then(|s| s.get(&t)) {
+                return Some(*bits);
+            }
+            if self.run.is_empty() || t < self.run.first_ms || t > self.run.last_ms {
+                return None;
+            }
+            let run = run.get_or_insert_with(|| self.run.iter().peekable());
+            while run.next_if(|(at, _)| *at < t).is_some() {}
+            run.peek().filter(|(at, _)| *at == t).map(|(_, v)| v.to_bits())
+        };
+        times.into_iter().map(look_up).collect()
     }
 
     pub(crate) fn histogram_at(&self, timestamp_ms: i64) -> Option<&Histogram> {
@@ -121,9 +138,10 @@ impl SeriesStore {
         let rare = self.rare.as_ref().map_or(0, |r| {
             let histograms: usize = r.histograms.values().map(|(_, h)| h.heap_bytes() + 64).sum();
             let exemplars: usize = r.exemplars.iter().map(|e| e.labels.packed_len() + 48).sum();
-            std::mem::size_of::<Rare>() + r.side.len() * 64 + histograms + exemplars
+            let starts = r.starts.capacity() * 16;
+            std::mem::size_of::<Rare>() + starts + r.side.len() * 64 + histograms + exemplars
         });
-        self.run.heap_bytes() + self.starts.capacity() * 16 + rare
+        self.run.heap_bytes() + rare
     }
 
     /// What lies in the range, decoded. Exemplars only where asked for.
@@ -149,7 +167,7 @@ impl SeriesStore {
             .flat_map(|r| r.side.range(first..=last))
             .map(|(t, (bits, start))| (*t, f64::from_bits(*bits), *start))
             .peekable();
-        let mut starts = self.starts.iter().peekable();
+        let mut starts = self.rare.iter().flat_map(|r| &r.starts).peekable();
         let mut start = 0;
         for (t, v) in self.run.iter() {
             while let Some((from, s)) = starts.next_if(|(from, _)| *from <= t) {
@@ -214,8 +232,10 @@ mod tests {
         assert_eq!(rows.values, [0.5, 9.0, 2.0, 3.0]);
         assert!(rows.starts_ms.is_empty());
         assert_eq!(s.bounds_ms(), Some((5, 30)));
-        assert_eq!(s.float_at(20), Some(2f64.to_bits()));
-        assert_eq!(s.float_at(21), None);
+        let held = s.floats_at([4, 5, 10, 12, 20, 21, 30, 31]);
+        let values: Vec<_> = held.into_iter().map(|b| b.map(f64::from_bits)).collect();
+        let want = [None, Some(0.5), Some(9.0), None, Some(2.0), None, Some(3.0), None];
+        assert_eq!(values, want);
     }
 
     #[test]

@@ -277,7 +277,7 @@ pub(crate) enum Ask<'a> {
     Values { key: &'a str, limit: usize },
 }
 
-/// Adds a source's answer. A segment answers for all it holds, not only for the range.
+/// Adds a source's answer for the range.
 pub(crate) async fn ask(
     answer: &Answer,
     source: &Source,
@@ -295,10 +295,10 @@ pub(crate) async fn ask(
     };
     let Some(Reader::Spans(reader)) = answer.open(segment).await else { return Ok(()) };
     let found = match ask {
-        Ask::Services => reader.services().await,
-        Ask::Operations { service, kind } => reader.operations(*service, *kind).await,
-        Ask::Keys => reader.attribute_keys().await,
-        Ask::Values { key, limit } => reader.attribute_values(key, *limit).await,
+        Ask::Services => reader.services(answer.range).await,
+        Ask::Operations { service, kind } => reader.operations(answer.range, *service, *kind).await,
+        Ask::Keys => reader.attribute_keys(answer.range).await,
+        Ask::Values { key, limit } => reader.attribute_values(answer.range, key, *limit).await,
     };
     match found {
         Ok(values) => out.extend(values),

@@ -1,9 +1,14 @@
 //! Merging small segments of one window, so that files do not pile up and queries open few.
 //!
+//! ```text
+//! level 0   a flush, minutes      ─┐ six of a window at once, or what is left when the window is over
+//! level 1   a window, 2 h          ├─► all of a day, when it is over and is kept for long
+//! level 2   a day, chunks of 4 h  ─┘
+//! ```
 //! Only segments that follow each other in the order of commits are merged: of two values at one time the
 //! later commit's counts, and a merge must not move one past a third.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base::memory::Use;
 use futures::{StreamExt, TryStreamExt};
@@ -23,6 +28,18 @@ use crate::{
 
 /// So many neighbours are merged at once. Fewer: more bytes rewritten; more: more files per query.
 const FAN_IN: usize = 6;
+/// Of a window that is over, neighbours are merged that are together at least this part of the largest among
+/// them. Smaller: fewer files; larger: one late sample does not rewrite a window.
+const WORTH_PART: u64 = 4;
+/// A window is over when it ended so many times [`crate::FlushPolicy::max_age`] ago.
+const OVER_AFTER: u32 = 2;
+/// A signal's days are merged where it is kept for at least so long: a segment goes as a whole.
+const DAYS_FROM: Duration = Duration::from_secs(7 * 24 * 3600);
+/// And where the limit on size is at least so many times the input of a merge.
+const DAYS_FROM_INPUTS: u64 = 32;
+const DAY_NS: i64 = 24 * 3_600_000_000_000;
+/// Chunks of the series of a day: what a query of an hour decodes.
+const CHUNK_MS: i64 = 4 * 3_600_000;
 /// Segments one merge reads side by side at most.
 const MAX_INPUTS: usize = 64;
 /// Segments from this part of a merge's input on are left alone. Smaller: fewer files in the end, and more
@@ -37,17 +54,17 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
     let _one = shelf.tending.lock().await;
     let mut merged = 0;
     let mut failed = None;
-    for run in choose(shelf, core.merge_input_bytes()) {
+    for run in choose(shelf, &Rules::new(core, shelf)) {
         if core.is_closing() {
             break;
         }
-        let input: u64 = run.iter().map(|s| s.info.bytes).sum();
+        let input: u64 = run.segments.iter().map(|s| s.info.bytes).sum();
         // Merging is work for quiet times: without memory to spare it waits.
         let Ok(_memory) = core.budget.reserve(Use::Ingest, input * EXPANSION) else { break };
         let done = merge(core, shelf, &run).await;
         core.counts.compaction(&shelf.signal, done.is_ok());
         match done {
-            Ok(()) => merged += run.len(),
+            Ok(()) => merged += run.segments.len(),
             Err(Error::Conflict(_)) => {}
             Err(e) => {
                 failed.get_or_insert(e);
@@ -57,52 +74,109 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
     failed.map_or(Ok(merged), Err)
 }
 
-/// Runs of neighbouring small segments, window by window.
-fn choose(shelf: &Shelf, max_input: u64) -> Vec<Vec<Arc<SegmentRef>>> {
-    let mut all: Vec<_> = shelf.live().segments.values().cloned().collect();
-    all.sort_by(|a, b| (a.window, a.sequence, &a.path).cmp(&(b.window, b.sequence, &b.path)));
-    let mut runs = Vec::new();
-    let mut run: Vec<Arc<SegmentRef>> = Vec::new();
-    let mut bytes = 0;
-    let mut close = |run: &mut Vec<Arc<SegmentRef>>| {
-        let done = std::mem::take(run);
-        if done.len() >= FAN_IN {
-            runs.push(done);
-        }
-    };
-    for s in all {
-        let follows = run.last().is_some_and(|l| l.window == s.window);
-        let small = s.info.bytes < max_input / LARGE_PART;
-        if !follows || !small || run.len() >= MAX_INPUTS || bytes + s.info.bytes > max_input {
-            close(&mut run);
-            bytes = 0;
-        }
-        if small {
-            bytes += s.info.bytes;
-            run.push(s);
-        }
+/// Neighbours to be merged, and the span of time that the outcome is kept for.
+struct Run {
+    segments: Vec<Arc<SegmentRef>>,
+    window: (i64, i64),
+}
+
+struct Rules {
+    max_input: u64,
+    /// Windows that ended before are over.
+    over_before_ns: i64,
+    days: bool,
+}
+
+impl Rules {
+    fn new(core: &Core, shelf: &Shelf) -> Self {
+        let policy = core.policy.load();
+        let max_input = core.merge_input_bytes();
+        let kept_long = policy.retention.of(&shelf.signal).is_none_or(|keep| keep >= DAYS_FROM);
+        let much_room = policy.retention.max_bytes.is_none_or(|max| max / DAYS_FROM_INPUTS >= max_input);
+        let grace_ns = crate::core::ns(policy.flush.max_age.saturating_mul(OVER_AFTER));
+        let over_before_ns = core.clock.now_ns().saturating_sub(grace_ns);
+        Rules { max_input, over_before_ns, days: kept_long && much_room }
     }
-    close(&mut run);
+
+    /// The span that a segment is merged within, and whether it is over.
+    fn group(&self, s: &SegmentRef) -> ((i64, i64), bool) {
+        let (start, end) = s.window;
+        let day = start.div_euclid(DAY_NS).saturating_mul(DAY_NS);
+        let day = (day, day.saturating_add(DAY_NS));
+        if self.days && end <= day.1 && day.1 < self.over_before_ns {
+            return (day, true);
+        }
+        (s.window, end < self.over_before_ns)
+    }
+
+    fn is_worth(&self, run: &[Arc<SegmentRef>], over: bool) -> bool {
+        let bytes = || run.iter().map(|s| s.info.bytes);
+        let largest = bytes().max().unwrap_or(0);
+        let rest = bytes().sum::<u64>() - largest;
+        run.len() >= FAN_IN || over && run.len() > 1 && rest >= largest / WORTH_PART
+    }
+}
+
+/// Runs of neighbouring small segments, window by window, or day by day.
+fn choose(shelf: &Shelf, rules: &Rules) -> Vec<Run> {
+    let mut groups: BTreeMap<((i64, i64), bool), Vec<Arc<SegmentRef>>> = BTreeMap::new();
+    for s in shelf.live().segments.values() {
+        groups.entry(rules.group(s)).or_default().push(s.clone());
+    }
+    let mut runs = Vec::new();
+    for ((window, over), mut all) in groups {
+        all.sort_by(|a, b| (a.sequence, &a.path).cmp(&(b.sequence, &b.path)));
+        let mut run: Vec<Arc<SegmentRef>> = Vec::new();
+        let mut bytes = 0;
+        let mut close = |run: &mut Vec<Arc<SegmentRef>>| {
+            let segments = std::mem::take(run);
+            if rules.is_worth(&segments, over) {
+                runs.push(Run { segments, window });
+            }
+        };
+        for s in all {
+            let small = s.info.bytes < rules.max_input / LARGE_PART;
+            if !small || run.len() >= MAX_INPUTS || bytes + s.info.bytes > rules.max_input {
+                close(&mut run);
+                bytes = 0;
+            }
+            if small {
+                bytes += s.info.bytes;
+                run.push(s);
+            }
+        }
+        close(&mut run);
+    }
     runs
 }
 
-async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &[Arc<SegmentRef>]) -> Result<()> {
+/// How a span's series are cut into chunks.
+fn chunks_of((start, end): (i64, i64)) -> metrics::Chunks {
+    if end.saturating_sub(start) != DAY_NS {
+        return metrics::Chunks::default();
+    }
+    let count = DAY_NS / (CHUNK_MS * 1_000_000);
+    metrics::Chunks { origin_ms: start / 1_000_000, width_ms: CHUNK_MS, count: count as u32 }
+}
+
+async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
+    let (run, window) = (run.segments.as_slice(), run.window);
     let mut readers = Vec::with_capacity(run.len());
     for s in run {
-        readers.push(core.readers.open(&core.objects, s).await?);
+        let opened = core.readers.open(&core.objects, s).await;
+        readers.push(opened.map_err(|e| lost(shelf, run, e))?);
     }
     let level = run.iter().map(|s| s.info.level).max().unwrap_or(0).saturating_add(1);
     let outputs = match readers.first() {
-        Some(Reader::Metrics(_)) => merge_metrics(&readers, level).await,
+        Some(Reader::Metrics(_)) => merge_metrics(&readers, level, chunks_of(window)).await,
         Some(Reader::Logs(_)) => merge_logs(&readers, level, core.segment_heap_bytes()).await,
         Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
         None => return Ok(()),
     };
     let at =
         |source| Error::Segment { path: run.first().map(|s| s.path.clone()).unwrap_or_default(), source };
-    let outputs = outputs.map_err(at)?;
-    let Some(first) = run.first() else { return Ok(()) };
-    let window = TimeRange::new(TimestampNs(first.window.0), TimestampNs(first.window.1));
+    let outputs = outputs.map_err(at).map_err(|e| lost(shelf, run, e))?;
+    let window = TimeRange::new(TimestampNs(window.0), TimestampNs(window.1));
     let sequence = run.iter().map(|s| s.sequence).max().unwrap_or(0);
     let mut change = Change { removed: run.iter().map(|s| s.path.clone()).collect(), ..Change::default() };
     for written in outputs {
@@ -128,24 +202,29 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &[Arc<SegmentRef>]) ->
     Ok(())
 }
 
+/// An error of reading inputs that retention has dropped meanwhile is none: there is nothing left to merge.
+fn lost(shelf: &Shelf, run: &[Arc<SegmentRef>], e: Error) -> Error {
+    let live = shelf.live();
+    match run.iter().find(|s| !live.segments.contains_key(&s.path)) {
+        Some(gone) => Error::Conflict(format!("{} was dropped while it was merged", gone.path)),
+        None => e,
+    }
+}
+
 type Outputs = std::result::Result<Vec<Written>, segment::Error>;
 
-async fn merge_metrics(readers: &[Reader], level: u8) -> Outputs {
+async fn merge_metrics(readers: &[Reader], level: u8, chunks: metrics::Chunks) -> Outputs {
     let readers: Vec<_> =
         readers.iter().filter_map(|r| if let Reader::Metrics(m) = r { Some(m) } else { None }).collect();
     let mut labels = Vec::new();
-    let mut metadata = std::collections::BTreeMap::new();
+    let mut metadata = BTreeMap::new();
     for r in &readers {
         labels.extend(r.label_sets(&[], TimeRange::ALL).await?);
         metadata.extend(r.metadata().await?.into_iter().map(|m| (m.family.clone(), m)));
     }
     let columns = metrics::LabelColumns::of(labels.iter());
     drop(labels);
-    let options = metrics::WriteOptions {
-        level,
-        metadata: metadata.into_values().collect(),
-        ..metrics::WriteOptions::default()
-    };
+    let options = metrics::WriteOptions { level, chunks, metadata: metadata.into_values().collect() };
     let mut writer = metrics::Writer::new(&columns, &options)?;
     let mut merged = merge_rows(readers.iter().map(|r| r.scan()).collect());
     let mut any = false;

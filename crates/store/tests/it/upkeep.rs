@@ -6,7 +6,8 @@ use base::Shutdown;
 use contract::{Append, Direction, LogsRequest, Scope, Select, SeriesHints, SeriesRequest, Tenants};
 use futures::{StreamExt, TryStreamExt};
 use model::{
-    Batch, LogBatch, LogRecord, LogStream, Matcher, MetricBatch, MetricMetadata, TenantId, TimeRange,
+    Batch, Exemplar, Labels, LogBatch, LogRecord, LogStream, Matcher, MetricBatch, MetricMetadata, TenantId,
+    TimeRange,
 };
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use testkit::{
@@ -72,6 +73,135 @@ async fn the_oldest_windows_go_while_the_store_is_larger_than_its_limit() {
     let s = rig.store().status();
     assert!(s.signals[1].oldest_ns.unwrap() > NOW_NS - 50 * HOUR, "the oldest went");
     assert!(s.signals[1].newest_ns.unwrap() >= NOW_NS - 2 * HOUR, "the newest stayed");
+}
+
+#[tokio::test]
+async fn retention_by_size_follows_what_is_written_and_waits_for_no_clock() {
+    let max = 400_000;
+    let rig = Rig::with(|r| r.options.policy.retention.max_bytes = Some(max)).await;
+    let shutdown = Shutdown::new();
+    rig.shared().run(&shutdown).unwrap();
+    let t = TenantId::default();
+    for n in 0..40 {
+        rig.store().append(&t, suite::unit(vec![lines(NOW_NS - (40 - n) * 2 * HOUR, 2000)])).await.unwrap();
+        rig.store().flush_all().await.unwrap();
+        // The clock stands still, so only what was put can have rung.
+        let give_up = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let s = rig.store().status();
+            if s.segment_bytes + s.wal_bytes <= max / 10 * 9 {
+                break;
+            }
+            assert!(std::time::Instant::now() < give_up, "{} + {}", s.segment_bytes, s.wal_bytes);
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(rig.store().status().signals[1].oldest_ns.unwrap() > NOW_NS - 70 * HOUR, "the oldest went");
+    shutdown.start();
+    assert!(shutdown.finished(Duration::from_secs(30)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_flusher_that_panics_is_counted_and_begins_anew() {
+    let rig = Rig::with(|r| r.options.policy.flush.max_age = Duration::from_secs(30)).await;
+    let shutdown = Shutdown::new();
+    rig.shared().run(&shutdown).unwrap();
+    rig.store().append(&TenantId::default(), suite::unit(vec![lines(NOW_NS, 5)])).await.unwrap();
+    rig.objects.fail_in(Call::Put, 0, Failure::Panic);
+    let give_up = std::time::Instant::now() + Duration::from_secs(60);
+    while rig.store().status().signals[1].segments == 0 {
+        assert!(std::time::Instant::now() < give_up, "no flush came");
+        rig.clock.advance(Duration::from_millis(500));
+        tokio::task::yield_now().await;
+    }
+    let text = rig.text();
+    assert!(text.contains("orrery_store_task_panics_total{task=\"flusher\"} 1"), "{text}");
+    assert_eq!((rig.store().broken(), rig.store().status().refusing), (None, None));
+    assert_eq!(rig.store().status().signals[1].items, 5);
+    shutdown.start();
+    assert!(shutdown.finished(Duration::from_secs(30)).await.is_ok());
+}
+
+/// One sample of a series every minute of `hours`, counted from the beginning of a day.
+async fn hours_of_a_day(rig: &Rig, day_ns: i64, hours: std::ops::Range<i64>) {
+    let mut batch = MetricBatch::default();
+    let series = batch.push_series(Labels::from_pairs([("__name__", "load"), ("job", "node")]));
+    for minute in hours.start * 60..hours.end * 60 {
+        batch.samples.push(series, day_ns / 1_000_000 + minute * 60_000, minute as f64 / 8.0);
+    }
+    rig.store().append(&TenantId::default(), suite::unit(vec![Batch::Metrics(batch)])).await.unwrap();
+    rig.store().flush_all().await.unwrap();
+}
+
+async fn values(rig: &Rig) -> Vec<(i64, u64)> {
+    let request = SeriesRequest {
+        scope: Scope::new(Tenants::one(TenantId::default()), TimeRange::ALL),
+        matchers: vec![Matcher::equal("__name__", "load")],
+        hints: SeriesHints::default(),
+    };
+    let (found, coverage) = rig.store().series(request).await.unwrap().collect().await.unwrap();
+    assert!(coverage.is_complete(), "{coverage:?}");
+    let all = found.iter().flat_map(|s| s.timestamps_ms.iter().zip(&s.values));
+    all.map(|(t, v)| (*t, v.to_bits())).collect()
+}
+
+#[tokio::test]
+async fn a_window_and_then_a_day_that_are_over_become_one_segment_each() {
+    let rig = Rig::new().await;
+    let day_ns = NOW_NS.div_euclid(24 * HOUR) * 24 * HOUR - 24 * HOUR;
+    for hour in 0..24 {
+        hours_of_a_day(&rig, day_ns, hour..hour + 1).await;
+    }
+    let want: Vec<(i64, u64)> =
+        (0..24 * 60).map(|m| (day_ns / 1_000_000 + m * 60_000, (m as f64 / 8.0).to_bits())).collect();
+    assert_eq!(rig.store().status().signals[0].segments, 24);
+    rig.clock.advance(Duration::from_secs(48 * 3600));
+    rig.store().maintain().await.unwrap();
+    assert_eq!(rig.store().status().signals[0].segments, 1);
+    assert_eq!(values(&rig).await, want);
+    // What comes late is found beside it.
+    let mut late = MetricBatch::default();
+    let series = late.push_series(Labels::from_pairs([("__name__", "load"), ("job", "node")]));
+    late.samples.push(series, day_ns / 1_000_000 + 30_000, 7.0);
+    rig.store().append(&TenantId::default(), suite::unit(vec![Batch::Metrics(late)])).await.unwrap();
+    rig.store().flush_all().await.unwrap();
+    rig.store().maintain().await.unwrap();
+    assert_eq!(values(&rig).await.len(), want.len() + 1);
+}
+
+#[tokio::test]
+async fn days_stay_cut_by_windows_where_they_are_kept_for_few_days() {
+    let rig =
+        Rig::with(|r| r.options.policy.retention.metrics = Some(Duration::from_secs(6 * 24 * 3600))).await;
+    let day_ns = NOW_NS.div_euclid(24 * HOUR) * 24 * HOUR - 24 * HOUR;
+    for hour in 0..24 {
+        hours_of_a_day(&rig, day_ns, hour..hour + 1).await;
+    }
+    rig.clock.advance(Duration::from_secs(48 * 3600));
+    rig.store().maintain().await.unwrap();
+    assert_eq!(rig.store().status().signals[0].segments, 12, "two flushes a window, one segment each");
+}
+
+#[tokio::test]
+async fn exemplars_that_cannot_be_kept_are_counted_by_reason() {
+    let rig = Rig::new().await;
+    let at = NOW_NS / 1_000_000;
+    let exemplar = |value: f64| Exemplar { labels: Labels::default(), value, timestamp_ms: at };
+    let mut batch = MetricBatch::default();
+    let (with, without) = ("with_samples", "without_samples");
+    let series = [with, without].map(|n| batch.push_series(Labels::from_pairs([("__name__", n)])));
+    batch.samples.push(series[0], at, 1.0);
+    // One more than a series keeps, three beside no sample, one of no time that exists.
+    batch.exemplars.extend((0..65).map(|i| (series[0], exemplar(f64::from(i)))));
+    batch.exemplars.extend((0..3).map(|i| (series[1], exemplar(f64::from(i)))));
+    batch.exemplars.push((series[0], Exemplar { timestamp_ms: i64::MIN, ..exemplar(7.0) }));
+    rig.store().append(&TenantId::default(), suite::unit(vec![Batch::Metrics(batch)])).await.unwrap();
+    rig.store().flush_all().await.unwrap();
+    let text = rig.text();
+    for (reason, count) in [("too_many", 1), ("no_sample", 3), ("invalid", 1)] {
+        let line = format!("orrery_store_exemplars_dropped_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
 }
 
 #[tokio::test]
@@ -151,7 +281,7 @@ async fn a_merge_whose_commit_gets_an_unclear_answer_keeps_its_objects() {
 async fn a_flush_comes_by_age_without_being_asked_for() {
     let rig = Rig::with(|r| r.options.policy.flush.max_age = Duration::from_secs(30)).await;
     let shutdown = Shutdown::new();
-    rig.shared().run(&shutdown);
+    rig.shared().run(&shutdown).unwrap();
     rig.store().append(&TenantId::default(), suite::unit(vec![lines(NOW_NS, 5)])).await.unwrap();
     // Segments are written on blocking threads, so only the clock of the store is simulated.
     let give_up = std::time::Instant::now() + Duration::from_secs(30);

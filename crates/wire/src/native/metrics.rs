@@ -1,8 +1,12 @@
 //! The body of a metrics batch.
 //!
 //! ```text
-//! body      := varint n, n × labels                              series
+//! body      := varint n, n × series
 //!            | samples | histograms | exemplars | metadata
+//! series    := varint pairs | varint changes | the changed names and values of each pair, as strings
+//!              in the order of labels. Bits 2i and 2i+1 of `changes` say that the name and the value of pair
+//!              i are not those of pair i of the series before; from pair 32 on, or past its last, they never
+//!              are, nor is a string longer than a symbol, so that few bytes never stand for many. (Version 1: labels, as in [`values`](super::values).)
 //! samples   := varint n | flag u8 (1: starts are given) | then n each, column after column:
 //!              zigzag series - previous | zigzag ms - previous | float | (zigzag start - previous)
 //! histograms:= varint n | n × (zigzag series - previous, zigzag ms - previous, zigzag start_ms, histogram)
@@ -16,24 +20,31 @@
 //! "previous" is 0 for the first; differences wrap.
 
 use model::{
-    Exemplar, Histogram, MetricBatch, MetricKind, MetricMetadata,
+    Exemplar, Histogram, Labels, MetricBatch, MetricKind, MetricMetadata,
     histogram::{BucketSpan, ResetHint},
     metric::{HistogramSample, Samples},
 };
 
 use super::{
-    NativeError,
+    FIRST, MAX_SYMBOL, NativeError,
     reader::Reader,
     values::{decode_labels, encode_labels},
     writer::Writer,
 };
+
+/// Pairs of a series that are compared with the series before: as many as fit into 64 bits.
+const COMPARED: usize = 32;
 
 const HINTS: [ResetHint; 4] = [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
 
 pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), NativeError> {
     let series = b.series.len();
     w.count(series);
-    b.series.iter().for_each(|labels| encode_labels(w, labels));
+    let mut before = model::labels::BytesIter::default();
+    for labels in &b.series {
+        encode_series(w, labels, before);
+        before = labels.iter_bytes();
+    }
     encode_samples(w, &b.samples, series)?;
     encode_histograms(w, &b.histograms, series)?;
     w.count(b.exemplars.len());
@@ -54,8 +65,71 @@ pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), N
     Ok(())
 }
 
-pub(super) fn decode(r: &mut Reader<'_>) -> Result<MetricBatch, NativeError> {
-    let series = r.many("series", decode_labels)?;
+/// Series of one batch have most of their labels in common with the one before.
+fn encode_series<'a>(w: &mut Writer<'a>, labels: &'a Labels, mut before: model::labels::BytesIter<'a>) {
+    let (mut pairs, mut changes) = (0usize, 0u64);
+    for (name, value) in labels.iter_bytes() {
+        let (was, had) = before.next().unzip();
+        if pairs < COMPARED {
+            changes |= (u64::from(changed(name, was)) | u64::from(changed(value, had)) << 1) << (2 * pairs);
+        }
+        pairs += 1;
+    }
+    w.count(pairs);
+    w.varint(changes);
+    for (i, (name, value)) in labels.iter_bytes().enumerate() {
+        let bits = if i < COMPARED { changes >> (2 * i) } else { 3 };
+        if bits & 1 != 0 {
+            w.string_bytes(name);
+        }
+        if bits & 2 != 0 {
+            w.string_bytes(value);
+        }
+    }
+}
+
+fn changed(now: &[u8], then: Option<&[u8]>) -> bool {
+    then != Some(now) || now.len() > MAX_SYMBOL
+}
+
+/// `pairs` are those of the series before, and then of this one.
+fn decode_series<'a>(r: &mut Reader<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Result<Labels, NativeError> {
+    let n = r.varint("number of labels")?;
+    let changes = r.varint("changed labels")?;
+    // A pair that did not change takes no byte here, so what is left does not bound their number; the series
+    // before does.
+    let had = pairs.len();
+    let n = usize::try_from(n).ok().filter(|n| *n <= had || *n - had <= r.left());
+    let n = n.ok_or_else(|| r.invalid("number of labels", "they do not fit into what is left"))?;
+    pairs.truncate(n);
+    for i in 0..n {
+        let bits = if i < COMPARED { changes >> (2 * i) } else { 3 };
+        let (mut name, mut value) = pairs.get(i).copied().unwrap_or_default();
+        let unfit = |bit: u64, text: &str| bits & bit == 0 && (i >= had || text.len() > MAX_SYMBOL);
+        if unfit(1, name) || unfit(2, value) {
+            return Err(r.invalid("changed labels", format!("pair {i} cannot be as in the series before")));
+        }
+        if bits & 1 != 0 {
+            name = r.string("label name")?;
+        }
+        if bits & 2 != 0 {
+            value = r.string("label value")?;
+        }
+        match pairs.get_mut(i) {
+            Some(pair) => *pair = (name, value),
+            None => pairs.push((name, value)),
+        }
+    }
+    Labels::from_sorted(pairs.iter().copied()).ok_or_else(|| r.invalid("labels", "names do not ascend"))
+}
+
+pub(super) fn decode(r: &mut Reader<'_>, version: u8) -> Result<MetricBatch, NativeError> {
+    let series = if version == FIRST {
+        r.many("series", decode_labels)?
+    } else {
+        let mut pairs = Vec::new();
+        r.many("series", |r| decode_series(r, &mut pairs))?
+    };
     let samples = decode_samples(r, series.len())?;
     let histograms = decode_histograms(r, series.len())?;
     let mut time = 0;

@@ -19,6 +19,11 @@ impl<'a> Reader<'a> {
         self.at == self.end
     }
 
+    /// Bytes that can still be read.
+    pub(super) fn left(&self) -> usize {
+        self.end - self.at
+    }
+
     pub(super) fn invalid(&self, what: &'static str, reason: impl Into<String>) -> NativeError {
         NativeError::Invalid { what, offset: self.at, reason: reason.into() }
     }

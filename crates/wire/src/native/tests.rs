@@ -342,14 +342,24 @@ fn sample_unit() -> Vec<Batch> {
 }
 
 #[test]
-fn version_1_is_these_bytes() {
+fn version_2_is_these_bytes() {
     let id = Some(BatchId::Numbered { source: 1, epoch: 2, sequence: 300 });
     let bytes = encode(&tenant(), id, 5, &sample_unit()).unwrap();
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hex, FIXTURE_V1);
-    let (_, i, received, batches) = decode(&bytes).unwrap();
-    assert_eq!((i, received, bits(&batches)), (id, 5, bits(&sample_unit())));
-    assert_eq!(without_values(&batches), without_values(&sample_unit()));
+    assert_eq!(hex, FIXTURE_V2);
+}
+
+#[test]
+fn every_released_version_is_read() {
+    let id = Some(BatchId::Numbered { source: 1, epoch: 2, sequence: 300 });
+    for fixture in [FIXTURE_V1, FIXTURE_V2] {
+        let digits = fixture.as_bytes().chunks(2);
+        let bytes: Vec<u8> =
+            digits.map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap()).collect();
+        let (_, i, received, batches) = decode(&bytes).unwrap();
+        assert_eq!((i, received, bits(&batches)), (id, 5, bits(&sample_unit())));
+        assert_eq!(without_values(&batches), without_values(&sample_unit()));
+    }
 }
 
 #[test]
@@ -372,12 +382,14 @@ fn repeated_strings_are_written_once() {
 #[test]
 fn unknown_versions_and_batch_kinds_are_named() {
     let mut bytes = encode(&tenant(), None, 0, &[]).unwrap();
-    bytes[0] = 2;
+    bytes[0] = 3;
     assert_eq!(
         decode(&bytes).unwrap_err().to_string(),
-        "encoded unit has version 2, this program reads version 1"
+        "encoded unit has version 3, this program reads version 2"
     );
-    bytes[0] = 1;
+    bytes[0] = 0;
+    assert!(decode(&bytes).is_err());
+    bytes[0] = VERSION;
     *bytes.last_mut().unwrap() = 1;
     bytes.extend([77, 0]);
     assert_eq!(decode(&bytes).unwrap_err(), NativeError::UnknownBatch { kind: "77".into() });
@@ -399,7 +411,7 @@ fn nesting_has_a_limit_on_both_sides() {
     let mut body = vec![1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0];
     body.extend([8u8, 1].repeat(100_000));
     body.push(0);
-    let mut w = Writer::default();
+    let mut w = Writer::with_capacity(0);
     w.bytes(&body);
     hostile.extend(w.finish());
     assert!(decode(&hostile).is_err());
@@ -430,8 +442,55 @@ fn a_batch_that_could_not_be_read_back_is_refused_before_it_is_written() {
     assert_eq!(err.to_string(), "the batch has 1 sample values but 2 timestamps");
 }
 
+const FIXTURE_V2: &str = "0200067465616d2d61010102ac020a03015e02020f00085f5f6e616d655f5f0002757000036a6f6200046e6f64650202\
+    0004646f776e0201000280a0abfef96200bfe003ffe0838080808080028080f4f6905dfffff3f6905d00000103020000\
+    000e576865746865722069742069732e02270101040500000707070000010a008080d0e2c6bfce972f02057265616479\
+    09010003706964050e033501000007070700000100000101010101010101010101010101010102020202020202020003\
+    474554028080d0e2c6bfce972f80897a";
+
 const FIXTURE_V1: &str = "0100067465616d2d61010102ac020a03015f020200085f5f6e616d655f5f0002757000036a6f6200046e6f646502\
     020004646f776e04050201000280a0abfef96200bfe003ffe0838080808080028080f4f6905dfffff3f6905d0000\
     0103020000000e576865746865722069742069732e02270101040500000707070000010a008080d0e2c6bfce972f\
     0205726561647909010003706964050e033501000007070700000100000101010101010101010101010101010102\
     020202020202020003474554028080d0e2c6bfce972f80897a";
+
+#[test]
+fn units_of_the_first_version_are_still_read() {
+    let body = [
+        &[2, 1, 0, 8][..],
+        b"__name__",
+        &[0, 1, b'a', 2, 2, 3, 0, 3, b'j', b'o', b'b', 0, 1, b'b'],
+        &[1, 0, 2, 10, 0xbf, 0xe0, 0x03, 0, 0, 0],
+    ]
+    .concat();
+    let unit = [&[1, 0, 1, b't', 0, 0, 1, METRICS, body.len() as u8][..], &body].concat();
+    let (tenant, id, received_ns, batches) = decode(&unit).unwrap();
+    assert_eq!((tenant.as_str(), id, received_ns), ("t", None, 0));
+    let mut expected = MetricBatch::default();
+    expected.push_series(Labels::from_pairs([("__name__", "a")]));
+    let second = expected.push_series(Labels::from_pairs([("__name__", "a"), ("job", "b")]));
+    expected.samples.push(second, 5, 1.0);
+    assert_eq!(batches, [Batch::Metrics(expected)]);
+}
+
+#[test]
+fn a_series_is_written_as_what_differs_from_the_one_before() {
+    let long = "v".repeat(MAX_SYMBOL + 1);
+    let many: Vec<(String, String)> = (0..40).map(|i| (format!("l{i:02}"), "x".to_owned())).collect();
+    let mut b = MetricBatch::default();
+    for i in 0..100 {
+        let device = format!("d{i}");
+        b.push_series(Labels::from_pairs([("__name__", "m"), ("device", &device), ("job", "node")]));
+    }
+    let short = encode(&tenant(), None, 0, &[Batch::Metrics(b.clone())]).unwrap();
+    // Count and changes of the pairs, and the one new value as a new symbol.
+    assert!(short.len() < 100 * 8 + 60, "{}", short.len());
+    b.push_series(Labels::from_pairs([("long", long.as_str())]));
+    b.push_series(Labels::from_pairs([("long", long.as_str()), ("z", "1")]));
+    b.push_series(Labels::from_pairs(many.clone()));
+    b.push_series(Labels::from_pairs(many.into_iter().chain([("z".to_owned(), "1".to_owned())])));
+    b.push_series(Labels::default());
+    b.push_series(Labels::from_pairs([("a", "b")]));
+    let unit = encode(&tenant(), None, 0, &[Batch::Metrics(b.clone())]).unwrap();
+    assert_eq!(decode(&unit).unwrap().3, [Batch::Metrics(b)]);
+}

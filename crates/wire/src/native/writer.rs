@@ -1,17 +1,51 @@
 //! The primitives of the encoding, writing side. Layouts are drawn in [`super`].
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::LazyLock,
+};
 
 use super::{MAX_SYMBOL, NativeError};
 
-#[derive(Default)]
 pub(super) struct Writer<'a> {
     out: Vec<u8>,
     /// Number of each symbol, counting from 1.
-    symbols: HashMap<&'a str, u64>,
+    symbols: HashMap<&'a [u8], u64, Xxh3>,
+}
+
+/// XXH3 with a seed that no sender knows: symbols are short, and looked up for every series of a batch.
+#[derive(Clone, Copy)]
+struct Xxh3(u64);
+
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+
+impl BuildHasher for Xxh3 {
+    type Hasher = Xxh3;
+
+    fn build_hasher(&self) -> Xxh3 {
+        *self
+    }
+}
+
+impl Hasher for Xxh3 {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// The length before the bytes tells nothing that they do not.
+    fn write_usize(&mut self, _: usize) {}
 }
 
 impl<'a> Writer<'a> {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Writer { out: Vec::with_capacity(bytes), symbols: HashMap::with_hasher(Xxh3(*SEED)) }
+    }
+
     pub(super) fn finish(self) -> Vec<u8> {
         self.out
     }
@@ -54,10 +88,15 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn string(&mut self, s: &'a str) {
+        self.string_bytes(s.as_bytes());
+    }
+
+    /// The bytes must be UTF-8.
+    pub(super) fn string_bytes(&mut self, s: &'a [u8]) {
         let next = self.symbols.len() as u64 + 1;
         if s.len() > MAX_SYMBOL {
             self.varint(next);
-            self.text(s);
+            self.bytes(s);
             return;
         }
         match self.symbols.get(s) {
@@ -68,7 +107,7 @@ impl<'a> Writer<'a> {
             None => {
                 self.symbols.insert(s, next);
                 self.byte(0);
-                self.text(s);
+                self.bytes(s);
             }
         }
     }
@@ -80,7 +119,8 @@ impl<'a> Writer<'a> {
         body: impl FnOnce(&mut Self) -> Result<(), NativeError>,
     ) -> Result<(), NativeError> {
         self.byte(kind);
-        let before = std::mem::take(&mut self.out);
+        let room = Vec::with_capacity(self.out.capacity());
+        let before = std::mem::replace(&mut self.out, room);
         body(self)?;
         let body = std::mem::replace(&mut self.out, before);
         self.bytes(&body);

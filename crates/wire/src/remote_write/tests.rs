@@ -160,6 +160,69 @@ fn cut_and_foreign_bodies_are_errors() {
     assert!(err.to_string().starts_with("remote write request is not valid protobuf"), "{err}");
 }
 
+fn refusals(d: &Decoded<MetricBatch>) -> Vec<String> {
+    d.refused.clone().into_iter().map(|r| format!("{r:?}")).collect()
+}
+
+/// Decodes with and without what is known; both must say the same.
+fn both(bytes: &[u8], known: &mut KnownSeries) -> bool {
+    let plain = decode_v1(bytes, &Limits::default());
+    let quick = decode_v1_known(bytes, &Limits::default(), known);
+    let (Ok(p), Ok(q)) = (&plain, &quick) else {
+        assert_eq!(plain.is_err(), quick.is_err(), "{plain:?} {quick:?}");
+        return false;
+    };
+    assert_eq!((&p.batch.series, bits(&p.batch)), (&q.batch.series, bits(&q.batch)));
+    assert_eq!(
+        (&p.batch.samples.series, &p.batch.samples.timestamp_ms),
+        (&q.batch.samples.series, &q.batch.samples.timestamp_ms)
+    );
+    assert_eq!((&p.batch.exemplars, &p.batch.metadata), (&q.batch.exemplars, &q.batch.metadata));
+    assert_eq!(refusals(p), refusals(q));
+    true
+}
+
+#[test]
+fn a_repeated_series_is_found_by_its_bytes_in_any_order_and_shares_its_labels() {
+    let names: Vec<String> = (0..50).map(|i| format!("m{i}")).collect();
+    let request = |order: &mut dyn Iterator<Item = usize>, t: i64| {
+        let timeseries = order
+            .map(|i| series(&[("__name__", &names[i]), ("job", "a")], &[(t, i as f64)]))
+            .collect::<Vec<_>>();
+        WriteRequest { timeseries, metadata: vec![] }.encode_to_vec()
+    };
+    let mut known = KnownSeries::new(1 << 20);
+    assert!(both(&request(&mut (0..50), 1), &mut known));
+    let held = known.bytes();
+    assert!(both(&request(&mut (0..50), 2), &mut known));
+    assert!(both(&request(&mut (0..50).rev(), 3), &mut known));
+    assert!(both(&request(&mut (10..20).chain(0..30), 4), &mut known), "twice in one request");
+    assert_eq!(known.bytes(), held, "nothing was new");
+    let mut small = KnownSeries::new(held / 2);
+    for t in 0..4 {
+        assert!(both(&request(&mut (0..50), t), &mut small));
+        assert!(small.bytes() <= held, "{}", small.bytes());
+    }
+}
+
+#[test]
+fn requests_that_write_labels_in_another_way_are_read_as_ever() {
+    let mut known = KnownSeries::new(1 << 20);
+    let good = series(&[("__name__", "up"), ("job", "a")], &[(1, 1.0)]);
+    let odd = [
+        series(&[("job", "a"), ("__name__", "up")], &[(2, 2.0)]),
+        series(&[("__name__", "up"), ("empty", ""), ("job", "a")], &[(3, 3.0)]),
+        series(&[("job", "a")], &[(4, 4.0)]),
+        series(&[("__name__", "up"), ("job", "a"), ("job", "a")], &[(5, 5.0)]),
+        series(&[("__name__", "up"), ("job", "a")], &[]),
+    ];
+    for odd in odd {
+        for timeseries in [vec![good.clone(), odd.clone()], vec![odd, good.clone()]] {
+            assert!(both(&WriteRequest { timeseries, metadata: vec![] }.encode_to_vec(), &mut known));
+        }
+    }
+}
+
 fn batches() -> impl Strategy<Value = MetricBatch> {
     let labels = proptest::collection::btree_map("[a-z]{1,4}", ".{1,8}", 0..4);
     let samples = proptest::collection::vec((any::<i64>(), any::<u64>()), 1..4);
@@ -208,7 +271,24 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = decode_v1(&bytes, &Limits::default());
+        both(&bytes, &mut KnownSeries::new(1 << 10));
+    }
+
+    #[test]
+    fn what_is_known_changes_no_answer(
+        sent in proptest::collection::vec(batches(), 1..4),
+        damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut known = KnownSeries::new(1 << 12);
+        for batch in sent.iter().chain(&sent) {
+            prop_assert!(both(&encode(batch), &mut known));
+            if let Some((at, with)) = damage {
+                let mut bytes = encode(batch);
+                let at = at.index(bytes.len());
+                bytes[at] = with;
+                both(&bytes, &mut known);
+            }
+        }
     }
 
     #[test]

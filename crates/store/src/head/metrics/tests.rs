@@ -83,6 +83,25 @@ fn out_of_order_samples_are_taken_inside_the_window_only() {
 }
 
 #[test]
+fn late_samples_are_compared_with_what_is_held_by_decoding_each_series_once() {
+    let mut b = Bench::new();
+    let held: Vec<(&str, i64, f64)> = (0..1000).map(|t| ("a", 2 * t, t as f64)).collect();
+    b.append(&held);
+    b.append(&held.iter().map(|(_, t, v)| ("b", *t, *v)).collect::<Vec<_>>());
+    let decoded = || super::super::run::tests::DECODED.with(std::cell::Cell::get);
+    let before = decoded();
+    // Repeated, contradicting and new ones of both series, mixed.
+    let late: Vec<(&str, i64, f64)> = (1900..1990)
+        .flat_map(|t| [("a", t, (t / 2) as f64), ("b", t, if t == 1950 { -1.0 } else { (t / 2) as f64 })])
+        .collect();
+    let r = b.append(&late);
+    assert_eq!(decoded() - before, 2);
+    assert_eq!((r.refused_items(), r.refused[0].reason), (1, RefusalReason::DuplicateConflict));
+    assert!(r.refused[0].detail.contains("at 1950 ms"), "{:?}", r.refused);
+    assert_eq!(b.all()[1].1.len(), 1000 + 45);
+}
+
+#[test]
 fn a_unit_that_depends_on_another_of_its_group_waits_for_the_next_group() {
     let mut b = Bench::new();
     b.group = 1;

@@ -1,0 +1,84 @@
+use base::Kind;
+use disklog::fault::FaultDisk;
+use model::{LogBatch, LogRecord, LogStream};
+use object_store::memory::InMemory;
+
+use super::*;
+
+const NOW_NS: i64 = 1_767_225_600_000_000_000;
+
+async fn open() -> Arc<Store> {
+    let (store, _) = Store::open(
+        Options::new("/simulated/data"),
+        Arc::new(InMemory::new()),
+        Arc::new(FaultDisk::new()),
+        Clock::manual(NOW_NS),
+        MemoryBudget::unlimited(),
+        &Metrics::default(),
+    )
+    .await
+    .unwrap();
+    store
+}
+
+fn line(body: &str) -> AppendUnit {
+    let record = LogRecord { timestamp_ns: NOW_NS, body: body.into(), ..LogRecord::default() };
+    let batch = LogBatch { streams: vec![LogStream::default()], records: vec![record] };
+    AppendUnit { batch_id: None, received_ns: NOW_NS, batches: vec![model::Batch::Logs(batch)] }
+}
+
+#[tokio::test]
+async fn after_a_panic_of_the_committer_nothing_is_taken_and_the_store_says_why() {
+    let store = open().await;
+    store.append(&TenantId::default(), line("one")).await.unwrap();
+    assert_eq!(store.broken(), None);
+    store.queue().unwrap().send(Work::Panic).await.unwrap();
+    let ended = store.committer.lock().take().unwrap();
+    ended.await;
+    let why = store.broken().unwrap();
+    assert!(why.contains("committer") && why.contains("as the test wants it"), "{why}");
+    assert_eq!(store.status().refusing.as_deref(), Some(why.as_str()));
+    let refused = store.append(&TenantId::default(), line("two")).await.unwrap_err();
+    assert_eq!((refused.kind, refused.message), (Kind::Unavailable, why));
+    assert_eq!(store.status().signals.iter().map(|s| s.items).sum::<u64>(), 1, "what was taken is readable");
+    // What cannot be frozen is left to the log; closing does not hang.
+    assert!(store.close(Duration::from_secs(5)).await.is_err());
+}
+
+#[tokio::test]
+async fn units_are_committed_while_the_callers_runtime_is_busy() {
+    let store = open().await;
+    let tenant = TenantId::default();
+    // Once a tenant is known, one poll takes a unit to the queue.
+    store.append(&tenant, line("first")).await.unwrap();
+    let mut append = Box::pin(store.append(&tenant, line("second")));
+    assert!(futures::poll!(&mut append).is_pending());
+    let give_up = std::time::Instant::now() + Duration::from_secs(60);
+    // This never yields to the runtime, which has only this thread.
+    while store.status().signals.iter().map(|s| s.items).sum::<u64>() < 2 {
+        assert!(std::time::Instant::now() < give_up, "nobody commits");
+        std::thread::yield_now();
+    }
+    append.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_queued_is_answered_before_the_store_is_closed() {
+    let store = open().await;
+    let tenant = TenantId::default();
+    let appends = (0..50).map(|i| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        tokio::spawn(async move { store.append(&tenant, line(&i.to_string())).await })
+    });
+    let appends: Vec<_> = appends.collect();
+    tokio::task::yield_now().await;
+    assert!(store.close(Duration::from_secs(60)).await.unwrap());
+    let mut taken = 0;
+    for append in appends {
+        match append.await.unwrap() {
+            Ok(_) => taken += 1,
+            Err(e) => assert!(e.message.contains("shutting down") || e.message.contains("closed"), "{e}"),
+        }
+    }
+    assert!(taken > 0);
+}
