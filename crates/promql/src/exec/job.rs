@@ -33,7 +33,7 @@ impl Worker {
 }
 
 /// Makes the `i`-th row.
-type Make<'a> = Box<dyn Fn(usize, &mut Worker) -> Result<Option<Column>> + Sync + 'a>;
+pub(super) type Make<'a> = Box<dyn Fn(usize, &mut Worker) -> Result<Option<Column>> + Sync + 'a>;
 
 pub(super) struct Job<'a> {
     pub id: NodeId,

@@ -9,7 +9,7 @@ use eval::{
 use model::{Histogram, Labels, histogram::ResetHint};
 
 use super::{
-    Result, Run, Tally, bytes_of,
+    Result, Run, bytes_of,
     fuse::name_dropped,
     job::{Job, Worker},
     labels::absent_labels,
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
                 let mut charged = 0;
                 if let Some(grid) = self.plan.result_grid(s.expr) {
                     // What a subquery looks at is counted where its results are looked at.
-                    let counted = std::mem::replace(&mut self.tally, Tally::default());
+                    let counted = std::mem::take(&mut self.tally);
                     let inner = self.rows(s.expr);
                     self.tally = counted;
                     let inner = inner?;
@@ -213,7 +213,7 @@ impl<'a> Run<'a> {
         let cells = samples + labels.len() * grid.len() + 256 * histograms;
         // With `@` every step sees the same window; then one step speaks for all.
         let once = ranges.modifiers.at.is_some() && numbers.is_empty();
-        let quantile = numbers.first().and_then(|n| same_at_every_step(n));
+        let quantile = numbers.first().and_then(same_at_every_step);
         let experimental = self.options.experimental;
         let call = WindowCall { f, ranges, numbers, quantile, once, grid, span, range_span, experimental };
         let make = Box::new(move |i: usize, worker: &mut Worker| call.row(i, worker));

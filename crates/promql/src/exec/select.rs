@@ -7,7 +7,7 @@ use eval::{
 
 use super::{
     Result, Run, Tally,
-    job::{Job, Worker},
+    job::{Job, Make, Worker},
     tally::weight,
 };
 use crate::{
@@ -150,12 +150,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn job<'a>(
-    id: NodeId,
-    list: &'a [Fetched],
-    grid: Grid,
-    make: Box<dyn Fn(usize, &mut Worker) -> Result<Option<Column>> + Sync + 'a>,
-) -> Job<'a> {
+fn job<'a>(id: NodeId, list: &'a [Fetched], grid: Grid, make: Make<'a>) -> Job<'a> {
     let samples: usize = list.iter().map(|f| f.samples.values.len()).sum();
     let labels = list.iter().map(|f| (f.labels.clone(), false)).collect();
     Job { id, labels, steps: grid.len(), cells: samples + list.len() * grid.len(), make, held: 0 }
