@@ -23,6 +23,7 @@ use bytes::Bytes;
 use contract::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
 use model::{Batch, BatchId, Signal, TenantId};
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use wire::{Decoded, Reason, otlp::metrics::Deltas};
 
 use self::body::{Salt, expected_bytes, fit, unpack};
@@ -31,7 +32,8 @@ use crate::{
 };
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
-const INLINE_BYTES: usize = 256 << 10;
+/// Larger: health checks wait behind them. Smaller: a change of threads costs more than the decoding.
+const INLINE_BYTES: usize = 32 << 10;
 
 /// Admission of one node. Cheap to share behind an `Arc`.
 pub struct Ingest {
@@ -42,6 +44,9 @@ pub struct Ingest {
     options: RwLock<Arc<Resolved>>,
     deltas: Accumulator,
     known: Known,
+    /// A place for each core: more decoders at once finish no sooner, hold more memory, and leave everything
+    /// else on the machine waiting in line.
+    decoders: Arc<Semaphore>,
 }
 
 /// Options with what is derived from them.
@@ -123,7 +128,9 @@ impl Ingest {
         let options = RwLock::new(Resolved::new(options));
         let deltas = Accumulator::new(metrics, budget.clone());
         let known = Known::default();
-        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas, known }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let decoders = Arc::new(Semaphore::new(cores));
+        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas, known, decoders }
     }
 
     /// Replaces the options; requests under way keep the old ones.
@@ -219,10 +226,13 @@ impl Ingest {
             return Err(Error::too_large("ingest.max_body", message));
         }
         let received_ns = self.clock.now_ns();
+        let inline = body.len() <= INLINE_BYTES;
+        // Before the memory: who waits holds the body as it came and nothing more.
+        let place = if inline { None } else { self.decoders.clone().acquire_owned().await.ok() };
         let mut held = self.budget.reserve(Use::Ingest, expected_bytes(encoding, &body, &at))?;
         let salt = Salt::of(request);
-        let inline = body.len() <= INLINE_BYTES;
         let work = move || -> Result<_> {
+            let _place = place;
             let plain = unpack(encoding, &body, &at)?;
             fit(&mut held, body.len(), plain.len())?;
             let unit = decode(&plain, &at)?;

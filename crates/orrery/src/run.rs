@@ -15,7 +15,11 @@ pub fn run(args: &cli::Run) -> Result<()> {
         Some(path) => config::load(path)?,
         None => config::defaults(),
     };
+    // More workers than cores: one poll that takes long must not be all there is on a small machine, and the
+    // kernel shares the cores among them better than a queue would.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores + 2)
         .enable_all()
         .thread_name("orrery")
         .build()
