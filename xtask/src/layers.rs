@@ -50,6 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("notify", &["agent"]),
     ("clap", &["orrery"]),
     ("serde-saphyr", &["config", "agent"]),
+    ("sha2", &["store"]),
     ("tikv-jemallocator", &["orrery"]),
     ("rust-embed", &["api"]),
 ];

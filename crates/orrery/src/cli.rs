@@ -28,6 +28,10 @@ pub enum Command {
     },
     /// Bring in samples of another program
     Import(crate::import::Import),
+    /// Back up a store, while its node runs or stands still
+    Backup(crate::backup::Backup),
+    /// Bring a backup back into an empty data directory
+    Restore(crate::backup::Restore),
     /// Ask two Prometheus-compatible addresses the same and list every difference
     Compare(crate::compare::Compare),
     /// Put load on any address and measure it

@@ -1,6 +1,7 @@
 //! The Orrery binary. Parts meet here and nowhere else: the command line chooses, `node` assembles the roles,
 //! `run` keeps a node alive from start to signal.
 
+mod backup;
 mod bench;
 mod check;
 mod cli;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Check { what: cli::Check::Config { file } } => check::config(&file),
         cli::Command::Import(args) => import::run(args),
+        cli::Command::Backup(args) => backup::run(args),
+        cli::Command::Restore(args) => backup::restore(args),
         // Whether something differs is an outcome of its own.
         cli::Command::Compare(args) => return compare::run(args),
         cli::Command::Bench(args) => bench::run(args),

@@ -83,6 +83,12 @@ impl Catalog {
         Path::from(format!("{}/v{version:020}.json", self.prefix))
     }
 
+    /// The objects that a state of `version` is read from: the last snapshot and the versions since.
+    pub(crate) fn files_of(&self, version: u64) -> Vec<Path> {
+        let snapshot = version / SNAPSHOT_EVERY * SNAPSHOT_EVERY;
+        (snapshot.max(1)..=version).map(|v| self.path(v)).collect()
+    }
+
     async fn versions(&self) -> Result<Vec<u64>> {
         let prefix = Path::from(self.prefix.as_str());
         let names: Vec<_> = self

@@ -16,8 +16,8 @@
 //! are two segments.
 //!
 //! Start reading at [`store`] (the handle), then `append` and `commit` (the way in), `flush` (head to
-//! segments), `catalog` (what is published), `recover` (opening after a crash), `tend` (retention, merging)
-//! and `select` (the way out).
+//! segments), `catalog` (what is published), `recover` (opening after a crash), `tend` (retention, merging),
+//! `select` (the way out) and [`backup`].
 
 mod admit;
 mod append;
@@ -39,6 +39,7 @@ mod tend;
 mod windows;
 mod workers;
 
+pub mod backup;
 pub mod error;
 pub mod local;
 pub mod options;

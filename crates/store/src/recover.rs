@@ -75,6 +75,7 @@ fn open_log(data_dir: &FsPath, disk: Arc<dyn Disk>, metrics: &Metrics) -> Result
     for dir in [data_dir, &wal, &wal.join("log")] {
         disk.create_dir(dir).map_err(|e| Error::file("making directory", dir, e))?;
     }
+    refuse_unfinished_restore(data_dir, &*disk)?;
     let identity = identity(&wal, &*disk)?;
     let mut options = disklog::Options::new(wal.join("log"));
     // The committer gathers groups itself.
@@ -83,6 +84,18 @@ fn open_log(data_dir: &FsPath, disk: Arc<dyn Disk>, metrics: &Metrics) -> Result
     options.max_frame_bytes = 96 << 20;
     let (log, recovery) = Log::open(options, disk, metrics).map_err(|e| damaged(&wal, e))?;
     Ok((log, identity, recovery))
+}
+
+/// Half a restored store would open as a smaller one.
+fn refuse_unfinished_restore(data_dir: &FsPath, disk: &dyn Disk) -> Result<()> {
+    let names = disk.list(data_dir).map_err(|e| Error::file("listing", data_dir, e))?;
+    match names.iter().any(|n| n == crate::backup::MARKER) {
+        true => Err(Error::Corrupt(format!(
+            "a restore into {} was not finished: run it again, or empty the directory",
+            data_dir.display()
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Says what to do about a log that cannot be read.

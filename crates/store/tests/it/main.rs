@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers outside of test functions are tests too.
 
+mod backup;
 mod crash;
 mod limits;
 mod property;

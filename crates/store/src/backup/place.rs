@@ -1,0 +1,39 @@
+//! Where backups are kept: a directory, or any object store.
+
+use std::{path::Path as FsPath, sync::Arc};
+
+use object_store::{ObjectStore, local::LocalFileSystem};
+
+use crate::{Error, LocalObjects, Result};
+
+/// An open place. One writer at a time: a directory is locked while it is written to.
+pub struct Place {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    _lock: Option<Box<dyn Send + Sync>>,
+}
+
+impl Place {
+    /// A directory to write to, made when absent.
+    pub fn writing(dir: &FsPath) -> Result<Place> {
+        std::fs::create_dir_all(dir).map_err(|e| Error::file("making", dir, e))?;
+        let lock = disklog::Disk::lock(&disklog::RealDisk, dir).map_err(|e| match e.kind() {
+            std::io::ErrorKind::WouldBlock => {
+                Error::Conflict(format!("another backup is being written to {}", dir.display()))
+            }
+            _ => Error::file("locking", dir, e),
+        })?;
+        let objects = LocalObjects::open(dir).map_err(|e| Error::object(&"".into(), e))?;
+        Ok(Place { objects: Arc::new(objects), _lock: Some(lock) })
+    }
+
+    /// A directory to read from; nothing in it is changed.
+    pub fn reading(dir: &FsPath) -> Result<Place> {
+        let objects = LocalFileSystem::new_with_prefix(dir).map_err(|e| Error::object(&"".into(), e))?;
+        Ok(Place { objects: Arc::new(objects), _lock: None })
+    }
+
+    /// Any object store. Its puts must be durable when they return.
+    pub fn of(objects: Arc<dyn ObjectStore>) -> Place {
+        Place { objects, _lock: None }
+    }
+}
