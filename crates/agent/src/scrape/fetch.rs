@@ -8,7 +8,7 @@ use super::{
     ScrapeConfig,
     classic::to_custom_buckets,
     failure::Failure,
-    negotiate::{Format, accept, format_of},
+    negotiate::{accept, format_of},
     target::Target,
 };
 
@@ -18,7 +18,7 @@ const DEFAULT_BODY_LIMIT: usize = 128 << 20;
 /// What a target answered, unpacked.
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    content_type: String,
+    pub(super) content_type: String,
 }
 
 /// Asks the target.

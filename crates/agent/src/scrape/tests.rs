@@ -132,6 +132,25 @@ fn a_target_that_cannot_be_scraped_says_why() {
 }
 
 #[test]
+fn a_protobuf_answer_brings_native_histograms_where_the_job_wants_them() {
+    // One family `h` of type histogram: one metric with one observation in the native bucket 0.
+    let histogram = [0x08, 1, 0x62, 4, 0x08, 0, 0x10, 1, 0x68, 2];
+    let metric = [&[0x3a, 10][..], &histogram].concat();
+    let family = [&[0x0a, 1, b'h', 0x18, 4, 0x22, 12][..], &metric].concat();
+    let bytes = [&[family.len() as u8][..], &family].concat();
+    let media =
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let body = super::fetch::Body { bytes: bytes.into(), content_type: media.to_owned() };
+    for native in [true, false] {
+        let mut config = job(&["a:1"]);
+        config.histograms.native = native;
+        let read = body.parse(&config, &active(&config)[0], 1000).ok().unwrap();
+        let found = (read.batch.histograms.len(), read.batch.samples.len());
+        assert_eq!(found, if native { (1, 0) } else { (0, 3) });
+    }
+}
+
+#[test]
 fn conflicting_labels_are_exported_or_honoured() {
     let mut config = job(&["a:1"]);
     let text = "m{job=\"mine\",exported_job=\"older\",x=\"1\"} 1\n";
