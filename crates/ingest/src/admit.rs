@@ -110,7 +110,7 @@ impl From<Decoded<Batch>> for Plain {
 
 /// One request on its way, as far as all protocols have it in common.
 struct Request<'a> {
-    /// Metric label and part of the batch id: `remote_write`, `remote_write_v2`, `loki`, `otlp_http`, `otlp_grpc`.
+    /// Metric label and part of the batch id: `remote_write`, `remote_write_v2`, `loki`, `otlp_http` (gRPC too).
     protocol: &'static str,
     endpoint: &'static str,
     tenant: &'a TenantId,

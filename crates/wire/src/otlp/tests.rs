@@ -83,7 +83,8 @@ fn sums_and_gauges_get_prometheus_names_and_identity() {
         [
             ("http_requests_total", MetricKind::Counter),
             ("cpu_utilization_ratio", MetricKind::Gauge),
-            ("queue", MetricKind::Gauge)
+            ("queue", MetricKind::Gauge),
+            ("target_info", MetricKind::Gauge)
         ]
     );
 }
