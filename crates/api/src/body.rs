@@ -65,14 +65,20 @@ pub async fn read(
         )),
     };
     if outcome.as_ref().is_err_and(|e| matches!(e.kind(), Kind::Unavailable | Kind::Limited)) {
-        discard(body, limit.saturating_mul(4)).await;
+        discard(body, discarded_at_most(limit)).await;
     }
     outcome
 }
 
-/// Takes the rest of a refused body without keeping it. A sender in the middle of writing sees its connection
-/// break otherwise, and never the status that tells it to come back or to give up.
-async fn discard(mut body: Body, limit: usize) {
+/// How much of a refused body is waited for where one of `limit` bytes would be read.
+pub fn discarded_at_most(limit: usize) -> usize {
+    limit.saturating_mul(4)
+}
+
+/// Takes the rest of a refused body without keeping it, up to `limit` bytes and a moment. A sender in the
+/// middle of writing sees its connection break otherwise, and never the status that tells it to come back or
+/// to give up.
+pub async fn discard(mut body: Body, limit: usize) {
     let rest = async {
         let mut length = 0;
         while let Some(Ok(frame)) = body.frame().await {

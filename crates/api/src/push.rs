@@ -19,33 +19,41 @@ use crate::{
     tenant,
 };
 
-/// The head of a write, before its body is read.
+/// A write whose head is known to be good, before its body is read.
 pub struct Push {
-    pub tenant: TenantId,
-    pub sender: Sender,
+    tenant: TenantId,
+    sender: Sender,
     headers: HeaderMap,
     incoming: Body,
 }
 
 impl Push {
-    pub fn open(request: Request) -> Result<Self, Error> {
-        let tenant = tenant::for_write(request.headers())?;
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    /// Takes the head of a write: its tenant, its sender, and whatever `check` reads from its headers. When
+    /// one of them is refused, the body is taken off the connection before the answer goes out: its sender
+    /// may be in the middle of writing, and would see the connection break instead of the status.
+    pub async fn open<T>(
+        state: &AppState,
+        request: Request,
+        check: impl FnOnce(&HeaderMap) -> Result<T, Error>,
+    ) -> Result<(Self, T), Error> {
+        let (head, incoming) = request.into_parts();
+        let checked = check(&head.headers).and_then(|c| Ok((c, tenant::for_write(&head.headers)?)));
+        let (checked, tenant) = match checked {
+            Ok(good) => good,
+            Err(e) => {
+                body::discard(incoming, body::discarded_at_most(state.ingest.max_body_bytes())).await;
+                return Err(e);
+            }
+        };
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         let sender = Sender {
             addr: peer.map(|p| p.0.ip().to_string()).unwrap_or_default(),
-            user_agent: header_text(request.headers(), &header::USER_AGENT).to_owned(),
+            user_agent: header_text(&head.headers, &header::USER_AGENT).to_owned(),
         };
-        let (head, incoming) = request.into_parts();
-        Ok(Push { tenant, sender, headers: head.headers, incoming })
+        Ok((Push { tenant, sender, headers: head.headers, incoming }, checked))
     }
 
-    /// A header's text, empty where absent or not ASCII.
-    pub fn header(&self, name: &HeaderName) -> &str {
-        header_text(&self.headers, name)
-    }
-
-    /// Reads the body under admission's own limit. Call it when the head is known to be good: a refused one
-    /// then costs nothing.
+    /// Reads the body under admission's own limit.
     pub async fn read(self, state: &AppState) -> Result<(TenantId, Sender, Held), Error> {
         let limit = state.ingest.max_body_bytes();
         let held =

@@ -20,8 +20,8 @@ pub use admit::{Ingest, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
 pub use error::{Cause, Error};
 pub use options::{
-    DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, OtlpFormat, OtlpMetrics, OtlpSignal,
-    Promote, Sender,
+    DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat, OtlpMetrics,
+    OtlpSignal, OtlpTransport, Promote, Sender,
 };
 pub use stamp::cluster as stamp_cluster;
 pub use wire::Limits as ItemLimits;

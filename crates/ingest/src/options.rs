@@ -87,6 +87,21 @@ pub struct Sender {
     pub user_agent: String,
 }
 
+/// What an OTLP request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Otlp {
+    pub transport: OtlpTransport,
+    pub signal: OtlpSignal,
+    pub format: OtlpFormat,
+}
+
+/// How it came; senders of both are counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpTransport {
+    Http,
+    Grpc,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtlpFormat {
     Protobuf,

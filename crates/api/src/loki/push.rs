@@ -6,12 +6,12 @@ use axum::{
     response::Response,
 };
 use base::cap::Encoding;
-use http::header;
+use http::{HeaderMap, header};
 use ingest::{LokiFormat, Receipt};
 
 use crate::{
     AppState, Error, layers,
-    push::{self, Push},
+    push::{self, Push, header_text},
     status,
 };
 
@@ -23,11 +23,15 @@ pub async fn push(State(state): State<AppState>, request: Request) -> Response {
 }
 
 async fn take(state: &AppState, request: Request) -> Result<Receipt, Error> {
-    let push = Push::open(request)?;
-    let media = push.header(&header::CONTENT_TYPE);
-    let format = LokiFormat::from_content_type(media)
-        .ok_or_else(|| push::unsupported_media(media, "application/json or application/x-protobuf"))?;
-    let encoding = Encoding::parse(push.header(&header::CONTENT_ENCODING))?;
+    let (push, (format, encoding)) = Push::open(state, request, shape).await?;
     let (tenant, sender, held) = push.read(state).await?;
     Ok(state.ingest.loki_push(&tenant, &sender, format, encoding, held.bytes.clone()).await?)
+}
+
+/// What the head says about the body.
+fn shape(headers: &HeaderMap) -> Result<(LokiFormat, Encoding), Error> {
+    let media = header_text(headers, &header::CONTENT_TYPE);
+    let format = LokiFormat::from_content_type(media)
+        .ok_or_else(|| push::unsupported_media(media, "application/json or application/x-protobuf"))?;
+    Ok((format, Encoding::parse(header_text(headers, &header::CONTENT_ENCODING))?))
 }

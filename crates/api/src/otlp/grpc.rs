@@ -20,7 +20,7 @@ use base::{Kind, cap::Encoding};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt, Full};
-use ingest::{OtlpFormat, OtlpSignal, Receipt};
+use ingest::{Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Receipt};
 use prost::Message;
 use tonic::Code;
 
@@ -56,20 +56,31 @@ async fn traces(State(state): State<AppState>, request: Request) -> Response {
 }
 
 async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
-    let media = header_text(request.headers(), &header::CONTENT_TYPE);
-    if !matches!(media, "application/grpc" | "application/grpc+proto") {
-        let e = unsupported_media(media, "application/grpc");
-        return layers::plain_error(&e, status::http_of(&e));
-    }
+    let speaks_grpc = is_grpc(request.headers());
     match take(&state, request, signal).await {
         Ok(receipt) => success(&receipt),
-        Err(e) => failure(&e),
+        Err(e) if speaks_grpc => failure(&e),
+        Err(e) => layers::plain_error(&e, status::http_of(&e)),
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    matches!(header_text(headers, &header::CONTENT_TYPE), "application/grpc" | "application/grpc+proto")
+}
+
+/// The packing that the head names.
+fn packing(headers: &HeaderMap) -> Result<String, Error> {
+    match is_grpc(headers) {
+        true => Ok(header_text(headers, &GRPC_ENCODING).to_owned()),
+        false => {
+            let media = header_text(headers, &header::CONTENT_TYPE);
+            Err(unsupported_media(media, "application/grpc"))
+        }
     }
 }
 
 async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<Receipt, Error> {
-    let push = Push::open(request)?;
-    let named = push.header(&GRPC_ENCODING).to_owned();
+    let (push, named) = Push::open(state, request, packing).await?;
     let (tenant, sender, held) = push.read(state).await?;
     let (packed, message) = message(&held.bytes)?;
     let encoding = match (packed, named.as_str()) {
@@ -79,7 +90,8 @@ async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<
         }
         (true, named) => Encoding::parse(named)?,
     };
-    Ok(state.ingest.otlp(&tenant, &sender, signal, OtlpFormat::Protobuf, encoding, message).await?)
+    let what = Otlp { transport: OtlpTransport::Grpc, signal, format: OtlpFormat::Protobuf };
+    Ok(state.ingest.otlp(&tenant, &sender, what, encoding, message).await?)
 }
 
 /// The one message of a unary call.
@@ -118,7 +130,7 @@ fn success(receipt: &Receipt) -> Response {
 const ACCEPTED: &str = "identity,gzip,zstd,deflate,snappy";
 
 /// An error travels in the headers alone.
-fn failure(e: &Error) -> Response {
+pub fn failure(e: &Error) -> Response {
     let failed = match e {
         // gRPC's own word for a packing the server does not know; the client then reads what it accepts.
         Error::UnsupportedMedia(why) => tonic::Status::new(Code::Unimplemented, why.clone()),

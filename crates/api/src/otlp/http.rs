@@ -7,8 +7,8 @@ use axum::{
     routing::post,
 };
 use base::cap::Encoding;
-use http::{HeaderValue, StatusCode, header};
-use ingest::{OtlpFormat, OtlpSignal, Receipt};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ingest::{Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Receipt};
 use prost::Message;
 
 use super::answer;
@@ -45,28 +45,26 @@ async fn traces(State(state): State<AppState>, request: Request) -> Response {
 async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
     // The answer speaks the request's format, errors included.
     let named = header_text(request.headers(), &header::CONTENT_TYPE);
-    let format = OtlpFormat::from_content_type(named);
-    let outcome = match format {
-        Some(f) => take(&state, request, signal, f).await,
-        None => Err(unsupported_media(named, "application/x-protobuf or application/json")),
-    };
-    let format = format.unwrap_or(OtlpFormat::Json);
-    match outcome {
+    let format = OtlpFormat::from_content_type(named).unwrap_or(OtlpFormat::Json);
+    match take(&state, request, signal).await {
         Ok(receipt) => success(&receipt, signal, format),
         Err(e) => failure(&e, format),
     }
 }
 
-async fn take(
-    state: &AppState,
-    request: Request,
-    signal: OtlpSignal,
-    format: OtlpFormat,
-) -> Result<Receipt, Error> {
-    let push = Push::open(request)?;
-    let encoding = Encoding::parse(push.header(&header::CONTENT_ENCODING))?;
+async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<Receipt, Error> {
+    let (push, (format, encoding)) = Push::open(state, request, shape).await?;
     let (tenant, sender, held) = push.read(state).await?;
-    Ok(state.ingest.otlp(&tenant, &sender, signal, format, encoding, held.bytes.clone()).await?)
+    let what = Otlp { transport: OtlpTransport::Http, signal, format };
+    Ok(state.ingest.otlp(&tenant, &sender, what, encoding, held.bytes.clone()).await?)
+}
+
+/// What the head says about the body.
+fn shape(headers: &HeaderMap) -> Result<(OtlpFormat, Encoding), Error> {
+    let named = header_text(headers, &header::CONTENT_TYPE);
+    let format = OtlpFormat::from_content_type(named)
+        .ok_or_else(|| unsupported_media(named, "application/x-protobuf or application/json"))?;
+    Ok((format, Encoding::parse(header_text(headers, &header::CONTENT_ENCODING))?))
 }
 
 fn success(receipt: &Receipt, signal: OtlpSignal, format: OtlpFormat) -> Response {

@@ -10,12 +10,12 @@ use axum::{
     response::Response,
 };
 use base::cap::Encoding;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ingest::{Receipt, Written};
 
 use crate::{
     AppState, Error, layers,
-    push::{self, Push},
+    push::{self, Push, header_text},
     status,
 };
 
@@ -31,17 +31,8 @@ enum Version {
 }
 
 pub async fn write(State(state): State<AppState>, request: Request) -> Response {
-    let version = version_of(push::header_text(request.headers(), &header::CONTENT_TYPE));
-    let outcome = match version {
-        Some(v) => take(&state, request, v).await,
-        None => {
-            let wanted = "application/x-protobuf with proto=prometheus.WriteRequest (remote write 1.0) or \
-                          proto=io.prometheus.write.v2.Request (2.0)";
-            let named = push::header_text(request.headers(), &header::CONTENT_TYPE);
-            Err(push::unsupported_media(named, wanted))
-        }
-    };
-    let (mut response, written) = match outcome {
+    let version = version_of(header_text(request.headers(), &header::CONTENT_TYPE));
+    let (mut response, written) = match take(&state, request).await {
         Ok((receipt, written)) => (push::acknowledge(&receipt), written),
         Err(e) => (layers::plain_error(&e, status::push(&e)), Written::default()),
     };
@@ -55,9 +46,8 @@ pub async fn write(State(state): State<AppState>, request: Request) -> Response 
     response
 }
 
-async fn take(state: &AppState, request: Request, version: Version) -> Result<(Receipt, Written), Error> {
-    let push = Push::open(request)?;
-    let encoding = encoding_of(push.header(&header::CONTENT_ENCODING))?;
+async fn take(state: &AppState, request: Request) -> Result<(Receipt, Written), Error> {
+    let (push, (version, encoding)) = Push::open(state, request, shape).await?;
     let (tenant, sender, held) = push.read(state).await?;
     let body = held.bytes.clone();
     Ok(match version {
@@ -67,6 +57,17 @@ async fn take(state: &AppState, request: Request, version: Version) -> Result<(R
         }
         Version::Two => state.ingest.remote_write_v2(&tenant, &sender, encoding, body).await?,
     })
+}
+
+/// What the head says about the body.
+fn shape(headers: &HeaderMap) -> Result<(Version, Encoding), Error> {
+    let named = header_text(headers, &header::CONTENT_TYPE);
+    let version = version_of(named).ok_or_else(|| {
+        let wanted = "application/x-protobuf with proto=prometheus.WriteRequest (remote write 1.0) or \
+                      proto=io.prometheus.write.v2.Request (2.0)";
+        push::unsupported_media(named, wanted)
+    })?;
+    Ok((version, encoding_of(header_text(headers, &header::CONTENT_ENCODING))?))
 }
 
 /// Both versions demand snappy, so some senders do not name it; vmagent packs with zstd.

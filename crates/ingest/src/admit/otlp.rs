@@ -11,20 +11,23 @@ use wire::otlp::{
 };
 
 use super::{Ingest, Plain, Request, Resolved};
-use crate::{OtlpFormat, OtlpSignal, Result, Sender};
+use crate::{Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Result, Sender};
 
 impl Ingest {
-    /// OTLP over HTTP or gRPC.
+    /// OTLP over HTTP or gRPC; over gRPC `body` is the message without its frame.
     pub async fn otlp(
         &self,
         tenant: &TenantId,
         sender: &Sender,
-        signal: OtlpSignal,
-        format: OtlpFormat,
+        Otlp { transport, signal, format }: Otlp,
         encoding: Encoding,
         body: Bytes,
     ) -> Result<Receipt> {
-        let request = Request { protocol: "otlp_http", endpoint: endpoint(signal), tenant, sender };
+        let protocol = match transport {
+            OtlpTransport::Http => "otlp_http",
+            OtlpTransport::Grpc => "otlp_grpc",
+        };
+        let request = Request { protocol, endpoint: endpoint(signal), tenant, sender };
         let received_ns = self.clock.now_ns();
         let admitted = self
             .admit(request, encoding, body, move |body, at| decode(body, (signal, format), received_ns, at));

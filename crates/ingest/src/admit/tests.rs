@@ -78,8 +78,12 @@ impl Rig {
     }
 
     async fn logs(&self, body: Bytes) -> Result<Receipt> {
-        let (signal, format) = (OtlpSignal::Logs, OtlpFormat::Protobuf);
-        self.ingest.otlp(&self.tenant, &self.sender, signal, format, Encoding::Identity, body).await
+        self.logs_by(OtlpTransport::Http, body).await
+    }
+
+    async fn logs_by(&self, transport: OtlpTransport, body: Bytes) -> Result<Receipt> {
+        let what = Otlp { transport, signal: OtlpSignal::Logs, format: OtlpFormat::Protobuf };
+        self.ingest.otlp(&self.tenant, &self.sender, what, Encoding::Identity, body).await
     }
 
     fn last(&self) -> AppendUnit {
@@ -214,8 +218,9 @@ fn delta_sum(start_s: u64, end_s: u64, value: i64) -> Bytes {
 
 impl Rig {
     async fn otlp_metrics(&self, body: Bytes) -> Result<Receipt> {
-        let (signal, format) = (OtlpSignal::Metrics, OtlpFormat::Json);
-        self.ingest.otlp(&self.tenant, &self.sender, signal, format, Encoding::Identity, body).await
+        let (transport, signal) = (OtlpTransport::Http, OtlpSignal::Metrics);
+        let what = Otlp { transport, signal, format: OtlpFormat::Json };
+        self.ingest.otlp(&self.tenant, &self.sender, what, Encoding::Identity, body).await
     }
 
     fn last_values(&self) -> Vec<f64> {
@@ -293,6 +298,23 @@ async fn labels_that_a_body_only_refers_to_are_paid_for() {
 }
 
 #[tokio::test]
+async fn messages_from_grpc_take_the_same_way_and_are_counted_apart() {
+    let r = rig();
+    let send = async |at| r.logs_by(OtlpTransport::Grpc, otlp_logs(at)).await.unwrap();
+    assert_eq!(send(7).await.accepted, [(Signal::LOGS, 1)]);
+    assert!(send(7).await.duplicate);
+    r.logs(otlp_logs(8)).await.unwrap();
+    let text = r.metrics.encode();
+    for line in [
+        r#"orrery_ingest_requests_total{protocol="otlp_grpc",code="ok"} 1"#,
+        r#"orrery_ingest_requests_total{protocol="otlp_grpc",code="duplicate"} 1"#,
+        r#"orrery_ingest_requests_total{protocol="otlp_http",code="ok"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn every_outcome_is_counted() {
     let r = rig();
     r.write(write(3)).await.unwrap();
@@ -327,8 +349,16 @@ proptest::proptest! {
                 0 if body.len() % 2 == 0 => r.ingest.remote_write_v2(&r.tenant, &r.sender, encoding, body).await.map(|a| a.0),
                 0 => r.ingest.remote_write_v1(&r.tenant, &r.sender, encoding, body).await,
                 1 => r.ingest.loki_push(&r.tenant, &r.sender, LokiFormat::Json, encoding, body).await,
-                2 => r.ingest.otlp(&r.tenant, &r.sender, OtlpSignal::Traces, OtlpFormat::Protobuf, encoding, body).await,
-                _ => r.ingest.otlp(&r.tenant, &r.sender, OtlpSignal::Metrics, OtlpFormat::Json, encoding, body).await,
+                2 => {
+                    let (transport, signal) = (OtlpTransport::Grpc, OtlpSignal::Traces);
+                    let what = Otlp { transport, signal, format: OtlpFormat::Protobuf };
+                    r.ingest.otlp(&r.tenant, &r.sender, what, encoding, body).await
+                }
+                _ => {
+                    let (transport, signal) = (OtlpTransport::Http, OtlpSignal::Metrics);
+                    let what = Otlp { transport, signal, format: OtlpFormat::Json };
+                    r.ingest.otlp(&r.tenant, &r.sender, what, encoding, body).await
+                }
             };
             if let Err(e) = answer {
                 assert!(e.kind != Kind::Internal && !e.message.is_empty(), "{e}");
