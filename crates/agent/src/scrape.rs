@@ -131,8 +131,14 @@ impl Manager {
             counts: Counts::new(metrics),
             discovery: discovery::Counts::new(metrics),
             seed: xxhash_rust::xxh3::xxh3_64(seed.as_bytes()),
+            limits: Default::default(),
         };
         Manager(Arc::new(Inner { shared, pools: Mutex::default() }))
+    }
+
+    /// What exposed series may look like from the next scrape on; what breaks a limit fails its scrape.
+    pub fn set_limits(&self, limits: wire::Limits) {
+        *self.0.shared.limits.write() = Arc::new(limits);
     }
 
     /// Runs exactly these jobs. A job that is unchanged goes on undisturbed; one that is changed goes on with

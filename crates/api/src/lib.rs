@@ -30,8 +30,8 @@ pub mod tenant;
 pub mod ui;
 
 pub use error::Error;
-pub use listen::{Bound, Listeners, serve};
+pub use listen::{Bound, Doors, Listeners, open, serve};
 pub use router::router;
 pub use state::{
-    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, TargetHealth, TargetStatus, VersionInfo,
+    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, Running, TargetHealth, TargetStatus, VersionInfo,
 };

@@ -3,6 +3,8 @@
 //! What a slow or hostile peer can hold: a connection for `header_read_timeout` until its first request head
 //! is complete and for `idle_timeout` between requests, a body's memory for `body_read_timeout`, an answer's
 //! for `write_timeout` without progress. Connections are counted; at the bound the kernel's backlog waits.
+//!
+//! [`open`] takes the ports and answers that the node starts; [`Doors::serve`] puts the node behind them.
 
 mod stall;
 
@@ -10,7 +12,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -29,7 +31,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{AppState, Error, router};
+use crate::{ApiOptions, AppState, Error, router};
 use stall::Stall;
 
 /// Which listeners to open. Port 0 takes any free port.
@@ -57,27 +59,62 @@ const MAX_HEADERS: usize = 100;
 /// HTTP/2 streams one connection may have open.
 const MAX_STREAMS: u32 = 256;
 
-/// Opens every listener before any serves, so that an error leaves nothing half started; then serves until
-/// `shutdown` starts, and waits for open requests up to `drain_timeout`.
-pub async fn serve(listeners: Listeners, state: AppState, shutdown: &Shutdown) -> Result<Bound, Error> {
+/// Open listeners of a node that is starting.
+pub struct Doors {
+    pub bound: Bound,
+    http: Behind,
+    otlp_grpc: Behind,
+    otlp_http: Behind,
+}
+
+/// What answers behind a listener; until it is set, the node is starting.
+type Behind = Arc<OnceLock<Router>>;
+
+/// Opens every listener before any answers, so that an error leaves nothing half started. From then on
+/// `/-/healthy` is 200 and everything else 503 until [`Doors::serve`]; they close when `shutdown` starts, and
+/// wait for open requests up to `drain_timeout`.
+pub async fn open(listeners: Listeners, options: &ApiOptions, shutdown: &Shutdown) -> Result<Doors, Error> {
     let http = bind("listen.http", listeners.http).await?;
     let otlp_grpc = bind("listen.otlp_grpc", listeners.otlp_grpc).await?;
     let otlp_http = bind("listen.otlp_http", listeners.otlp_http).await?;
     let bound =
         Bound { http: addr_of(&http), otlp_grpc: addr_of(&otlp_grpc), otlp_http: addr_of(&otlp_http) };
+    let doors =
+        Doors { bound, http: Behind::default(), otlp_grpc: Behind::default(), otlp_http: Behind::default() };
     let parts = [
-        (http, router::router(state.clone()), "http"),
-        (otlp_grpc, router::otlp_grpc_router(state.clone()), "otlp_grpc"),
-        (otlp_http, router::otlp_http_router(state.clone()), "otlp_http"),
+        (http, &doors.http, "http"),
+        (otlp_grpc, &doors.otlp_grpc, "otlp_grpc"),
+        (otlp_http, &doors.otlp_http, "otlp_http"),
     ];
-    for (listener, router, name) in parts {
+    for (listener, behind, name) in parts {
         if let Some(listener) = listener {
-            let door = Door::new(router, &state, name);
+            let door = Door::new(behind.clone(), options, name);
             let ending = shutdown.clone();
             shutdown.spawn(async move { door.run(listener, ending).await });
         }
     }
-    Ok(bound)
+    Ok(doors)
+}
+
+impl Doors {
+    /// From now on requests, those of open connections too, reach the node.
+    pub fn serve(self, state: AppState) -> Bound {
+        let parts = [
+            (self.http, router::router(state.clone())),
+            (self.otlp_grpc, router::otlp_grpc_router(state.clone())),
+            (self.otlp_http, router::otlp_http_router(state)),
+        ];
+        for (behind, router) in parts {
+            // Doors are consumed, so nobody has set it before.
+            let _ = behind.set(router);
+        }
+        self.bound
+    }
+}
+
+/// Opens every listener and serves at once.
+pub async fn serve(listeners: Listeners, state: AppState, shutdown: &Shutdown) -> Result<Bound, Error> {
+    Ok(open(listeners, &state.options, shutdown).await?.serve(state))
 }
 
 async fn bind(key: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
@@ -91,7 +128,8 @@ fn addr_of(listener: &Option<TcpListener>) -> Option<SocketAddr> {
 
 /// One listener and what it does with connections.
 struct Door {
-    router: Router,
+    behind: Behind,
+    starting: Router,
     builder: auto::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     head_timeout: Duration,
@@ -101,8 +139,7 @@ struct Door {
 }
 
 impl Door {
-    fn new(router: Router, state: &AppState, name: &'static str) -> Self {
-        let options = &state.options;
+    fn new(behind: Behind, options: &ApiOptions, name: &'static str) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -119,7 +156,8 @@ impl Door {
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20));
         Door {
-            router,
+            behind,
+            starting: router::starting(),
             builder,
             places: Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             head_timeout: options.header_read_timeout,
@@ -163,12 +201,12 @@ impl Door {
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
         let spoken = Arc::new(AtomicBool::new(false));
-        let (router, heard) = (self.router.clone(), spoken.clone());
+        let (behind, starting, heard) = (self.behind.clone(), self.starting.clone(), spoken.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             heard.store(true, Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            let router = router.clone();
+            let router = behind.get().unwrap_or(&starting).clone();
             async move {
                 let answered: Result<_, Infallible> = router.oneshot(request).await;
                 answered

@@ -8,7 +8,7 @@
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     middleware,
     response::Response,
     routing::{get, post},
@@ -24,7 +24,7 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use crate::{AppState, Error, admin, jaeger, layers, loki, otlp, prom, ui};
+use crate::{AppState, Error, admin, body, jaeger, layers, loki, otlp, prom, ui};
 
 /// The main port.
 pub fn router(state: AppState) -> Router {
@@ -54,6 +54,28 @@ pub fn otlp_http_router(state: AppState) -> Router {
 /// Port 4317.
 pub fn otlp_grpc_router(state: AppState) -> Router {
     finish(otlp::grpc::routes(), state)
+}
+
+/// Every port while the node starts: it lives, and nobody has to guess why it does not answer yet.
+pub fn starting() -> Router {
+    Router::new().route("/-/healthy", get(admin::healthy)).fallback(not_started)
+}
+
+async fn not_started(request: Request) -> Response {
+    let e = Error::unavailable("the node is starting: its store is being read, try again in a moment");
+    let grpc = is_grpc(request.headers());
+    body::discard(request.into_body(), STARTING_DISCARDS).await;
+    match grpc {
+        true => otlp::grpc::failure(&e),
+        false => layers::plain_error(&e, StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+/// How much of a body is taken while the node starts. Larger bodies see their connection close.
+const STARTING_DISCARDS: usize = 64 << 20;
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// What surrounds all routes of a listener. Layers run from the bottom up.
@@ -96,7 +118,7 @@ fn cors(origin: &str) -> Option<CorsLayer> {
 
 async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    if headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc")) {
+    if is_grpc(&headers) {
         return otlp::grpc::unimplemented(&path);
     }
     let e = Error::new(Kind::NotFound, format!("there is nothing at {path:?}"));

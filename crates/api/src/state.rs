@@ -92,7 +92,7 @@ impl Deref for AppState {
 pub struct ApiOptions {
     /// Longest a query may take; a client's `timeout` can only shorten it (`query.timeout`).
     pub query_timeout: Duration,
-    /// How far back an instant selector looks for a sample (`query.lookback_delta`).
+    /// How far back an instant selector looks for a sample (`query.lookback`).
     pub lookback_delta: Duration,
     /// Queries that run at once (`query.max_concurrent`).
     pub max_concurrent_queries: usize,
@@ -123,10 +123,6 @@ pub struct ApiOptions {
     pub enable_lifecycle: bool,
     /// The one foreign origin whose pages may read answers (`http.cors_origin`, `*` for all); none by default.
     pub cors_origin: Option<String>,
-    /// How long metrics are kept, as `/api/v1/status/runtimeinfo` shows it, e.g. `30d`.
-    pub storage_retention: String,
-    /// Shown at `/api/v1/status/flags`.
-    pub flags: BTreeMap<String, String>,
 }
 
 impl Default for ApiOptions {
@@ -149,8 +145,6 @@ impl Default for ApiOptions {
             version: VersionInfo::default(),
             enable_lifecycle: true,
             cors_origin: None,
-            storage_retention: String::new(),
-            flags: BTreeMap::new(),
         }
     }
 }
@@ -200,6 +194,22 @@ pub trait NodeHooks: Send + Sync {
 
     /// The configuration in effect, secrets masked.
     fn config_yaml(&self) -> String;
+
+    /// What the configuration in effect amounts to, and when it was read.
+    fn running(&self) -> Running;
+}
+
+/// What `/api/v1/status/runtimeinfo` and `/api/v1/status/flags` show of a node's configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Whether the last attempt to read the configuration again was taken over.
+    pub reloaded: bool,
+    /// When the configuration in effect was read, nanoseconds since 1970.
+    pub configured_ns: i64,
+    /// How long and how much metrics are kept, e.g. `30d or 80GiB`.
+    pub storage_retention: String,
+    /// Settings by the names Prometheus' flags have.
+    pub flags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,7 +11,9 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::{
     error::{Error, Problem},
-    node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention},
+    node::{
+        Collect, Disk, Files, Host, Http, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention,
+    },
     prometheus,
     scalar::{self, Amount, Scalar},
     written::{self, Field, NotYet},
@@ -66,6 +68,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok())),
         external_labels,
         listen: c.listen(&w.listen, w.insecure.unwrap_or(false)),
+        http: http(w.http),
         retention: c.retention(&w.retention, &data_dir),
         memory: Memory {
             limit_bytes: c.amount(
@@ -90,6 +93,15 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         notices: c.notices,
     };
     if c.problems.is_empty() { Ok(node) } else { Err(Error::Invalid(c.problems)) }
+}
+
+fn http(w: written::Http) -> Http {
+    let defaults = Http::default();
+    Http {
+        enable_lifecycle: w.enable_lifecycle.unwrap_or(defaults.enable_lifecycle),
+        enable_admin: w.enable_admin.unwrap_or(defaults.enable_admin),
+        cors_origin: w.cors_origin.filter(|o| !o.is_empty()),
+    }
 }
 
 /// The size of the file system that holds `dir` or its nearest existing parent.
@@ -289,6 +301,7 @@ impl Checker<'_> {
                 &w.max_series_per_metric,
                 1_000_000,
             ) as usize,
+            max_tenants: self.count("ingest.max_tenants", &w.max_tenants, 1000) as usize,
             max_labels: self.count("ingest.max_labels", &w.max_labels, 128) as usize,
             max_label_name_bytes: self.bytes("ingest.max_label_name", &w.max_label_name, 1024) as usize,
             max_label_value_bytes: self.bytes("ingest.max_label_value", &w.max_label_value, 8192) as usize,
@@ -306,6 +319,7 @@ impl Checker<'_> {
         Query {
             timeout: self.duration("query.timeout", &w.timeout, Duration::from_secs(120)),
             max_concurrent: self.count("query.max_concurrent", &w.max_concurrent, 16).max(1) as usize,
+            max_queued: self.count("query.max_queued", &w.max_queued, 100) as usize,
             max_samples: self.count("query.max_samples", &w.max_samples, 50_000_000),
             max_series: self.count("query.max_series", &w.max_series, 1_000_000),
             max_bytes: self.bytes("query.max_bytes", &w.max_bytes, 8 << 30),

@@ -16,7 +16,9 @@ pub mod written;
 mod yaml;
 
 pub use error::{Error, Problem};
-pub use node::{Collect, Disk, Files, Host, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention};
+pub use node::{
+    Collect, Disk, Files, Host, Http, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention,
+};
 pub use otlp::Otlp;
 pub use rules::{RuleExpression, rule_expressions};
 pub use scalar::duration;

@@ -15,6 +15,7 @@ pub struct Node {
     pub external_labels: BTreeMap<String, String>,
     pub data_dir: PathBuf,
     pub listen: Listen,
+    pub http: Http,
     pub retention: Retention,
     pub memory: Memory,
     pub disk: Disk,
@@ -37,6 +38,23 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
     pub otlp_grpc: Option<SocketAddr>,
     pub otlp_http: Option<SocketAddr>,
+}
+
+/// What the HTTP API allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Reloading by `POST /-/reload`.
+    pub enable_lifecycle: bool,
+    /// Deleting series and taking snapshots by `POST /api/v1/admin/tsdb/…`.
+    pub enable_admin: bool,
+    /// The one foreign origin whose pages may read answers; `*` is all.
+    pub cors_origin: Option<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http { enable_lifecycle: true, enable_admin: false, cors_origin: None }
+    }
 }
 
 /// How long each signal is kept; `None` keeps for ever.
@@ -67,6 +85,8 @@ pub struct Ingest {
     /// Series in the head, per tenant.
     pub max_series: usize,
     pub max_series_per_metric: usize,
+    /// Tenants this node keeps data of.
+    pub max_tenants: usize,
     pub max_labels: usize,
     pub max_label_name_bytes: usize,
     pub max_label_value_bytes: usize,
@@ -78,6 +98,8 @@ pub struct Ingest {
 pub struct Query {
     pub timeout: Duration,
     pub max_concurrent: usize,
+    /// Queries that wait for their turn; one more is refused.
+    pub max_queued: usize,
     pub max_samples: u64,
     pub max_series: u64,
     pub max_bytes: u64,

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod named;
+
 fn problems(text: &str) -> Vec<String> {
     match parse(text, Path::new("o.yaml")) {
         Ok(_) => Vec::new(),

@@ -24,6 +24,7 @@ pub struct Node {
     pub external_labels: Option<BTreeMap<String, Spanned<String>>>,
     pub data_dir: Field<String>,
     pub listen: Listen,
+    pub http: Http,
     pub insecure: Option<bool>,
     pub roles: Field<Vec<String>>,
     pub retention: Retention,
@@ -58,6 +59,14 @@ pub struct Listen {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct Http {
+    pub enable_lifecycle: Option<bool>,
+    pub enable_admin: Option<bool>,
+    pub cors_origin: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Retention {
     pub metrics: Field<Scalar>,
     pub logs: Field<Scalar>,
@@ -84,6 +93,7 @@ pub struct Ingest {
     pub max_unpacked: Field<Scalar>,
     pub max_series: Field<Scalar>,
     pub max_series_per_metric: Field<Scalar>,
+    pub max_tenants: Field<Scalar>,
     pub max_labels: Field<Scalar>,
     pub max_label_name: Field<Scalar>,
     pub max_label_value: Field<Scalar>,
@@ -96,6 +106,7 @@ pub struct Ingest {
 pub struct Query {
     pub timeout: Field<Scalar>,
     pub max_concurrent: Field<Scalar>,
+    pub max_queued: Field<Scalar>,
     pub max_samples: Field<Scalar>,
     pub max_series: Field<Scalar>,
     pub max_bytes: Field<Scalar>,

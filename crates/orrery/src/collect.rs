@@ -11,6 +11,8 @@ use contract::{Append, AppendUnit, Receipt};
 use model::{ClusterName, TenantId};
 use parking_lot::Mutex;
 
+use crate::node::settings;
+
 /// Where a node exporter listens unless told otherwise.
 const NODE_EXPORTER: &str = "127.0.0.1:9100";
 /// How often a node exporter that was not there is looked for again.
@@ -112,6 +114,7 @@ impl Collect {
     fn scrape(&self, change: impl FnOnce(&mut Scraping)) {
         let mut scraping = self.scraping.lock();
         change(&mut scraping);
+        self.scraper.set_limits(settings::items(&scraping.config));
         self.scraper.apply(scraping.jobs());
     }
 

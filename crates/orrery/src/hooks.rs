@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{DroppedTarget, NodeHooks, TargetStatus};
+use api::{DroppedTarget, NodeHooks, Running, TargetStatus};
 use async_trait::async_trait;
 
 use crate::node::Shared;
@@ -43,6 +43,10 @@ impl NodeHooks for Hooks {
 
     fn dropped_target_counts(&self) -> Vec<(String, usize)> {
         self.0.collect.dropped_target_counts()
+    }
+
+    fn running(&self) -> Running {
+        self.0.running()
     }
 
     fn config_yaml(&self) -> String {

@@ -9,12 +9,17 @@
 //! Parts meet here only: `store` is both seams, the engines read through one, admission and the collectors
 //! write through the other, the API serves them all.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
 use contract::{Append, Select};
+use parking_lot::Mutex;
 use store::{LocalObjects, Store};
 
 use crate::{collect::Collect, fleet::Fleet, hooks::Hooks, logging::OwnTraces, watch};
@@ -35,7 +40,15 @@ pub struct Shared {
     pub budget: MemoryBudget,
     /// One reload at a time: two at once could leave two readers on one file.
     reloading: tokio::sync::Mutex<()>,
+    last_reload: Mutex<LastReload>,
+    clock: Clock,
     shutdown: Shutdown,
+}
+
+/// How the last attempt ended, and since when the configuration in effect is.
+struct LastReload {
+    taken: bool,
+    configured_ns: i64,
 }
 
 impl Node {
@@ -46,6 +59,13 @@ impl Node {
         let budget = MemoryBudget::new(config.memory.limit_bytes);
         watch::start(budget.clone(), &metrics, clock.clone(), &shutdown);
 
+        // First, so that whoever watches the node is told that it lives while a long log is read.
+        let listeners = api::Listeners {
+            http: config.listen.http,
+            otlp_grpc: config.listen.otlp_grpc,
+            otlp_http: config.listen.otlp_http,
+        };
+        let doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
         let store = open_store(&config, &clock, &budget, &metrics).await?;
         store.run(&shutdown).context("starting the store's background work")?;
         let append: Arc<dyn Append> = store.clone();
@@ -78,6 +98,8 @@ impl Node {
             collect,
             budget: budget.clone(),
             reloading: tokio::sync::Mutex::new(()),
+            last_reload: Mutex::new(LastReload { taken: true, configured_ns: clock.now_ns() }),
+            clock: clock.clone(),
             shutdown: shutdown.clone(),
         });
         let config = shared.config.load_full();
@@ -95,12 +117,7 @@ impl Node {
             options: settings::api(&config),
             hooks: Arc::new(Hooks(shared.clone())),
         });
-        let listeners = api::Listeners {
-            http: config.listen.http,
-            otlp_grpc: config.listen.otlp_grpc,
-            otlp_http: config.listen.otlp_http,
-        };
-        let bound = api::serve(listeners, state, &shutdown).await?;
+        let bound = doors.serve(state);
         // Collectors last: the node they scrape first of all is this one.
         shared.collect.start(&config, bound.http, traces.0);
         announce(&bound);
@@ -134,6 +151,26 @@ impl Shared {
             anyhow::bail!("the node runs without a configuration file, there is nothing to read again");
         };
         let _one = self.reloading.lock().await;
+        let outcome = self.take_over(path).await;
+        let mut last = self.last_reload.lock();
+        last.taken = outcome.is_ok();
+        if outcome.is_ok() {
+            last.configured_ns = self.clock.now_ns();
+        }
+        outcome
+    }
+
+    pub fn running(&self) -> api::Running {
+        let (config, last) = (self.config.load(), self.last_reload.lock());
+        api::Running {
+            reloaded: last.taken,
+            configured_ns: last.configured_ns,
+            storage_retention: settings::retention_text(&config),
+            flags: settings::flags(&config, self.path.as_deref()),
+        }
+    }
+
+    async fn take_over(&self, path: &Path) -> Result<()> {
         let new = config::load(path)?;
         show_notices(&new);
         let old = self.config.load_full();
@@ -200,4 +237,4 @@ fn announce(bound: &api::Bound) {
 
 /// From the checked configuration to the options of each part.
 #[path = "settings.rs"]
-mod settings;
+pub mod settings;

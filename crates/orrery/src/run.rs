@@ -36,8 +36,10 @@ async fn serve(args: &cli::Run, config: config::Node) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("watching SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("watching SIGHUP")?;
     let traces = logging::start(&config);
+    // A task of its own: reading a long log back must not keep a signal from being seen.
+    let mut starting = tokio::spawn(Node::start(args.config.clone(), config, traces));
     let node = tokio::select! {
-        node = Node::start(args.config.clone(), config, traces) => node?,
+        node = &mut starting => node.context("starting the node")??,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };

@@ -1,5 +1,7 @@
 //! From the checked configuration to the options of each part.
 
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
 use anyhow::{Result, bail};
 
 /// What a running node can take over. A key that cannot is named.
@@ -9,6 +11,7 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
         ("external_labels", old.external_labels == new.external_labels),
         ("data_dir", old.data_dir == new.data_dir),
         ("listen", old.listen == new.listen),
+        ("http", old.http == new.http),
         ("query", old.query == new.query),
         ("promql", old.promql_experimental == new.promql_experimental),
         ("collect.traces", old.collect.traces == new.collect.traces),
@@ -34,6 +37,7 @@ pub fn policy(c: &config::Node) -> store::Policy {
         limits: store::Limits {
             max_series: c.ingest.max_series,
             max_series_per_metric: c.ingest.max_series_per_metric,
+            max_tenants: c.ingest.max_tenants,
             max_labels: c.ingest.max_labels,
             max_label_name_bytes: c.ingest.max_label_name_bytes,
             max_label_value_bytes: c.ingest.max_label_value_bytes,
@@ -75,7 +79,7 @@ pub fn ingest(c: &config::Node) -> ingest::Options {
 }
 
 /// What one item may look like, for whoever decodes it.
-fn items(c: &config::Node) -> ingest::ItemLimits {
+pub fn items(c: &config::Node) -> ingest::ItemLimits {
     ingest::ItemLimits {
         max_labels: c.ingest.max_labels,
         max_label_name_bytes: c.ingest.max_label_name_bytes,
@@ -108,6 +112,9 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
         query_timeout: c.query.timeout,
         lookback_delta: c.query.lookback,
         max_concurrent_queries: c.query.max_concurrent,
+        max_queued_queries: c.query.max_queued,
+        enable_lifecycle: c.http.enable_lifecycle,
+        cors_origin: c.http.cors_origin.clone(),
         limits: contract::QueryLimits {
             max_samples: c.query.max_samples,
             max_series: c.query.max_series,
@@ -116,7 +123,78 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
         },
         cluster: c.cluster.clone(),
         external_labels: model::Labels::from_pairs(labels),
-        version: api::VersionInfo { version: env!("CARGO_PKG_VERSION").to_owned(), ..Default::default() },
+        version: api::VersionInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("ORRERY_REVISION").to_owned(),
+            branch: env!("ORRERY_BRANCH").to_owned(),
+            rustc: env!("ORRERY_RUSTC").to_owned(),
+            ..Default::default()
+        },
         ..Default::default()
+    }
+}
+
+/// How long and how much metrics are kept, in Prometheus' words.
+pub fn retention_text(c: &config::Node) -> String {
+    let time = c.retention.metrics.map(duration_text);
+    let size = c.retention.max_bytes.map(|b| format!("{b}B"));
+    [time, size].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+}
+
+/// The settings that Prometheus has flags for, under those names: tools read them there.
+pub fn flags(c: &config::Node, file: Option<&Path>) -> BTreeMap<String, String> {
+    let address = c.listen.http.map_or("off".to_owned(), |a| a.to_string());
+    let time = c.retention.metrics.map_or("0s".to_owned(), duration_text);
+    let size = c.retention.max_bytes.map_or("0B".to_owned(), |b| format!("{b}B"));
+    let flags = [
+        ("config.file", file.map(|f| f.display().to_string()).unwrap_or_default()),
+        ("enable-feature", c.promql_experimental.join(",")),
+        ("query.lookback-delta", duration_text(c.query.lookback)),
+        ("query.max-concurrency", c.query.max_concurrent.to_string()),
+        ("query.max-samples", c.query.max_samples.to_string()),
+        ("query.timeout", duration_text(c.query.timeout)),
+        ("storage.tsdb.out-of-order-time-window", duration_text(c.ingest.out_of_order_window)),
+        ("storage.tsdb.path", c.data_dir.display().to_string()),
+        ("storage.tsdb.retention.size", size),
+        ("storage.tsdb.retention.time", time),
+        ("web.cors.origin", c.http.cors_origin.clone().unwrap_or_default()),
+        ("web.enable-admin-api", c.http.enable_admin.to_string()),
+        ("web.enable-lifecycle", c.http.enable_lifecycle.to_string()),
+        ("web.enable-remote-write-receiver", "true".to_owned()),
+        ("web.listen-address", address),
+    ];
+    flags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+/// A duration in Prometheus' notation: whole units, the largest first (`1d12h`, `5m`, `250ms`).
+fn duration_text(d: Duration) -> String {
+    let mut left = d.as_millis();
+    let mut out = String::new();
+    for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if left >= ms {
+            out.push_str(&format!("{}{unit}", left / ms));
+            left %= ms;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_what_the_configuration_says_in_prometheus_notation() {
+        let text =
+            "retention: {metrics: 36h, max_bytes: 1MiB}\nquery: {timeout: 90s}\nhttp: {enable_admin: true}\n";
+        let c = config::parse(text, Path::new("o.yaml")).unwrap();
+        let flags = flags(&c, Some(Path::new("o.yaml")));
+        assert_eq!(flags["storage.tsdb.retention.time"], "1d12h");
+        assert_eq!(flags["query.timeout"], "1m30s");
+        assert_eq!(flags["web.enable-admin-api"], "true");
+        assert_eq!(flags["config.file"], "o.yaml");
+        assert_eq!(retention_text(&c), "1d12h or 1048576B");
+        let for_ever = config::parse("retention: {metrics: 0, max_bytes: 0}\n", Path::new("o.yaml")).unwrap();
+        assert_eq!(retention_text(&for_ever), "");
     }
 }

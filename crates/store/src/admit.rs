@@ -180,7 +180,7 @@ fn admit_metrics(b: &mut MetricBatch, times: &Times, limits: &Limits, receipt: &
             gone_histograms.push(i);
             receipt.refuse(Signal::METRICS, RefusalReason::TooLarge, || {
                 format!(
-                    "histogram {} is larger than limits.max_item_bytes ({})",
+                    "histogram {} is larger than the {} bytes one may have (twice ingest.max_line)",
                     name(h.series),
                     limits.max_item_bytes
                 )
@@ -319,7 +319,7 @@ fn explain_labels(labels: &Labels, limits: &Limits) -> Option<String> {
         }
         if name.len() > limits.max_label_name_bytes {
             return Some(format!(
-                "label name {:?}… has {} bytes, limits.max_label_name_bytes is {}",
+                "label name {:?}… has {} bytes, ingest.max_label_name is {}",
                 short(name),
                 name.len(),
                 limits.max_label_name_bytes
@@ -327,7 +327,7 @@ fn explain_labels(labels: &Labels, limits: &Limits) -> Option<String> {
         }
         if value.len() > limits.max_label_value_bytes {
             return Some(format!(
-                "value {:?}… of label {:?} has {} bytes, limits.max_label_value_bytes is {}",
+                "value {:?}… of label {:?} has {} bytes, ingest.max_label_value is {}",
                 short(value),
                 short(name),
                 value.len(),
@@ -337,7 +337,7 @@ fn explain_labels(labels: &Labels, limits: &Limits) -> Option<String> {
     }
     (count > limits.max_labels).then(|| {
         format!(
-            "{} has {count} labels, limits.max_labels is {}",
+            "{} has {count} labels, ingest.max_labels is {}",
             short(labels.metric_name()),
             limits.max_labels
         )
@@ -368,8 +368,12 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
         }
         let bytes = r.heap_bytes();
         if bytes > limits.max_item_bytes {
-            let why =
-                || format!("log record of {bytes} bytes, limits.max_item_bytes is {}", limits.max_item_bytes);
+            let why = || {
+                format!(
+                    "log record of {bytes} bytes, at most {} are taken (twice ingest.max_line)",
+                    limits.max_item_bytes
+                )
+            };
             return refuse(receipt, RefusalReason::TooLarge, &why);
         }
         receipt_accept(receipt, &Signal::LOGS)
@@ -401,7 +405,12 @@ fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, receipt: &mut Receip
         }
         let bytes = s.heap_bytes();
         if bytes > limits.max_item_bytes {
-            let why = || format!("span of {bytes} bytes, limits.max_item_bytes is {}", limits.max_item_bytes);
+            let why = || {
+                format!(
+                    "span of {bytes} bytes, at most {} are taken (twice ingest.max_line)",
+                    limits.max_item_bytes
+                )
+            };
             return refuse(receipt, RefusalReason::TooLarge, &why);
         }
         receipt_accept(receipt, &Signal::TRACES)

@@ -70,7 +70,7 @@ async fn append_inner(
         .map_err(|e| contract::Error::new(e.kind(), format!("unit of tenant {tenant}: {e}")))?;
     if payload.len() > MAX_UNIT_BYTES {
         let message = format!("one unit of {} bytes, at most {MAX_UNIT_BYTES} are taken", payload.len());
-        return Err(contract::Error::limited("limits.max_unit_bytes", message));
+        return Err(contract::Error::new(Kind::Limited, message));
     }
     let mut shelves = Vec::new();
     for batch in &batches {
@@ -104,7 +104,7 @@ fn exemplars_in(batches: &[Batch]) -> u64 {
 /// A limit on tenants is the caller's own making, not a state of this node.
 fn refused_tenant(e: Error) -> contract::Error {
     let mut e = contract::Error::from(e);
-    if e.limit == Some("limits.max_tenants") {
+    if e.limit == Some("ingest.max_tenants") {
         e.kind = Kind::Limited;
     }
     e

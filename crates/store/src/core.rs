@@ -144,8 +144,8 @@ impl Core {
         let max = self.policy.load().limits.max_tenants;
         if limit && self.tenants().len() >= max && !self.shelves.read().keys().any(|(t, _)| t == tenant) {
             return Err(Error::Refused {
-                limit: Some("limits.max_tenants"),
-                message: format!("tenant {tenant} is new and limits.max_tenants ({max}) is reached"),
+                limit: Some("ingest.max_tenants"),
+                message: format!("tenant {tenant} is new and ingest.max_tenants ({max}) is reached"),
             });
         }
         let horizon = ns(self.options.dedup_horizon);

@@ -50,7 +50,7 @@ impl Limits {
         }
         if name.len() > self.max_label_name_bytes {
             return Err(format!(
-                "label name {} has {} bytes, limits.max_label_name_bytes is {}",
+                "label name {} has {} bytes, ingest.max_label_name is {}",
                 quoted(name),
                 name.len(),
                 self.max_label_name_bytes
@@ -58,7 +58,7 @@ impl Limits {
         }
         if value.len() > self.max_label_value_bytes {
             return Err(format!(
-                "value {} of label {} has {} bytes, limits.max_label_value_bytes is {}",
+                "value {} of label {} has {} bytes, ingest.max_label_value is {}",
                 quoted(value),
                 quoted(name),
                 value.len(),
@@ -70,7 +70,7 @@ impl Limits {
 
     pub fn check_count(&self, labels: usize) -> Result<(), String> {
         if labels > self.max_labels {
-            return Err(format!("{labels} labels, limits.max_labels is {}", self.max_labels));
+            return Err(format!("{labels} labels, ingest.max_labels is {}", self.max_labels));
         }
         Ok(())
     }
@@ -96,14 +96,14 @@ impl Limits {
     pub fn check_attributes(&self, what: &str, attributes: &Attributes) -> Result<(), String> {
         if attributes.len() > self.max_attributes {
             return Err(format!(
-                "{what} with {} attributes, limits.max_attributes is {}",
+                "{what} with {} attributes, at most {} are kept",
                 attributes.len(),
                 self.max_attributes
             ));
         }
         if let Some((k, _)) = attributes.iter().find(|(k, _)| k.len() > self.max_label_name_bytes) {
             return Err(format!(
-                "{what} attribute key {} has {} bytes, limits.max_label_name_bytes is {}",
+                "{what} attribute key {} has {} bytes, ingest.max_label_name is {}",
                 quoted(k),
                 k.len(),
                 self.max_label_name_bytes
@@ -114,7 +114,7 @@ impl Limits {
         if bytes > self.max_attribute_bytes.saturating_add(attributes.len().saturating_mul(64)) {
             let largest = attributes.iter().max_by_key(|(_, v)| v.heap_bytes()).map_or("", |(k, _)| k);
             return Err(format!(
-                "{what} attributes of {bytes} bytes (largest {}), limits.max_attribute_bytes is {}",
+                "{what} attributes of {bytes} bytes (largest {}), at most {} are kept",
                 clip(largest),
                 self.max_attribute_bytes
             ));
@@ -131,7 +131,7 @@ mod tests {
     fn a_label_name_of_a_megabyte_is_refused_with_the_limits_name_and_a_short_text() {
         let name = "x".repeat(1 << 20);
         let err = Limits::default().labels(&mut vec![(name.as_str(), "v")]).unwrap_err();
-        assert!(err.contains("limits.max_label_name_bytes is 1024"), "{err}");
+        assert!(err.contains("ingest.max_label_name is 1024"), "{err}");
         assert!(err.len() < 400, "{}", err.len());
     }
 

@@ -97,7 +97,7 @@ impl<'a> Decoder<'a> {
         let max = self.limits.max_line_bytes;
         if line.len() > max {
             self.refused.add(Reason::TooLarge, index, || {
-                format!("line of {} bytes ({}), limits.max_line_bytes is {max}", line.len(), clip(&line))
+                format!("line of {} bytes ({}), ingest.max_line is {max}", line.len(), clip(&line))
             });
         } else if let Err(why) = self.limits.check_attributes("log record", &attributes) {
             self.refused.add(Reason::InvalidLabels, index, || why);

@@ -66,18 +66,18 @@ impl Body {
         &self,
         config: &ScrapeConfig,
         target: &Target,
+        limits: &wire::Limits,
         at_ms: i64,
     ) -> Result<Exposition, Failure> {
         if self.bytes.is_empty() {
             return Ok(Exposition::default());
         }
         let format = format_of(&self.content_type, config.fallback_protocol).map_err(Failure::Content)?;
-        let limits = wire::Limits::default();
         let histograms = Histograms { native: target.native_histograms, classic: target.always_classic };
         let options = ScrapeOptions {
             honor_timestamps: config.honor_timestamps,
             histograms,
-            ..ScrapeOptions::new(at_ms, &limits)
+            ..ScrapeOptions::new(at_ms, limits)
         };
         let exposition = wire::exposition::parse(format.media_type(), &self.bytes, &options)
             .map_err(|e| Failure::Content(e.to_string()))?;

@@ -10,7 +10,7 @@ use std::{
 
 use base::Shutdown;
 use model::Labels;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
 use super::{
@@ -32,7 +32,11 @@ pub(super) struct Shared {
     pub(super) counts: Counts,
     pub(super) discovery: discovery::Counts,
     pub(super) seed: u64,
+    pub(super) limits: ItemLimits,
 }
+
+/// What a series may look like, for all jobs; each scrape reads it anew.
+pub(super) type ItemLimits = Arc<RwLock<Arc<wire::Limits>>>;
 
 pub(super) struct Pool {
     shared: Shared,
@@ -239,6 +243,7 @@ impl Pool {
             status: status.clone(),
             stop: stop.clone(),
             seed: self.shared.seed,
+            limits: self.shared.limits.clone(),
             forced: self.forced.clone(),
             heir: waiting,
             eager: eager && inherited.is_none(),

@@ -20,6 +20,7 @@ use super::{
     fetch::{Body, fetch},
     ingest::{Prepared, prepare},
     memory::Memory,
+    pool::ItemLimits,
     report::{Extra, Report, ReportSeries},
     target::Target,
 };
@@ -43,6 +44,8 @@ pub(super) struct Parts {
     pub(super) stop: Shutdown,
     /// Makes offsets differ between replicas of one configuration.
     pub(super) seed: u64,
+    /// What a series may look like by now.
+    pub(super) limits: ItemLimits,
     /// Why every scrape fails, when the job has too many targets.
     pub(super) forced: Arc<Mutex<Option<String>>>,
     /// Where the memory goes when another loop takes over the series.
@@ -146,7 +149,8 @@ impl Scraper {
         };
         self.memory.begin();
         let (config, target) = (self.parts.config.clone(), self.parts.target.clone());
-        let parsed = fetched.and_then(|body| body.parse(&config, &target, at_ms));
+        let limits = self.parts.limits.read().clone();
+        let parsed = fetched.and_then(|body| body.parse(&config, &target, &limits, at_ms));
         let mut p = self.prepare(parsed, at_ms);
         let failure = p.failure.take();
         let seconds = began.elapsed().as_secs_f64();

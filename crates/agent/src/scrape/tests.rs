@@ -492,3 +492,21 @@ async fn extra_series_and_the_failure_log_are_written_where_asked_for() {
     c.shutdown.start();
     c.shutdown.finished(Duration::from_secs(5)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_scrape_is_held_to_the_limits_that_hold_when_it_happens() {
+    let (address, _served) = target(vec![Some("a{l=\"12345\"} 1\n"), Some("a{l=\"12345\"} 1\n")]).await;
+    let clock = Clock::manual(1_700_000_000_000_000_000);
+    let (c, recorder) = context(clock.clone());
+    let manager = manager(&c);
+    manager.set_limits(wire::Limits { max_label_value_bytes: 4, ..Default::default() });
+    manager.apply(vec![job(&[&address])]);
+    units(&recorder, &clock, 1).await;
+    let error = manager.targets()[0].last_error.clone();
+    assert!(error.contains("ingest.max_label_value is 4"), "{error}");
+    manager.set_limits(wire::Limits { max_label_value_bytes: 5, ..Default::default() });
+    units(&recorder, &clock, 2).await;
+    assert_eq!(manager.targets()[0].health, Health::Up);
+    c.shutdown.start();
+    c.shutdown.finished(Duration::from_secs(5)).await.unwrap();
+}

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! {"version":1,"files":[{"path":"…","device":1,"inode":2,"fingerprint":{"bytes":256,"hash":3},
-//!   "key":4,"offset":100,"planned":180}]}
+//!   "key":4,"offset":100,"planned":180,"planned_line":1048576}]}
 //! ```
 //! `offset` was acknowledged by the store; `planned` is the end of the range that was being appended, absent
-//! where none was. Version rule: another version is refused, not guessed at.
+//! where none was, and `planned_line` the longest line it was cut with. Version rule: another version is refused, not guessed at.
 
 use std::{
     fs::{self, File},
@@ -37,6 +37,10 @@ pub(super) struct Entry {
     pub(super) offset: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) planned: Option<u64>,
+    /// The longest line the planned range was cut with: cut otherwise, its records would be others under the
+    /// same batch id. Absent in a checkpoint of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) planned_line: Option<usize>,
 }
 
 /// What a file begins with, so that another file under the same inode is noticed.
@@ -105,6 +109,7 @@ mod tests {
             key: 4,
             offset: 5,
             planned: Some(6),
+            planned_line: Some(64),
         };
         save(&path, vec![entry.clone()]).unwrap();
         let Loaded::Found(d) = load(&path).unwrap() else { panic!("found") };

@@ -126,6 +126,7 @@ impl Followed {
         self.entry.key = new_key(self.id(), now_ns ^ self.entry.key as i64);
         self.entry.offset = 0;
         self.entry.planned = None;
+        self.entry.planned_line = None;
         self.entry.fingerprint = match &self.handle {
             Some(file) => fingerprint(file, self.len.min(FINGERPRINT_BYTES))?,
             None => Fingerprint::default(),

@@ -126,6 +126,7 @@ impl Tailer {
         if let Some(f) = self.files.get_mut(&p.file).filter(|f| f.entry.key == p.key) {
             f.entry.offset = p.end;
             f.entry.planned = None;
+            f.entry.planned_line = None;
             self.dirty = true;
         }
     }
@@ -188,6 +189,7 @@ impl Tailer {
             key: new_key(id, now_ns),
             offset: if skip { len } else { 0 },
             planned: None,
+            planned_line: None,
         };
         let stream = discover::stream(&self.options.source, path, &self.host_name);
         let mut f = Followed::new(entry, stream, now_ns);
@@ -289,7 +291,8 @@ fn plan_file(
         // Planned before a crash or a refusal: exactly this range again.
         Some(end) => {
             let bytes = f.read(usize::try_from(end.saturating_sub(f.entry.offset)).unwrap_or(usize::MAX))?;
-            let limits = Limits { max_line_bytes: options.max_line_bytes, max_lines: usize::MAX };
+            let max_line_bytes = f.entry.planned_line.unwrap_or(options.max_line_bytes);
+            let limits = Limits { max_line_bytes, max_lines: usize::MAX };
             let cut = cut(&bytes, format, limits, true);
             (bytes, cut)
         }
@@ -313,7 +316,11 @@ fn plan_file(
     if cut.records.is_empty() {
         f.entry.offset = end;
         f.entry.planned = None;
+        f.entry.planned_line = None;
         return Ok(Some((None, 0)));
+    }
+    if f.entry.planned.is_none() {
+        f.entry.planned_line = Some(options.max_line_bytes);
     }
     f.entry.planned = Some(end);
     let records = cut.records.into_iter().map(|r| record(r, now_ns)).collect();

@@ -33,21 +33,21 @@ pub async fn build_info(State(state): State<AppState>) -> Result<Answered, PromE
 pub async fn runtime_info(State(state): State<AppState>) -> Result<Answered, PromError> {
     let cwd = std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let started = format_rfc3339(state.started_ns());
+    let running = state.hooks.running();
     Ok(Answered::of(&json!({
-        "startTime": started,
+        "startTime": format_rfc3339(state.started_ns()),
         "CWD": cwd,
         "hostname": hostname.trim(),
         "serverTime": format_rfc3339(state.clock.now_ns()),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": started,
+        "reloadConfigSuccess": running.reloaded,
+        "lastConfigTime": format_rfc3339(running.configured_ns),
         "corruptionCount": 0,
         "goroutineCount": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),
         "GOMEMLIMIT": state.budget.limit_bytes(),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": state.options.storage_retention,
+        "storageRetention": running.storage_retention,
     }))?)
 }
 
@@ -56,7 +56,7 @@ pub async fn config(State(state): State<AppState>) -> Result<Answered, PromError
 }
 
 pub async fn flags(State(state): State<AppState>) -> Result<Answered, PromError> {
-    Ok(Answered::of(&state.options.flags)?)
+    Ok(Answered::of(&state.hooks.running().flags)?)
 }
 
 pub async fn rules() -> Result<Answered, PromError> {

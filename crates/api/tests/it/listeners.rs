@@ -133,3 +133,62 @@ async fn grpc_exports_work_on_both_ports_packed_or_not() {
     }
     shutdown.start();
 }
+
+#[tokio::test]
+async fn a_starting_node_lives_and_says_so_until_it_serves() {
+    let shutdown = Shutdown::new();
+    let state = node::state();
+    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port() };
+    let doors = api::open(listeners, &state.options, &shutdown).await.unwrap();
+    let (http, grpc) = (doors.bound.http.unwrap(), doors.bound.otlp_grpc.unwrap());
+    assert!(exchange(http, HEALTHY).await.starts_with("HTTP/1.1 200"));
+    let ready = "GET /-/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let push = "POST /api/v1/write HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc";
+    for request in [ready, push, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"] {
+        let answer = exchange(http, request).await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 5"), "{answer}");
+        assert!(answer.contains("the node is starting"), "{answer}");
+    }
+    let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
+    let mut traces = TraceServiceClient::new(channel);
+    let refused = traces.export(ExportTraceServiceRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    doors.serve(state);
+    assert!(exchange(http, ready).await.starts_with("HTTP/1.1 200"));
+    // Also on a connection of before.
+    traces.export(ExportTraceServiceRequest::default()).await.unwrap();
+    shutdown.start();
+    assert_eq!(shutdown.finished(Duration::from_secs(10)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_write_refused_by_its_head_reads_its_status_after_sending_all_of_its_body() {
+    let shutdown = Shutdown::new();
+    let bound = started(node::state(), &shutdown).await;
+    let addr = bound.http.unwrap();
+    let body = vec![b'x'; 8 << 20];
+    let cases = [
+        ("/api/v1/write", "content-type: text/html", "415"),
+        ("/api/v1/write", "content-encoding: rot13", "415"),
+        ("/api/v1/write", "x-scope-orgid: a|b", "400"),
+        ("/loki/api/v1/push", "content-type: text/html", "415"),
+        ("/loki/api/v1/push", "x-scope-orgid: a|b", "400"),
+        ("/v1/logs", "content-type: text/html", "415"),
+        ("/v1/metrics", "content-type: application/json\r\ncontent-encoding: rot13", "415"),
+        ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "content-type: text/html", "415"),
+    ];
+    for (path, header, status) in cases {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap_or_else(|e| panic!("{path} {header}: {e}"));
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap_or_else(|e| panic!("{path} {header}: {e}"));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {header}: {answer}");
+    }
+    shutdown.start();
+}

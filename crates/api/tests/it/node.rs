@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::{ApiOptions, AppState, NodeHooks, Parts, TargetHealth, TargetStatus};
+use api::{ApiOptions, AppState, NodeHooks, Parts, Running, TargetHealth, TargetStatus};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base::{Clock, MemoryBudget, Metrics};
@@ -119,5 +119,14 @@ impl NodeHooks for Hooks {
 
     fn config_yaml(&self) -> String {
         "cluster: dev-01\n".to_owned()
+    }
+
+    fn running(&self) -> Running {
+        Running {
+            reloaded: false,
+            configured_ns: (NOW_MS - 60_000) * 1_000_000,
+            storage_retention: "30d".to_owned(),
+            flags: [("query.timeout".to_owned(), "2m".to_owned())].into(),
+        }
     }
 }

@@ -52,6 +52,12 @@ async fn a_changed_file_is_applied_by_signal_and_by_http_and_a_broken_one_is_ref
     let refused = node.post("/-/reload", "text/plain", "").await;
     assert!(refused.status.is_client_error() || refused.status.is_server_error());
     assert!(refused.excerpt().contains("memory.limit"), "{}", refused.excerpt());
+    let info = node.json("/api/v1/status/runtimeinfo").await;
+    assert_eq!(info["data"]["reloadConfigSuccess"], false);
+    assert_ne!(info["data"]["lastConfigTime"], info["data"]["startTime"]);
+    assert!(info["data"]["storageRetention"].as_str().unwrap().starts_with("30d or "), "{info}");
+    let flags = node.json("/api/v1/status/flags").await;
+    assert_eq!(flags["data"]["query.timeout"], "2m");
 
     home.write_config(&format!("{QUIET}memory: {{limit: 800MiB}}\n"));
     node.signal("-HUP");
@@ -60,6 +66,43 @@ async fn a_changed_file_is_applied_by_signal_and_by_http_and_a_broken_one_is_ref
         (limit(&text)? as u64 == 800 << 20).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_node_told_to_stop_while_it_starts_answers_until_then_and_ends_promptly() {
+    let home = Home::new("");
+    let node = home.start();
+    for i in 0..40 {
+        let at = now_ns();
+        let lines: Vec<String> = (0..2000).map(|n| format!("[\"{}\",\"line {i} {n}\"]", at + n)).collect();
+        let body =
+            format!("{{\"streams\":[{{\"stream\":{{\"a\":\"b\"}},\"values\":[{}]}}]}}", lines.join(","));
+        assert_eq!(node.post("/loki/api/v1/push", "application/json", body).await.status, 204);
+    }
+    // What was not flushed is read back at the next start.
+    node.kill();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let listen = format!("listen: {{http: '{address}', otlp_grpc: off, otlp_http: off}}\n");
+    std::fs::write(home.config(), format!("data_dir: data\n{listen}{QUIET}")).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(["run", "--config"])
+        .arg(home.config())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let client = net::Client::new().unwrap();
+    crate::node::eventually("a healthy node", Duration::from_secs(60), async || {
+        let asked = client.send(net::Request::get(format!("http://{address}/-/healthy"))).await;
+        asked.ok().filter(|a| a.status == 200).map(drop)
+    })
+    .await;
+    let began = std::time::Instant::now();
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -61,11 +61,7 @@ fn labels_beyond_the_limits_name_the_limit() {
     b.series[0] = Labels::from_pairs([("__name__", "a".to_owned()), ("x", "v".repeat(9000))]);
     let (out, receipt) = run(Batch::Metrics(b));
     assert!(out.is_empty());
-    assert!(
-        receipt.refused[0].detail.contains("limits.max_label_value_bytes is 8192"),
-        "{:?}",
-        receipt.refused
-    );
+    assert!(receipt.refused[0].detail.contains("ingest.max_label_value is 8192"), "{:?}", receipt.refused);
 }
 
 #[test]

@@ -123,7 +123,7 @@ async fn new_tenants_are_refused_at_their_limit() {
     rig.store().append(&TenantId::default(), suite::unit(vec![lines(1, 0)])).await.unwrap();
     let err =
         rig.store().append(&TenantId::new("b").unwrap(), suite::unit(vec![lines(1, 0)])).await.unwrap_err();
-    assert_eq!((err.kind, err.limit), (Kind::Limited, Some("limits.max_tenants")));
+    assert_eq!((err.kind, err.limit), (Kind::Limited, Some("ingest.max_tenants")));
     rig.store()
         .append(&TenantId::default(), suite::unit(vec![suite::sample("m", NOW_NS / 1_000_000, 1.0)]))
         .await

@@ -74,7 +74,7 @@ fn push_scope(
         let body = body_bytes(&record.body);
         if body > limits.max_line_bytes {
             d.refused.add(Reason::TooLarge, index, || {
-                format!("log body of {body} bytes, limits.max_line_bytes is {}", limits.max_line_bytes)
+                format!("log body of {body} bytes, ingest.max_line is {}", limits.max_line_bytes)
             });
         } else if let Err(why) = limits.check_attributes("log record", &record.attributes) {
             d.refused.add(Reason::InvalidLabels, index, || why);

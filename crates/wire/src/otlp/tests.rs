@@ -213,7 +213,7 @@ fn oversized_names_and_lines_are_refused_by_name_of_the_limit() {
     ));
     let r = d.refused.iter().next().unwrap();
     assert_eq!(r.reason, Reason::InvalidLabels);
-    assert!(r.detail.contains("limits.max_label_name_bytes") && r.detail.len() < 400, "{}", r.detail);
+    assert!(r.detail.contains("ingest.max_label_name") && r.detail.len() < 400, "{}", r.detail);
     let body = format!(
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{}"}}}}]}}]}}]}}"#,
         "x".repeat(2 << 20)

@@ -92,10 +92,8 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
     let children = s.events.len() + s.links.len();
     if children > limits.max_span_children {
         let max = limits.max_span_children;
-        let why = format!(
-            "span {} has {children} events and links, limits.max_span_children is {max}",
-            quoted(&s.name)
-        );
+        let why =
+            format!("span {} has {children} events and links, at most {max} are taken", quoted(&s.name));
         return Err((Reason::TooLarge, why));
     }
     let status = s.status.unwrap_or_default();
@@ -135,8 +133,7 @@ fn check_span(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
     {
         if text.len() > limits.max_label_value_bytes {
             let (n, max) = (text.len(), limits.max_label_value_bytes);
-            let why =
-                format!("span {what} {} of {n} bytes, limits.max_label_value_bytes is {max}", quoted(text));
+            let why = format!("span {what} {} of {n} bytes, ingest.max_label_value is {max}", quoted(text));
             return Err((Reason::TooLarge, why));
         }
     }

@@ -171,6 +171,28 @@ fn a_refused_range_is_planned_again_unchanged() {
 }
 
 #[test]
+fn a_planned_range_is_cut_as_it_was_planned_whatever_the_limit_is_by_then() {
+    let mut rig = Rig::new(true, |_| ());
+    rig.write("a.log", &format!("{}\n", "x".repeat(100)));
+    let first = rig.cycle().planned;
+    // A reload: the same files under another ingest.max_line.
+    rig.tailer.options.max_line_bytes = 40;
+    rig.restart();
+    let again = rig.cycle().planned;
+    let bodies = |p: &[Planned]| {
+        let Batch::Logs(b) = &p[0].unit.batches[0] else { panic!("logs") };
+        b.records.iter().map(|r| r.body.to_string().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(first[0].unit.batch_id, again[0].unit.batch_id);
+    assert_eq!((bodies(&first), bodies(&again)), (vec![64, 36], vec![64, 36]));
+    rig.drain();
+    rig.write("a.log", &format!("{}\n", "y".repeat(50)));
+    rig.drain();
+    let lengths: Vec<usize> = rig.take().iter().map(String::len).collect();
+    assert_eq!(lengths, [64, 36, 40, 10]);
+}
+
+#[test]
 fn the_last_lines_of_a_renamed_file_are_read() {
     let mut rig = Rig::new(true, |_| ());
     rig.write("a.log", "1\n");

@@ -62,9 +62,7 @@ impl<'a> Parts<'a> {
                 15 => p.start_ms = timestamp(v.bytes()?)?,
                 16 if p.exemplars.len() < max => p.exemplars.push(exemplar_of(v.bytes()?)?),
                 3 | 16 => {
-                    return Err(Bad::Content(format!(
-                        "more buckets than limits.max_histogram_buckets, {max}"
-                    )));
+                    return Err(Bad::Content(format!("more buckets than the {max} that are taken")));
                 }
                 _ => {}
             }

@@ -77,10 +77,7 @@ impl<'r> Converter<'r, '_> {
         let given =
             [&p.positive, &p.negative].into_iter().flatten().map(|b| b.bucket_counts.len()).sum::<usize>();
         if given > max {
-            return Err((
-                Reason::TooLarge,
-                format!("{given} buckets, limits.max_histogram_buckets is {max}"),
-            ));
+            return Err((Reason::TooLarge, format!("{given} buckets, at most {max} are taken")));
         }
         let when = self.when(f, p.time_unix_nano, p.start_time_unix_nano, p.flags);
         let h = exponential(p).map_err(|why| invalid(f, &why))?;
@@ -117,7 +114,7 @@ impl<'r> Converter<'r, '_> {
         let max = self.options.limits.max_histogram_buckets;
         let (bounds, counts) = (&p.explicit_bounds, &p.bucket_counts);
         if counts.len() > max {
-            let why = format!("{} buckets, limits.max_histogram_buckets is {max}", counts.len());
+            let why = format!("{} buckets, at most {max} are taken", counts.len());
             return Err((Reason::TooLarge, why));
         }
         let fits = counts.len() == bounds.len() + 1 || (counts.is_empty() && bounds.is_empty());

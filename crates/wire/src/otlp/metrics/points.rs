@@ -30,7 +30,7 @@ impl<'r> Converter<'r, '_> {
     pub(super) fn summary(&mut self, f: &Family, p: &'r SummaryDataPoint) -> Result<(), Refusal> {
         let max = self.options.limits.max_histogram_buckets;
         if p.quantile_values.len() > max {
-            let why = format!("{} quantiles, limits.max_histogram_buckets is {max}", p.quantile_values.len());
+            let why = format!("{} quantiles, at most {max} are taken", p.quantile_values.len());
             return Err((Reason::TooLarge, why));
         }
         let when = self.when(f, p.time_unix_nano, p.start_time_unix_nano, p.flags);
