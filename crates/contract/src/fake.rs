@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use model::{
-    AnyValue, Batch, BatchId, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId,
-    matcher::all_match,
+    AnyValue, Batch, BatchId, Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch,
+    TenantId, matcher::all_match,
 };
 use parking_lot::Mutex;
 
 use crate::{
-    Append, AppendUnit, Capabilities, Coverage, CoverageState, Direction, Error, LabelNamesRequest,
-    LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt, Result, Scope, Select,
-    Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
+    Append, AppendUnit, Capabilities, Coverage, CoverageState, Direction, Error, ExemplarsRequest,
+    LabelNamesRequest, LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt,
+    Result, Scope, Select, Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
 };
 
 /// The fake; keeps all units of all tenants.
@@ -290,6 +290,23 @@ impl Select for Fake {
         }
         let wanted = found.into_values().filter(|m| r.family.as_ref().is_none_or(|f| *f == m.family));
         Ok((cut(wanted, r.limit), complete(&r.scope, Signal::METRICS)))
+    }
+
+    async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
+        let (first, last) = r.scope.range.to_ms_inclusive();
+        let mut found: BTreeMap<Labels, Vec<Exemplar>> = BTreeMap::new();
+        for batch in self.batches(&r.scope) {
+            let Batch::Metrics(m) = batch else { continue };
+            for (series, e) in &m.exemplars {
+                let labels = &m.series[*series as usize];
+                let wanted = r.selectors.iter().any(|s| all_match(s, labels));
+                if wanted && first <= e.timestamp_ms && e.timestamp_ms <= last {
+                    found.entry(labels.clone()).or_default().push(e.clone());
+                }
+            }
+        }
+        found.values_mut().for_each(|list| list.sort_by_key(|e| e.timestamp_ms));
+        Ok((found.into_iter().collect(), complete(&r.scope, Signal::METRICS)))
     }
 
     fn capabilities(&self) -> Capabilities {

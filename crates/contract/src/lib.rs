@@ -15,9 +15,9 @@ pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
 pub use coverage::{Coverage, CoverageState, SourceCoverage};
 pub use error::Error;
 pub use select::{
-    Capabilities, Direction, LabelNamesRequest, LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest,
-    NamedField, QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter,
-    SpansRequest, Tenants,
+    Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
+    LogsRequest, MetadataRequest, NamedField, QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints,
+    SeriesRequest, SpanFilter, SpansRequest, Tenants,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use base::memory::MemoryBudget;
 use futures::{StreamExt, stream::BoxStream};
 use model::{
-    AnyValue, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, Span, SpanBatch, SpanKind,
-    StatusCode, TenantId, TimeRange, span::SpanOrigin,
+    AnyValue, Exemplar, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, Span, SpanBatch,
+    SpanKind, StatusCode, TenantId, TimeRange, span::SpanOrigin,
 };
 use parking_lot::Mutex;
 
@@ -52,6 +52,13 @@ pub trait Select: Send + Sync {
 
     /// Metadata of metric families, sorted by family.
     async fn metadata(&self, request: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)>;
+
+    /// Exemplars in the range by series, series in ascending order of labels and each once, exemplars ascending
+    /// in time. Those that keep none leave this as it is.
+    async fn exemplars(&self, request: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
+        let _ = request;
+        Ok((Vec::new(), Coverage::default()))
+    }
 
     fn capabilities(&self) -> Capabilities;
 }
@@ -294,6 +301,13 @@ pub struct MetadataRequest {
     pub scope: Scope,
     pub family: Option<String>,
     pub limit: Option<usize>,
+}
+
+#[derive(Clone)]
+pub struct ExemplarsRequest {
+    pub scope: Scope,
+    /// Alternatives, each a list of matchers that must all hold; at least one.
+    pub selectors: Vec<Vec<Matcher>>,
 }
 
 /// A stream of items and what it covers.

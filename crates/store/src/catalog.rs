@@ -12,10 +12,10 @@ use futures::{StreamExt, TryStreamExt};
 use model::{Signal, TenantId};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
 
-pub(crate) use document::{Change, Covered, Document, IdsRef, SegmentRef, State};
+pub(crate) use document::{Change, Covered, DeletionRef, Document, IdsRef, SegmentRef, State};
 
 use crate::{Error, Result};
-use document::FORMAT;
+use document::{FORMAT, PLAIN_FORMAT};
 
 /// Every version divisible by this carries the whole state. Larger: fewer bytes written, slower opening.
 const SNAPSHOT_EVERY: u64 = 64;
@@ -154,7 +154,7 @@ impl Catalog {
         for _ in 0..MAX_REBASES {
             let version = base.version + 1;
             let mut document = Document {
-                format: FORMAT,
+                format: PLAIN_FORMAT,
                 version,
                 id: commit.id.clone(),
                 committed_ns: self.clock.now_ns(),
@@ -162,6 +162,9 @@ impl Catalog {
                 state: None,
             };
             let next = self.applied(&base, &document)?;
+            if !next.deletions.is_empty() {
+                document.format = FORMAT;
+            }
             if version.is_multiple_of(SNAPSHOT_EVERY) {
                 document.state = Some(next.clone());
             }

@@ -66,6 +66,14 @@ impl KnownIds {
         }
     }
 
+    /// Forgets what one tenant's senders are known by their contents for: deleted, it may be sent again and
+    /// must then be stored. Numbered units are never made twice.
+    pub(crate) fn forget(&mut self, tenant: &TenantId) {
+        let stays = |t: &TenantId, id: &BatchId| t != tenant || matches!(id, BatchId::Numbered { .. });
+        self.by_id.retain(|(t, id), _| stays(t, id));
+        self.order.retain(|(_, t, id)| stays(t, id));
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
@@ -169,6 +177,20 @@ mod tests {
         known.insert(&t, id(4), 230, 230);
         assert!(!known.contains(&t, id(1), 230));
         assert_eq!(known.len(), 2);
+    }
+
+    #[test]
+    fn forgetting_a_tenant_leaves_others_and_numbered_units() {
+        let (a, b) = (TenantId::default(), TenantId::new("b").unwrap());
+        let mut known = KnownIds::new(1000, 10);
+        let content = BatchId::Content(7);
+        for t in [&a, &b] {
+            known.insert(t, content, 0, 0);
+            known.insert(t, id(1), 0, 0);
+        }
+        known.forget(&a);
+        assert!(!known.contains(&a, content, 0) && known.contains(&a, id(1), 0));
+        assert!(known.contains(&b, content, 0) && known.contains(&b, id(1), 0));
     }
 
     #[test]

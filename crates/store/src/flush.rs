@@ -159,7 +159,8 @@ pub(crate) async fn put_segment(
 ) -> Result<SegmentRef> {
     let path = format!("{}/{}-{}.parquet", segment_dir(shelf, window), written.hash, core.unique());
     put(core, &path, written.bytes).await?;
-    Ok(SegmentRef { path, window: (window.start.0, window.end.0), sequence: 0, info: written.info })
+    let window = (window.start.0, window.end.0);
+    Ok(SegmentRef { path, window, sequence: 0, cleaned: 0, info: written.info })
 }
 
 async fn put_ids(core: &Core, shelf: &Shelf, frozen: &Frozen) -> Result<Option<IdsRef>> {

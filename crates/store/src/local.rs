@@ -56,6 +56,19 @@ impl LocalObjects {
         let files = LocalFileSystem::new_with_prefix(&root)?;
         Ok(LocalObjects(Arc::new(Inner { root, files })))
     }
+
+    /// Gives an object a second name in another directory of the same file system. Durable on return; an
+    /// object that is there already stays as it is.
+    pub(crate) fn link_into(&self, location: &Path, other: &LocalObjects) -> Result<()> {
+        let from = self.0.files.path_to_filesystem(location)?;
+        let to = other.0.files.path_to_filesystem(location)?;
+        let dir = to.parent().unwrap_or(&other.0.root).to_owned();
+        make_dirs(&dir).map_err(|e| generic(&dir, e))?;
+        match fs::hard_link(&from, &to) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(generic(&to, e)),
+            _ => sync_dir(&dir).map_err(|e| generic(&dir, e)),
+        }
+    }
 }
 
 impl Inner {

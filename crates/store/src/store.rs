@@ -8,18 +8,20 @@ use std::{
 use async_trait::async_trait;
 use base::{Clock, MemoryBudget, Metrics, Shutdown, metrics::pair};
 use contract::{
-    Append, AppendUnit, Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest,
-    MetadataRequest, Receipt, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Append, AppendUnit, Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest,
+    LogsRequest, MetadataRequest, Receipt, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
-use model::{Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
+use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    Options, Policy, RecoveryReport, Result, SignalStatus, Status, append,
+    Error, Options, Policy, RecoveryReport, Result, SignalStatus, Status, append,
+    catalog::{Change, Commit, DeletionRef},
     commit::{Committer, Work},
     core::Core,
+    deletions::MAX_PENDING,
     disk, flush, recover, select, tend,
     workers::{self, Ended},
 };
@@ -35,7 +37,7 @@ const ORPHAN_TICKS: u64 = 3600;
 /// See [`crate`]. Shared by reference count; dropping the last one ends the store as a crash would, without
 /// flushing, and loses nothing that was acknowledged.
 pub struct Store {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     /// Gone once the store is closed.
     queue: Mutex<Option<mpsc::Sender<Work>>>,
     /// The committer's thread, until somebody waited for it.
@@ -190,6 +192,43 @@ impl Store {
         flush::flush_frozen(&self.core).await
     }
 
+    /// Deletes what the series matching one of the selectors have in the range, of each tenant. On return no
+    /// read finds it; what is appended from then on stays, whatever its time. The bytes go with the next
+    /// merge, or with [`Store::clean_deleted`].
+    pub async fn delete_series(
+        &self,
+        tenants: &[TenantId],
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<()> {
+        // Deletions apply to segments, so heads become some first.
+        self.flush_all().await?;
+        for tenant in tenants {
+            let Some(shelf) = self.core.shelf(tenant, &Signal::METRICS) else { continue };
+            let pending = shelf.live().deletions.len();
+            if pending + selectors.len() > MAX_PENDING {
+                let message = format!(
+                    "{pending} deletions of tenant {tenant} wait to be applied, at most {MAX_PENDING} may: clean up first"
+                );
+                return Err(Error::Refused { limit: None, message });
+            }
+            let deleted = selectors.iter().map(|m| DeletionRef::new(m, range)).collect();
+            let change = Change { deleted, ..Change::default() };
+            shelf.publish(&Commit { id: self.core.unique(), change }).await?;
+            self.core.known.lock().forget(tenant);
+        }
+        Ok(())
+    }
+
+    /// Writes the segments of which something was deleted once more, without it.
+    pub async fn clean_deleted(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        for shelf in self.core.shelves().iter().filter(|s| s.signal == Signal::METRICS) {
+            outcome = outcome.and(tend::clean(&self.core, shelf).await);
+        }
+        outcome
+    }
+
     async fn flush_due(&self) -> Result<()> {
         match flush::due(&self.core) {
             flush::Due::Nothing => Ok(()),
@@ -323,6 +362,13 @@ impl Select for Store {
 
     async fn metadata(&self, request: MetadataRequest) -> contract::Result<(Vec<MetricMetadata>, Coverage)> {
         Ok(select::names::metadata(&self.core, request))
+    }
+
+    async fn exemplars(
+        &self,
+        request: ExemplarsRequest,
+    ) -> contract::Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
+        select::exemplars::exemplars(&self.core, request).await
     }
 
     fn capabilities(&self) -> Capabilities {

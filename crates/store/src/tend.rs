@@ -14,7 +14,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, path::Path};
 
-pub(crate) use compact::{EVERY as COMPACT_EVERY, compact};
+pub(crate) use compact::{EVERY as COMPACT_EVERY, clean, compact};
 
 use crate::{
     Error, Result,

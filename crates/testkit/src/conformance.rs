@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    Append, AppendUnit, Direction, LabelNamesRequest, LabelValuesRequest, LineFilter, LogsRequest,
-    MetadataRequest, NamedField, Scope, Select, SeriesData, SeriesHints, SeriesRequest, SpanFilter,
-    SpansRequest, Tenants,
+    Append, AppendUnit, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
+    LogsRequest, MetadataRequest, NamedField, Scope, Select, SeriesData, SeriesHints, SeriesRequest,
+    SpanFilter, SpansRequest, Tenants,
 };
 use model::{
-    AnyValue, Attributes, Batch, BatchId, Histogram, Labels, LogBatch, LogRecord, LogStream, MatchOp,
-    Matcher, MetricBatch, MetricKind, MetricMetadata, Signal, Span, SpanBatch, SpanKind, StatusCode,
+    AnyValue, Attributes, Batch, BatchId, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream,
+    MatchOp, Matcher, MetricBatch, MetricKind, MetricMetadata, Signal, Span, SpanBatch, SpanKind, StatusCode,
     TenantId, TimeRange, TimestampNs,
     attributes::Resource,
     histogram::BucketSpan,
@@ -71,6 +71,10 @@ fn metrics(at_ms: i64, step: i64, n: usize) -> MetricBatch {
             let start = if name == "requests_total" { NOW_MS - 20_000_000 } else { 0 };
             b.samples.push_started(s, at_ms - 30_000, value, start);
             b.samples.push_started(s, at_ms, value + 1.0, start);
+            if name == "requests_total" {
+                let labels = Labels::from_pairs([("trace_id", format!("{step:x}"))]);
+                b.exemplars.push((s, Exemplar { labels, value, timestamp_ms: at_ms }));
+            }
         }
     }
     let series = b.push_series(Labels::from_pairs([("__name__", "latency"), ("instance", "a")]));
@@ -306,6 +310,7 @@ pub async fn same_answers(
             same_logs(subject, oracle, tenant, *range).await;
             same_spans(subject, oracle, tenant, *range).await;
             same_names(subject, oracle, tenant, *range).await;
+            same_exemplars(subject, oracle, tenant, *range).await;
         }
     }
 }
@@ -331,6 +336,18 @@ async fn same_series(subject: &impl Select, oracle: &impl Select, tenant: &Tenan
         let got = all_series(subject, tenant, matchers.clone(), range).await;
         assert!(got.windows(2).all(|w| w[0].0 < w[1].0), "series ascend strictly");
         assert_eq!(got, want, "series {matchers:?} of {tenant} in {range:?}");
+    }
+}
+
+async fn same_exemplars(subject: &impl Select, oracle: &impl Select, tenant: &TenantId, range: TimeRange) {
+    let all = vec![matcher("__name__", MatchOp::Regex, ".+")];
+    let (a, b) = (vec![Matcher::equal("instance", "a")], vec![Matcher::equal("instance", "b")]);
+    for selectors in [vec![all], vec![a.clone(), b], vec![a, vec![Matcher::equal("__name__", "up")]]] {
+        let scope = Scope::new(Tenants::one(tenant.clone()), range);
+        let request = ExemplarsRequest { scope, selectors: selectors.clone() };
+        let want = oracle.exemplars(request.clone()).await.expect("exemplars").0;
+        let got = subject.exemplars(request).await.expect("exemplars").0;
+        assert_eq!(got, want, "exemplars {selectors:?} of {tenant} in {range:?}");
     }
 }
 

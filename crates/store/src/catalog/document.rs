@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! catalog/<tenant>/<signal>/v%020d.json, UTF-8 JSON, one object:
-//! {"format": 1,             raised whenever an older reader would misunderstand; later ones are refused
+//! {"format": 1,             2 while there are deletions, which a reader of 1 would not honour; raised whenever
+//!                           an older reader would misunderstand; later ones are refused
 //!  "version": 64,           equals the number in the name
 //!  "id": "<unique>",        whose commit this is: a writer recognises its own after an unclear answer
 //!  "committed_ns": ...,
@@ -19,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The newest format this version reads and the one it writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest format this version reads.
+pub(crate) const FORMAT: u32 = 2;
+/// What is written where nothing is in it that a reader of this format would misunderstand.
+pub(crate) const PLAIN_FORMAT: u32 = 1;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Document {
@@ -48,6 +51,23 @@ pub(crate) struct Change {
     pub(crate) ids: Option<IdsRef>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) metadata: Vec<FamilyMetadata>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deleted: Vec<DeletionRef>,
+    /// Sequences of deletions that are done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forgotten: Vec<u64>,
+}
+
+/// Series deleted in a range of time, see `deletions`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeletionRef {
+    /// Label, operator as in PromQL, value; all must hold.
+    pub(crate) matchers: Vec<(String, String, String)>,
+    /// Both ends included.
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    /// It applies to segments up to this sequence. 0: given at commit.
+    pub(crate) sequence: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,7 +100,14 @@ pub(crate) struct SegmentRef {
     pub(crate) window: (i64, i64),
     /// Of two items with the same identity the one from the higher sequence counts. 0: given at commit.
     pub(crate) sequence: u64,
+    /// Deletions up to this sequence were taken out when it was written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) cleaned: u64,
     pub(crate) info: SegmentInfo,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl SegmentRef {
@@ -134,6 +161,8 @@ pub(crate) struct State {
     pub(crate) ids: Vec<IdsRef>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) metadata: Vec<FamilyMetadata>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deletions: Vec<DeletionRef>,
 }
 
 impl State {
@@ -167,7 +196,20 @@ impl State {
                 Err(at) => next.metadata.insert(at, m.clone()),
             }
         }
+        next.deletions.retain(|d| !change.forgotten.contains(&d.sequence));
+        for d in &change.deleted {
+            next.deletions.push(DeletionRef { sequence: version, ..d.clone() });
+        }
+        if !change.deleted.is_empty() {
+            // What is deleted may be sent again, and must then be stored.
+            next.ids.clear();
+        }
         Ok(next)
+    }
+
+    /// The newest deletion, 0 where there is none.
+    pub(crate) fn newest_deletion(&self) -> u64 {
+        self.deletions.iter().map(|d| d.sequence).max().unwrap_or(0)
     }
 
     /// Where a replay of the log has to begin for this tenant and signal.

@@ -26,7 +26,7 @@ fn added(path: &str) -> SegmentRef {
         names: None,
         services: None,
     };
-    SegmentRef { path: path.to_owned(), window: (0, 1), sequence: 0, info }
+    SegmentRef { path: path.to_owned(), window: (0, 1), sequence: 0, cleaned: 0, info }
 }
 
 fn add(id: &str, path: &str) -> Commit {
@@ -96,7 +96,7 @@ async fn committing_the_same_change_again_after_an_unclear_answer_publishes_it_o
 async fn a_version_from_the_future_is_refused_with_what_to_do() {
     let objects = objects();
     let path = Path::from("catalog/default/logs/v00000000000000000001.json");
-    objects.put(&path, r#"{"format":2,"anything":1}"#.into()).await.unwrap();
+    objects.put(&path, r#"{"format":3,"anything":1}"#.into()).await.unwrap();
     let clock = Clock::manual(0);
     let err = Catalog::open(objects, clock, &TenantId::default(), &Signal::LOGS, 1).await.err().unwrap();
     assert!(matches!(err, Error::FutureVersion(_)));

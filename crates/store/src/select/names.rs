@@ -12,7 +12,7 @@ use super::{
     Answer, TENANT_LABEL, any_of_this, logs,
     spans::{self, Ask},
 };
-use crate::{core::Core, readers::Reader, shelf::FrozenData};
+use crate::{core::Core, deletions::Deleted, readers::Reader, shelf::FrozenData};
 
 pub(crate) async fn label_names(core: &Arc<Core>, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
     let answer = Answer::new(core, &r.scope, r.signal.clone());
@@ -131,11 +131,8 @@ async fn tenant_sets(
             let found = metric_sources(answer, tenant, selectors, |l| {
                 sets.insert(l.clone());
             });
-            for (reader, segment) in found.await? {
-                match reader.label_sets(selectors, answer.range).await {
-                    Ok(more) => sets.extend(more),
-                    Err(e) => answer.missing(&segment, &e),
-                }
+            for open in found.await? {
+                sets.extend(open.label_sets(answer, selectors).await);
             }
             Ok(sets)
         }
@@ -143,7 +140,26 @@ async fn tenant_sets(
     }
 }
 
-type OpenSegment = (segment::metrics::Reader, Arc<crate::catalog::SegmentRef>);
+struct OpenSegment {
+    reader: segment::metrics::Reader,
+    segment: Arc<crate::catalog::SegmentRef>,
+    deleted: Deleted,
+}
+
+impl OpenSegment {
+    /// Those that are not deleted whole, as far as asked for.
+    async fn label_sets(&self, answer: &Answer, selectors: &[Vec<Matcher>]) -> Vec<Labels> {
+        let inside = self.segment.range().intersect(answer.range);
+        match self.reader.label_sets(selectors, answer.range).await {
+            Ok(sets) if self.deleted.is_nothing() => sets.into_iter().collect(),
+            Ok(sets) => sets.into_iter().filter(|l| !self.deleted.hides(l, inside)).collect(),
+            Err(e) => {
+                answer.missing(&self.segment, &e);
+                Vec::new()
+            }
+        }
+    }
+}
 
 /// Calls `each` for label sets in heads and opens the segments in range.
 async fn metric_sources(
@@ -165,7 +181,8 @@ async fn metric_sources(
         answer.limits.check_deadline()?;
         let may = selectors.is_empty() || selectors.iter().any(|m| s.info.may_match(m));
         if may && let Some(Reader::Metrics(reader)) = answer.open(&s).await {
-            open.push((reader, s));
+            let deleted = Deleted::of(&view.live, &s)?;
+            open.push(OpenSegment { reader, segment: s, deleted });
         }
     }
     Ok(open)
@@ -184,10 +201,15 @@ async fn metric_names(
             }
         }
     });
-    for (reader, segment) in found.await? {
-        match reader.label_names(selectors, answer.range).await {
+    for open in found.await? {
+        if !open.deleted.is_nothing() {
+            let sets = open.label_sets(answer, selectors).await;
+            names.extend(sets.iter().flat_map(|l| l.iter().map(|(n, _)| n.to_owned())));
+            continue;
+        }
+        match open.reader.label_names(selectors, answer.range).await {
             Ok(more) => names.extend(more),
-            Err(e) => answer.missing(&segment, &e),
+            Err(e) => answer.missing(&open.segment, &e),
         }
     }
     Ok(())
@@ -207,10 +229,15 @@ async fn metric_values(
             values.insert(v.to_owned());
         }
     });
-    for (reader, segment) in found.await? {
-        match reader.label_values(name, selectors, answer.range).await {
+    for open in found.await? {
+        if !open.deleted.is_nothing() {
+            let sets = open.label_sets(answer, selectors).await;
+            values.extend(sets.iter().filter_map(|l| l.get(name)).map(str::to_owned));
+            continue;
+        }
+        match open.reader.label_values(name, selectors, answer.range).await {
             Ok(more) => values.extend(more),
-            Err(e) => answer.missing(&segment, &e),
+            Err(e) => answer.missing(&open.segment, &e),
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use model::{Matcher, Signal, TenantId};
 use segment::metrics::SeriesRows;
 
 use super::{Answer, TENANT_LABEL, merge_rows, of_this, rows::RowStream};
-use crate::{core::Core, head::SeriesSnapshot, readers::Reader, shelf::FrozenData};
+use crate::{core::Core, deletions::Deleted, head::SeriesSnapshot, readers::Reader, shelf::FrozenData};
 
 /// Segments opened at once.
 const OPEN_AT_ONCE: usize = 8;
@@ -90,10 +90,14 @@ async fn of_tenant(
     for (reader, segment) in opened {
         if let Some(Reader::Metrics(reader)) = reader {
             let answer = answer.clone();
+            let deleted = Deleted::of(&view.live, &segment)?;
             // A segment that breaks off is left out from there on, and the coverage says so.
             let rows = reader.select(matchers.to_vec(), range).map(Some).scan((), move |(), item| {
                 futures::future::ready(match item {
-                    Some(Ok(rows)) => Some(Ok(rows)),
+                    Some(Ok(mut rows)) => {
+                        deleted.take_from(&mut rows);
+                        Some(Ok(rows))
+                    }
                     Some(Err(e)) => {
                         answer.missing(&segment, &e);
                         None

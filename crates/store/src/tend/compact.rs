@@ -19,6 +19,7 @@ use crate::{
     Error, Result,
     catalog::{Change, Commit, SegmentRef},
     core::Core,
+    deletions::{self, Deleted},
     flush::{self, build},
     merge::{LogMerger, SpanMerger},
     readers::Reader,
@@ -71,7 +72,39 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
             }
         }
     }
+    match forget_done(shelf, core).await {
+        Ok(()) | Err(Error::Conflict(_)) => {}
+        Err(e) => {
+            failed.get_or_insert(e);
+        }
+    }
     failed.map_or(Ok(merged), Err)
+}
+
+/// Writes every segment of which something is deleted once more, without it, and forgets the deletions.
+pub(crate) async fn clean(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<()> {
+    let _one = shelf.tending.lock().await;
+    let live = shelf.live();
+    for segment in live.segments.values() {
+        if Deleted::of(&live, segment)?.is_nothing() {
+            continue;
+        }
+        let run = Run { segments: vec![segment.clone()], window: segment.window };
+        match merge(core, shelf, &run).await {
+            // Somebody else has replaced it; the deletion stays until the next time.
+            Ok(()) | Err(Error::Conflict(_)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    forget_done(shelf, core).await
+}
+
+async fn forget_done(shelf: &Arc<Shelf>, core: &Core) -> Result<()> {
+    let forgotten = deletions::done(&shelf.live())?;
+    if forgotten.is_empty() {
+        return Ok(());
+    }
+    shelf.publish(&Commit { id: core.unique(), change: Change { forgotten, ..Change::default() } }).await
 }
 
 /// Neighbours to be merged, and the span of time that the outcome is kept for.
@@ -166,9 +199,12 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
         let opened = core.readers.open(&core.objects, s).await;
         readers.push(opened.map_err(|e| lost(shelf, run, e))?);
     }
+    let live = shelf.live();
+    let deleted = run.iter().map(|s| Deleted::of(&live, s)).collect::<Result<Vec<_>>>()?;
+    let cleaned = live.newest_deletion();
     let level = run.iter().map(|s| s.info.level).max().unwrap_or(0).saturating_add(1);
     let outputs = match readers.first() {
-        Some(Reader::Metrics(_)) => merge_metrics(&readers, level, chunks_of(window)).await,
+        Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
         Some(Reader::Logs(_)) => merge_logs(&readers, level, core.segment_heap_bytes()).await,
         Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
         None => return Ok(()),
@@ -181,7 +217,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
     let mut change = Change { removed: run.iter().map(|s| s.path.clone()).collect(), ..Change::default() };
     for written in outputs {
         match flush::put_segment(core, shelf, window, written).await {
-            Ok(added) => change.added.push(SegmentRef { sequence, ..added }),
+            Ok(added) => change.added.push(SegmentRef { sequence, cleaned, ..added }),
             Err(e) => {
                 flush::abandon(core, &change);
                 return Err(e);
@@ -213,9 +249,21 @@ fn lost(shelf: &Shelf, run: &[Arc<SegmentRef>], e: Error) -> Error {
 
 type Outputs = std::result::Result<Vec<Written>, segment::Error>;
 
-async fn merge_metrics(readers: &[Reader], level: u8, chunks: metrics::Chunks) -> Outputs {
+async fn merge_metrics(
+    readers: &[Reader],
+    deleted: Vec<Deleted>,
+    level: u8,
+    chunks: metrics::Chunks,
+) -> Outputs {
     let readers: Vec<_> =
         readers.iter().filter_map(|r| if let Reader::Metrics(m) = r { Some(m) } else { None }).collect();
+    let whole = |(r, deleted): (&&metrics::Reader, Deleted)| {
+        let without = move |mut rows| {
+            deleted.take_from(&mut rows);
+            rows
+        };
+        r.scan().map_ok(without).boxed()
+    };
     let mut labels = Vec::new();
     let mut metadata = BTreeMap::new();
     for r in &readers {
@@ -226,9 +274,12 @@ async fn merge_metrics(readers: &[Reader], level: u8, chunks: metrics::Chunks) -
     drop(labels);
     let options = metrics::WriteOptions { level, chunks, metadata: metadata.into_values().collect() };
     let mut writer = metrics::Writer::new(&columns, &options)?;
-    let mut merged = merge_rows(readers.iter().map(|r| r.scan()).collect());
+    let mut merged = merge_rows(readers.iter().zip(deleted).map(whole).collect());
     let mut any = false;
     while let Some(rows) = merged.try_next().await? {
+        if rows.timestamps_ms.is_empty() && rows.histograms.is_empty() {
+            continue;
+        }
         writer.push(&rows)?;
         any = true;
         // Encoding is work; others on this thread get their turn between two series.

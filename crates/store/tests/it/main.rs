@@ -5,9 +5,11 @@
 
 mod backup;
 mod crash;
+mod deletions;
 mod limits;
 mod property;
 mod rig;
+mod snapshot;
 mod together;
 mod upkeep;
 mod views;
