@@ -15,6 +15,7 @@ mod openmetrics;
 mod protobuf;
 mod sample;
 mod text;
+pub mod write;
 
 use std::{borrow::Cow, collections::HashMap};
 

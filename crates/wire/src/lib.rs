@@ -1,5 +1,5 @@
-//! Bytes to batches and back: remote write, OTLP, Loki push, exposition text, the names Prometheus gives to
-//! OpenTelemetry metrics, and our own compact encoding.
+//! Bytes to batches and back: remote write, remote read, OTLP, Loki push, exposition text, the names
+//! Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
 //!
 //! This crate exists because its readers are protocol authors and fuzzers: everything here is synchronous, pure
 //! and bounded by [`Limits`]. It must never know transport, storage or time: bodies come unpacked, the time of
@@ -19,6 +19,7 @@ pub mod names;
 pub mod native;
 pub mod otlp;
 pub mod outcome;
+pub mod remote_read;
 pub mod remote_write;
 
 mod protobuf;

@@ -121,7 +121,7 @@ fn hint(n: u64) -> ResetHint {
 }
 
 /// Writes the message into `w`, which the caller has cleared.
-pub(super) fn encode(w: &mut Writer, scratch: &mut Writer, timestamp_ms: i64, h: &Histogram) {
+pub(crate) fn encode(w: &mut Writer, scratch: &mut Writer, timestamp_ms: i64, h: &Histogram) {
     if h.is_integer {
         w.varint_always(1, h.count as u64);
     } else {
