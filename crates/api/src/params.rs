@@ -9,7 +9,7 @@ use axum::extract::Request;
 use base::memory::Use;
 use http::{Method, header};
 
-pub use times::{duration, format_rfc3339, rfc3339_ns};
+pub use times::{duration, format_duration, format_rfc3339, rfc3339_ns};
 
 use crate::{AppState, Error, body};
 

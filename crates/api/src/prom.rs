@@ -3,13 +3,19 @@
 //! Shapes and status codes are Prometheus' own; what we add is the field `coverage`, and a warning for every
 //! source that is not complete, since Grafana shows those. Start reading at [`routes`].
 
+mod admin;
 mod buckets;
+mod exemplars;
+mod federate;
 pub mod json;
 mod labels;
 mod query;
+mod read;
 mod stats;
 mod status;
+mod targets;
 mod tree;
+mod tsdb;
 mod write;
 
 use axum::{
@@ -32,7 +38,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))
-        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/api/v1/format_query", get(query::format).post(query::format))
         .route("/api/v1/parse_query", get(query::parse).post(query::parse))
         .route("/api/v1/series", get(labels::series).post(labels::series))
@@ -40,12 +46,27 @@ pub fn routes() -> Router<AppState> {
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
         .route("/api/v1/targets", get(status::targets))
+        .route("/api/v1/targets/metadata", get(targets::metadata))
+        .route("/api/v1/scrape_pools", get(targets::pools))
+        .route("/api/v1/alertmanagers", get(status::alertmanagers))
         .route("/api/v1/rules", get(status::rules))
         .route("/api/v1/alerts", get(status::alerts))
         .route("/api/v1/status/buildinfo", get(status::build_info))
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/tsdb", get(tsdb::status))
+        .route("/api/v1/status/walreplay", get(tsdb::wal_replay))
+        .route("/api/v1/features", get(tsdb::features))
+        .route("/api/v1/notifications", get(status::notifications))
+        .route("/api/v1/read", post(read::read))
+        .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
+        .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/federate", get(federate::federate))
         .route("/api/v1/write", post(write::write))
         // Where senders configured for Mimir and Cortex push.
         .route("/api/v1/push", post(write::write))
@@ -130,12 +151,12 @@ pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
 /// Reads the series selectors of a repeated parameter, `match[]`.
 pub(crate) fn selectors(ask: &Ask, name: &str) -> Result<Vec<Vec<Matcher>>, Error> {
-    ask.params.all(name).map(|text| selector(ask, name, text)).collect()
+    ask.params.all(name).map(|text| selector(&ask.state, name, text)).collect()
 }
 
-fn selector(ask: &Ask, name: &str, text: &str) -> Result<Vec<Matcher>, Error> {
+fn selector(state: &AppState, name: &str, text: &str) -> Result<Vec<Matcher>, Error> {
     let bad = |why: String| Error::invalid(format!("invalid parameter {name:?}: {why}"));
-    let expr = promql::parse(text, &ask.state.promql.options().parser()).map_err(|e| bad(e.to_string()))?;
+    let expr = promql::parse(text, &state.promql.options().parser()).map_err(|e| bad(e.to_string()))?;
     let promql::NodeKind::Selector(found) = expr.kind(expr.root()) else {
         return Err(bad(
             "1:1: parse error: a series selector is wanted, without functions or operators".to_owned()

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base::{Clock, MemoryBudget, Metrics};
-use contract::{QueryLimits, Select};
-use model::{ClusterName, Labels};
+use contract::{QueryLimits, Select, Tenants};
+use model::{ClusterName, Labels, Matcher, TimeRange};
 
 use crate::{
     gate::{Gate, Pool},
@@ -119,8 +119,10 @@ pub struct ApiOptions {
     pub cluster: Option<ClusterName>,
     pub external_labels: Labels,
     pub version: VersionInfo,
-    /// Allows `POST /-/reload`.
+    /// Allows `POST /-/reload` (`http.enable_lifecycle`).
     pub enable_lifecycle: bool,
+    /// Allows deleting series and taking snapshots (`http.enable_admin`).
+    pub enable_admin: bool,
     /// The one foreign origin whose pages may read answers (`http.cors_origin`, `*` for all); none by default.
     pub cors_origin: Option<String>,
 }
@@ -144,6 +146,7 @@ impl Default for ApiOptions {
             external_labels: Labels::default(),
             version: VersionInfo::default(),
             enable_lifecycle: true,
+            enable_admin: false,
             cors_origin: None,
         }
     }
@@ -162,7 +165,8 @@ pub struct VersionInfo {
 }
 
 /// What the API asks the node itself. Implementations MUST answer without blocking: `/-/healthy`,
-/// `/-/ready`, the Fleet page and `/api/v1/targets` call them on the request's own task.
+/// `/-/ready`, the Fleet page and `/api/v1/targets` call them on the request's own task. The admin calls may
+/// wait.
 #[async_trait]
 pub trait NodeHooks: Send + Sync {
     /// `Err` says why the process must be started again to work: a supervisor that asks `/-/healthy` does it.
@@ -194,6 +198,21 @@ pub trait NodeHooks: Send + Sync {
 
     /// The configuration in effect, secrets masked.
     fn config_yaml(&self) -> String;
+
+    /// Deletes what series that match one of the selectors have in the range; `Ok` once no read finds it.
+    /// May take long, as the next two.
+    async fn delete_series(
+        &self,
+        tenants: Tenants,
+        selectors: Vec<Vec<Matcher>>,
+        range: TimeRange,
+    ) -> contract::Result<()>;
+
+    /// Frees the space of what was deleted.
+    async fn clean_tombstones(&self) -> contract::Result<()>;
+
+    /// Takes a snapshot and says its name; with or without what is not in segments yet.
+    async fn snapshot(&self, with_head: bool) -> contract::Result<String>;
 
     /// What the configuration in effect amounts to, and when it was read.
     fn running(&self) -> Running;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use api::{DroppedTarget, NodeHooks, Running, TargetStatus};
 use async_trait::async_trait;
+use contract::Tenants;
+use model::{Matcher, TimeRange};
 
 use crate::node::Shared;
 
@@ -43,6 +45,24 @@ impl NodeHooks for Hooks {
 
     fn dropped_target_counts(&self) -> Vec<(String, usize)> {
         self.0.collect.dropped_target_counts()
+    }
+
+    async fn delete_series(
+        &self,
+        tenants: Tenants,
+        selectors: Vec<Vec<Matcher>>,
+        range: TimeRange,
+    ) -> contract::Result<()> {
+        let tenants: Vec<_> = tenants.iter().cloned().collect();
+        Ok(self.0.store.delete_series(&tenants, &selectors, range).await?)
+    }
+
+    async fn clean_tombstones(&self) -> contract::Result<()> {
+        Ok(self.0.store.clean_deleted().await?)
+    }
+
+    async fn snapshot(&self, with_head: bool) -> contract::Result<String> {
+        self.0.snapshot(with_head).await
     }
 
     fn running(&self) -> Running {

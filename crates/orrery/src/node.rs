@@ -38,6 +38,7 @@ pub struct Shared {
     pub collect: Arc<Collect>,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
+    objects: LocalObjects,
     /// One reload at a time: two at once could leave two readers on one file.
     reloading: tokio::sync::Mutex<()>,
     last_reload: Mutex<LastReload>,
@@ -66,7 +67,7 @@ impl Node {
             otlp_http: config.listen.otlp_http,
         };
         let doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
-        let store = open_store(&config, &clock, &budget, &metrics).await?;
+        let (store, objects) = open_store(&config, &clock, &budget, &metrics).await?;
         store.run(&shutdown).context("starting the store's background work")?;
         let append: Arc<dyn Append> = store.clone();
         let select: Arc<dyn Select> = store.clone();
@@ -97,6 +98,7 @@ impl Node {
             ingest: ingest.clone(),
             collect,
             budget: budget.clone(),
+            objects,
             reloading: tokio::sync::Mutex::new(()),
             last_reload: Mutex::new(LastReload { taken: true, configured_ns: clock.now_ns() }),
             clock: clock.clone(),
@@ -170,6 +172,23 @@ impl Shared {
         }
     }
 
+    /// Takes a snapshot beside the store, named by the time, and says its name. Nothing is left of one that
+    /// did not succeed.
+    pub async fn snapshot(&self, with_heads: bool) -> contract::Result<String> {
+        let now = self.clock.now_ns();
+        let seconds = now / 1_000_000_000 * 1_000_000_000;
+        let time = api::params::format_rfc3339(seconds).replace(['-', ':'], "");
+        let name = format!("{time}-{now:016x}");
+        let dir = self.config.load().data_dir.join("snapshots").join(&name);
+        let taken = self.store.snapshot(&self.objects, &dir, with_heads).await;
+        if taken.is_err() {
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        taken?;
+        tracing::info!(snapshot = %dir.display(), "a snapshot was taken");
+        Ok(name)
+    }
+
     async fn take_over(&self, path: &Path) -> Result<()> {
         let new = config::load(path)?;
         show_notices(&new);
@@ -197,7 +216,7 @@ async fn open_store(
     clock: &Clock,
     budget: &MemoryBudget,
     metrics: &Metrics,
-) -> Result<Arc<Store>> {
+) -> Result<(Arc<Store>, LocalObjects)> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).with_context(|| format!("making data_dir {}", dir.display()))?;
     let objects = LocalObjects::open(dir.join("objects"))
@@ -210,7 +229,7 @@ async fn open_store(
     };
     let disk = Arc::new(disklog::RealDisk);
     let (store, found) =
-        Store::open(options, Arc::new(objects), disk, clock.clone(), budget.clone(), metrics)
+        Store::open(options, Arc::new(objects.clone()), disk, clock.clone(), budget.clone(), metrics)
             .await
             .with_context(|| format!("opening the store in {}", dir.display()))?;
     if let Some(cut) = &found.torn_tail {
@@ -223,7 +242,7 @@ async fn open_store(
         "the store is open after {:?}",
         found.elapsed
     );
-    Ok(store)
+    Ok((store, objects))
 }
 
 /// One plain line for whoever started the node by hand.

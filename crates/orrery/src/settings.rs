@@ -1,8 +1,9 @@
 //! From the checked configuration to the options of each part.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Result, bail};
+use api::params::format_duration;
 
 /// What a running node can take over. A key that cannot is named.
 pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
@@ -114,6 +115,7 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
         max_concurrent_queries: c.query.max_concurrent,
         max_queued_queries: c.query.max_queued,
         enable_lifecycle: c.http.enable_lifecycle,
+        enable_admin: c.http.enable_admin,
         cors_origin: c.http.cors_origin.clone(),
         limits: contract::QueryLimits {
             max_samples: c.query.max_samples,
@@ -136,7 +138,7 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
 
 /// How long and how much metrics are kept, in Prometheus' words.
 pub fn retention_text(c: &config::Node) -> String {
-    let time = c.retention.metrics.map(duration_text);
+    let time = c.retention.metrics.map(format_duration);
     let size = c.retention.max_bytes.map(|b| format!("{b}B"));
     [time, size].into_iter().flatten().collect::<Vec<_>>().join(" or ")
 }
@@ -144,16 +146,16 @@ pub fn retention_text(c: &config::Node) -> String {
 /// The settings that Prometheus has flags for, under those names: tools read them there.
 pub fn flags(c: &config::Node, file: Option<&Path>) -> BTreeMap<String, String> {
     let address = c.listen.http.map_or("off".to_owned(), |a| a.to_string());
-    let time = c.retention.metrics.map_or("0s".to_owned(), duration_text);
+    let time = c.retention.metrics.map_or("0s".to_owned(), format_duration);
     let size = c.retention.max_bytes.map_or("0B".to_owned(), |b| format!("{b}B"));
     let flags = [
         ("config.file", file.map(|f| f.display().to_string()).unwrap_or_default()),
         ("enable-feature", c.promql_experimental.join(",")),
-        ("query.lookback-delta", duration_text(c.query.lookback)),
+        ("query.lookback-delta", format_duration(c.query.lookback)),
         ("query.max-concurrency", c.query.max_concurrent.to_string()),
         ("query.max-samples", c.query.max_samples.to_string()),
-        ("query.timeout", duration_text(c.query.timeout)),
-        ("storage.tsdb.out-of-order-time-window", duration_text(c.ingest.out_of_order_window)),
+        ("query.timeout", format_duration(c.query.timeout)),
+        ("storage.tsdb.out-of-order-time-window", format_duration(c.ingest.out_of_order_window)),
         ("storage.tsdb.path", c.data_dir.display().to_string()),
         ("storage.tsdb.retention.size", size),
         ("storage.tsdb.retention.time", time),
@@ -164,19 +166,6 @@ pub fn flags(c: &config::Node, file: Option<&Path>) -> BTreeMap<String, String> 
         ("web.listen-address", address),
     ];
     flags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
-}
-
-/// A duration in Prometheus' notation: whole units, the largest first (`1d12h`, `5m`, `250ms`).
-fn duration_text(d: Duration) -> String {
-    let mut left = d.as_millis();
-    let mut out = String::new();
-    for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
-        if left >= ms {
-            out.push_str(&format!("{}{unit}", left / ms));
-            left %= ms;
-        }
-    }
-    if out.is_empty() { "0s".to_owned() } else { out }
 }
 
 #[cfg(test)]

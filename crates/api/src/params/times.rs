@@ -64,6 +64,19 @@ pub fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty() && total_ms < 1 << 43).then(|| Duration::from_millis(total_ms))
 }
 
+/// A duration in Prometheus' notation: whole units, the largest first (`1d12h`, `1m30s`, `250ms`).
+pub fn format_duration(d: Duration) -> String {
+    let mut left = d.as_millis();
+    let mut out = String::new();
+    for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if left >= ms {
+            out.push_str(&format!("{}{unit}", left / ms));
+            left %= ms;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
+}
+
 /// RFC 3339 in nanoseconds since 1970.
 pub fn rfc3339_ns(text: &str) -> Option<i64> {
     let b = text.as_bytes();

@@ -69,7 +69,7 @@ pub async fn values(Path(name): Path<String>, ask: Ask) -> Result<Answered, Prom
 }
 
 pub async fn metadata(ask: Ask) -> Result<Answered, PromError> {
-    let limit = ask.params.limit("limit")?;
+    let limit = count(&ask, "limit")?;
     let per_metric = ask.params.limit("limit_per_metric")?;
     let family = ask.params.get("metric").map(str::to_owned);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
@@ -111,7 +111,7 @@ fn strings(
 }
 
 /// `start` and `end`, both included; all of time where absent.
-fn time_range(ask: &Ask) -> Result<TimeRange, Error> {
+pub(super) fn time_range(ask: &Ask) -> Result<TimeRange, Error> {
     let (start, end) = (ask.params.time_ms("start")?, ask.params.time_ms("end")?);
     if let (Some(s), Some(e)) = (start, end)
         && e < s
@@ -125,6 +125,15 @@ fn time_range(ask: &Ask) -> Result<TimeRange, Error> {
         if start.is_some() { asked.start } else { all.start },
         if end.is_some() { asked.end } else { all.end },
     ))
+}
+
+/// A limit that 0 keeps nothing of; negative ones are none. Only metadata has it so.
+pub(super) fn count(ask: &Ask, name: &str) -> Result<Option<usize>, Error> {
+    let Some(text) = ask.params.get(name) else { return Ok(None) };
+    match text.parse::<i64>() {
+        Ok(n) => Ok(usize::try_from(n).ok()),
+        Err(_) => Err(bad(name, text, "it must be a number")),
+    }
 }
 
 /// One more than asked for shows whether the list was cut.

@@ -187,22 +187,15 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
     true
 }
 
-/// Exemplars are accepted but not yet stored, and the answer says so.
-pub async fn exemplars(ask: Ask) -> Result<Answered, PromError> {
-    parsed(&ask)?;
-    let infos = vec!["exemplars are not yet stored".to_owned()];
-    Ok(Answered { data: b"[]".to_vec(), infos, ..Answered::default() })
-}
-
 pub async fn format(ask: Ask) -> Result<Answered, PromError> {
     Ok(Answered::of(&parsed(&ask)?.pretty())?)
 }
 
 pub async fn parse(ask: Ask) -> Result<Answered, PromError> {
-    Ok(Answered::of(&tree::to_json(&parsed(&ask)?)?)?)
+    Ok(Answered::of(&tree::to_json(&parsed(&ask)?, ask.params.require("query")?)?)?)
 }
 
-fn parsed(ask: &Ask) -> Result<promql::Expr, Error> {
+pub(super) fn parsed(ask: &Ask) -> Result<promql::Expr, Error> {
     let query = ask.params.require("query")?;
     let expr = promql::parse(query, &ask.state.promql.options().parser());
     expr.map_err(|e| promql::Error::from(e).into())

@@ -7,25 +7,22 @@ use serde_json::{Map, Value, json};
 use super::{Answered, Ask, PromError};
 use crate::{
     AppState, DroppedTarget, TargetStatus,
-    params::{bad, format_rfc3339},
+    params::{bad, format_duration, format_rfc3339},
 };
 
 /// The release whose HTTP API this one follows. Grafana reads `version` to decide what it may ask, so it
-/// cannot be our own; that stands in `orreryVersion`.
+/// cannot be our own; that stands in `buildUser`. Clients that check the shape know no further fields.
 const API_VERSION: &str = "3.5.0";
 
 pub async fn build_info(State(state): State<AppState>) -> Result<Answered, PromError> {
     let v = &state.options.version;
     Ok(Answered::of(&json!({
-        "application": "Orrery",
         "version": API_VERSION,
-        "orreryVersion": v.version,
         "revision": v.revision,
         "branch": v.branch,
-        "buildUser": "",
+        "buildUser": format!("orrery {}", v.version),
         "buildDate": v.build_date,
-        "goVersion": "",
-        "rustVersion": v.rustc,
+        "goVersion": v.rustc,
     }))?)
 }
 
@@ -67,6 +64,16 @@ pub async fn alerts() -> Result<Answered, PromError> {
     Ok(Answered::of(&json!({"alerts": []}))?)
 }
 
+/// Without rules there is nobody to send alerts to.
+pub async fn alertmanagers() -> Result<Answered, PromError> {
+    Ok(Answered::of(&json!({"activeAlertmanagers": [], "droppedAlertmanagers": []}))?)
+}
+
+/// What the operator should know and has no other place: nothing so far.
+pub async fn notifications() -> Result<Answered, PromError> {
+    Ok(Answered::of(&json!([]))?)
+}
+
 pub async fn targets(ask: Ask) -> Result<Answered, PromError> {
     let wanted = ask.params.get("state").unwrap_or("any").to_ascii_lowercase();
     if !["any", "active", "dropped"].contains(&wanted.as_str()) {
@@ -106,22 +113,9 @@ fn target(t: &TargetStatus) -> Value {
         "lastScrape": last,
         "lastScrapeDuration": t.last_duration.as_secs_f64(),
         "health": t.health.as_str(),
-        "scrapeInterval": duration(t.interval),
-        "scrapeTimeout": duration(t.timeout),
+        "scrapeInterval": format_duration(t.interval),
+        "scrapeTimeout": format_duration(t.timeout),
     })
-}
-
-/// As Prometheus writes durations: `1m30s`.
-fn duration(d: std::time::Duration) -> String {
-    let mut rest = d.as_millis();
-    let mut out = String::new();
-    for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
-        if rest >= ms {
-            out.push_str(&format!("{}{unit}", rest / ms));
-            rest %= ms;
-        }
-    }
-    if out.is_empty() { "0s".to_owned() } else { out }
 }
 
 fn label_map(labels: &model::Labels) -> Map<String, Value> {

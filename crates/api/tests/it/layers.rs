@@ -21,6 +21,28 @@ use tracing_subscriber::{
 use crate::node::{self, ask, get};
 
 #[tokio::test]
+async fn admin_calls_are_refused_unless_switched_on_and_answer_as_prometheus_does() {
+    let post = |path: &str| Request::post(format!("/api/v1/admin/tsdb/{path}")).body(Body::empty()).unwrap();
+    let off = node::router();
+    for path in ["delete_series?match[]=up", "clean_tombstones", "snapshot"] {
+        let a = ask(&off, post(path)).await;
+        assert_eq!(a.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(a.text().contains("http.enable_admin"), "{}", a.text());
+    }
+    let on = api::router(node::state_with(MemoryBudget::unlimited(), |o| o.enable_admin = true));
+    assert_eq!(ask(&on, post("delete_series?match[]=up&start=1&end=2")).await.status, StatusCode::NO_CONTENT);
+    let none = ask(&on, post("delete_series")).await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST);
+    assert!(none.text().contains("no match[] parameter provided"), "{}", none.text());
+    assert_eq!(ask(&on, post("delete_series?match[]=%7B%7D")).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(ask(&on, post("clean_tombstones")).await.status, StatusCode::NO_CONTENT);
+    let taken = ask(&on, post("snapshot?skip_head=true")).await;
+    assert_eq!(taken.json()["data"]["name"], "with head: false", "{}", taken.text());
+    assert_eq!(ask(&on, post("snapshot?skip_head=maybe")).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(node::get(&on, "/api/v1/admin/tsdb/snapshot").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
 async fn a_panic_is_a_500_that_is_counted_and_the_node_goes_on() {
     let router = api::router(node::state_with(MemoryBudget::unlimited(), |o| {
         o.version.revision = node::PANIC.to_owned();

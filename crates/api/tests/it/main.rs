@@ -8,6 +8,7 @@ mod jaeger;
 mod layers;
 mod listeners;
 mod node;
+mod read;
 mod readers;
 mod remote_write;
 mod scenario;

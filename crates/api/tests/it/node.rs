@@ -6,10 +6,10 @@ use api::{ApiOptions, AppState, NodeHooks, Parts, Running, TargetHealth, TargetS
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base::{Clock, MemoryBudget, Metrics};
-use contract::fake::Fake;
+use contract::{Tenants, fake::Fake};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use model::Labels;
+use model::{Labels, Matcher, TimeRange};
 use tower::ServiceExt;
 
 /// 2023-11-14T22:13:20Z.
@@ -119,6 +119,21 @@ impl NodeHooks for Hooks {
 
     fn config_yaml(&self) -> String {
         "cluster: dev-01\n".to_owned()
+    }
+
+    async fn delete_series(&self, _: Tenants, s: Vec<Vec<Matcher>>, _: TimeRange) -> contract::Result<()> {
+        match s.len() {
+            1 => Ok(()),
+            n => Err(contract::Error::unavailable(format!("{n} at once are too many for a test"))),
+        }
+    }
+
+    async fn clean_tombstones(&self) -> contract::Result<()> {
+        Ok(())
+    }
+
+    async fn snapshot(&self, with_head: bool) -> contract::Result<String> {
+        Ok(format!("with head: {with_head}"))
     }
 
     fn running(&self) -> Running {

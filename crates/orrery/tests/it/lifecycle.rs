@@ -14,7 +14,7 @@ async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     assert!(text.contains("orrery_memory_limit_bytes") && text.ends_with("# EOF\n"), "{text}");
     let info = node.json("/api/v1/status/buildinfo").await;
-    assert_eq!(info["data"]["orreryVersion"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(info["data"]["buildUser"], concat!("orrery ", env!("CARGO_PKG_VERSION")));
 }
 
 #[tokio::test]
@@ -103,6 +103,38 @@ async fn a_node_told_to_stop_while_it_starts_answers_until_then_and_ends_promptl
     assert!(killed.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn series_are_deleted_and_snapshots_taken_where_the_configuration_allows_it() {
+    let home = Home::new("http: {enable_admin: true}\n");
+    let node = home.start();
+    let at = now_ns() / 1_000_000;
+    let metric = |name: &str| {
+        let point = format!("{{\"timeUnixNano\":\"{}000000\",\"asDouble\":7}}", at);
+        format!("{{\"name\":\"{name}\",\"gauge\":{{\"dataPoints\":[{point}]}}}}")
+    };
+    let metrics = format!("{},{}", metric("gone"), metric("stays"));
+    let body = format!("{{\"resourceMetrics\":[{{\"scopeMetrics\":[{{\"metrics\":[{metrics}]}}]}}]}}");
+    let sent = node.post("/v1/metrics", "application/json", body).await;
+    assert_eq!(sent.status, 200, "{}", sent.excerpt());
+    assert_eq!((node.value("gone").await, node.value("stays").await), (7.0, 7.0));
+    let form = "application/x-www-form-urlencoded";
+    let snapshot = node.post("/api/v1/admin/tsdb/snapshot", form, "").await;
+    assert_eq!(snapshot.status, 200, "{}", snapshot.excerpt());
+    let deleted = node.post("/api/v1/admin/tsdb/delete_series", form, "match[]=gone").await;
+    assert_eq!(deleted.status, 204, "{}", deleted.excerpt());
+    assert!(node.value("gone").await.is_nan());
+    assert_eq!(node.post("/api/v1/admin/tsdb/clean_tombstones", form, "").await.status, 204);
+    assert!(node.value("gone").await.is_nan());
+    assert_eq!(node.value("stays").await, 7.0);
+    // A node over the snapshot still has it.
+    let answer: serde_json::Value = serde_json::from_slice(&snapshot.body).unwrap();
+    let taken = home.data().join("snapshots").join(answer["data"]["name"].as_str().unwrap());
+    let other = Home::new("");
+    std::fs::rename(&taken, other.data()).unwrap();
+    let copy = other.start();
+    assert_eq!((copy.value("gone").await, copy.value("stays").await), (7.0, 7.0));
 }
 
 #[tokio::test]

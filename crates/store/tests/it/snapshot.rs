@@ -12,9 +12,9 @@ async fn open(dir: &Path) -> (Arc<Store>, LocalObjects) {
     let objects = LocalObjects::open(dir.join("objects")).unwrap();
     let disk = Arc::new(disklog::RealDisk);
     let (clock, budget) = (Clock::manual(NOW_NS), MemoryBudget::unlimited());
-    let opened =
-        Store::open(Options::new(dir), Arc::new(objects.clone()), disk, clock, budget, &Metrics::default());
-    (opened.await.unwrap().0, objects)
+    let (options, metrics) = (Options::new(dir), Metrics::default());
+    let opened = Store::open(options, Arc::new(objects.clone()), disk, clock, budget, &metrics).await;
+    (opened.unwrap().0, objects)
 }
 
 #[tokio::test]
