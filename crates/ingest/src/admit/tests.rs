@@ -7,7 +7,7 @@ use model::{ClusterName, Labels, LogBatch, LogRecord, LogStream, MetricBatch, Si
 use prost::Message;
 
 use super::*;
-use crate::{Cause, Limits, OtlpFormat, OtlpSignal};
+use crate::{Cause, Limits, Otlp, OtlpFormat, OtlpSignal, OtlpTransport};
 
 /// A fake that can be told to answer that it is out of disk, and shows what it was given last.
 #[derive(Default)]
