@@ -144,7 +144,7 @@ fn a_protobuf_answer_brings_native_histograms_where_the_job_wants_them() {
     for native in [true, false] {
         let mut config = job(&["a:1"]);
         config.histograms.native = native;
-        let read = body.parse(&config, &active(&config)[0], 1000).ok().unwrap();
+        let read = body.parse(&config, &active(&config)[0], &wire::Limits::default(), 1000).ok().unwrap();
         let found = (read.batch.histograms.len(), read.batch.samples.len());
         assert_eq!(found, if native { (1, 0) } else { (0, 3) });
     }

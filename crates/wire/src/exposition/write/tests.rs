@@ -49,7 +49,7 @@ fn the_text_reads_back_as_it_was_and_leaves_native_histograms_out() {
         ]
     );
     let limits = Limits::default();
-    let options = ScrapeOptions { default_ms: 0, honor_timestamps: true, strict: false, limits: &limits };
+    let options = ScrapeOptions::new(0, &limits);
     let read = parse_text(text.as_bytes(), &options).unwrap().batch;
     assert_eq!(read.series[0].value("l"), "x\"\\\ny");
     assert_eq!(read.samples.timestamp_ms[0], 1700);
