@@ -14,6 +14,7 @@ pub struct RuleExpression {
     /// Name of the alert or of the recorded series.
     pub name: String,
     pub expr: String,
+    /// Where the expression begins, counted from 1; of a block, its first line.
     pub line: u64,
 }
 
@@ -70,7 +71,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let rules = rule_expressions(&path).unwrap();
         let short: Vec<_> = rules.iter().map(|r| (r.name.as_str(), r.expr.trim(), r.line)).collect();
-        assert_eq!(short, [("a:b", "sum(up)", 6), ("Down", "up == 0", 8)]);
+        assert_eq!(short, [("a:b", "sum(up)", 6), ("Down", "up == 0", 9)]);
         std::fs::write(&path, "rule_files: [a]\ntests: []\n").unwrap();
         assert_eq!(rule_expressions(&path).unwrap(), []);
         std::fs::write(&path, "groups: [").unwrap();

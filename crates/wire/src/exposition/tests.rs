@@ -76,7 +76,7 @@ fn errors_name_the_line() {
         parse_text(long.as_bytes(), &options(&limits))
             .unwrap_err()
             .to_string()
-            .contains("max_label_name_bytes")
+            .contains("ingest.max_label_name")
     );
 }
 
