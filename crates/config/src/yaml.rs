@@ -224,7 +224,7 @@ fn from_base64(text: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
     let body: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let digits = body.iter().rposition(|b| *b != b'=').map_or(0, |i| i + 1);
-    if body.len() % 4 != 0 || body.len() - digits > 2 {
+    if !body.len().is_multiple_of(4) || body.len() - digits > 2 {
         return Err("!!binary is not valid base64".to_owned());
     }
     for b in body.get(..digits).unwrap_or_default() {

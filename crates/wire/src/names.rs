@@ -152,8 +152,9 @@ impl Naming {
     /// Whether escaping leaves the key as it is, which is the usual case.
     fn is_plain_label(&self, key: &str) -> bool {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        !key.starts_with(|c: char| c.is_ascii_digit())
-            && !(key.starts_with('_') && !key.starts_with("__") && self.label_underscore_prefix)
+        let prefixed = self.label_underscore_prefix && key.starts_with('_') && !key.starts_with("__");
+        !prefixed
+            && !key.starts_with(|c: char| c.is_ascii_digit())
             && key.bytes().all(plain)
             && (self.label_multiple_underscores || !key.contains("__"))
     }

@@ -48,7 +48,8 @@ pub fn decode_v1_known(
     while let Some((field, value)) = r.next().map_err(fault)? {
         match field {
             1 => {
-                if !d.known_series(value.bytes().map_err(fault)?, known).map_err(fault)? {
+                let read = d.known_series(value.bytes().map_err(fault)?, known).map_err(fault)?;
+                if !read {
                     return decode_v1(body, limits);
                 }
             }

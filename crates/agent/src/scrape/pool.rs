@@ -203,6 +203,7 @@ impl Pool {
     }
 
     /// Runs exactly these targets, in this order.
+    #[allow(clippy::vec_box)] // Targets are large and go from list to list.
     fn run(&mut self, wanted: Vec<Box<Target>>, eager: bool) {
         let mut before: HashMap<u64, Active> =
             std::mem::take(&mut self.active).into_iter().map(|a| (a.target.key, a)).collect();

@@ -124,7 +124,7 @@ impl Asker {
     /// Whether this is an address that answers queries at all.
     pub(super) async fn probe(&self, at_ms: i64) -> Result<()> {
         let form = [("query", "vector(1)".to_owned()), ("time", seconds(at_ms))];
-        match self.post("/api/v1/query", &form).await.and_then(|b| read(b)) {
+        match self.post("/api/v1/query", &form).await.and_then(read) {
             Ok(_) => Ok(()),
             Err(e) => Err(Error::Asked { url: self.target.shown().to_owned(), reason: e.to_string() }),
         }
@@ -148,7 +148,7 @@ impl Asker {
         };
         let body = self.post(path, &form).await;
         let took = self.took(began);
-        Asked { answer: body.and_then(|b| read(b)), took }
+        Asked { answer: body.and_then(read), took }
     }
 
     /// Values of a label of the series a selector matches; with no label the label sets themselves.
@@ -177,7 +177,7 @@ impl Asker {
     /// The elements of an instant query, printed as Grafana's `query_result` prints them.
     pub(super) async fn query_result(&self, expr: &str, at_ms: i64) -> Result<Vec<String>, Refusal> {
         let form = [("query", expr.to_owned()), ("time", seconds(at_ms))];
-        let answer = self.post("/api/v1/query", &form).await.and_then(|b| read(b))?;
+        let answer = self.post("/api/v1/query", &form).await.and_then(read)?;
         Ok(answer
             .series
             .iter()

@@ -95,7 +95,7 @@ fn block(dir: &Path, ulid: &str, start: i64) -> usize {
     let end = start + 3 * DAY;
     let steps = |step: i64| (start..end).step_by(step as usize).collect::<Vec<_>>();
     let chunked = |encoding: u8, all: Vec<i64>, make: fn(std::vec::IntoIter<i64>) -> Points| {
-        all.chunks(100).map(|c| (encoding, make(c.to_vec().into_iter()))).collect::<Vec<_>>()
+        all.chunks(100).map(|c| (encoding, make(Vec::from(c).into_iter()))).collect::<Vec<_>>()
     };
     let mut drafts: Vec<Draft> = (0..20)
         .map(|n| Draft { labels: labels("f", n), chunks: chunked(1, steps(600_000), floats) })

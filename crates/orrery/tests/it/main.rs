@@ -5,6 +5,8 @@
 
 // Tests read their settings from the environment, as make sets them.
 #![allow(clippy::disallowed_methods)]
+// Helpers of tests may panic like the tests themselves.
+#![allow(clippy::unwrap_used)]
 
 mod crash;
 mod lifecycle;

@@ -150,9 +150,12 @@ impl Rules {
     }
 }
 
+/// The segments of one window, by whether the window is over.
+type Groups = BTreeMap<((i64, i64), bool), Vec<Arc<SegmentRef>>>;
+
 /// Runs of neighbouring small segments, window by window, or day by day.
 fn choose(shelf: &Shelf, rules: &Rules) -> Vec<Run> {
-    let mut groups: BTreeMap<((i64, i64), bool), Vec<Arc<SegmentRef>>> = BTreeMap::new();
+    let mut groups = Groups::new();
     for s in shelf.live().segments.values() {
         groups.entry(rules.group(s)).or_default().push(s.clone());
     }

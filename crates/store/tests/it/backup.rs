@@ -188,7 +188,8 @@ fn blob_of(kept: &FsPath, id: &str, part: &str) -> PathBuf {
 async fn truncated_flipped_and_missing_pieces_are_named_and_never_restored() {
     let d = dirs();
     let id = backed_up(&d).await.summary.id;
-    let harm: [(&str, fn(&FsPath)); 3] = [
+    type Harm = fn(&FsPath);
+    let harm: [(&str, Harm); 3] = [
         ("instead of", |p| {
             let bytes = fs::read(p).unwrap();
             fs::write(p, &bytes[..bytes.len() - 1]).unwrap();

@@ -261,7 +261,7 @@ impl<'a> Family<'a> {
         push(b, Cow::Owned(format!("{}_count", self.name)), m.labels.clone(), count, at, start_ms)?;
         push(b, Cow::Owned(format!("{}_sum", self.name)), m.labels.clone(), p.sum, at, start_ms)?;
         let closed = p.buckets.last().is_some_and(|b| b.upper == f64::INFINITY);
-        let end = (!closed).then(|| Bucket { upper: f64::INFINITY, cumulative: count, exemplar: None });
+        let end = (!closed).then_some(Bucket { upper: f64::INFINITY, cumulative: count, exemplar: None });
         for bucket in p.buckets.iter().chain(&end) {
             let mut labels = m.labels.clone();
             labels.push((Cow::Borrowed("le"), Cow::Owned(float::open_metrics(bucket.upper))));

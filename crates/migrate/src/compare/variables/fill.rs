@@ -73,7 +73,7 @@ fn value(name: &str, format: &str, values: &BTreeMap<String, Value>) -> Result<S
         // One value may stand behind `=`, where nothing but the string's own escapes is allowed.
         ("", [one]) => one.replace('\\', "\\\\").replace('"', "\\\""),
         ("regex", [one]) => escaped(one).into_owned(),
-        _ => format!("({})", joined(|v| escaped(v), "|")),
+        _ => format!("({})", joined(escaped, "|")),
     })
 }
 

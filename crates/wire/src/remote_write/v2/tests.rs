@@ -230,7 +230,7 @@ fn histogram_of(n: u8, custom: bool) -> Histogram {
         positive_spans: vec![BucketSpan { offset: 0, length: u32::from(n) + 1 }],
         positive_buckets: buckets,
         custom_values: if custom { (0..n).map(f64::from).collect() } else { vec![] },
-        is_integer: n % 2 == 0,
+        is_integer: n.is_multiple_of(2),
         ..Histogram::default()
     }
 }
