@@ -313,3 +313,50 @@ impl Select for Fake {
         Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true }
     }
 }
+
+/// What holds series and nothing else; a [`Select`] that refuses all other questions. For tests and benchmarks of
+/// PromQL, which want samples held their own way.
+pub trait SeriesOnly: Send + Sync {
+    /// As [`Select::series`] gives them, for the request's matchers and range.
+    fn find(&self, request: &SeriesRequest) -> Vec<SeriesData>;
+}
+
+fn only_series<T>() -> Result<T> {
+    Err(Error::invalid("only series are kept here"))
+}
+
+#[async_trait]
+impl<T: SeriesOnly> Select for T {
+    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
+        let found = self.find(&r).into_iter().map(Ok);
+        Ok(Selection::with_coverage(stream::iter(found).boxed(), Coverage::default()))
+    }
+
+    async fn logs(&self, _: LogsRequest) -> Result<Selection<LogBatch>> {
+        only_series()
+    }
+
+    async fn spans(&self, _: SpansRequest) -> Result<Selection<SpanBatch>> {
+        only_series()
+    }
+
+    async fn label_names(&self, _: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
+        only_series()
+    }
+
+    async fn label_values(&self, _: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
+        only_series()
+    }
+
+    async fn label_sets(&self, _: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
+        only_series()
+    }
+
+    async fn metadata(&self, _: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
+        only_series()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+}

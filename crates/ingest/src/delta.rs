@@ -221,9 +221,7 @@ impl Totals {
             let (outcome, total) = self.step(labels, span, (limits, now_ns), hold)?;
             let Some((start_ms, sum)) = total else {
                 refuse(receipt, labels, outcome, span, limits);
-                if let Some(g) = gone.samples.get_mut(i) {
-                    *g = true;
-                }
+                mark(&mut gone.samples, i);
                 continue;
             };
             if start_ms != 0 && samples.start_ms.is_empty() {
@@ -278,9 +276,7 @@ impl Totals {
             let (outcome, total) = self.step(labels, span, (limits, now_ns), hold)?;
             let Some((start_ms, sum)) = total else {
                 refuse(receipt, labels, outcome, span, limits);
-                if let Some(g) = gone.histograms.get_mut(i) {
-                    *g = true;
-                }
+                mark(&mut gone.histograms, i);
                 continue;
             };
             if outcome == Outcome::Restarted {
@@ -438,6 +434,12 @@ fn refuse(receipt: &mut Receipt, labels: &Labels, outcome: Outcome, span: Span, 
             span.start_ms, span.at_ms
         ),
     });
+}
+
+fn mark(gone: &mut [bool], i: usize) {
+    if let Some(g) = gone.get_mut(i) {
+        *g = true;
+    }
 }
 
 /// Takes the points marked out of the batch.

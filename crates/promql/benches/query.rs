@@ -8,13 +8,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use async_trait::async_trait;
-use contract::{
-    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
-    Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest, Tenants,
-};
-use futures::{StreamExt, stream};
-use model::{Labels, LogBatch, MetricMetadata, SpanBatch, TenantId, matcher::all_match};
+use contract::{SeriesData, SeriesRequest, Tenants, fake::SeriesOnly};
+use model::{Labels, TenantId, matcher::all_match};
 use promql::{Engine, EngineOptions, Experimental, QueryContext};
 
 const SCRAPE_MS: i64 = 15_000;
@@ -68,54 +63,20 @@ impl Held {
     }
 }
 
-fn not_here<T>() -> Result<T> {
-    Err(Error::invalid("only series are kept here"))
-}
-
-#[async_trait]
-impl Select for Held {
-    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
+impl SeriesOnly for Held {
+    fn find(&self, r: &SeriesRequest) -> Vec<SeriesData> {
         let (first, last) = r.scope.range.to_ms_inclusive();
         let found = self.0.iter().filter(|s| all_match(&r.matchers, &s.labels)).map(|s| {
             let a = s.timestamps_ms.partition_point(|t| *t < first);
             let b = s.timestamps_ms.partition_point(|t| *t <= last);
-            Ok(SeriesData {
+            SeriesData {
                 labels: s.labels.clone(),
                 timestamps_ms: s.timestamps_ms[a..b].to_vec(),
                 values: s.values[a..b].to_vec(),
                 ..Default::default()
-            })
+            }
         });
-        let found: Vec<_> = found.collect();
-        Ok(Selection::with_coverage(stream::iter(found).boxed(), Coverage::default()))
-    }
-
-    async fn logs(&self, _: LogsRequest) -> Result<Selection<LogBatch>> {
-        not_here()
-    }
-
-    async fn spans(&self, _: SpansRequest) -> Result<Selection<SpanBatch>> {
-        not_here()
-    }
-
-    async fn label_names(&self, _: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
-        not_here()
-    }
-
-    async fn label_values(&self, _: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
-        not_here()
-    }
-
-    async fn label_sets(&self, _: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
-        not_here()
-    }
-
-    async fn metadata(&self, _: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
-        not_here()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        found.collect()
     }
 }
 

@@ -2,6 +2,10 @@
 //! remote-write request from being copied once per label; everything else uses the generated messages.
 //! Wire format: <https://protobuf.dev/programming-guides/encoding/>.
 
+mod span;
+
+pub(crate) use span::bucket_span;
+
 /// What is wrong with the bytes.
 pub(crate) type Fault = &'static str;
 

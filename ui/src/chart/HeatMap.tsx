@@ -3,13 +3,14 @@
  * arrow keys walk the cells, and the same numbers are a table in `HeatTable`.
  */
 import { useComputedColorScheme } from '@mantine/core';
-import { useId, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { boundsText, type Heat, type HeatColumn, makeScale, quantileOf, type Scale } from '../lib/heat';
 import type { Range, Zone } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatValue, type Unit } from '../lib/units';
 import { colours, markPlace, paintHeat, placeOf, timeAt, xOf, yOf } from './heatPaint';
 import { type Mark, nearestMark } from './marks';
+import { Picture } from './Picture';
 import { useCanvas } from './useCanvas';
 import './chart.css';
 
@@ -48,7 +49,6 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const [mark, setMark] = useState(-1);
   const marks = props.marks ?? NO_MARKS;
-  const caption = useId();
   const scale = useMemo(() => makeScale(heat, props.scale), [heat, props.scale]);
   const summary = useMemo(() => describe(heat, unit), [heat, unit]);
   const format = (value: number) => formatValue(value, unit);
@@ -99,64 +99,58 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
   const column = spot ? heat.columns[spot.column] : undefined;
   const spoken = spot && column ? speak(column, spot.cell, heat, format, countUnit, zone) : null;
   return (
-    <figure className="heatMap" aria-labelledby={caption} data-scheme={scheme}>
-      <figcaption id={caption} className="srOnly">
-        {title}. {summary}
-      </figcaption>
-      <div
-        className="heatBody"
-        role="group"
-        aria-roledescription="heat map"
-        aria-label={`${title}. ${summary}`}
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        onBlur={() => setSpot(null)}
-        onDoubleClick={props.onZoomOut}
-        onMouseMove={onMove}
-        onMouseDown={(event) => {
-          const { x } = pointer(event);
-          setDrag({ from: x, to: x });
-        }}
-        onMouseUp={onUp}
-        onMouseLeave={() => {
-          setSpot(null);
-          setDrag(null);
-          setMark(-1);
-        }}
-        style={mark >= 0 ? { cursor: 'pointer' } : undefined}
-      >
-        <canvas ref={canvas} style={{ height }} aria-hidden="true" />
-        {marks[mark] ? (
-          <MarkTip canvas={canvas.current} mark={marks[mark]} format={format} scale={scale} range={range} zone={zone} />
-        ) : spoken && spot && column ? (
-          <Tip canvas={canvas.current} spoken={spoken} column={column} spot={spot} scale={scale} range={range} />
-        ) : null}
-      </div>
-      <div className="row heatFoot">
-        <Ramp most={heat.most} unit={countUnit} scheme={scheme} />
-        <span className="soft">
-          {heat.kind === 'native' ? 'native histogram' : 'classic buckets'}
-          {heat.series > 1 ? `, ${heat.series} series added up` : ''}; lines are p50 and p99
-        </span>
-        <span className="grow" />
-        <div className="group" role="group" aria-label="Value axis">
-          {(['log', 'linear'] as const).map((kind) => (
-            <button
-              key={kind}
-              type="button"
-              className="btn"
-              aria-pressed={props.scale === kind}
-              onClick={() => props.onScale(kind)}
-            >
-              {kind === 'log' ? 'Log' : 'Linear'}
-            </button>
-          ))}
+    <Picture
+      name="heatMap"
+      kind="heat map"
+      title={title}
+      summary={summary}
+      spoken={spoken ? `${spoken.time}: ${spoken.rows.map(([name, value]) => `${name} ${value}`).join(', ')}` : ''}
+      onKeyDown={onKeyDown}
+      onBlur={() => setSpot(null)}
+      onDoubleClick={props.onZoomOut}
+      onMouseMove={onMove}
+      onMouseDown={(event) => {
+        const { x } = pointer(event);
+        setDrag({ from: x, to: x });
+      }}
+      onMouseUp={onUp}
+      onMouseLeave={() => {
+        setSpot(null);
+        setDrag(null);
+        setMark(-1);
+      }}
+      style={mark >= 0 ? { cursor: 'pointer' } : undefined}
+      foot={
+        <div className="row heatFoot">
+          <Ramp most={heat.most} unit={countUnit} scheme={scheme} />
+          <span className="soft">
+            {heat.kind === 'native' ? 'native histogram' : 'classic buckets'}
+            {heat.series > 1 ? `, ${heat.series} series added up` : ''}; lines are p50 and p99
+          </span>
+          <span className="grow" />
+          <div className="group" role="group" aria-label="Value axis">
+            {(['log', 'linear'] as const).map((kind) => (
+              <button
+                key={kind}
+                type="button"
+                className="btn"
+                aria-pressed={props.scale === kind}
+                onClick={() => props.onScale(kind)}
+              >
+                {kind === 'log' ? 'Log' : 'Linear'}
+              </button>
+            ))}
+          </div>
         </div>
-      </div>
-      <div className="srOnly" aria-live="polite">
-        {spoken ? `${spoken.time}: ${spoken.rows.map(([name, value]) => `${name} ${value}`).join(', ')}` : ''}
-      </div>
-    </figure>
+      }
+    >
+      <canvas ref={canvas} style={{ height }} aria-hidden="true" />
+      {marks[mark] ? (
+        <MarkTip canvas={canvas.current} mark={marks[mark]} format={format} scale={scale} range={range} zone={zone} />
+      ) : spoken && spot && column ? (
+        <Tip canvas={canvas.current} spoken={spoken} column={column} spot={spot} scale={scale} range={range} />
+      ) : null}
+    </Picture>
   );
 }
 

@@ -3,7 +3,7 @@
  * walk the samples, one tooltip. Values per instant as a table are its twin, `ValueTable`.
  */
 import { useComputedColorScheme } from '@mantine/core';
-import { useEffect, useId, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Columns, stack, summarise } from '../lib/series';
@@ -12,6 +12,7 @@ import { formatDateTime } from '../lib/timeformat';
 import { formatValue } from '../lib/units';
 import { type Mark, markAt, paintMarks } from './marks';
 import { buildOptions, type Look } from './options';
+import { Picture } from './Picture';
 import './chart.css';
 
 interface Props extends Look {
@@ -36,7 +37,6 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
   const [at, setAt] = useState<number | null>(null);
   const [mark, setMark] = useState(-1);
   const shownMarks = marks ?? NO_MARKS;
-  const caption = useId();
   const summary = useMemo(() => describe(columns, look), [columns, look]);
   const drawn = useMemo(() => (look.kind === 'bars' ? stackForBars(columns) : columns), [columns, look.kind]);
   const callbacks = useRef({ onZoom, marks: shownMarks, mark });
@@ -104,37 +104,29 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
   };
 
   return (
-    <figure className="timeChart" aria-labelledby={caption}>
-      <figcaption id={caption} className="srOnly">
-        {title}. {summary}
-      </figcaption>
-      <div
-        className="timeChartBody"
-        role="group"
-        aria-roledescription="chart"
-        aria-label={`${title}. ${summary}`}
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        onBlur={() => setAt(null)}
-        onDoubleClick={onZoomOut}
-        onMouseLeave={() => {
-          setAt(null);
-          setMark(-1);
-        }}
-        onClick={mark >= 0 && onMark ? () => onMark(mark) : undefined}
-        style={mark >= 0 && onMark ? { cursor: 'pointer' } : undefined}
-      >
-        <div ref={host} className={mark >= 0 ? 'onMark' : undefined} />
-        {shownMarks[mark] ? (
-          <MarkTip mark={shownMarks[mark]} look={look} plot={plot.current} />
-        ) : at !== null ? (
-          <Tooltip at={at} columns={columns} look={look} plot={plot.current} />
-        ) : null}
-      </div>
-      <div className="srOnly" aria-live="polite">
-        {at !== null ? speak(at, columns, look) : ''}
-      </div>
-    </figure>
+    <Picture
+      name="timeChart"
+      kind="chart"
+      title={title}
+      summary={summary}
+      spoken={at !== null ? speak(at, columns, look) : ''}
+      onKeyDown={onKeyDown}
+      onBlur={() => setAt(null)}
+      onDoubleClick={onZoomOut}
+      onMouseLeave={() => {
+        setAt(null);
+        setMark(-1);
+      }}
+      onClick={mark >= 0 && onMark ? () => onMark(mark) : undefined}
+      style={mark >= 0 && onMark ? { cursor: 'pointer' } : undefined}
+    >
+      <div ref={host} className={mark >= 0 ? 'onMark' : undefined} />
+      {shownMarks[mark] ? (
+        <MarkTip mark={shownMarks[mark]} look={look} plot={plot.current} />
+      ) : at !== null ? (
+        <Tooltip at={at} columns={columns} look={look} plot={plot.current} />
+      ) : null}
+    </Picture>
   );
 }
 

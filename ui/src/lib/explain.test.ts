@@ -108,6 +108,20 @@ describe('a measured plan', () => {
     expect(rows[3]?.cost?.remarks).toEqual(['once for all steps', 'used 3 times']);
   });
 
+  it('shows what was read for a selector that another part worked off, and nothing where there is nothing', () => {
+    const idle = { series: 0, bytes: 0 };
+    const rows = measuredRows([
+      node(null, 'rate', 0.01),
+      node(0, 'range', 0, idle),
+      node(1, 'selector', 0, { ...idle, read: { id: 0, series: 5, samples: 500, bytes: 8000, seconds: 0.004 } }),
+    ]);
+    expect(rows.map((row) => [row.cost?.series, row.cost?.bytes])).toEqual([
+      [1, 100],
+      [null, null],
+      [5, 8000],
+    ]);
+  });
+
   it('takes no time away below nothing where parts ran side by side', () => {
     const rows = measuredRows([node(null, '+', 0.01), node(0, 'a', 0.01), node(0, 'b', 0.01)]);
     expect(rows[0]?.cost?.ownSeconds).toBe(0);

@@ -27,8 +27,9 @@ export interface Cost {
   /** Share of the whole, 0 to 1. */
   share: number;
   ownShare: number;
-  series: number;
-  bytes: number;
+  /** Of its result, or of what was read for it; `null` where the part above did its work. */
+  series: number | null;
+  bytes: number | null;
   read: PlanNode['read'];
   /** What the engine did to make it cheaper, in words. */
   remarks: string[];
@@ -65,6 +66,9 @@ export function measuredRows(nodes: readonly PlanNode[]): PlanRow[] {
     const children = below[at] ?? [];
     if (!one) return;
     const ownSeconds = Math.max(0, one.seconds - children.reduce((sum, i) => sum + (nodes[i]?.seconds ?? 0), 0));
+    // A part that made nothing itself was worked off by one above: a selector shows what was read for it.
+    const idle = one.seconds === 0 && one.series === 0 && one.bytes === 0;
+    const made = idle ? one.read : one;
     const share = (seconds: number) => (whole > 0 ? Math.min(1, seconds / whole) : 0);
     rows.push({
       id,
@@ -79,8 +83,8 @@ export function measuredRows(nodes: readonly PlanNode[]): PlanRow[] {
         ownSeconds,
         share: share(one.seconds),
         ownShare: share(ownSeconds),
-        series: one.series,
-        bytes: one.bytes,
+        series: made ? made.series : null,
+        bytes: made ? made.bytes : null,
         read: one.read,
         remarks: remarks(one),
       },

@@ -2,16 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use contract::{
-    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
-    Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
-};
+use contract::{SeriesData, SeriesRequest, fake::SeriesOnly};
 use eval::histogram::detect_reset;
-use futures::{StreamExt, stream};
-use model::{
-    Histogram, Labels, LogBatch, MetricMetadata, SpanBatch, histogram::ResetHint, matcher::all_match,
-};
+use model::{Histogram, Labels, histogram::ResetHint, matcher::all_match};
 use parking_lot::Mutex;
 
 #[derive(Debug, Clone)]
@@ -62,13 +55,8 @@ fn hint(previous: Option<&Histogram>, h: &Histogram) -> ResetHint {
     }
 }
 
-fn not_here<T>() -> Result<T> {
-    Err(Error::invalid("only series are kept here"))
-}
-
-#[async_trait]
-impl Select for Memory {
-    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
+impl SeriesOnly for Memory {
+    fn find(&self, r: &SeriesRequest) -> Vec<SeriesData> {
         let (first, last) = r.scope.range.to_ms_inclusive();
         let mut out = Vec::new();
         for (labels, samples) in self.series.lock().iter() {
@@ -98,37 +86,9 @@ impl Select for Memory {
                 }
             }
             if data.sample_count() > 0 {
-                out.push(Ok(data));
+                out.push(data);
             }
         }
-        Ok(Selection::with_coverage(stream::iter(out).boxed(), Coverage::default()))
-    }
-
-    async fn logs(&self, _: LogsRequest) -> Result<Selection<LogBatch>> {
-        not_here()
-    }
-
-    async fn spans(&self, _: SpansRequest) -> Result<Selection<SpanBatch>> {
-        not_here()
-    }
-
-    async fn label_names(&self, _: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
-        not_here()
-    }
-
-    async fn label_values(&self, _: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
-        not_here()
-    }
-
-    async fn label_sets(&self, _: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
-        not_here()
-    }
-
-    async fn metadata(&self, _: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
-        not_here()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        out
     }
 }

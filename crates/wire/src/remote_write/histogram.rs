@@ -6,7 +6,7 @@ use model::{
     histogram::{BucketSpan, MAX_SCHEMA, MAX_SENT_SCHEMA, ResetHint},
 };
 
-use crate::protobuf::{Fault, Reader, Value, Writer, push_doubles, push_zigzags, zigzag};
+use crate::protobuf::{Fault, Reader, Value, Writer, bucket_span, push_doubles, push_zigzags, zigzag};
 
 /// The buckets of one side as they came.
 #[derive(Default)]
@@ -76,16 +76,7 @@ impl Side {
         if self.spans.len() >= max {
             return Err("a histogram has too many spans");
         }
-        let mut span = BucketSpan { offset: 0, length: 0 };
-        let mut r = Reader::new(v.bytes()?);
-        while let Some((field, v)) = r.next()? {
-            match field {
-                1 => span.offset = zigzag(v.varint()?) as i32,
-                2 => span.length = v.varint()? as u32,
-                _ => {}
-            }
-        }
-        self.spans.push(span);
+        self.spans.push(bucket_span(v)?);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 /** Names by how many series they have, with the share as a bar behind the number; a click narrows the scope. */
 import { formatCount } from '../../lib/units';
 import { CsvButton } from '../../parts/CsvButton';
+import { Name } from '../../parts/Name';
 import { VirtualTable } from '../../parts/VirtualTable';
 import { CloseIcon } from '../../shell/icons';
 
@@ -63,7 +64,7 @@ export function RankTable({ title, subject, rows, total, more, note, loading, on
             if (column === 0) {
               return (
                 <button type="button" className="linkish rankName data" title={`Only ${one.key}`} onClick={one.onOpen}>
-                  {one.key}
+                  <Name>{one.key}</Name>
                 </button>
               );
             }

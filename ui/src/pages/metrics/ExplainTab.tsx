@@ -82,8 +82,8 @@ const HEADERS = [
   ['Part', 'What is computed, from the outermost inwards'],
   ['Time', 'With all below it'],
   ['Own', 'Of this part alone'],
-  ['Series', 'In its result'],
-  ['Bytes', 'Of its result'],
+  ['Series', 'In its result, or read for it'],
+  ['Bytes', 'Of its result, or read for it'],
   ['Samples read', 'From the store, on its behalf'],
   ['Read in', 'Time the store took'],
 ] as const;
@@ -150,10 +150,10 @@ function Costs({ cost }: { cost: NonNullable<PlanRow['cost']> }) {
         {formatValue(cost.ownSeconds, 'seconds')}
       </span>
       <span role="gridcell" className="num">
-        {formatCount(cost.series)}
+        {cost.series === null ? '–' : formatCount(cost.series)}
       </span>
       <span role="gridcell" className="num">
-        {formatBytes(cost.bytes)}
+        {cost.bytes === null ? '–' : formatBytes(cost.bytes)}
       </span>
       <span role="gridcell" className="num">
         {cost.read ? formatCount(cost.read.samples) : '–'}

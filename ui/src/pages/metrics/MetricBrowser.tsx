@@ -5,6 +5,7 @@ import type { Metadata } from '../../api/prom';
 import { familyOf } from '../../lib/queries';
 import { rank } from '../../lib/rank';
 import { formatCount } from '../../lib/units';
+import { Name } from '../../parts/Name';
 
 interface Props {
   names: readonly string[];
@@ -91,7 +92,9 @@ export function MetricBrowser({ names, metadata, find, loading, onFind, onPick }
                 onMouseEnter={() => setActive(item.index)}
                 onClick={() => pick(item.index)}
               >
-                <span className="clip grow">{name}</span>
+                <span className="grow clip">
+                  <Name>{name}</Name>
+                </span>
                 {type ? <span className="tag">{SHORT[type] ?? type}</span> : null}
               </div>
             );

@@ -18,22 +18,26 @@ type Sort = keyof typeof SORTS;
 const DEFAULT_LIMIT = 100;
 
 export default function TracesPage() {
-  const search = useSearch({ from: '/traces' });
+  const asked = useSearch({ from: '/traces' });
   const { tenant } = useView();
   const known = useAnswer(['services', tenant], (signal) => services({ tenant, signal }), { staleMs: 60_000 });
+  const names = known.data?.data ?? [];
+  // Where there is one service there is no choice to make.
+  const service = asked.service ?? (names.length === 1 ? names[0] : undefined);
+  const search = { ...asked, service };
   return (
     <div className="page tracesPage">
       <SearchForm
         key={JSON.stringify([search.service, search.operation, search.tags, search.min, search.max, search.limit])}
         search={search}
-        services={known.data?.data ?? []}
+        services={names}
         defaultLimit={DEFAULT_LIMIT}
       />
       {known.error ? <Problem error={known.error} onRetry={() => void known.refetch()} /> : null}
-      {search.service ? (
-        <Found search={search} service={search.service} />
+      {service ? (
+        <Found search={search} service={service} />
       ) : (
-        <ChooseService services={known.data?.data ?? []} loading={known.isLoading} />
+        <ChooseService services={names} loading={known.isLoading} />
       )}
     </div>
   );

@@ -6,7 +6,7 @@ use model::{
 };
 
 use super::{Bad, ReadExemplar, exemplar_of, timestamp};
-use crate::protobuf::{Fault, Reader, Value, push_doubles, push_zigzags, zigzag};
+use crate::protobuf::{Fault, Reader, Value, bucket_span, push_doubles, push_zigzags, zigzag};
 
 /// The message as read.
 #[derive(Default)]
@@ -121,15 +121,7 @@ impl Side {
         if self.spans.len() >= max {
             return Err("a histogram has too many spans");
         }
-        let mut span = BucketSpan { offset: 0, length: 0 };
-        let mut r = Reader::new(v.bytes()?);
-        while let Some((field, v)) = r.next()? {
-            match field {
-                1 => span.offset = zigzag(v.varint()?) as i32,
-                2 => span.length = v.varint()? as u32,
-                _ => {}
-            }
-        }
+        let span = bucket_span(v)?;
         // Offsets count from the end of the span before, also from one of no buckets.
         if let Some(last) = self.spans.last_mut().filter(|s| s.length == 0) {
             last.offset = last.offset.saturating_add(span.offset);
