@@ -226,10 +226,10 @@ function Head({ trace, colour }: { trace: Trace; colour: (service: string) => st
           <strong>{formatDurationUs(trace.durationUs)}</strong>
         </span>
         <span>
-          <strong>{formatCount(trace.spans.length)}</strong> spans
+          <strong>{formatCount(trace.spans.length)}</strong> {trace.spans.length === 1 ? 'span' : 'spans'}
         </span>
         <span>
-          <strong>{depth}</strong> levels
+          <strong>{depth}</strong> {depth === 1 ? 'level' : 'levels'}
         </span>
         <ul className="row traceServices" aria-label="Services">
           {trace.services.slice(0, NAMED).map((service) => (
