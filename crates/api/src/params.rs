@@ -21,10 +21,10 @@ const MAX_FORM_BYTES: usize = 10 << 20;
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads the query string and, where there is one, the form body.
+    /// Reads the form body, where there is one, and the query string, which counts behind it as in Go.
     pub async fn read(state: &AppState, request: Request) -> Result<Self, Error> {
         let (head, incoming) = request.into_parts();
-        let mut pairs = parse(head.uri.query().unwrap_or_default().as_bytes());
+        let mut pairs = Vec::new();
         if head.method == Method::POST || head.method == Method::PUT {
             let media =
                 head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -34,6 +34,7 @@ impl Params {
                 pairs.extend(parse(&form.bytes));
             }
         }
+        pairs.extend(parse(head.uri.query().unwrap_or_default().as_bytes()));
         Ok(Params(pairs))
     }
 
@@ -68,6 +69,14 @@ impl Params {
     pub fn time_ms(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(text) = self.get(name) else { return Ok(None) };
         times::prometheus_ms(text)
+            .map(Some)
+            .ok_or_else(|| bad(name, text, "it must be Unix seconds or an RFC 3339 time"))
+    }
+
+    /// One end of a stretch of time in milliseconds; a time beyond everything is the farthest there is.
+    pub fn bound_ms(&self, name: &str) -> Result<Option<i64>, Error> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        times::prometheus_bound_ms(text)
             .map(Some)
             .ok_or_else(|| bad(name, text, "it must be Unix seconds or an RFC 3339 time"))
     }

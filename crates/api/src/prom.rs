@@ -149,21 +149,23 @@ pub(crate) fn json_response(code: StatusCode, body: Body) -> Response {
 /// What clients are told when `limit` cut a list; the words are Prometheus'.
 pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
-/// Reads the series selectors of a repeated parameter, `match[]`.
+/// Reads the series selectors of a repeated parameter, `match[]`, each of which must leave something out.
 pub(crate) fn selectors(ask: &Ask, name: &str) -> Result<Vec<Vec<Matcher>>, Error> {
-    ask.params.all(name).map(|text| selector(&ask.state, name, text)).collect()
+    let narrow = |text| {
+        let matchers = selector(name, text)?;
+        match matchers.iter().all(Matcher::matches_empty) {
+            true => Err(Error::invalid(format!(
+                "invalid parameter {name:?}: match[] must contain at least one non-empty matcher"
+            ))),
+            false => Ok(matchers),
+        }
+    };
+    ask.params.all(name).map(narrow).collect()
 }
 
-fn selector(state: &AppState, name: &str, text: &str) -> Result<Vec<Matcher>, Error> {
-    let bad = |why: String| Error::invalid(format!("invalid parameter {name:?}: {why}"));
-    let expr = promql::parse(text, &state.promql.options().parser()).map_err(|e| bad(e.to_string()))?;
-    let promql::NodeKind::Selector(found) = expr.kind(expr.root()) else {
-        return Err(bad(
-            "1:1: parse error: a series selector is wanted, without functions or operators".to_owned()
-        ));
-    };
-    if found.matchers.iter().all(Matcher::matches_empty) {
-        return Err(bad("match[] must contain at least one non-empty matcher".to_owned()));
-    }
-    Ok(found.matchers.clone())
+/// One series selector, without modifiers; it may select everything.
+fn selector(name: &str, text: &str) -> Result<Vec<Matcher>, Error> {
+    let found = promql::parse_selector(text)
+        .map_err(|e| Error::invalid(format!("invalid parameter {name:?}: {e}")))?;
+    Ok(found.matchers)
 }

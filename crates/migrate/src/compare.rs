@@ -114,8 +114,12 @@ pub async fn run(
     let a = Asker::new(options.a.clone(), options.timeout)?;
     let b = Asker::new(options.b.clone(), options.timeout)?;
     let mut report = Report::new(options, clock.now_ms());
-    for side in [&a, &b] {
-        side.probe(last.end_ms).await?;
+    let annotated = (a.probe(last.end_ms).await?, b.probe(last.end_ms).await?);
+    if annotated.0 != annotated.1 {
+        let (which, other) = if annotated.0 { ("B", "A") } else { ("A", "B") };
+        report.note(format!(
+            "{which} does not annotate its answers, as Prometheus before 2.48: annotations of {other} are not compared"
+        ));
     }
     let mut questions = Vec::new();
     for d in &options.dashboards {
@@ -147,7 +151,7 @@ pub async fn run(
         })
         .buffered(options.concurrency.max(1));
     while let Some((q, x, y)) = answers.next().await {
-        let query = judge(q, x, y, options);
+        let query = judge(q, x, y, options, annotated.0 && annotated.1);
         progress.asked += 1;
         progress.different += usize::from(query.outcome == Outcome::Different);
         report.add(query);
@@ -165,7 +169,12 @@ fn question(e: &Expression, expr: String, range: Range) -> Question {
     Question { source: e.source.clone(), expr, instant: e.instant, range }
 }
 
-fn judge(q: Question, a: Asked, b: Asked, o: &Options) -> Query {
+fn judge(q: Question, mut a: Asked, mut b: Asked, o: &Options, annotated: bool) -> Query {
+    if !annotated {
+        for answer in [&mut a.answer, &mut b.answer].into_iter().flatten() {
+            answer.without_annotations();
+        }
+    }
     let differences = match (&a.answer, &b.answer) {
         (Ok(x), Ok(y)) => diff::answers(x, y, &o.tolerance, &o.ignore_labels),
         // Both refuse: that is agreement, whatever words they find.

@@ -19,12 +19,14 @@ pub enum Error {
     Block(#[from] tsdb::Error),
     #[error(transparent)]
     Net(#[from] net::Error),
+    #[error("{dir} holds no block: {hint}")]
+    NoBlock { dir: PathBuf, hint: &'static str },
     /// The receiver will not take this however often it is sent.
     #[error("{url} refused samples of block {block} with {answer}")]
     Refused { url: String, block: String, answer: String },
     #[error("{url} took nothing for {seconds} s, last with: {answer}")]
     GaveUp { url: String, seconds: u64, answer: String },
-    #[error("asking {url}: {reason}")]
+    #[error("{url} cannot be asked, is this the right address and does it run? {reason}")]
     Asked { url: String, reason: String },
     #[error("{0}")]
     Internal(String),
@@ -36,6 +38,7 @@ impl Error {
             Error::Target { .. } | Error::Option { .. } | Error::Written { .. } | Error::Refused { .. } => {
                 Kind::Invalid
             }
+            Error::NoBlock { .. } => Kind::NotFound,
             Error::File { .. } => Kind::Unavailable,
             Error::Block(e) => e.kind(),
             Error::Net(e) => e.kind(),

@@ -92,6 +92,8 @@ pub struct Report {
     pub blocks_known: usize,
     /// Blocks that another one replaces.
     pub blocks_superseded: usize,
+    /// Directories named like blocks whose meta.json is missing; they are not read.
+    pub blocks_undescribed: Vec<PathBuf>,
     pub series: u64,
     /// Samples in requests that were acknowledged.
     pub samples: u64,
@@ -103,6 +105,21 @@ pub struct Report {
     pub seconds: f64,
     /// The directory has a write-ahead log, whose samples are in no block.
     pub has_log: bool,
+}
+
+impl Report {
+    /// Answers that differ in numbers alone, such as times and counts, are kept as one.
+    fn refuse(&mut self, answer: String, samples: u64) {
+        const KEPT: usize = 100;
+        let like = |text: &str| {
+            text.split(|c: char| c.is_ascii_digit()).filter(|p| !p.is_empty()).collect::<String>()
+        };
+        self.refused_samples += samples;
+        let known = self.refusals.keys().find(|k| like(k) == like(&answer)).cloned();
+        if let Some(key) = known.or((self.refusals.len() < KEPT).then_some(answer)) {
+            *self.refusals.entry(key).or_insert(0) += 1;
+        }
+    }
 }
 
 /// What is read and sent, in order. `Err` ends the import.
@@ -122,9 +139,13 @@ pub async fn run(
     check(options)?;
     let started = clock.monotonic();
     let found = tsdb::blocks(&options.dir)?;
+    if found.blocks.is_empty() {
+        return Err(no_block(options, found.has_log));
+    }
     let mut journal = Journal::open(&options.journal, &journal::belongs_to(options))?;
     let mut report =
         Report { blocks_superseded: found.superseded, has_log: found.has_log, ..Report::default() };
+    report.blocks_undescribed = found.undescribed;
     let mut progress = Progress { blocks: (0, found.blocks.len()), ..Progress::default() };
     let overlaps = |m: &tsdb::Meta| m.max_time > options.from_ms && m.min_time <= options.to_ms;
     let todo: Vec<_> = found.blocks.into_iter().filter(|(_, m)| overlaps(m) && !journal.knows(m)).collect();
@@ -144,9 +165,23 @@ pub async fn run(
         report.blocks += 1;
         progress.blocks.0 += 1;
     }
-    on_progress(&progress);
     report.seconds = clock.monotonic().duration_since(started).as_secs_f64();
+    progress.per_second = progress.samples as f64 / report.seconds.max(1e-9);
+    on_progress(&progress);
     Ok(report)
+}
+
+fn no_block(options: &Options, has_log: bool) -> Error {
+    let hint = match has_log {
+        true => {
+            "all its samples are in the write-ahead log still; have Prometheus write them as blocks with POST \
+             /api/v1/admin/tsdb/snapshot (it needs --web.enable-admin-api) and import the directory in snapshots/"
+        }
+        false => {
+            "name the data directory of a Prometheus, a snapshot of one, or one block (a directory with meta.json)"
+        }
+    };
+    Error::NoBlock { dir: options.dir.clone(), hint }
 }
 
 fn check(o: &Options) -> Result<()> {
@@ -193,7 +228,14 @@ impl One<'_> {
                 batch = produced.recv(), if room => {
                     match batch {
                         Some(batch) => {
-                            let (sender, batch) = (self.sender.clone(), batch?);
+                            let batch = match batch {
+                                Ok(batch) => batch,
+                                Err(e) => {
+                                    journal.save()?;
+                                    return Err(e);
+                                }
+                            };
+                            let sender = self.sender.clone();
                             under_way.push_back(tokio::spawn(async move { (sender.send(&batch).await, batch) }));
                         }
                         None => reading_ended = true,
@@ -212,10 +254,7 @@ impl One<'_> {
                 }
                 Ok(sent) => {
                     if let Some(answer) = sent.refused {
-                        report.refused_samples += batch.samples;
-                        if report.refusals.len() < 100 || report.refusals.contains_key(&answer) {
-                            *report.refusals.entry(answer).or_insert(0) += 1;
-                        }
+                        report.refuse(answer, batch.samples);
                     } else {
                         report.samples += batch.samples;
                     }

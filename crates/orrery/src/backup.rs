@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use base::Clock;
 use clap::{Args, Subcommand};
 use store::backup::{self, Place};
+
+use crate::progress::Line;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -37,28 +39,34 @@ struct Source {
 enum What {
     /// Prove every byte of one backup, or of all
     Verify {
+        /// Directory that keeps backups
         #[arg(value_name = "FROM")]
         from: PathBuf,
         /// Name of the backup; all without it
         #[arg(long, value_name = "ID")]
         backup: Option<String>,
+        /// Print the outcome as JSON
         #[arg(long)]
         json: bool,
     },
     /// Forget all but the newest backups, and delete what only those had
     Prune {
+        /// Directory that keeps backups
         #[arg(value_name = "FROM")]
         from: PathBuf,
         /// How many to keep
         #[arg(long, value_name = "N")]
         keep: std::num::NonZeroUsize,
+        /// Print the outcome as JSON
         #[arg(long)]
         json: bool,
     },
     /// List the backups a directory keeps
     List {
+        /// Directory that keeps backups
         #[arg(value_name = "FROM")]
         from: PathBuf,
+        /// Print the outcome as JSON
         #[arg(long)]
         json: bool,
     },
@@ -109,10 +117,17 @@ async fn take(data_dir: &Path, to: &Path, json: bool) -> Result<()> {
     if absolute(to)?.starts_with(absolute(data_dir)?) {
         bail!("{} lies inside the data directory {}", to.display(), data_dir.display());
     }
+    // Before anything is made in a directory that may be mistyped.
+    backup::check(data_dir)?;
     let place = Place::writing(to)?;
-    let taken = backup::take(data_dir, &place, &Clock::system(), show).await;
-    eprintln!();
-    let taken = taken?;
+    let clock = Clock::system();
+    let mut line = Line::new(&clock);
+    let taken = backup::take(data_dir, &place, &clock, |p| line.show(p)).await;
+    line.end();
+    let taken = taken.map_err(|e| {
+        anyhow!(e)
+            .context("no backup was taken; what was copied stays, so that the next one has less to copy")
+    })?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&taken)?),
         false => {
@@ -128,9 +143,11 @@ async fn take(data_dir: &Path, to: &Path, json: bool) -> Result<()> {
 }
 
 async fn verify(from: &Path, id: Option<&str>, json: bool) -> Result<()> {
-    let found = backup::verify(&Place::reading(from)?, id, &Clock::system(), show).await;
-    eprintln!();
-    let found = found?;
+    let clock = Clock::system();
+    let mut line = Line::new(&clock);
+    let found = backup::verify(&Place::reading(from)?, id, &clock, |p| line.show(p)).await;
+    line.end();
+    let found = found.map_err(|e| told_with(from, e))?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&found)?),
         false => {
@@ -141,14 +158,18 @@ async fn verify(from: &Path, id: Option<&str>, json: bool) -> Result<()> {
                 found.bytes
             );
             for p in &found.problems {
-                println!("  backup {}: {}: {}", p.backup, p.file, p.what);
+                let file = if p.file.is_empty() { String::new() } else { format!("{}: ", p.file) };
+                println!("  backup {}: {file}{}", p.backup, p.what);
             }
         }
     }
     match (found.backups.len(), found.problems.len()) {
         (0, _) => bail!("{} keeps no backup", from.display()),
         (_, 0) => Ok(()),
-        (_, n) => bail!("{n} problem(s) in the backups of {}", from.display()),
+        (_, n) => bail!(
+            "{n} problem(s) in the backups of {0}: backups not named above are whole; delete the damaged blobs (in {0}/blobs) and take a new backup, which stores again what the node still has",
+            from.display()
+        ),
     }
 }
 
@@ -156,7 +177,8 @@ async fn prune(from: &Path, keep: usize, json: bool) -> Result<()> {
     if !from.is_dir() {
         bail!("{} is not a directory", from.display());
     }
-    let pruned = backup::prune(&Place::writing(from)?, keep).await?;
+    let pruned = backup::prune(&Place::writing(from)?, keep).await;
+    let pruned = pruned.map_err(|e| told_with(from, e))?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&pruned)?),
         false => {
@@ -171,6 +193,7 @@ async fn list(from: &Path, json: bool) -> Result<()> {
     let all = Place::reading(from)?.list().await?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&all)?),
+        false if all.is_empty() => println!("{} keeps no backup", from.display()),
         false => all.iter().for_each(|s| println!("{}  {} files  {} bytes", s.id, s.files, s.bytes)),
     }
     Ok(())
@@ -181,9 +204,20 @@ pub fn restore(args: Restore) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let restored = runtime.block_on(async {
         let place = Place::reading(&args.from)?;
-        let restored = backup::restore(&place, args.backup.as_deref(), &dir, &disklog::RealDisk, show).await;
-        eprintln!();
-        anyhow::Ok(restored?)
+        let mut line = Line::new(&Clock::system());
+        let id = args.backup.as_deref();
+        let restored = backup::restore(&place, id, &dir, &disklog::RealDisk, |p| line.show(p)).await;
+        line.end();
+        restored.map_err(|e| {
+            let e = told_with(&args.from, e);
+            match dir.join(backup::MARKER).exists() {
+                true => e.context(format!(
+                    "the restore into {} is unfinished and no node starts there; run it again, or empty the directory",
+                    dir.display()
+                )),
+                false => e,
+            }
+        })
     })?;
     match args.json {
         true => println!("{}", serde_json::to_string_pretty(&restored)?),
@@ -195,7 +229,10 @@ pub fn restore(args: Restore) -> Result<()> {
     Ok(())
 }
 
-/// One line that replaces itself.
-fn show(p: &backup::Progress) {
-    eprint!("\r{p}   ");
+/// Where a backup was looked for and not found belongs to the message.
+fn told_with(place: &Path, e: store::Error) -> anyhow::Error {
+    match e {
+        store::Error::NotFound(_) => anyhow!(e).context(place.display().to_string()),
+        e => anyhow!(e),
+    }
 }

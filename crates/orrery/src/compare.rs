@@ -14,7 +14,7 @@ use migrate::{
     compare::{self, Dashboard, Expression, Options, Range, Tolerance, dashboard},
 };
 
-use crate::cli;
+use crate::{cli, progress::Line};
 
 /// Nothing differs.
 const SAME: u8 = 0;
@@ -32,6 +32,7 @@ pub struct Compare {
     /// The address that is taken for right, http://[user:password@]host:port[/path]
     #[arg(value_name = "A")]
     a: String,
+    /// The address that is compared with it
     #[arg(value_name = "B")]
     b: String,
     /// Grafana dashboards (.json) and rule files (.yaml, .yml), or folders of them
@@ -64,8 +65,10 @@ pub struct Compare {
     /// A further header for both, NAME=VALUE; may be repeated
     #[arg(long = "header", value_name = "NAME=VALUE")]
     headers: Vec<String>,
+    /// Questions under way at once; each goes to both addresses
     #[arg(long, default_value_t = 4)]
     concurrency: usize,
+    /// How long one answer may take
     #[arg(long, value_parser = cli::duration, default_value = "1m")]
     timeout: Duration,
     /// Print everything as JSON
@@ -115,8 +118,9 @@ fn compare(args: Compare) -> Result<bool> {
     let report = runtime.block_on(async {
         let stop = Shutdown::new();
         cli::stop_on_interrupt(&stop);
-        let report = compare::run(&options, &clock, &stop, |p| eprint!("\r{p}   ")).await;
-        eprintln!();
+        let mut line = Line::new(&clock);
+        let report = compare::run(&options, &clock, &stop, |p| line.show(p)).await;
+        line.end();
         match stop.is_started() {
             true => bail!("interrupted"),
             false => anyhow::Ok(report?),
@@ -128,6 +132,9 @@ fn compare(args: Compare) -> Result<bool> {
             found.ignored.iter().for_each(|why| println!("left out: {why}"));
             print!("{report}");
         }
+    }
+    if report.is_nothing() {
+        bail!("nothing was compared: no expression could be asked and answered; the reasons stand above");
     }
     Ok(report.is_same())
 }

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use base::{Clock, Shutdown};
 use clap::{Args, Subcommand};
 use migrate::{
-    Target,
+    Error, Target,
     import::{self, Options, Report},
 };
 
-use crate::cli;
+use crate::{cli, progress::Line};
 
 #[derive(Debug, Args)]
 pub struct Import {
@@ -78,16 +78,13 @@ pub fn run(args: Import) -> Result<()> {
     let (report, interrupted) = runtime.block_on(async {
         let stop = Shutdown::new();
         cli::stop_on_interrupt(&stop);
-        let report = import::run(&options, &Clock::system(), &stop, |p| eprint!("\r{p}   ")).await;
-        eprintln!();
+        let clock = Clock::system();
+        let mut line = Line::new(&clock);
+        let report = import::run(&options, &clock, &stop, |p| line.show(p)).await;
+        line.end();
         (report, stop.is_started())
     });
-    let report = report.map_err(|e| match e {
-        migrate::Error::Refused { .. } => {
-            anyhow!(e).context("stopped; what arrived is noted, run it again to go on, or with --keep-going")
-        }
-        e => anyhow!(e),
-    })?;
+    let report = report.map_err(|e| with_advice(e, &options))?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&report)?),
         false => print(&report, &options),
@@ -96,9 +93,41 @@ pub fn run(args: Import) -> Result<()> {
         bail!("interrupted; what arrived is noted in {}, run it again to go on", options.journal.display());
     }
     if report.refused_samples > 0 {
-        bail!("requests with {} samples were refused in whole or in part", report.refused_samples);
+        bail!(
+            "requests with {} samples were refused in whole or in part, for the reasons above",
+            report.refused_samples
+        );
     }
     Ok(())
+}
+
+/// The error, and before it what to do about it.
+fn with_advice(e: Error, o: &Options) -> anyhow::Error {
+    let noted = format!("what arrived is noted in {}", o.journal.display());
+    let advice = match &e {
+        Error::Refused { answer, .. } if answer.contains("retention") => {
+            format!(
+                "stopped; {noted}, raise retention.metrics of the node (0 keeps everything) and run it again to go on, or name the time to import with --since, or leave out what is refused with --keep-going"
+            )
+        }
+        Error::Refused { .. } => {
+            format!(
+                "stopped; {noted}, run it again to go on, or with --keep-going to leave out what is refused"
+            )
+        }
+        Error::GaveUp { .. } => {
+            format!(
+                "stopped; {noted}, see whether --to is the right address and running, and run it again to go on"
+            )
+        }
+        Error::Block(b) if b.kind() == base::Kind::Corrupt => {
+            format!(
+                "stopped at a damaged block; {noted}, move the block's directory away to import the others"
+            )
+        }
+        _ => return anyhow!(e),
+    };
+    anyhow!(e).context(advice)
 }
 
 fn print(r: &Report, o: &Options) {
@@ -111,6 +140,9 @@ fn print(r: &Report, o: &Options) {
     }
     if r.blocks_superseded > 0 {
         println!("  {} block(s) left out, others were made of them", r.blocks_superseded);
+    }
+    for dir in &r.blocks_undescribed {
+        println!("  {} left out: it has no meta.json, so Prometheus does not read it either", dir.display());
     }
     if r.retries > 0 {
         println!("  sent again {} times", r.retries);

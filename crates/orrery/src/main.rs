@@ -12,6 +12,7 @@ mod hooks;
 mod import;
 mod logging;
 mod node;
+mod progress;
 mod run;
 mod watch;
 

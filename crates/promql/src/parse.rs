@@ -21,6 +21,13 @@ use crate::{
 
 /// Parses and type-checks a query.
 pub fn parse(text: &str, options: &ParserOptions) -> Result<Expr, ParseError> {
+    let mut expr = read(text, options)?;
+    check::check(text, &mut expr)?;
+    Ok(expr)
+}
+
+/// The tree by the grammar alone.
+fn read(text: &str, options: &ParserOptions) -> Result<Expr, ParseError> {
     let (tokens, nodes, broken) = (lex(text), Vec::new(), Vec::new());
     let mut parser = Parser { text, tokens, at: 0, nodes, broken, depth: 0, options };
     if parser.peek() == &Token::End {
@@ -30,15 +37,18 @@ pub fn parse(text: &str, options: &ParserOptions) -> Result<Expr, ParseError> {
     if parser.peek() != &Token::End {
         return Err(parser.unexpected("", ""));
     }
-    let mut expr = Expr { nodes: parser.nodes, root, broken: parser.broken };
-    check::check(text, &mut expr)?;
-    Ok(expr)
+    Ok(Expr { nodes: parser.nodes, root, broken: parser.broken })
 }
 
-/// Parses a series selector alone, as `match[]` parameters carry it: `up{job="x"}`.
+/// Parses a series selector alone, as `match[]` parameters carry it: `up{job="x"}`. Other than in a query it may
+/// select everything, `{}`.
 pub fn parse_selector(text: &str) -> Result<crate::ast::Selector, ParseError> {
     let options = ParserOptions::default();
-    let expr = parse(text, &options)?;
+    let mut expr = read(text, &options)?;
+    // What the grammar let pass and is wrong nevertheless, such as a pattern.
+    if !expr.broken.is_empty() {
+        check::check(text, &mut expr)?;
+    }
     match expr.nodes.into_iter().next().map(|n| n.kind) {
         Some(NodeKind::Selector(s)) if expr.root == NodeId(0) && s.modifiers == Default::default() => Ok(s),
         _ => Err(ParseError::new(text, 0..text.len(), "expected a series selector without modifiers")),

@@ -24,6 +24,7 @@ pub use manifest::Summary;
 pub use place::Place;
 pub use prune::{Pruned, prune};
 pub use restore::{MARKER, restore};
+pub use snapshot::check;
 pub use take::{Taken, take};
 pub use verify::{Problem, Verified, verify};
 

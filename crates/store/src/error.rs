@@ -19,6 +19,9 @@ pub enum Error {
     /// Data written by a newer version. The message says what to do.
     #[error("{0}")]
     FutureVersion(String),
+    /// What was named is not there. The message says what was looked for and what to name instead.
+    #[error("{0}")]
+    NotFound(String),
     /// Somebody else changed what this change was built on.
     #[error("{0}")]
     Conflict(String),
@@ -35,6 +38,7 @@ impl Error {
             Error::Log(e) => e.kind(),
             Error::Segment { source, .. } => source.kind(),
             Error::Object { source: object_store::Error::NotFound { .. }, .. } => Kind::NotFound,
+            Error::NotFound(_) => Kind::NotFound,
             Error::Object { .. } | Error::File { .. } | Error::Refused { .. } => Kind::Unavailable,
             Error::Corrupt(_) | Error::FutureVersion(_) => Kind::Corrupt,
             Error::Conflict(_) => Kind::Conflict,

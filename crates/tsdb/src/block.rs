@@ -21,6 +21,8 @@ pub struct Found {
     pub blocks: Vec<(PathBuf, Meta)>,
     /// Blocks left out because another one holds what they held.
     pub superseded: usize,
+    /// Directories named like blocks that lack their description: Prometheus does not read them either.
+    pub undescribed: Vec<PathBuf>,
     /// There is a write-ahead log: its newest samples are in no block yet.
     pub has_log: bool,
 }
@@ -35,10 +37,13 @@ pub fn blocks(dir: &Path) -> Result<Found> {
     for entry in std::fs::read_dir(dir).map_err(Error::io("listing", dir))? {
         let path = entry.map_err(Error::io("listing", dir))?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if is_ulid(name) && meta::path(&path).is_file() {
-            found.blocks.push((path.clone(), meta::read(&path)?));
+        match is_ulid(name) && path.is_dir() {
+            true if meta::path(&path).is_file() => found.blocks.push((path.clone(), meta::read(&path)?)),
+            true => found.undescribed.push(path),
+            false => {}
         }
     }
+    found.undescribed.sort();
     let parents: Vec<String> =
         found.blocks.iter().flat_map(|(_, m)| m.compaction.parents.iter().map(|p| p.ulid.clone())).collect();
     let before = found.blocks.len();

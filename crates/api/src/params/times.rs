@@ -7,14 +7,28 @@ use std::time::Duration;
 
 const NS: i128 = 1_000_000_000;
 
+/// Past this a sum with a lookback or an offset could overflow.
+const FARTHEST_MS: f64 = 9.0e15;
+
 /// Unix seconds with a fraction, or RFC 3339, in milliseconds. `None` when it is neither or out of range.
 pub fn prometheus_ms(text: &str) -> Option<i64> {
     if let Ok(s) = text.parse::<f64>() {
         let ms = (s * 1000.0).round();
-        // Past these a sum with a lookback or an offset could overflow.
-        return (ms.is_finite() && ms.abs() < 9.0e15).then_some(ms as i64);
+        return (ms.is_finite() && ms.abs() < FARTHEST_MS).then_some(ms as i64);
     }
-    rfc3339_ns(text).map(|ns| ns.div_euclid(1_000_000))
+    rfc3339(text).and_then(|ns| i64::try_from(ns.div_euclid(1_000_000)).ok())
+}
+
+/// One end of a stretch of time, where clients that want all of it name times beyond everything: Go's earliest
+/// and latest, in its own spelling or as a number.
+pub fn prometheus_bound_ms(text: &str) -> Option<i64> {
+    match (text, text.parse::<f64>()) {
+        ("-292273086-05-16T16:47:06Z", _) => Some(-FARTHEST_MS as i64),
+        ("+292277025-08-18T07:12:54.999999999Z", _) => Some(FARTHEST_MS as i64),
+        (_, Ok(s)) if s.is_nan() => None,
+        (_, Ok(s)) => Some((s * 1000.0).round().clamp(-FARTHEST_MS, FARTHEST_MS) as i64),
+        _ => prometheus_ms(text),
+    }
 }
 
 /// Loki's reading of a time, in nanoseconds: whole numbers of more than ten digits are nanoseconds, other
@@ -77,8 +91,12 @@ pub fn format_duration(d: Duration) -> String {
     if out.is_empty() { "0s".to_owned() } else { out }
 }
 
-/// RFC 3339 in nanoseconds since 1970.
+/// RFC 3339 in nanoseconds since 1970, of which 64 bits hold some 292 years either way.
 pub fn rfc3339_ns(text: &str) -> Option<i64> {
+    rfc3339(text).and_then(|ns| i64::try_from(ns).ok())
+}
+
+fn rfc3339(text: &str) -> Option<i128> {
     let b = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
         let part = b.get(from..to)?;
@@ -92,7 +110,8 @@ pub fn rfc3339_ns(text: &str) -> Option<i64> {
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let valid =
         (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
-    if !valid {
+    let days = days_from_civil(year, month, day);
+    if !valid || civil_from_days(days) != (year, month, day) {
         return None;
     }
     let mut at = 19;
@@ -114,9 +133,8 @@ pub fn rfc3339_ns(text: &str) -> Option<i64> {
         }
         _ => return None,
     };
-    let seconds =
-        days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second.min(59) - offset_s;
-    i64::try_from(i128::from(seconds) * NS + fraction).ok()
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second.min(59) - offset_s;
+    Some(i128::from(seconds) * NS + fraction)
 }
 
 /// `2023-11-14T22:13:20.123456789Z`, the fraction without trailing zeros.
@@ -164,9 +182,26 @@ mod tests {
         assert_eq!(prometheus_ms("2015-07-01T20:10:30.781Z"), Some(1_435_781_430_781));
         assert_eq!(prometheus_ms("2015-07-01T22:10:30.781+02:00"), Some(1_435_781_430_781));
         assert_eq!(prometheus_ms("-1.5"), Some(-1500));
+        assert_eq!(prometheus_ms("9999-12-31T23:59:59Z"), Some(253_402_300_799_000));
+        assert_eq!(prometheus_ms("2016-02-29T00:00:00Z"), Some(1_456_704_000_000));
+        assert_eq!(prometheus_ms("2015-02-29T00:00:00Z"), None);
         for bad in ["", "now", "NaN", "inf", "1e300", "2015-13-01T00:00:00Z", "2015-07-01T20:10:30"] {
             assert_eq!(prometheus_ms(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_bound_beyond_everything_is_the_farthest_time_there_is() {
+        let farthest = FARTHEST_MS as i64;
+        for all in ["9223372036854775.807", "+292277025-08-18T07:12:54.999999999Z", "inf", "1e300"] {
+            assert_eq!(prometheus_bound_ms(all), Some(farthest), "{all}");
+        }
+        for all in ["-9223372036854775.808", "-292273086-05-16T16:47:06Z", "-Inf"] {
+            assert_eq!(prometheus_bound_ms(all), Some(-farthest), "{all}");
+        }
+        assert_eq!(prometheus_bound_ms("1.5"), Some(1500));
+        assert_eq!(prometheus_bound_ms("NaN"), None);
+        assert_eq!(prometheus_bound_ms("yesterday"), None);
     }
 
     #[test]

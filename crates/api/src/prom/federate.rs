@@ -29,11 +29,8 @@ impl IntoResponse for Plain {
 }
 
 pub async fn federate(ask: ask::Ask<Plain>) -> Result<Response, Plain> {
-    let selectors: Vec<_> = ask
-        .params
-        .all("match[]")
-        .map(|text| super::selector(&ask.state, "match[]", text))
-        .collect::<Result<_, _>>()?;
+    let selectors: Vec<_> =
+        ask.params.all("match[]").map(|text| super::selector("match[]", text)).collect::<Result<_, _>>()?;
     let (now, lookback) = (ask.state.clock.now_ms(), ask.state.options.lookback_delta.as_millis() as i64);
     let range = TimeRange::from_ms_inclusive(now.saturating_sub(lookback), now);
     let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());

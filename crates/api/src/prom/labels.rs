@@ -112,7 +112,7 @@ fn strings(
 
 /// `start` and `end`, both included; all of time where absent.
 pub(super) fn time_range(ask: &Ask) -> Result<TimeRange, Error> {
-    let (start, end) = (ask.params.time_ms("start")?, ask.params.time_ms("end")?);
+    let (start, end) = (ask.params.bound_ms("start")?, ask.params.bound_ms("end")?);
     if let (Some(s), Some(e)) = (start, end)
         && e < s
     {

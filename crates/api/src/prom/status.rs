@@ -26,6 +26,9 @@ pub async fn build_info(State(state): State<AppState>) -> Result<Answered, PromE
     }))?)
 }
 
+/// What Go reads as a truth value.
+const TRUTHS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+
 /// Keys are Prometheus'; those of the Go runtime hold the nearest thing this process has.
 pub async fn runtime_info(State(state): State<AppState>) -> Result<Answered, PromError> {
     let cwd = std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default();
@@ -56,7 +59,27 @@ pub async fn flags(State(state): State<AppState>) -> Result<Answered, PromError>
     Ok(Answered::of(&state.hooks.running().flags)?)
 }
 
-pub async fn rules() -> Result<Answered, PromError> {
+pub async fn rules(ask: Ask) -> Result<Answered, PromError> {
+    let p = &ask.params;
+    if let Some(kind) = p.get("type")
+        && !["alert", "record"].contains(&kind.to_ascii_lowercase().as_str())
+    {
+        return Err(bad("type", kind, "it must be alert or record").into());
+    }
+    if let Some(flag) = p.get("exclude_alerts")
+        && !TRUTHS.contains(&flag)
+    {
+        return Err(bad("exclude_alerts", flag, "it must be true or false").into());
+    }
+    let limit = p.limit("group_limit")?;
+    if let Some(token) = p.get("group_next_token") {
+        let reason = match limit {
+            None => "group_limit must be given to go on from a token",
+            Some(_) => "no group has it; begin anew without a token",
+        };
+        return Err(bad("group_next_token", token, reason).into());
+    }
+    super::selectors(&ask, "match[]")?;
     Ok(Answered::of(&json!({"groups": []}))?)
 }
 
@@ -75,20 +98,19 @@ pub async fn notifications() -> Result<Answered, PromError> {
 }
 
 pub async fn targets(ask: Ask) -> Result<Answered, PromError> {
+    // Any other state is one that no target has, as in Prometheus.
     let wanted = ask.params.get("state").unwrap_or("any").to_ascii_lowercase();
-    if !["any", "active", "dropped"].contains(&wanted.as_str()) {
-        return Err(bad("state", &wanted, "it must be any, active or dropped").into());
-    }
+    let shows = |state: &str| wanted == "any" || wanted == state;
     let pool = ask.params.get("scrapePool");
     let in_pool = |name: &str| pool.is_none_or(|p| p == name);
     let hooks = &ask.state.hooks;
     let mut active: Vec<Value> = Vec::new();
-    if wanted != "dropped" {
+    if shows("active") {
         let targets = hooks.targets();
         active.extend(targets.iter().filter(|t| in_pool(&t.scrape_pool)).map(target));
     }
     let (mut dropped, mut counts): (Vec<Value>, Map<String, Value>) = Default::default();
-    if wanted != "active" {
+    if shows("dropped") {
         let targets = hooks.dropped_targets();
         let shown = |t: &DroppedTarget| json!({"discoveredLabels": label_map(&t.discovered_labels), "scrapePool": t.scrape_pool});
         dropped.extend(targets.iter().filter(|t| in_pool(&t.scrape_pool)).map(shown));

@@ -21,7 +21,7 @@ pub async fn pools(State(state): State<AppState>) -> Result<Answered, PromError>
 pub async fn metadata(ask: Ask) -> Result<Answered, PromError> {
     let limit = count(&ask, "limit")?.unwrap_or(usize::MAX);
     let matchers = match ask.params.get("match_target") {
-        Some(text) => selector(&ask.state, "match_target", text)?,
+        Some(text) => selector("match_target", text)?,
         None => Vec::new(),
     };
     let metric = ask.params.get("metric").map(str::to_owned);

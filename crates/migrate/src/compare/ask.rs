@@ -67,7 +67,16 @@ pub(super) enum Point {
     },
 }
 
+/// What the language says of a query, other than what a server says of its data.
+fn is_annotation(warning: &str) -> bool {
+    warning.starts_with("PromQL ")
+}
+
 impl Answer {
+    pub(super) fn without_annotations(&mut self) {
+        self.warnings.retain(|w| !is_annotation(w));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.series.len()
     }
@@ -122,12 +131,15 @@ impl Asker {
     }
 
     /// Whether this is an address that answers queries at all.
-    pub(super) async fn probe(&self, at_ms: i64) -> Result<()> {
-        let form = [("query", "vector(1)".to_owned()), ("time", seconds(at_ms))];
-        match self.post("/api/v1/query", &form).await.and_then(read) {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Error::Asked { url: self.target.shown().to_owned(), reason: e.to_string() }),
+    /// Answers whether it annotates what it says, as Prometheus does since 2.48.
+    pub(super) async fn probe(&self, at_ms: i64) -> Result<bool> {
+        let asked = |query: &str| [("query", query.to_owned()), ("time", seconds(at_ms))];
+        if let Err(e) = self.post("/api/v1/query", &asked("vector(1)")).await.and_then(read) {
+            return Err(Error::Asked { url: self.target.shown().to_owned(), reason: e.to_string() });
         }
+        // No quantile is 2, and who annotates says so.
+        let odd = self.post("/api/v1/query", &asked("quantile(2, vector(1))")).await.and_then(read);
+        Ok(odd.is_ok_and(|a| a.warnings.iter().any(|w| is_annotation(w))))
     }
 
     pub(super) async fn ask(&self, q: &Question) -> Asked {

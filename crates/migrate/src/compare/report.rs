@@ -62,7 +62,7 @@ pub struct Report {
     pub queries: Vec<Query>,
     /// Expressions that could not be asked.
     pub skipped: Vec<Skipped>,
-    /// Variables that had to be guessed.
+    /// Variables that had to be guessed, and what could not be compared.
     pub notes: Vec<String>,
 }
 
@@ -108,9 +108,14 @@ impl Report {
         }
     }
 
-    /// Nothing differs, and something was compared.
+    /// Nothing differs.
     pub fn is_same(&self) -> bool {
-        self.different == 0 && !self.queries.is_empty()
+        self.different == 0
+    }
+
+    /// Neither is there an answer, nor one side that refuses what the other answers.
+    pub fn is_nothing(&self) -> bool {
+        self.same + self.empty + self.different == 0
     }
 }
 
@@ -144,7 +149,7 @@ impl fmt::Display for Report {
             writeln!(f, "\nnot asked: {}\n  {}\n  {}", s.source, s.expr, s.why)?;
         }
         if !self.notes.is_empty() {
-            writeln!(f, "\nvariables:")?;
+            writeln!(f, "\nnotes:")?;
             self.notes.iter().try_for_each(|n| writeln!(f, "  {n}"))?;
         }
         writeln!(

@@ -16,6 +16,7 @@ async fn query(State(c): State<Canned>, Form(f): Form<HashMap<String, String>>) 
     let expr = f.get("query").map_or("", String::as_str);
     Json(match (expr, c.get(expr)) {
         ("vector(1)", _) => answer("vector", json!([])),
+        ("quantile(2, vector(1))", None) => answer("vector", json!([])),
         (_, Some(v)) => v.clone(),
         _ => json!({"status": "error", "errorType": "bad_data", "error": format!("parse error in {expr:?}")}),
     })
@@ -96,6 +97,31 @@ async fn what_differs_is_told_and_what_does_not_is_counted() {
     let told = r.to_string();
     assert!(told.contains("A has 1, B has 2") && told.contains("2 different"), "{told}");
     serde_json::to_string(&r).unwrap();
+}
+
+#[tokio::test]
+async fn annotations_are_compared_where_both_sides_annotate() {
+    let said =
+        |w: &str| json!({"status": "success", "data": {"resultType": "vector", "result": []}, "infos": [w]});
+    let (probe, odd) = ("quantile(2, vector(1))", said("PromQL warning: quantile value should be 0 to 1"));
+    let told =
+        [(probe, odd.clone()), ("q", said("PromQL info: no counter (1:1)")), ("w", said("a store is away"))];
+    let quiet = [("q", answer("vector", json!([]))), ("w", answer("vector", json!([])))];
+    let annotating = [(probe, odd), quiet[0].clone(), quiet[1].clone()];
+    let ask = |a, b| {
+        let mut o = options(a, b);
+        for q in ["q", "w"] {
+            o.expressions.push(Expression { source: q.to_owned(), text: q.to_owned(), instant: true });
+        }
+        o
+    };
+    let old = ask(prometheus(&quiet).await, prometheus(&told).await);
+    let r = compared(&old).await.unwrap();
+    assert_eq!((r.empty, r.different), (1, 1), "only what is said of data differs: {r}");
+    assert!(r.notes[0].starts_with("A does not annotate"), "{:?}", r.notes);
+    let new = ask(prometheus(&annotating).await, prometheus(&told).await);
+    let r = compared(&new).await.unwrap();
+    assert_eq!((r.different, r.notes.len()), (2, 0), "{r}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Cuts a block into requests. The cut depends on the block and the options alone, so that a run that goes on
 //! after an interruption sends the very same bodies.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
 use model::{Labels, MetricBatch, metric::HistogramSample};
@@ -47,6 +47,7 @@ impl Reader {
 
     fn read_inner(&self, to: &mpsc::Sender<Produced>) -> Result<()> {
         let mut block = Block::open(&self.dir)?;
+        let stamped = block.meta().thanos.as_ref().map(|t| t.labels.clone()).unwrap_or_default();
         let (min, max) = (block.meta().min_time, block.meta().max_time);
         let ulid = block.meta().ulid.clone();
         let mut filling = Filling::new(ulid, self.max_samples);
@@ -64,7 +65,7 @@ impl Reader {
             {
                 let points = block.read(&series, first, last)?;
                 if points.len() > place.skip {
-                    let labels = self.labelled(series.labels);
+                    let labels = self.labelled(series.labels, &stamped);
                     let at = Place { slice_ms: slice, series: n, skip: place.skip };
                     if !filling.add(&labels, points, at, to)? {
                         return Ok(());
@@ -80,11 +81,10 @@ impl Reader {
         Ok(())
     }
 
-    fn labelled(&self, labels: Labels) -> Labels {
-        self.labels
-            .iter()
-            .filter(|(n, _)| labels.get(n).is_none())
-            .fold(labels.clone(), |l, (n, v)| l.with(n, v))
+    /// The labels the user gives, then those that Thanos noted for the whole block, each where there is none yet.
+    fn labelled(&self, labels: Labels, stamped: &BTreeMap<String, String>) -> Labels {
+        let given = self.labels.iter().map(|(n, v)| (n, v));
+        given.chain(stamped).fold(labels, |l, (n, v)| if l.get(n).is_some() { l } else { l.with(n, v) })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"format": 1,
-//!  "of": "http://127.0.0.1:9494 tenant … from … to … batch …",   which import this is
+//!  "of": "to http://127.0.0.1:9494, tenant …, batch …",   which import this is
 //!  "sources": ["01H…"],                            blocks of scraped samples that have arrived whole
 //!  "block": "01H…", "at": {slice_ms, series, skip},   the one under way, and the first point not noted yet
 //!  "samples": 123}
@@ -63,13 +63,17 @@ pub(super) struct Journal {
 /// Everything that decides what is sent where.
 pub(super) fn belongs_to(o: &Options) -> String {
     let labels: Vec<String> = o.labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+    let bound = |ms: i64| match ms {
+        i64::MIN | i64::MAX => "any".to_owned(),
+        ms => format!("{ms} ms"),
+    };
     format!(
-        "{} tenant {} labels {{{}}} from {} to {} batch {}",
+        "to {}, tenant {}, labels {{{}}}, since {}, until {}, batch {}",
         o.target.shown(),
         o.tenant.as_deref().unwrap_or("default"),
         labels.join(","),
-        o.from_ms,
-        o.to_ms,
+        bound(o.from_ms),
+        bound(o.to_ms),
         o.batch
     )
 }
@@ -90,14 +94,17 @@ impl Journal {
                     let what = format!("journal format {} is not known, only {FORMAT} is", w.format);
                     return Err(bad(what));
                 }
-                if w.of != of {
+                let noted = w.samples > 0 || !w.sources.is_empty();
+                if w.of != of && noted {
                     let what = format!(
-                        "this journal belongs to another import ({}); name another one, or remove it to begin anew",
+                        "this journal belongs to another import ({}), this one goes {of}: repeat the same options, name another \
+                         journal with --journal, or remove it to send everything (what is there already is not doubled)",
                         w.of
                     );
                     return Err(bad(what));
                 }
-                w
+                // One that notes nothing is left of a try that never got through, perhaps to a wrong address.
+                if noted { w } else { Written { format: FORMAT, of: of.to_owned(), ..Written::default() } }
             }
         };
         let journal = Journal { path: path.to_owned(), written, changed: true };

@@ -221,3 +221,56 @@ async fn a_damaged_block_ends_the_import_with_its_name_and_what_arrived_stays_no
     assert_eq!(e.kind(), base::Kind::Corrupt);
     assert!(e.to_string().contains("chunks/000001 at byte"), "{e}");
 }
+
+#[tokio::test]
+async fn a_directory_without_blocks_is_refused_and_nothing_is_written_into_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, address) = receiver().await;
+    let e = import(&options(dir.path(), &address)).await.unwrap_err().to_string();
+    assert!(e.contains("holds no block") && e.contains("meta.json"), "{e}");
+    std::fs::create_dir(dir.path().join("wal")).unwrap();
+    let e = import(&options(dir.path(), &address)).await.unwrap_err().to_string();
+    assert!(e.contains("write-ahead log") && e.contains("snapshot"), "{e}");
+    assert!(!options(dir.path(), &address).journal.exists());
+}
+
+#[tokio::test]
+async fn a_directory_like_a_block_without_a_description_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    block(dir.path(), A, 0);
+    block(dir.path(), B, 3 * DAY);
+    std::fs::remove_file(dir.path().join(B).join("meta.json")).unwrap();
+    let (_, address) = receiver().await;
+    let report = import(&options(dir.path(), &address)).await.unwrap();
+    assert_eq!((report.blocks, report.blocks_undescribed), (1, vec![dir.path().join(B)]));
+}
+
+#[tokio::test]
+async fn labels_that_thanos_noted_for_a_block_stand_below_those_given_and_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    block(dir.path(), A, 0);
+    let meta = format!(
+        r#"{{"ulid":"{A}","minTime":0,"maxTime":{},"version":1,"thanos":{{"labels":{{"replica":"a","site":"y","n":"z"}}}}}}"#,
+        3 * DAY
+    );
+    std::fs::write(dir.path().join(A).join("meta.json"), meta).unwrap();
+    let (r, address) = receiver().await;
+    import(&options(dir.path(), &address)).await.unwrap();
+    for ((name, _), _) in r.floats.lock().iter() {
+        assert!(
+            name.contains(r#"replica="a""#) && name.contains(r#"site="x""#) && !name.contains("z"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_journal_of_a_try_that_never_got_through_does_not_stand_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let samples = block(dir.path(), A, 0);
+    let mut nowhere = options(dir.path(), "http://127.0.0.1:1");
+    nowhere.retry_for = Duration::ZERO;
+    assert!(matches!(import(&nowhere).await, Err(Error::GaveUp { .. })));
+    let (_, address) = receiver().await;
+    assert_eq!(import(&options(dir.path(), &address)).await.unwrap().samples as usize, samples);
+}

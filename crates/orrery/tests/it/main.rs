@@ -8,9 +8,13 @@
 // Helpers of tests may panic like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
+mod beside;
 mod crash;
+mod endure;
+mod history;
 mod lifecycle;
 mod limits;
+mod moving;
 mod node;
 mod peers;
 mod readers;

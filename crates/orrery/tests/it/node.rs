@@ -23,6 +23,8 @@ pub struct Node {
 pub struct Home {
     pub dir: TempDir,
     extra: String,
+    /// Any free one where it is 0; a sender that outlives the node needs the same again.
+    http_port: u16,
 }
 
 /// A node that collects nothing by itself, so that tests see only what they sent.
@@ -36,7 +38,12 @@ impl Home {
 
     /// A configuration that begins with nothing but data directory and free ports.
     pub fn with(extra: &str) -> Self {
-        Home { dir: tempfile::tempdir().unwrap(), extra: extra.to_owned() }
+        Home { dir: tempfile::tempdir().unwrap(), extra: extra.to_owned(), http_port: 0 }
+    }
+
+    /// A node that has the same port whenever it is started.
+    pub fn on_port(http_port: u16, extra: &str) -> Self {
+        Home { http_port, ..Self::new(extra) }
     }
 
     pub fn config(&self) -> PathBuf {
@@ -48,7 +55,9 @@ impl Home {
     }
 
     pub fn write_config(&self, extra: &str) {
-        let listen = "{http: '127.0.0.1:0', otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0'}";
+        let port = self.http_port;
+        let listen =
+            format!("{{http: '127.0.0.1:{port}', otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0'}}");
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
     }
 

@@ -74,10 +74,20 @@ impl Manifest {
 
     pub(super) async fn read(place: &Place, id: &str) -> Result<Manifest> {
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(Error::Corrupt(format!("{id:?} is not the name of a backup")));
+            return Err(Error::Corrupt(format!(
+                "{id:?} is not the name of a backup: `orrery backup list` shows them"
+            )));
         }
         let path = Manifest::path(id);
-        let got = place.objects.get(&path).await.map_err(|e| Error::object(&path, e))?;
+        let got = match place.objects.get(&path).await {
+            Ok(got) => got,
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(Error::NotFound(format!(
+                    "there is no backup {id}: `orrery backup list` names those that are there"
+                )));
+            }
+            Err(e) => return Err(Error::object(&path, e)),
+        };
         let bytes = got.bytes().await.map_err(|e| Error::object(&path, e))?;
         parse(&bytes).map_err(|what| match what {
             Bad::Version(v) => Error::FutureVersion(format!(
@@ -108,18 +118,15 @@ impl Manifest {
         let ids = Manifest::ids(place).await?;
         let id = match id {
             Some(id) => id.to_owned(),
-            None => ids.last().cloned().ok_or_else(|| none(place))?,
+            None => ids.last().cloned().ok_or_else(none)?,
         };
         Manifest::read(place, &id).await
     }
 }
 
-fn none(place: &Place) -> Error {
-    let source = object_store::Error::NotFound {
-        path: DIR.to_owned(),
-        source: format!("{} holds no backup", place.objects).into(),
-    };
-    Error::object(&Path::from(DIR), source)
+/// Said where a place holds nothing, which is more often a wrong directory than an empty one.
+pub(super) fn none() -> Error {
+    Error::NotFound("no backup is kept there: name the directory that backups were written to".to_owned())
 }
 
 #[derive(Debug, PartialEq, Eq)]

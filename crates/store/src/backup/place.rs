@@ -28,6 +28,17 @@ impl Place {
 
     /// A directory to read from; nothing in it is changed.
     pub fn reading(dir: &FsPath) -> Result<Place> {
+        let what = match std::fs::metadata(dir) {
+            Ok(m) if m.is_dir() => None,
+            Ok(_) => Some("is not a directory".to_owned()),
+            Err(e) => Some(format!("cannot be read ({e})")),
+        };
+        if let Some(what) = what {
+            return Err(Error::NotFound(format!(
+                "{} {what}: name the directory that backups were written to",
+                dir.display()
+            )));
+        }
         let objects = LocalFileSystem::new_with_prefix(dir).map_err(|e| Error::object(&"".into(), e))?;
         Ok(Place { objects: Arc::new(objects), _lock: None })
     }

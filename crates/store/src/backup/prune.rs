@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
-use super::{Place, manifest::Manifest};
+use super::{
+    Place,
+    manifest::{self, Manifest},
+};
 use crate::{Error, Result};
 
 /// What was deleted.
@@ -20,9 +23,13 @@ pub struct Pruned {
 /// names, never a backup without its pieces; the next run finds them.
 ///
 /// # Errors
-/// One of the backups that stay cannot be read: which pieces it needs is unknown, so nothing is deleted.
+/// There is no backup, so it may be a directory of somebody else. One of the backups that stay cannot be read: which pieces it needs is unknown, so nothing is deleted.
 pub async fn prune(place: &Place, keep: usize) -> Result<Pruned> {
     let mut ids = Manifest::ids(place).await?;
+    // Somebody else's directory may have blobs of its own.
+    if ids.is_empty() {
+        return Err(manifest::none());
+    }
     let stay = ids.split_off(ids.len().saturating_sub(keep.max(1)));
     let mut needed = HashSet::new();
     for id in &stay {

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// Name of the marker in the data directory.
 pub const MARKER: &str = "restoring";
 
+/// What file systems put at the top of themselves.
+const LOST: &str = "lost+found";
+
 /// Restores backup `id`, or the newest, into `data_dir`, which must be empty or absent. Every byte is proven
 /// before it is written.
 pub async fn restore(
@@ -70,7 +73,7 @@ fn free(dir: &FsPath, disk: &dyn Disk) -> Result<u64> {
     disk.free_bytes(dir).map_err(|e| Error::file("asking for the free space of", dir, e))
 }
 
-/// Nothing of a store may lie there, unless this very restore was cut short before.
+/// Nothing may lie there, unless this very restore was cut short before.
 fn check_target(data_dir: &FsPath, disk: &dyn Disk, id: &str) -> Result<()> {
     let names = disk.list(data_dir).map_err(|e| Error::file("listing", data_dir, e))?;
     if names.iter().any(|n| n == MARKER) {
@@ -88,13 +91,16 @@ fn check_target(data_dir: &FsPath, disk: &dyn Disk, id: &str) -> Result<()> {
             ))),
         };
     }
-    match names.iter().find(|n| *n == "wal" || *n == "objects") {
-        Some(name) => Err(Error::Conflict(format!(
-            "{} holds a store already ({name}): a backup is restored into an empty directory",
-            data_dir.display()
-        ))),
-        None => Ok(()),
-    }
+    let is_store = |n: &&String| *n == "wal" || *n == "objects";
+    let what = match (names.iter().find(is_store), names.iter().find(|n| *n != LOST)) {
+        (None, None) => return Ok(()),
+        (Some(name), _) => format!("holds a store already ({name})"),
+        (None, Some(name)) => format!("is not empty ({name})"),
+    };
+    Err(Error::Conflict(format!(
+        "{} {what}: a backup is restored into an empty directory, move this one away or name another",
+        data_dir.display()
+    )))
 }
 
 fn write(disk: &dyn Disk, path: &FsPath, bytes: &[u8]) -> Result<()> {

@@ -37,17 +37,29 @@ pub(super) struct Snapshot {
     pub(super) objects: Vec<(String, Option<u64>)>,
 }
 
-pub(super) async fn read(data_dir: &FsPath, clock: &Clock) -> Result<Snapshot> {
+/// Says why `data_dir` is nothing to back up.
+///
+/// # Errors
+/// It is not the data directory of a node, or a restore into it was not finished.
+pub fn check(data_dir: &FsPath) -> Result<()> {
     let identity = data_dir.join(IDENTITY);
     if !identity.is_file() {
-        return Err(Error::Corrupt(format!(
-            "{} is not the data directory of a node: it has no {IDENTITY}",
+        return Err(Error::NotFound(format!(
+            "{} is not the data directory of a node, it has no {IDENTITY}: name it with --data-dir, or the node's configuration with --config",
             data_dir.display()
         )));
     }
     if data_dir.join(super::MARKER).exists() {
-        return Err(Error::Corrupt(format!("a restore into {} was not finished", data_dir.display())));
+        return Err(Error::Conflict(format!(
+            "a restore into {} was not finished: finish it before it is backed up",
+            data_dir.display()
+        )));
     }
+    Ok(())
+}
+
+pub(super) async fn read(data_dir: &FsPath, clock: &Clock) -> Result<Snapshot> {
+    check(data_dir)?;
     for _ in 0..ATTEMPTS {
         if let Some(found) = attempt(data_dir, clock).await? {
             return Ok(found);

@@ -33,7 +33,8 @@ pub struct Verified {
     pub problems: Vec<Problem>,
 }
 
-/// Checks one backup, or all. Damage is in the answer; only a place that cannot be read is an error.
+/// Checks one backup, or all. Damage is in the answer; an error is only a place that cannot be read, or a backup
+/// that is not there.
 pub async fn verify(
     place: &Place,
     id: Option<&str>,
@@ -49,6 +50,7 @@ pub async fn verify(
     for id in ids {
         match Manifest::read(place, &id).await {
             Ok(m) => manifests.push(m),
+            Err(e @ Error::NotFound(_)) => return Err(e),
             Err(e) => {
                 found.problems.push(Problem { backup: id.clone(), file: String::new(), what: e.to_string() })
             }
