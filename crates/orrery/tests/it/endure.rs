@@ -118,7 +118,7 @@ impl Peers {
         found
     }
 
-    /// What VictoriaMetrics exports; marks of ended series are no numbers there and left out.
+    /// What VictoriaMetrics exports.
     async fn exported(&self, http: &str, from: i64, to: i64) -> Samples {
         self.get(format!("{http}/internal/force_flush")).await;
         let selector = encode("{agent=\"vm\"}");
@@ -259,7 +259,11 @@ async fn compare(
     loop {
         let (theirs, ours) = match victoria {
             Some(http) => {
-                (peers.exported(http, from, to).await, peers.queried(&node.http, selector, from, to).await)
+                let mut ours = peers.queried(&node.http, selector, from, to).await;
+                // VictoriaMetrics drops what is no number.
+                ours.values_mut().for_each(|values| values.retain(|_, v| !v.is_nan()));
+                ours.retain(|_, values| !values.is_empty());
+                (peers.exported(http, from, to).await, ours)
             }
             None => (
                 peers.queried(&peers.prometheus, selector, from, to).await,

@@ -11,8 +11,8 @@ use crate::{
     node::{Home, Node, encode, eventually},
 };
 
-/// 1970, 1985, 2001, 2020.
-const AGES_MS: [i64; 4] = [0, 473_385_600_000, 1_000_000_000_000, 1_600_000_000_000];
+/// 1970, 1985, 2001, 2020; on whole minutes, so that steps fall alike in every age.
+const AGES_MS: [i64; 4] = [0, 473_385_600_000, 999_999_960_000, 1_599_999_960_000];
 const SAMPLES: i64 = 240;
 const STEP_MS: i64 = 15_000;
 
@@ -65,7 +65,6 @@ async fn answers(node: &Node, age: &str, from_ms: i64) -> Vec<String> {
 async fn samples_from_the_epoch_on_answer_like_fresh_ones_while_everything_is_kept() {
     let home = Home::new("retention: {metrics: 0}\n");
     let node = home.start();
-    // On whole minutes, so that steps fall alike in every age.
     let fresh_ms = (now_ns() / 60_000_000_000 - 62) * 60_000;
     let ages: Vec<(String, i64)> =
         AGES_MS.into_iter().chain([fresh_ms]).enumerate().map(|(i, from)| (i.to_string(), from)).collect();

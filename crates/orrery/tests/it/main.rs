@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod beside;
+mod commands;
 mod crash;
 mod endure;
 mod history;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
 };
@@ -21,16 +21,16 @@ use crate::{
     peers::{Peer, free_port, program},
 };
 
-fn orrery(args: &[&str]) -> Output {
+pub fn orrery(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_orrery")).args(args).output().unwrap()
 }
 
-fn text(out: &Output) -> String {
+pub fn text(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 #[track_caller]
-fn succeeds(args: &[&str]) -> String {
+pub fn succeeds(args: &[&str]) -> String {
     let out = orrery(args);
     assert!(out.status.success(), "{args:?}: {}", text(&out));
     text(&out)
@@ -75,11 +75,8 @@ pub async fn stored(node: &Node, expr: &str, at_ms: i64) -> Found {
     found
 }
 
-#[tokio::test]
-async fn blocks_made_by_promtool_arrive_bit_for_bit_and_answer_like_fresh_samples() {
-    let Some(promtool) = program("promtool") else { return };
-    let home = Home::new("retention: {metrics: 0}\n");
-    let dir = home.dir.path();
+/// Blocks of 20 series with 600 old samples each, made by promtool, and what is in them.
+pub fn blocks(promtool: &Path, dir: &Path) -> (PathBuf, Found) {
     let (mut sent, mut written) = (Found::new(), "# TYPE m gauge\n".to_owned());
     for s in 0..20u64 {
         for i in 0..600u64 {
@@ -97,7 +94,15 @@ async fn blocks_made_by_promtool_arrive_bit_for_bit_and_answer_like_fresh_sample
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", text(&made));
+    (blocks, sent)
+}
 
+#[tokio::test]
+async fn blocks_made_by_promtool_arrive_bit_for_bit_and_answer_like_fresh_samples() {
+    let Some(promtool) = program("promtool") else { return };
+    let home = Home::new("retention: {metrics: 0}\n");
+    let dir = home.dir.path();
+    let (blocks, sent) = blocks(&promtool, dir);
     let node = home.start();
     // The series are in use already: what is imported lies years before their newest sample.
     let now_ms = now_ns() / 1_000_000;
@@ -153,9 +158,10 @@ pub async fn write(client: &Client, to: &str, batch: &MetricBatch) -> u16 {
 }
 
 /// Counter and gauge histograms, of integers and of floats, that gain buckets, reset and go stale.
-fn histograms(from_ms: i64) -> MetricBatch {
+fn histograms(from_ms: i64, with_gauges: bool) -> MetricBatch {
     let mut batch = MetricBatch::default();
-    for (name, is_integer, gauge) in [("hi", true, false), ("hf", false, false), ("hg", true, true)] {
+    let kinds = [("hi", true, false), ("hf", false, false), ("hg", true, true)];
+    for (name, is_integer, gauge) in kinds.into_iter().filter(|k| with_gauges || !k.2) {
         let series = batch.push_series(Labels::from_pairs([("__name__", name), ("job", "x")]));
         for i in 0..300u32 {
             let n = f64::from(i % 120) + 1.0;
@@ -226,7 +232,8 @@ async fn a_snapshot_of_a_prometheus_with_histograms_and_deletions_answers_the_sa
     let (_peer, url) = prometheus(home.dir.path(), &binary).await;
     let client = Client::new().unwrap();
     let end_ms = now_ns() / 1_000_000_000_000 * 1_000_000;
-    assert_eq!(write(&client, &url, &histograms(end_ms - 4_500_000 + 7_001)).await, 204);
+    // Without gauges: this Prometheus takes a gauge that falls for a reset when it writes a block.
+    assert_eq!(write(&client, &url, &histograms(end_ms - 4_500_000 + 7_001, false)).await, 204);
     let at = |ms: i64| format!("{}", ms / 1000);
     let (from, to) = (at(end_ms - 3_000_000), at(end_ms - 2_000_000));
     let gone = format!("/api/v1/admin/tsdb/delete_series?match[]=f{{s=~\"1.\"}}&start={from}&end={to}");
@@ -244,12 +251,11 @@ async fn a_snapshot_of_a_prometheus_with_histograms_and_deletions_answers_the_sa
     let queries = [
         "hi",
         "hf",
-        "hg",
         "f",
         "histogram_count(hi)",
         "histogram_sum(hf)",
         "count_over_time(f[5m])",
-        "sum by (job) (hg)",
+        "sum by (job) (hf)",
         "present_over_time(hi[1m])",
     ];
     let end = at(end_ms);
@@ -266,11 +272,11 @@ async fn a_backup_of_a_running_node_is_proven_restored_and_compared() {
     let home = Home::new("");
     let node = home.start();
     let end_ms = now_ns() / 1_000_000_000_000 * 1_000_000;
-    assert_eq!(write(&node.client, &node.http, &histograms(end_ms - 4_500_000)).await, 204);
+    assert_eq!(write(&node.client, &node.http, &histograms(end_ms - 4_500_000, true)).await, 204);
     let kept = home.dir.path().join("kept");
     let (kept, data) = (kept.to_str().unwrap(), home.data());
     let data = data.to_str().unwrap();
-    assert!(succeeds(&["backup", "--data-dir", data, kept]).contains("metrics at version"));
+    assert!(succeeds(&["backup", "--data-dir", data, kept]).contains("are new in"));
     assert!(succeeds(&["backup", "verify", kept]).contains("1 backup(s)"));
     let back = Home::new("");
     let restored = back.data();

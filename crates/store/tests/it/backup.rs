@@ -339,3 +339,29 @@ async fn old_backups_go_with_the_pieces_that_only_they_had() {
     assert!(backup::prune(&Place::writing(&d.kept).unwrap(), 1).await.is_err());
     assert!(!blobs(&d.kept).is_empty());
 }
+
+#[tokio::test]
+async fn a_wrong_directory_or_name_is_told_and_nothing_in_it_is_touched() {
+    let d = dirs();
+    backed_up(&d).await;
+    let e = restore(&d.kept, Some("20200101T000000000Z"), &d.back).await.unwrap_err();
+    assert_eq!(e.kind(), base::Kind::NotFound);
+    assert!(e.to_string().contains("there is no backup 20200101T000000000Z"), "{e}");
+    let place = Place::reading(&d.kept).unwrap();
+    assert!(backup::verify(&place, Some("20200101T000000000Z"), &Clock::manual(0), |_| {}).await.is_err());
+    // A directory with blobs of somebody else, and one that is not empty.
+    let other = d.back.join("other");
+    let theirs = other.join("blobs/aa/theirs");
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "theirs").unwrap();
+    let e = backup::prune(&Place::writing(&other).unwrap(), 1).await.unwrap_err().to_string();
+    assert!(e.contains("no backup is kept there"), "{e}");
+    let e = restore(&d.kept, None, &other).await.unwrap_err().to_string();
+    assert!(e.contains("is not empty (blobs)"), "{e}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+    for absent in [d.back.join("absent"), theirs] {
+        let e = Place::reading(&absent).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(e.contains("name the directory that backups were written to"), "{e}");
+    }
+    assert!(backup::check(&other).is_err() && backup::check(&d.data).is_ok());
+}
