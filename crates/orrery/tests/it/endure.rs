@@ -126,8 +126,14 @@ impl Peers {
         let answer = self.get(format!("{http}/api/v1/export?match%5B%5D={selector}&{range}")).await;
         assert_eq!(answer.status, 200, "{}", answer.excerpt());
         let mut found = Samples::new();
-        for line in answer.body.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-            let v: Value = serde_json::from_slice(line).unwrap();
+        // Infinities stand there as they are, which is no JSON.
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let text = ["[", ","].iter().fold(text, |t, before| {
+            t.replace(&format!("{before}+Inf"), &format!("{before}\"+Inf\""))
+                .replace(&format!("{before}-Inf"), &format!("{before}\"-Inf\""))
+        });
+        for line in text.lines() {
+            let v: Value = serde_json::from_str(line).unwrap();
             let (times, values) = (v["timestamps"].as_array().unwrap(), v["values"].as_array().unwrap());
             let series = found.entry(key(&v["metric"])).or_default();
             for (t, value) in times.iter().zip(values) {
