@@ -32,25 +32,30 @@ pub struct PeersOptions {
     pub binaries: Vec<Binary>,
     /// Directories of the programs are made in here and removed afterwards.
     pub work_dir: PathBuf,
-    /// Active series of each ingest run.
+    /// Active series of each ingest run; none for no ingest run.
     pub sizes: Vec<usize>,
     /// Samples of each ingest run, as long as there are at least `min_scrapes` of every series.
     pub samples: usize,
     pub min_scrapes: usize,
     pub scrape_interval: Duration,
     pub orders: Vec<Order>,
+    /// Series that are asked; 0 for no queries.
     pub query_series: usize,
     /// Ranges of queries are this long, a seventh, and a 168th of it: a week, a day, an hour.
     pub query_span: Duration,
     pub query_interval: Duration,
-    /// How often each query is asked beside the first time, which is not counted.
+    /// How often each query is asked at least beside the first time, which is not counted.
     pub repeats: usize,
+    /// A query is asked until it has cost so much CPU: the kernel counts in hundredths of a second.
+    pub seen_cpu: Duration,
     pub concurrency: usize,
     pub seed: u64,
     /// A directory that has not changed in length for so long is taken for finished.
     pub quiet: Duration,
     /// And after so long it is measured as it is.
     pub settle_for: Duration,
+    /// Directories that stay with the data of the query part, to be asked again by hand.
+    pub keep: bool,
 }
 
 impl PeersOptions {
@@ -68,10 +73,12 @@ impl PeersOptions {
             query_span: Duration::from_secs(6 * 3600),
             query_interval: Duration::from_secs(60),
             repeats: 2,
+            seen_cpu: Duration::from_millis(50),
             concurrency: 2,
             seed: 1,
             quiet: Duration::from_secs(2),
             settle_for: Duration::from_secs(6),
+            keep: false,
         }
     }
 
@@ -84,6 +91,7 @@ impl PeersOptions {
             query_series: 10_000,
             query_span: Duration::from_secs(7 * 86_400),
             repeats: 5,
+            seen_cpu: Duration::from_millis(300),
             quiet: Duration::from_secs(60),
             settle_for: Duration::from_secs(600),
             ..PeersOptions::smoke(binaries, work_dir)
@@ -121,12 +129,12 @@ pub async fn peers(
             }
         }
     }
-    for b in &o.binaries {
+    for b in o.binaries.iter().filter(|_| o.query_series > 0) {
         if stop.is_started() {
             return Ok(report);
         }
         tell(format!("{}: queries over {} series", b.program.as_str(), o.query_series));
-        report.queried.push(query(o, b, clock).await?);
+        report.queried.push(query(o, b, clock, &mut tell).await?);
     }
     Ok(report)
 }
@@ -136,7 +144,8 @@ fn check(o: &PeersOptions) -> Result<()> {
     if o.binaries.is_empty() {
         return bad("binaries", "none".to_owned(), "at least one program");
     }
-    match o.sizes.iter().chain([&o.query_series]).find(|n| **n < 200 || **n > 10_000_000) {
+    let asked = Some(&o.query_series).filter(|n| **n > 0);
+    match o.sizes.iter().chain(asked).find(|n| **n < 200 || **n > 10_000_000) {
         Some(n) => bad("series", n.to_string(), "from 200 to 10000000"),
         None => Ok(()),
     }
@@ -183,7 +192,12 @@ async fn ingest(
 }
 
 /// Loads one program with a long span of time and asks it.
-async fn query(o: &PeersOptions, b: &Binary, clock: &Clock) -> Result<Queried> {
+async fn query(
+    o: &PeersOptions,
+    b: &Binary,
+    clock: &Clock,
+    tell: &mut impl FnMut(String),
+) -> Result<Queried> {
     let mut running = Running::start(b, &o.work_dir, clock).await?;
     let scrapes = (o.query_span.as_secs() / o.query_interval.as_secs().max(1)).max(2) as usize;
     let plan = load::Plan {
@@ -196,6 +210,15 @@ async fn query(o: &PeersOptions, b: &Binary, clock: &Clock) -> Result<Queried> {
     };
     let loaded = load::run(&plan, &running.url, clock).await?;
     let settled = running.settle(o, clock).await?;
+    tell(format!(
+        "{}: {} samples are loaded up to {} ms",
+        b.program.as_str(),
+        loaded.samples,
+        loaded.last_ms
+    ));
+    if o.keep {
+        running.keep();
+    }
     let queries = queries::ask_all(o, &running, loaded.last_ms, clock).await?;
     let asked = Queried {
         program: b.program.as_str().to_owned(),

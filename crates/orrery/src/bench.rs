@@ -105,12 +105,21 @@ struct Peers {
     /// Samples of each ingest run, instead of the scale's
     #[arg(long)]
     samples: Option<usize>,
+    /// Run one half only
+    #[arg(long, value_parser = ["ingest", "queries"])]
+    only: Option<String>,
     /// Series that are asked, instead of the scale's
     #[arg(long)]
     query_series: Option<usize>,
     /// Time that is asked, instead of the scale's
     #[arg(long, value_parser = cli::duration)]
     query_span: Option<Duration>,
+    /// Time between the samples that are asked, instead of the scale's
+    #[arg(long, value_parser = cli::duration)]
+    query_interval: Option<Duration>,
+    /// Leave the directories of the programs that were asked behind, with their data and configuration
+    #[arg(long)]
+    keep: bool,
     /// Where the programs keep their data meanwhile
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -216,11 +225,16 @@ async fn peers(p: Peers) -> Result<()> {
         "full" => bench::PeersOptions::full(p.programs, p.dir),
         _ => bench::PeersOptions::smoke(p.programs, p.dir),
     };
+    let only = |part: &str| p.only.as_deref() == Some(part);
+    let sizes = p.sizes.unwrap_or_else(|| usual.sizes.clone());
+    let query_series = p.query_series.unwrap_or(usual.query_series);
     let options = bench::PeersOptions {
-        sizes: p.sizes.unwrap_or_else(|| usual.sizes.clone()),
+        sizes: if only("queries") { Vec::new() } else { sizes },
         samples: p.samples.unwrap_or(usual.samples),
-        query_series: p.query_series.unwrap_or(usual.query_series),
+        query_series: if only("ingest") { 0 } else { query_series },
         query_span: p.query_span.unwrap_or(usual.query_span),
+        query_interval: p.query_interval.unwrap_or(usual.query_interval),
+        keep: p.keep,
         seed: p.seed,
         ..usual
     };

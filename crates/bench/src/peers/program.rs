@@ -37,8 +37,9 @@ impl FromStr for Binary {
 }
 
 /// What is done after the load, so that everything is on the disk as it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settling {
-    /// Stopped and started: stopping flushes, the running program merges.
+    /// Asked to write everything down, stopped and started; then it merges, and a snapshot is measured.
     Restart,
     /// Asked to write everything as blocks beside its data, which are what is measured.
     Snapshot,
@@ -75,7 +76,7 @@ impl Program {
             Program::Orrery => {
                 let file = dir.join("orrery.yaml");
                 let text = format!(
-                    "data_dir: data\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0}}\n\
+                    "data_dir: data\nhttp: {{enable_admin: true}}\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0}}\n\
                      collect: {{host: {{enabled: false}}, files: {{paths: []}}, pods: {{path: \"\"}}, traces: {{enabled: false}}, defaults: false}}\n"
                 );
                 let args = vec!["run".to_owned(), "--config".to_owned(), file.display().to_string()];

@@ -71,10 +71,14 @@ pub struct QueryFigures {
     pub expr: String,
     /// 0: at one time.
     pub range_seconds: u64,
-    /// Elements of the answer.
+    /// How often, beside the first time.
+    pub asked: usize,
+    /// Of the answer.
     pub series: u64,
+    pub points: u64,
+    /// Of all values of the answer that are numbers.
+    pub sum: f64,
     pub median_ms: f64,
-    /// Of the kernel's clock, which is coarse: small queries may show 0.
     pub cpu_ms: f64,
 }
 
@@ -184,33 +188,102 @@ impl fmt::Display for PeersReport {
     }
 }
 
+/// Sums further apart than this are another answer; what is nearer is another order of adding.
+const SAME: f64 = 1e-9;
+
 impl PeersReport {
     fn query_rows(&self, f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {
         let of = |name: &str| self.queried.iter().find(|q| q.program == name);
         let over = |get: &dyn Fn(&Queried) -> Option<f64>| -> Vec<Option<f64>> {
             names.iter().map(|n| of(n).and_then(get)).collect()
         };
-        if self.queried.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = names.first().and_then(|n| of(n)) else { return Ok(()) };
         row(f, "queries: bytes per sample", &over(&|q| Some(q.disk_bytes as f64 / q.samples.max(1) as f64)))?;
-        row(f, "queries: CPU ms, all added up", &over(&|q| Some(q.queries.iter().map(|x| x.cpu_ms).sum())))?;
-        row(
-            f,
-            "queries: median ms, all added up",
-            &over(&|q| Some(q.queries.iter().map(|x| x.median_ms).sum())),
-        )?;
-        for (i, query) in self.queried.first().map_or(&[][..], |q| q.queries.as_slice()).iter().enumerate() {
-            row(f, &format!("  {}: ms", query.name), &over(&|q| q.queries.get(i).map(|x| x.median_ms)))?;
-        }
-        for (i, query) in self.queried.first().map_or(&[][..], |q| q.queries.as_slice()).iter().enumerate() {
-            let sizes: Vec<u64> =
-                self.queried.iter().filter_map(|q| q.queries.get(i)).map(|x| x.series).collect();
-            if sizes.iter().any(|n| *n != query.series) {
-                writeln!(f, "answers differ in length: {}: {sizes:?} elements", query.name)?;
+        let mut spans: Vec<u64> = first.queries.iter().map(|q| q.range_seconds).collect();
+        spans.sort_unstable();
+        spans.dedup();
+        for (what, get) in [("CPU", cpu as fn(&QueryFigures) -> f64), ("median", median)] {
+            row(f, &format!("queries: {what} ms, all added up"), &over(&|q| Some(added(q, None, get))))?;
+            for span in &spans {
+                let what = format!("  {what} ms, {}", over_span(*span));
+                row(f, &what, &over(&|q| Some(added(q, Some(*span), get))))?;
             }
         }
+        for (i, query) in first.queries.iter().enumerate() {
+            row(f, &format!("  {}: CPU ms", query.name), &over(&|q| q.queries.get(i).map(cpu)))?;
+            self.say_difference(f, names, i)?;
+        }
+        self.say_shares(f, names, first)
+    }
+
+    /// Two programs that answer a query otherwise did not do the same work.
+    fn say_difference(&self, f: &mut fmt::Formatter<'_>, names: &[&str], query: usize) -> fmt::Result {
+        let answers = names.iter().filter_map(|n| {
+            let asked = self.queried.iter().find(|q| q.program == *n)?;
+            Some((*n, asked.queries.get(query)?))
+        });
+        let answers: Vec<(&str, &QueryFigures)> = answers.collect();
+        let Some((_, a)) = answers.first() else { return Ok(()) };
+        let say = |f: &mut fmt::Formatter<'_>, what: &str, show: &dyn Fn(&QueryFigures) -> String| {
+            let all: Vec<String> = answers.iter().map(|(n, q)| format!("{n} {}", show(q))).collect();
+            writeln!(f, "    answers differ in {what}: {}", all.join(", "))
+        };
+        if answers.iter().any(|(_, b)| b.series != a.series) {
+            return say(f, "series", &|q| q.series.to_string());
+        }
+        if answers.iter().any(|(_, b)| b.points != a.points) {
+            return say(f, "points", &|q| q.points.to_string());
+        }
+        let apart = |b: &QueryFigures| (a.sum - b.sum).abs() > SAME * a.sum.abs().max(b.sum.abs());
+        if answers.iter().any(|(_, b)| apart(b)) {
+            return say(f, "the sum of their values", &|q| format!("{:e}", q.sum));
+        }
         Ok(())
+    }
+
+    /// How many queries cost the first program at most half, and at most as much, as whichever other was fastest.
+    fn say_shares(&self, f: &mut fmt::Formatter<'_>, names: &[&str], first: &Queried) -> fmt::Result {
+        let others: Vec<&Queried> = self
+            .queried
+            .iter()
+            .filter(|q| q.program != first.program && names.contains(&&*q.program))
+            .collect();
+        let share = |(i, q): (usize, &QueryFigures)| {
+            let fastest = others.iter().filter_map(|o| o.queries.get(i)).map(cpu).reduce(f64::min)?;
+            (fastest > 0.0).then_some(q.cpu_ms / fastest)
+        };
+        let mut shares: Vec<f64> = first.queries.iter().enumerate().filter_map(share).collect();
+        if shares.is_empty() {
+            return Ok(());
+        }
+        shares.sort_by(f64::total_cmp);
+        let (half, one) = (shares.partition_point(|s| *s <= 0.5), shares.partition_point(|s| *s <= 1.0));
+        let middle = shares.get(shares.len() / 2).copied().unwrap_or_default();
+        writeln!(
+            f,
+            "{}'s CPU beside the fastest other, query by query: {half} of {} at most half, {one} at most the same, the middle one {middle:.2}",
+            first.program,
+            shares.len()
+        )
+    }
+}
+
+fn cpu(q: &QueryFigures) -> f64 {
+    q.cpu_ms
+}
+
+fn median(q: &QueryFigures) -> f64 {
+    q.median_ms
+}
+
+fn added(q: &Queried, span: Option<u64>, get: fn(&QueryFigures) -> f64) -> f64 {
+    q.queries.iter().filter(|x| span.is_none_or(|s| x.range_seconds == s)).map(get).sum()
+}
+
+fn over_span(seconds: u64) -> String {
+    match seconds {
+        0 => "at one time".to_owned(),
+        s => format!("over {}", super::queries::written(std::time::Duration::from_secs(s))),
     }
 }
 
@@ -241,5 +314,41 @@ mod tests {
         let line = text.lines().find(|l| l.contains("fixed: CPU s per M samples ")).unwrap();
         assert!(line.split_whitespace().rev().take(3).eq(["0.25", "2.00", "0.500"]), "{text}");
         assert!(text.contains("bytes per sample") && text.contains("1.50"), "{text}");
+    }
+
+    #[test]
+    fn the_table_says_where_answers_differ_and_how_many_queries_are_cheap() {
+        let figures = |cpu_ms: f64, series: u64, points: u64, sum: f64| QueryFigures {
+            name: "some".to_owned(),
+            expr: "x".to_owned(),
+            range_seconds: 3600,
+            asked: 1,
+            series,
+            points,
+            sum,
+            median_ms: 1.0,
+            cpu_ms,
+        };
+        let asked = |program: &str, queries: Vec<QueryFigures>| Queried {
+            program: program.to_owned(),
+            samples: 1,
+            disk_bytes: 1,
+            queries,
+        };
+        let (a, b) = (figures(1.0, 5, 50, 1.0), figures(1.0, 5, 50, 1.0));
+        let other = vec![figures(2.0, 6, 60, 1.0), figures(1.5, 5, 50, 1.1)];
+        let info = |n: &str| ProgramInfo { name: n.to_owned(), ..ProgramInfo::default() };
+        let report = PeersReport {
+            programs: vec![info("orrery"), info("prometheus")],
+            queried: vec![asked("orrery", vec![a, b]), asked("prometheus", other)],
+            ..PeersReport::default()
+        };
+        let text = report.to_string();
+        assert!(text.contains("answers differ in series: orrery 5, prometheus 6"), "{text}");
+        assert!(
+            text.contains("answers differ in the sum of their values: orrery 1e0, prometheus 1.1e0"),
+            "{text}"
+        );
+        assert!(text.contains("1 of 2 at most half, 2 at most the same"), "{text}");
     }
 }
