@@ -61,6 +61,8 @@ pub(crate) struct File {
     pub info: SegmentInfo,
     pub layout: String,
     meta: ArrowReaderMetadata,
+    /// Positions of columns, which each query asks for by the dozen.
+    columns: HashMap<String, usize>,
     blobs: HashMap<String, BlobRef>,
 }
 
@@ -122,7 +124,8 @@ impl File {
         let layout = values.remove(KEY_LAYOUT).unwrap_or_default();
         let meta = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
             .map_err(|e| source.parquet_error(e))?;
-        Ok(File { source, info, layout, meta, blobs })
+        let columns = meta.schema().fields().iter().enumerate().map(|(i, f)| (f.name().clone(), i)).collect();
+        Ok(File { source, info, layout, meta, columns, blobs })
     }
 
     pub fn row_groups(&self) -> &[RowGroupMetaData] {
@@ -139,7 +142,7 @@ impl File {
 
     /// Position of a column among the leaves; segments have flat schemas, so leaves are fields.
     pub fn column(&self, name: &str) -> Option<usize> {
-        self.meta.schema().index_of(name).ok()
+        self.columns.get(name).copied()
     }
 
     /// Streams batches of some columns of some row groups. The selection counts rows of those row groups.
@@ -179,6 +182,7 @@ impl File {
             + self.source.heap_bytes()
             + self.layout.len()
             + self.blobs.len() * 96
+            + self.columns.keys().map(|name| name.len() + 48).sum::<usize>()
             + std::mem::size_of::<Self>()
     }
 }

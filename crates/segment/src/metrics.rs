@@ -21,18 +21,22 @@
 //! Blobs: `ts` holds the times, once per group of chunks that share identical ones ([`stamps`]);
 //! `metadata` the metadata of metric families. Chunk bytes are laid out in [`crate::codec`].
 
+mod cache;
 mod columns;
 mod decode;
 mod labels;
 mod matching;
+mod packed;
 mod reader;
 mod stamps;
 mod summary;
+mod table;
 mod writer;
 
 use model::{Exemplar, Histogram, Labels, MetricMetadata};
 use serde::{Deserialize, Serialize};
 
+pub use cache::{ColumnCache, ColumnCacheStats};
 pub use labels::LabelColumns;
 pub use reader::Reader;
 pub use writer::Writer;

@@ -8,20 +8,11 @@ use parquet::arrow::arrow_reader::RowSelection;
 pub(crate) struct Rows(Vec<Range<usize>>);
 
 impl Rows {
-    pub fn all(n: usize) -> Self {
-        if n == 0 { Rows::default() } else { Rows(std::iter::once(0..n).collect()) }
-    }
-
     /// From ranges that ascend and do not overlap.
     pub fn from_ranges(ranges: impl IntoIterator<Item = Range<usize>>) -> Self {
         let mut rows = Rows::default();
         ranges.into_iter().for_each(|r| rows.push_range(r));
         rows
-    }
-
-    /// Adds a row after all others.
-    pub fn push(&mut self, row: usize) {
-        self.push_range(row..row + 1);
     }
 
     fn push_range(&mut self, r: Range<usize>) {

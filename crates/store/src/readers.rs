@@ -17,8 +17,21 @@ pub(crate) enum Reader {
     Spans(segment::spans::Reader),
 }
 
-#[derive(Default)]
-pub(crate) struct Readers(Mutex<Held>);
+/// Bytes of labels and counts of metrics segments kept decoded. Some 15 bytes for each series and segment: larger
+/// serves more series without reading them anew, smaller leaves more memory to heads.
+const MAX_COLUMN_BYTES: usize = 32 << 20;
+
+pub(crate) struct Readers {
+    held: Mutex<Held>,
+    pub(crate) columns: Arc<segment::metrics::ColumnCache>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        let columns = segment::metrics::ColumnCache::new(MAX_COLUMN_BYTES);
+        Readers { held: Mutex::default(), columns }
+    }
+}
 
 #[derive(Default)]
 struct Held {
@@ -47,7 +60,9 @@ impl Readers {
                 (Reader::Spans(r), bytes)
             }
             _ => {
-                let r = segment::metrics::Reader::open(objects.clone(), path, size).await.map_err(failed)?;
+                let r = segment::metrics::Reader::open_with(objects.clone(), path, size, &self.columns)
+                    .await
+                    .map_err(failed)?;
                 let bytes = r.heap_bytes();
                 (Reader::Metrics(r), bytes)
             }
@@ -57,7 +72,7 @@ impl Readers {
     }
 
     fn get(&self, path: &str) -> Option<Reader> {
-        let held = &mut *self.0.lock();
+        let held = &mut *self.held.lock();
         held.uses += 1;
         let (reader, _, used) = held.by_path.get_mut(path)?;
         *used = held.uses;
@@ -65,7 +80,7 @@ impl Readers {
     }
 
     fn put(&self, path: &str, reader: Reader, bytes: usize) {
-        let held = &mut *self.0.lock();
+        let held = &mut *self.held.lock();
         held.uses += 1;
         if let Some((_, old, _)) = held.by_path.insert(path.to_owned(), (reader, bytes, held.uses)) {
             held.bytes -= old;
@@ -80,7 +95,7 @@ impl Readers {
 
     /// Forgets a segment that is gone.
     pub(crate) fn forget(&self, path: &str) {
-        let held = &mut *self.0.lock();
+        let held = &mut *self.held.lock();
         if let Some((_, bytes, _)) = held.by_path.remove(path) {
             held.bytes -= bytes;
         }

@@ -2,8 +2,13 @@
 //! decimals or none, values as strings, histograms as lists of non-empty buckets (`web/api/v1/json_codec.go`
 //! defines the shape). Written straight into a buffer, since a range answer may hold millions of numbers.
 
+use std::io::Write as _;
+
 use model::{Histogram, Labels};
 use promql::{InstantSample, RangeSeries, SampleValue, Value};
+
+/// Below this every whole number is an integer of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A buffer of JSON text.
 #[derive(Default)]
@@ -23,17 +28,51 @@ impl Writer {
 
     /// `1435781430.781`, or `1435781430` where there is no fraction.
     pub fn time(&mut self, ms: i64) -> &mut Self {
-        let (sign, abs) = if ms < 0 { ("-", ms.unsigned_abs()) } else { ("", ms.unsigned_abs()) };
-        let (seconds, fraction) = (abs / 1000, abs % 1000);
-        match fraction {
-            0 => self.raw(&format!("{sign}{seconds}")),
-            _ => self.raw(&format!("{sign}{seconds}.{fraction:03}")),
+        if ms < 0 {
+            self.0.push(b'-');
+        }
+        let abs = ms.unsigned_abs();
+        self.digits(abs / 1000);
+        let fraction = abs % 1000;
+        if fraction > 0 {
+            self.0.push(b'.');
+            self.0.extend([fraction / 100, fraction / 10 % 10, fraction % 10].map(|d| b'0' + d as u8));
+        }
+        self
+    }
+
+    /// An integer. Range answers hold a time and often a whole number for each point, and the formatting machinery
+    /// costs several times what the digits do.
+    fn digits(&mut self, mut n: u64) {
+        let at = self.0.len();
+        loop {
+            self.0.push(b'0' + (n % 10) as u8);
+            n /= 10;
+            if n == 0 {
+                break;
+            }
+        }
+        if let Some(made) = self.0.get_mut(at..) {
+            made.reverse();
         }
     }
 
     /// A quoted number.
     pub fn value(&mut self, v: f64) -> &mut Self {
-        self.raw("\"").raw(&format_value(v)).raw("\"")
+        self.0.push(b'"');
+        if v.fract() == 0.0 && v.abs() < EXACT {
+            if v.is_sign_negative() {
+                self.0.push(b'-');
+            }
+            self.digits(v.abs() as u64);
+        } else if (1e-6..1e21).contains(&v.abs()) {
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.0, "{v}");
+        } else {
+            self.raw(&format_value(v));
+        }
+        self.0.push(b'"');
+        self
     }
 
     pub fn labels(&mut self, labels: &Labels) -> &mut Self {
@@ -192,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_written_as_all_others_are() {
+        let edges =
+            [0.0, -0.0, 1.0, -1.0, 10.0, 1e6, -123_456.0, EXACT - 1.0, EXACT, EXACT + 2.0, 1e15, 1e21];
+        for v in edges.into_iter().chain((0..64).map(|i| (1u64 << i) as f64)) {
+            let got = text(|w| {
+                w.value(v);
+            });
+            assert_eq!(got, format!("\"{}\"", format_value(v)));
+        }
+    }
+
+    #[test]
     fn a_vector_carries_labels_and_a_pair() {
         let sample = InstantSample {
             labels: Labels::from_pairs([("__name__", "up"), ("a", "\"\n")]),
@@ -210,6 +261,10 @@ mod tests {
         #[test]
         fn every_value_reads_back_the_same(bits in any::<u64>()) {
             let v = f64::from_bits(bits);
+            let got = text(|w| {
+                w.value(v);
+            });
+            prop_assert_eq!(got, format!("\"{}\"", format_value(v)));
             if v.is_finite() {
                 prop_assert_eq!(format_value(v).parse::<f64>().unwrap().to_bits(), v.to_bits());
             }

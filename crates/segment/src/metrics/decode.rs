@@ -1,38 +1,57 @@
-//! Record batches to series.
+//! Columns and batches of samples to series.
 
-use arrow::{
-    array::{BinaryArray, RecordBatch},
-    datatypes::UInt32Type,
-};
+use std::ops::RangeInclusive;
+
+use arrow::array::{BinaryArray, RecordBatch};
 use model::{AnyValue, Exemplar, Labels};
 
 use super::{
     Layout, SeriesRows,
     columns::{EXEMPLARS, REST, label_column},
+    packed::Packed,
     stamps::Groups,
+    table::Table,
 };
 use crate::{
     Result,
-    arrays::{Dictionary, at, binary, bytes_at, primitive, str_at, strings},
+    arrays::{binary, bytes_at, str_at, strings},
     codec::{floats, histograms, ints},
     file::File,
     text,
 };
 
-/// Columns a series is put together from, for the chunks named.
-pub(super) fn data_columns(
-    layout: &Layout,
-    chunks: std::ops::RangeInclusive<u32>,
-    exemplars: bool,
-) -> Vec<String> {
+/// Columns beside the samples that a series is put together from, for the chunks named. `starts`: also which rows
+/// have starts.
+pub(super) fn table_columns(layout: &Layout, chunks: RangeInclusive<u32>, starts: bool) -> Vec<String> {
     let mut names = label_columns(layout);
+    let of_chunk: &[&str] = match starts {
+        true => &["n", "ts_ref", "h_n", "h_ts_ref", "starts", "h_starts"],
+        false => &["n", "ts_ref", "h_n", "h_ts_ref"],
+    };
     for i in chunks {
-        for n in ["n", "ts_ref", "starts", "s_data", "h_n", "h_ts_ref", "h_starts", "h_data"] {
-            names.push(format!("{n}_{i}"));
-        }
+        names.extend(of_chunk.iter().map(|n| format!("{n}_{i}")));
     }
-    if exemplars {
-        names.push(EXEMPLARS.to_owned());
+    names
+}
+
+/// Columns of samples of which the rows have any, for the chunks named.
+pub(super) fn data_columns(table: &Table, rows: &[u32], chunks: RangeInclusive<u32>) -> Vec<String> {
+    let mut names = Vec::new();
+    let any = |name: &str| {
+        let some =
+            |row: &u32| table.get(name).and_then(|c| c.numbers.get(*row as usize)).is_some_and(|n| n > 0);
+        rows.iter().any(some)
+    };
+    for i in chunks {
+        for (prefix, data) in [("", "s_data"), ("h_", "h_data")] {
+            if any(&format!("{prefix}n_{i}")) {
+                names.push(format!("{data}_{i}"));
+                let starts = format!("{prefix}starts_{i}");
+                if table.get(&starts).is_none() || any(&starts) {
+                    names.push(starts);
+                }
+            }
+        }
     }
     names
 }
@@ -41,18 +60,19 @@ pub(super) fn label_columns(layout: &Layout) -> Vec<String> {
     layout.labels.iter().map(|l| label_column(l)).chain([REST.to_owned()]).collect()
 }
 
-/// The label sets of all rows of a batch.
-pub(super) fn labels(file: &File, layout: &Layout, batch: &RecordBatch) -> Result<Vec<Labels>> {
+/// The label sets of some rows.
+pub(super) fn labels(file: &File, layout: &Layout, table: &Table, rows: &[u32]) -> Result<Vec<Labels>> {
     let columns = layout
         .labels
         .iter()
-        .map(|l| Ok((l.as_str(), Dictionary::of(file, batch, &label_column(l))?)))
+        .map(|l| Ok((l.as_str(), table.column(file, &label_column(l))?)))
         .collect::<Result<Vec<_>>>()?;
-    let rest = Dictionary::of(file, batch, REST)?;
-    (0..batch.num_rows())
+    let rest = table.column(file, REST)?;
+    rows.iter()
         .map(|row| {
-            let with_column = columns.iter().filter_map(|(l, d)| d.get(row).map(|v| (*l, v)));
-            let made = match rest.get(row) {
+            let row = *row as usize;
+            let with_column = columns.iter().filter_map(|(l, d)| d.text(row).map(|v| (*l, v)));
+            let made = match rest.text(row) {
                 None => Labels::from_sorted(with_column),
                 Some(json) => {
                     let others =
@@ -68,56 +88,80 @@ pub(super) fn labels(file: &File, layout: &Layout, batch: &RecordBatch) -> Resul
         .collect()
 }
 
-/// Groups of times the rows of a batch refer to.
+/// Groups of times that some rows refer to.
 pub(super) fn groups(
     file: &File,
-    batch: &RecordBatch,
-    chunks: std::ops::RangeInclusive<u32>,
+    table: &Table,
+    rows: &[u32],
+    chunks: RangeInclusive<u32>,
 ) -> Result<Vec<u32>> {
     let mut out = Vec::new();
     for i in chunks {
         for name in ["ts_ref", "h_ts_ref"] {
-            out.extend(primitive::<UInt32Type>(file, batch, &format!("{name}_{i}"))?.iter().flatten());
+            let refs = &table.column(file, &format!("{name}_{i}"))?.numbers;
+            let mut last = None;
+            for group in rows.iter().filter_map(|row| refs.get(*row as usize)) {
+                // Neighbours often share their times.
+                if last.replace(group) != Some(group) {
+                    out.extend(u32::try_from(group));
+                }
+            }
         }
     }
+    out.sort_unstable();
+    out.dedup();
     Ok(out)
 }
 
-/// One chunk's columns.
+/// One chunk's columns: what lies in the table, by row of the group, and samples, by row of the batch.
 struct ChunkColumns<'a> {
-    n: &'a arrow::array::UInt32Array,
-    refs: &'a arrow::array::UInt32Array,
-    starts: &'a BinaryArray,
+    n: &'a Packed,
+    refs: &'a Packed,
+    starts: Option<&'a BinaryArray>,
     data: &'a BinaryArray,
     name: String,
 }
 
 impl<'a> ChunkColumns<'a> {
-    fn of(file: &File, batch: &'a RecordBatch, i: u32, prefix: &str, data: &str) -> Result<Self> {
+    /// `None` where no row of the query has samples.
+    fn of(
+        file: &File,
+        table: &'a Table,
+        batch: &'a RecordBatch,
+        i: u32,
+        prefix: &str,
+        data: &str,
+    ) -> Result<Option<Self>> {
         let name = format!("{data}_{i}");
-        Ok(ChunkColumns {
-            n: primitive::<UInt32Type>(file, batch, &format!("{prefix}n_{i}"))?,
-            refs: primitive::<UInt32Type>(file, batch, &format!("{prefix}ts_ref_{i}"))?,
-            starts: binary(file, batch, &format!("{prefix}starts_{i}"))?,
+        if batch.column_by_name(&name).is_none() {
+            return Ok(None);
+        }
+        let starts = format!("{prefix}starts_{i}");
+        Ok(Some(ChunkColumns {
+            n: &table.column(file, &format!("{prefix}n_{i}"))?.numbers,
+            refs: &table.column(file, &format!("{prefix}ts_ref_{i}"))?.numbers,
+            starts: batch.column_by_name(&starts).map(|_| binary(file, batch, &starts)).transpose()?,
             data: binary(file, batch, &name)?,
             name,
-        })
+        }))
     }
 
-    /// Times, starts (empty where unknown) and chunk bytes of a row; `None` without samples.
-    fn row<'g>(&self, file: &File, row: usize, groups: &'g Groups) -> Result<Option<Cell<'a, 'g>>> {
-        let n = at(self.n, row).unwrap_or(0) as usize;
+    /// Times, starts (empty where unknown) and chunk bytes of a row, which is number `at` of the batch; `None`
+    /// without samples.
+    fn row<'g>(&self, file: &File, row: u32, at: usize, groups: &'g Groups) -> Result<Option<Cell<'a, 'g>>> {
+        let n = self.n.get(row as usize).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         if n == 0 {
             return Ok(None);
         }
         let bad = |what: &str| file.corrupt(format!("row {row} of {} to have {what}", self.name));
-        let times = at(self.refs, row).and_then(|g| groups.get(&g)).filter(|t| t.len() == n);
+        let group = self.refs.get(row as usize).and_then(|g| u32::try_from(g).ok());
+        let times = group.and_then(|g| groups.get(&g)).filter(|t| t.len() == n);
         let times = times.ok_or_else(|| bad(&format!("{n} times")))?;
-        let starts = match bytes_at(self.starts, row) {
+        let starts = match self.starts.and_then(|s| bytes_at(s, at)) {
             Some(chunk) => ints::decode(chunk, n).ok_or_else(|| bad(&format!("{n} start times")))?,
             None => Vec::new(),
         };
-        let data = bytes_at(self.data, row).ok_or_else(|| bad("a chunk"))?;
+        let data = bytes_at(self.data, at).ok_or_else(|| bad("a chunk"))?;
         Ok(Some(Cell { times, starts, data }))
     }
 }
@@ -128,27 +172,39 @@ struct Cell<'a, 'g> {
     data: &'a [u8],
 }
 
+/// Where a batch of samples belongs: its rows in their row group, and the columns of that.
+pub(super) struct Place<'a> {
+    pub file: &'a File,
+    pub layout: &'a Layout,
+    pub table: &'a Table,
+    pub rows: &'a [u32],
+}
+
 /// Puts the series of a batch together, cut to `times`.
 pub(super) fn series(
-    file: &File,
-    layout: &Layout,
+    place: &Place<'_>,
     batch: &RecordBatch,
-    chunks: std::ops::RangeInclusive<u32>,
+    chunks: RangeInclusive<u32>,
     times: Option<(i64, i64)>,
     groups: &Groups,
 ) -> Result<Vec<SeriesRows>> {
-    let mut out: Vec<SeriesRows> = labels(file, layout, batch)?
+    let Place { file, layout, table, rows } = *place;
+    let mut out: Vec<SeriesRows> = labels(file, layout, table, rows)?
         .into_iter()
         .map(|labels| SeriesRows { labels, ..SeriesRows::default() })
         .collect();
     for i in chunks {
-        let floats = ChunkColumns::of(file, batch, i, "", "s_data")?;
-        let native = ChunkColumns::of(file, batch, i, "h_", "h_data")?;
-        for (row, s) in out.iter_mut().enumerate() {
-            if let Some(cell) = floats.row(file, row, groups)? {
+        let floats = ChunkColumns::of(file, table, batch, i, "", "s_data")?;
+        let native = ChunkColumns::of(file, table, batch, i, "h_", "h_data")?;
+        for (at, (row, s)) in rows.iter().zip(&mut out).enumerate() {
+            if let Some(floats) = &floats
+                && let Some(cell) = floats.row(file, *row, at, groups)?
+            {
                 push_floats(s, &cell, times).ok_or_else(|| undecodable(file, s, &floats.name))?;
             }
-            if let Some(cell) = native.row(file, row, groups)? {
+            if let Some(native) = &native
+                && let Some(cell) = native.row(file, *row, at, groups)?
+            {
                 push_histograms(s, cell, times).ok_or_else(|| undecodable(file, s, &native.name))?;
             }
         }

@@ -2,25 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::TimestampMillisecondType;
-use futures::TryStreamExt;
 use model::{MatchOp, Matcher, TimeRange};
 use parquet::file::statistics::Statistics;
 
 use super::{
     Layout,
     columns::{REST, label_column},
+    packed::{Column, Packed},
+    table::{Columns, Table},
 };
-use crate::{
-    Result,
-    arrays::{Dictionary, at, primitive},
-    file::File,
-    rows::Rows,
-    text,
-};
-
-/// Rows looked at together.
-const BATCH_ROWS: usize = 8192;
+use crate::{Result, file::File, text};
 
 /// What is asked for. A row matches when one selector accepts it; without selectors all rows do.
 #[derive(Debug, Clone)]
@@ -37,6 +28,10 @@ impl Query {
 
     pub fn everything() -> Self {
         Query { selectors: Vec::new(), times: None }
+    }
+
+    pub fn is_everything(&self) -> bool {
+        self.selectors.is_empty() && self.times.is_none()
     }
 
     /// Chunk columns that can hold a time of the query.
@@ -98,35 +93,42 @@ fn bounds(file: &File, group: usize, column: &str) -> Option<(i64, i64)> {
     }
 }
 
-/// The rows of a row group that match; reads the label columns the matchers name, and times.
-pub(super) async fn matching_rows(file: &File, layout: &Layout, group: usize, query: &Query) -> Result<Rows> {
+/// The rows of a row group that match; looks into the label columns the matchers name, and times.
+pub(super) async fn matching_rows(
+    columns: &Columns,
+    file: &File,
+    layout: &Layout,
+    group: usize,
+    query: &Query,
+) -> Result<Vec<u32>> {
     let total = file.rows_in(group);
     if !may_match(file, layout, group, query) {
-        return Ok(Rows::default());
+        return Ok(Vec::new());
     }
-    let names = columns_of(layout, query);
-    if names.is_empty() {
-        return Ok(Rows::all(total));
-    }
-    let columns = names.iter().filter_map(|n| file.column(n)).collect::<Vec<_>>();
-    if columns.len() != names.len() {
-        return Err(file.corrupt(format!("columns {names:?}")));
-    }
-    let mut stream = file.stream(vec![group], columns, None, BATCH_ROWS)?;
-    let mut rows = Rows::default();
-    let mut first = 0usize;
-    while let Some(batch) = stream.try_next().await.map_err(|e| file.source.parquet_error(e))? {
-        let mut mask = vec![query.selectors.is_empty(); batch.num_rows()];
-        for selector in &query.selectors {
-            let accepted = selector_mask(file, layout, &batch, selector)?;
-            mask.iter_mut().zip(accepted).for_each(|(m, a)| *m |= a);
+    let table = columns.load(file, group, &columns_of(layout, query)).await?;
+    let mut rows = match query.selectors.as_slice() {
+        [] => (0..total as u32).collect(),
+        [one] => selected(file, layout, &table, one, total)?,
+        several => {
+            let mut all = Vec::new();
+            for selector in several {
+                all.extend(selected(file, layout, &table, selector, total)?);
+            }
+            all.sort_unstable();
+            all.dedup();
+            all
         }
-        if let Some((from, to)) = query.times {
-            let in_time = time_mask(file, layout, &batch, query, (from, to))?;
-            mask.iter_mut().zip(in_time).for_each(|(m, t)| *m &= t);
+    };
+    if let Some((first, last)) = query.times {
+        let mut bounds = Vec::new();
+        for i in query.chunks(layout) {
+            let from = &table.column(file, &format!("tmin_{i}"))?.numbers;
+            bounds.push((from, &table.column(file, &format!("tmax_{i}"))?.numbers));
         }
-        mask.iter().enumerate().filter(|(_, m)| **m).for_each(|(i, _)| rows.push(first + i));
-        first += batch.num_rows();
+        let overlaps = |(from, to): &(&Packed, &Packed), row: usize| {
+            from.get(row).is_some_and(|t| t <= last) && to.get(row).is_some_and(|t| t >= first)
+        };
+        rows.retain(|row| bounds.iter().any(|b| overlaps(b, *row as usize)));
     }
     Ok(rows)
 }
@@ -148,46 +150,45 @@ fn columns_of(layout: &Layout, query: &Query) -> Vec<String> {
     names.into_iter().collect()
 }
 
-type Batch = arrow::array::RecordBatch;
-
-fn selector_mask(file: &File, layout: &Layout, batch: &Batch, selector: &[Matcher]) -> Result<Vec<bool>> {
-    let mut mask = vec![true; batch.num_rows()];
-    for m in selector {
+/// The rows one selector accepts, ascending. Each matcher looks only at what those before it left, and what
+/// matches one value goes first.
+fn selected(
+    file: &File,
+    layout: &Layout,
+    table: &Table,
+    selector: &[Matcher],
+    total: usize,
+) -> Result<Vec<u32>> {
+    let mut rows: Option<Vec<u32>> = None;
+    let mut matchers: Vec<&Matcher> = selector.iter().collect();
+    matchers.sort_by_key(|m| m.op != MatchOp::Equal);
+    for m in matchers {
         let empty = m.matches_empty();
-        let accepted = if layout.has_column(&m.name) {
-            Dictionary::of(file, batch, &label_column(&m.name))?.map_rows(empty, |v| m.matches(v))
-        } else if layout.may_be_in_rest(&m.name) {
-            Dictionary::of(file, batch, REST)?
-                .map_rows(empty, |json| value_in_rest(json, &m.name).map_or(empty, |v| m.matches(&v)))
-        } else {
-            vec![empty; batch.num_rows()]
+        let mut narrow = |column: &Column, accept: &dyn Fn(Option<i64>) -> bool| {
+            let numbers = &column.numbers;
+            rows = Some(match rows.take() {
+                None => numbers.rows(accept),
+                Some(mut some) => {
+                    some.retain(|row| accept(numbers.get(*row as usize)));
+                    some
+                }
+            });
         };
-        mask.iter_mut().zip(accepted).for_each(|(x, a)| *x &= a);
+        if layout.has_column(&m.name) {
+            let column = table.column(file, &label_column(&m.name))?;
+            narrow(column, &column.accepts(empty, |v| m.matches(v)));
+        } else if layout.may_be_in_rest(&m.name) {
+            let column = table.column(file, REST)?;
+            let of_rest = |json: &str| value_in_rest(json, &m.name).map_or(empty, |v| m.matches(&v));
+            narrow(column, &column.accepts(empty, of_rest));
+        } else if !empty {
+            return Ok(Vec::new());
+        }
     }
-    Ok(mask)
+    Ok(rows.unwrap_or_else(|| (0..total as u32).collect()))
 }
 
 /// The value of one label in a `l_rest` object.
 pub(super) fn value_in_rest(json: &str, label: &str) -> Option<String> {
     text::decode_pairs(json).ok()?.get_str(label).map(str::to_owned)
-}
-
-fn time_mask(
-    file: &File,
-    layout: &Layout,
-    batch: &Batch,
-    query: &Query,
-    (first, last): (i64, i64),
-) -> Result<Vec<bool>> {
-    let mut mask = vec![false; batch.num_rows()];
-    for i in query.chunks(layout) {
-        let from = primitive::<TimestampMillisecondType>(file, batch, &format!("tmin_{i}"))?;
-        let to = primitive::<TimestampMillisecondType>(file, batch, &format!("tmax_{i}"))?;
-        for (row, m) in mask.iter_mut().enumerate() {
-            if let (Some(a), Some(b)) = (at(from, row), at(to, row)) {
-                *m |= a <= last && b >= first;
-            }
-        }
-    }
-    Ok(mask)
 }

@@ -1,7 +1,7 @@
 //! Reading metrics segments.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -12,15 +12,23 @@ use futures::{
 };
 use model::{Exemplar, Labels, Matcher, MetricKind, MetricMetadata, Signal, TimeRange};
 use object_store::{ObjectStore, path::Path};
+use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
 use super::{
     Layout, MAX_CHUNKS, SeriesRows,
+    cache::ColumnCache,
     columns::{EXEMPLARS, REST, label_column},
     decode,
     matching::{Query, matching_rows, may_match, value_in_rest},
+    packed::Column,
     stamps::{Groups, StampsReader},
+    table::{Columns, Table},
 };
-use crate::{Result, SegmentInfo, arrays::Dictionary, file::File};
+use crate::{
+    Result, SegmentInfo,
+    file::{File, source::Source},
+    rows::Rows,
+};
 
 /// Series decoded together. Larger means fewer reads of sample times, smaller less memory per stream: a day of
 /// 15 s samples is 92 KB per series.
@@ -38,11 +46,33 @@ struct Inner {
     file: File,
     layout: Layout,
     stamps: StampsReader,
+    columns: Columns,
+    /// For what is read once.
+    unkept: Columns,
 }
 
 impl Reader {
-    /// Reads and checks the footer.
+    /// Reads and checks the footer. Nothing is kept between reads.
     pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Self> {
+        Self::with_columns(store, path, size, Columns::default()).await
+    }
+
+    /// The same with columns of labels and counts kept in a cache, until the reader goes.
+    pub async fn open_with(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: u64,
+        cache: &Arc<ColumnCache>,
+    ) -> Result<Self> {
+        Self::with_columns(store, path, size, Columns::kept_in(cache.clone())).await
+    }
+
+    async fn with_columns(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: u64,
+        columns: Columns,
+    ) -> Result<Self> {
         let file = File::open(store, path, size).await?;
         if file.info.signal != Signal::METRICS {
             return Err(file.corrupt(format!("metrics, it holds {}", file.info.signal)));
@@ -52,7 +82,8 @@ impl Reader {
         if layout.chunks.count == 0 || layout.chunks.count > MAX_CHUNKS || !layout.labels.is_sorted() {
             return Err(file.corrupt("an orrery.layout with sorted labels and 1 to 24 chunks"));
         }
-        Ok(Reader(Arc::new(Inner { file, layout, stamps: StampsReader::default() })))
+        let (stamps, unkept) = (StampsReader::default(), Columns::default());
+        Ok(Reader(Arc::new(Inner { file, layout, stamps, columns, unkept })))
     }
 
     pub fn info(&self) -> &SegmentInfo {
@@ -87,8 +118,8 @@ impl Reader {
         let mut out = Vec::new();
         let columns = decode::label_columns(&self.0.layout);
         self.0
-            .each_batch(&Query::new(selectors.to_vec(), range), &columns, |inner, batch| {
-                out.extend(decode::labels(&inner.file, &inner.layout, batch)?);
+            .each_group(&Query::new(selectors.to_vec(), range), &columns, |inner, table, rows| {
+                out.extend(decode::labels(&inner.file, &inner.layout, table, rows)?);
                 Ok(())
             })
             .await?;
@@ -100,14 +131,14 @@ impl Reader {
         let mut names = BTreeSet::new();
         let columns = decode::label_columns(&self.0.layout);
         self.0
-            .each_batch(&Query::new(selectors.to_vec(), range), &columns, |inner, batch| {
+            .each_group(&Query::new(selectors.to_vec(), range), &columns, |inner, table, rows| {
                 for l in &inner.layout.labels {
-                    let column = Dictionary::of(&inner.file, batch, &label_column(l))?;
-                    if !names.contains(l) && (0..batch.num_rows()).any(|row| column.key(row).is_some()) {
+                    let column = table.column(&inner.file, &label_column(l))?;
+                    if !names.contains(l) && rows.iter().any(|row| column.text(*row as usize).is_some()) {
                         names.insert(l.clone());
                     }
                 }
-                distinct(&Dictionary::of(&inner.file, batch, REST)?, batch.num_rows(), |json| {
+                distinct(table.column(&inner.file, REST)?, rows, |json| {
                     if let Ok(pairs) = crate::text::decode_pairs(json) {
                         names.extend(pairs.iter().map(|(k, _)| k.to_owned()));
                     }
@@ -128,21 +159,18 @@ impl Reader {
         let mut values = BTreeSet::new();
         let with_column = self.0.layout.labels.iter().any(|l| l == name);
         let column = if with_column { label_column(name) } else { REST.to_owned() };
+        let wanted = std::slice::from_ref(&column);
         self.0
-            .each_batch(
-                &Query::new(selectors.to_vec(), range),
-                std::slice::from_ref(&column),
-                |inner, batch| {
-                    distinct(&Dictionary::of(&inner.file, batch, &column)?, batch.num_rows(), |text| {
-                        if with_column {
-                            values.insert(text.to_owned());
-                        } else {
-                            values.extend(value_in_rest(text, name));
-                        }
-                    });
-                    Ok(())
-                },
-            )
+            .each_group(&Query::new(selectors.to_vec(), range), wanted, |inner, table, rows| {
+                distinct(table.column(&inner.file, &column)?, rows, |text| {
+                    if with_column {
+                        values.insert(text.to_owned());
+                    } else {
+                        values.extend(value_in_rest(text, name));
+                    }
+                });
+                Ok(())
+            })
             .await?;
         Ok(values.into_iter().collect())
     }
@@ -156,21 +184,31 @@ impl Reader {
         let mut query = Query::new(selectors.to_vec(), range);
         // Exemplars may lie outside the times of the samples they came with.
         let times = query.times.take();
-        let mut columns = decode::label_columns(&self.0.layout);
-        columns.push(EXEMPLARS.to_owned());
+        let inner = &self.0;
         let mut out = Vec::new();
-        self.0
-            .each_batch(&query, &columns, |inner, batch| {
-                let labels = decode::labels(&inner.file, &inner.layout, batch)?;
+        for group in inner.candidates(&query) {
+            let rows = inner.rows(group, &query).await?;
+            if rows.is_empty() {
+                continue;
+            }
+            let names = decode::label_columns(&inner.layout);
+            let table = inner.columns.load(&inner.file, group, &names).await?;
+            let columns = inner.indexes(&[EXEMPLARS.to_owned()])?;
+            let mut batches = inner.batches(group, columns, &rows, LABEL_ROWS)?;
+            let mut left = rows.as_slice();
+            while let Some(batch) =
+                batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?
+            {
+                let rows = take_front(&mut left, batch.num_rows());
+                let labels = decode::labels(&inner.file, &inner.layout, &table, rows)?;
                 let mut series: Vec<SeriesRows> =
                     labels.into_iter().map(|labels| SeriesRows { labels, ..SeriesRows::default() }).collect();
-                decode::add_exemplars(&inner.file, batch, times, &mut series)?;
+                decode::add_exemplars(&inner.file, &batch, times, &mut series)?;
                 out.extend(
                     series.into_iter().filter(|s| !s.exemplars.is_empty()).map(|s| (s.labels, s.exemplars)),
                 );
-                Ok(())
-            })
-            .await?;
+            }
+        }
         Ok(out)
     }
 
@@ -201,10 +239,29 @@ impl Reader {
     }
 }
 
-/// Calls `f` with each distinct text of the first `rows` rows.
-fn distinct(column: &Dictionary<'_>, rows: usize, mut f: impl FnMut(&str)) {
-    let keys: BTreeSet<usize> = (0..rows).filter_map(|row| column.key(row)).collect();
-    keys.into_iter().filter_map(|k| column.value(k)).for_each(&mut f);
+/// Calls `f` with each distinct text of some rows.
+fn distinct(column: &Column, rows: &[u32], mut f: impl FnMut(&str)) {
+    let first: BTreeMap<i64, u32> =
+        rows.iter().filter_map(|row| Some((column.numbers.get(*row as usize)?, *row))).collect();
+    first.into_values().filter_map(|row| column.text(row as usize)).for_each(&mut f);
+}
+
+/// The first `n` rows, which are then no longer at the front.
+fn take_front<'a>(rows: &mut &'a [u32], n: usize) -> &'a [u32] {
+    let (front, rest) = rows.split_at(n.min(rows.len()));
+    *rows = rest;
+    front
+}
+
+/// What a stream of one row group's series goes by.
+struct Group {
+    query: Arc<Query>,
+    exemplars: bool,
+    table: Table,
+    /// Rows that match, and how many were read.
+    rows: Vec<u32>,
+    read: usize,
+    held: Groups,
 }
 
 impl Inner {
@@ -220,24 +277,38 @@ impl Inner {
             .collect()
     }
 
-    /// Reads some columns of all matching rows, row group by row group.
-    async fn each_batch(
+    async fn rows(&self, group: usize, query: &Query) -> Result<Vec<u32>> {
+        matching_rows(self.columns_of(query), &self.file, &self.layout, group, query).await
+    }
+
+    /// Where columns for a query are kept: who reads everything reads it once.
+    fn columns_of(&self, query: &Query) -> &Columns {
+        if query.is_everything() { &self.unkept } else { &self.columns }
+    }
+
+    fn batches(
+        &self,
+        group: usize,
+        columns: Vec<usize>,
+        rows: &[u32],
+        at_once: usize,
+    ) -> Result<ParquetRecordBatchStream<Source>> {
+        let rows = Rows::from_ranges(rows.iter().map(|row| *row as usize..*row as usize + 1));
+        let selection = rows.selection(self.file.rows_in(group));
+        self.file.stream(vec![group], columns, Some(selection), at_once)
+    }
+
+    /// Calls `f` with some columns and the matching rows of each row group.
+    async fn each_group(
         &self,
         query: &Query,
         columns: &[String],
-        mut f: impl FnMut(&Inner, &RecordBatch) -> Result<()>,
+        mut f: impl FnMut(&Inner, &Table, &[u32]) -> Result<()>,
     ) -> Result<()> {
-        let columns = self.indexes(columns)?;
         for group in self.candidates(query) {
-            let rows = matching_rows(&self.file, &self.layout, group, query).await?;
-            if rows.is_empty() {
-                continue;
-            }
-            let selection = rows.selection(self.file.rows_in(group));
-            let mut batches =
-                self.file.stream(vec![group], columns.iter().copied(), Some(selection), LABEL_ROWS)?;
-            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-                f(self, &batch)?;
+            let rows = self.rows(group, query).await?;
+            if !rows.is_empty() {
+                f(self, &self.columns.load(&self.file, group, columns).await?, &rows)?;
             }
         }
         Ok(())
@@ -250,39 +321,46 @@ impl Inner {
         query: Arc<Query>,
         exemplars: bool,
     ) -> Result<BoxStream<'static, Result<SeriesRows>>> {
-        let rows = matching_rows(&self.file, &self.layout, group, &query).await?;
+        let rows = self.rows(group, &query).await?;
         if rows.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let columns =
-            self.indexes(&decode::data_columns(&self.layout, query.chunks(&self.layout), exemplars))?;
-        let selection = rows.selection(self.file.rows_in(group));
-        let batches = self.file.stream(vec![group], columns, Some(selection), BATCH_ROWS)?;
-        let state = (self, query, batches, HashMap::new());
-        let decoded = stream::try_unfold(state, move |(inner, query, mut batches, mut held)| async move {
+        let (columns, chunks) = (self.columns_of(&query), query.chunks(&self.layout));
+        let names = decode::table_columns(&self.layout, chunks.clone(), columns.are_kept());
+        let table = columns.load(&self.file, group, &names).await?;
+        let mut names = decode::data_columns(&table, &rows, chunks);
+        if exemplars {
+            names.push(EXEMPLARS.to_owned());
+        }
+        if names.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let batches = self.batches(group, self.indexes(&names)?, &rows, BATCH_ROWS)?;
+        let of_group = Group { query, exemplars, table, rows, read: 0, held: HashMap::new() };
+        let state = (self, of_group, batches);
+        let decoded = stream::try_unfold(state, move |(inner, mut group, mut batches)| async move {
             let next = batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?;
             let Some(batch) = next else { return Ok::<_, crate::Error>(None) };
-            let series = inner.decode(&batch, &query, exemplars, &mut held).await?;
-            Ok(Some((stream::iter(series.into_iter().map(Ok)), (inner, query, batches, held))))
+            let series = inner.decode(&batch, &mut group).await?;
+            Ok(Some((stream::iter(series.into_iter().map(Ok)), (inner, group, batches))))
         });
         Ok(decoded.try_flatten().boxed())
     }
 
-    async fn decode(
-        &self,
-        batch: &RecordBatch,
-        query: &Query,
-        exemplars: bool,
-        held: &mut Groups,
-    ) -> Result<Vec<SeriesRows>> {
-        let chunks = query.chunks(&self.layout);
-        if held.len() > MAX_HELD_GROUPS {
-            held.clear();
+    async fn decode(&self, batch: &RecordBatch, group: &mut Group) -> Result<Vec<SeriesRows>> {
+        let chunks = group.query.chunks(&self.layout);
+        if group.held.len() > MAX_HELD_GROUPS {
+            group.held.clear();
         }
-        self.stamps.load(&self.file, &decode::groups(&self.file, batch, chunks.clone())?, held).await?;
-        let mut series = decode::series(&self.file, &self.layout, batch, chunks, query.times, held)?;
-        if exemplars {
-            decode::add_exemplars(&self.file, batch, query.times, &mut series)?;
+        let mut left = group.rows.get(group.read..).unwrap_or_default();
+        let rows = take_front(&mut left, batch.num_rows());
+        group.read += rows.len();
+        let wanted = decode::groups(&self.file, &group.table, rows, chunks.clone())?;
+        self.stamps.load(&self.file, self.columns_of(&group.query), &wanted, &mut group.held).await?;
+        let place = decode::Place { file: &self.file, layout: &self.layout, table: &group.table, rows };
+        let mut series = decode::series(&place, batch, chunks, group.query.times, &group.held)?;
+        if group.exemplars {
+            decode::add_exemplars(&self.file, batch, group.query.times, &mut series)?;
         }
         Ok(series)
     }

@@ -12,6 +12,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use super::table::Columns;
 use crate::{
     Error, Result,
     codec::{
@@ -102,11 +103,19 @@ pub(super) struct StampsReader {
 pub(super) type Groups = HashMap<u32, Arc<Vec<i64>>>;
 
 impl StampsReader {
-    /// Adds the groups named to `held`, in one round trip.
-    pub async fn load(&self, file: &File, wanted: &[u32], held: &mut Groups) -> Result<()> {
+    /// Adds the groups named to `held`; what is not kept among the columns is read, in one round trip.
+    pub async fn load(
+        &self,
+        file: &File,
+        columns: &Columns,
+        wanted: &[u32],
+        held: &mut Groups,
+    ) -> Result<()> {
         let mut missing: Vec<u32> = wanted.iter().copied().filter(|g| !held.contains_key(g)).collect();
         missing.sort_unstable();
         missing.dedup();
+        held.extend(columns.times(&missing));
+        missing.retain(|g| !held.contains_key(g));
         if missing.is_empty() {
             return Ok(());
         }
@@ -124,7 +133,9 @@ impl StampsReader {
         for (g, bytes) in missing.into_iter().zip(entries) {
             let stamps = decode_entry(&bytes)
                 .ok_or_else(|| file.corrupt(format!("group {g} of the blob ts to decode")))?;
-            held.insert(g, Arc::new(stamps));
+            let stamps = Arc::new(stamps);
+            columns.keep_times(g, &stamps);
+            held.insert(g, stamps);
         }
         Ok(())
     }

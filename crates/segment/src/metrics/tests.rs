@@ -192,6 +192,27 @@ fn one_series_costs_the_footer_label_columns_and_a_few_pages() {
 }
 
 #[test]
+fn a_query_asked_again_reads_samples_only() {
+    let w = write(fleet(50, 80, 240), &WriteOptions::default()).unwrap();
+    let cache = ColumnCache::new(16 << 20);
+    let (store, path) = stored(&w.bytes);
+    let r = block_on(Reader::open_with(store.clone(), path, w.bytes.len() as u64, &cache)).unwrap();
+    let ask = || {
+        let m = vec![Matcher::equal("__name__", "metric_040_total"), Matcher::equal("job", "node")];
+        collect(r.select(m, TimeRange::ALL)).unwrap().into_iter().map(bits).collect::<Vec<_>>()
+    };
+    store.take_reads();
+    let first = ask();
+    let reads = store.take_reads().len();
+    assert_eq!((first.len(), ask()), (50, first));
+    let again = store.take_reads().len();
+    println!("reads: {reads} at first, {again} again");
+    assert!(again == 1 && reads > again, "{reads} {again}");
+    drop(r);
+    assert_eq!(cache.stats().bytes, 0, "a reader takes with it what it kept");
+}
+
+#[test]
 fn a_stream_that_is_dropped_early_has_read_little() {
     let w = write(fleet(400, 100, 2), &WriteOptions::default()).unwrap();
     let (store, path) = stored(&w.bytes);
@@ -432,8 +453,15 @@ proptest! {
             })
             .filter(|b| !b.1.is_empty() || !b.2.is_empty())
             .collect();
-        let r = open(&write(series, &WriteOptions::default()).unwrap().bytes).unwrap();
-        let got = collect(r.select(vec![m], TimeRange::from_ms_inclusive(from, from + length))).unwrap();
-        prop_assert_eq!(got.into_iter().map(bits).collect::<Vec<_>>(), expected);
+        let bytes = write(series, &WriteOptions::default()).unwrap().bytes;
+        // A cache with room for some columns only, asked twice: what is kept and what is not are the same.
+        let (store, path) = stored(&bytes);
+        let cache = ColumnCache::new(2000);
+        let kept = block_on(Reader::open_with(store, path, bytes.len() as u64, &cache)).unwrap();
+        for r in [&open(&bytes).unwrap(), &kept, &kept] {
+            let range = TimeRange::from_ms_inclusive(from, from + length);
+            let got = collect(r.select(vec![m.clone()], range)).unwrap();
+            prop_assert_eq!(&got.into_iter().map(bits).collect::<Vec<_>>(), &expected);
+        }
     }
 }

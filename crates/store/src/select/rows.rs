@@ -1,5 +1,7 @@
 //! Merging series from several sources that each are in ascending order of labels.
 
+use std::collections::VecDeque;
+
 use futures::{StreamExt, stream, stream::BoxStream};
 use segment::metrics::SeriesRows;
 
@@ -12,7 +14,12 @@ struct Merge<E> {
 
 /// Series in ascending order of labels, each once. Of two samples at one time the one from the later source
 /// counts.
-pub(crate) fn merge_rows<E: Send + 'static>(sources: Vec<RowStream<E>>) -> RowStream<E> {
+pub(crate) fn merge_rows<E: Send + 'static>(mut sources: Vec<RowStream<E>>) -> RowStream<E> {
+    if sources.len() == 1
+        && let Some(only) = sources.pop()
+    {
+        return only;
+    }
     let merge = Merge { sources: sources.into_iter().map(|s| (s, None)).collect() };
     stream::try_unfold(merge, |mut m| async move { Ok(m.next().await?.map(|rows| (rows, m))) }).boxed()
 }
@@ -33,16 +40,14 @@ impl<E> Merge<E> {
         }
         let first = self.sources.iter().filter_map(|(_, n)| n.as_ref().map(|r| &r.labels)).min().cloned();
         let Some(labels) = first else { return Ok(None) };
-        let mut merged: Option<SeriesRows> = None;
-        for (_, next) in &mut self.sources {
-            if let Some(rows) = next.take_if(|r| r.labels == labels) {
-                merged = Some(match merged {
-                    Some(older) => merge_two(older, rows),
-                    None => rows,
-                });
-            }
-        }
-        Ok(merged)
+        let parts = self.sources.iter_mut().filter_map(|(_, next)| next.take_if(|r| r.labels == labels));
+        let mut parts: VecDeque<SeriesRows> = parts.collect();
+        let Some(mut merged) = parts.pop_front() else { return Ok(None) };
+        // Room for all at once: a series of a week comes from dozens of segments.
+        let more: usize = parts.iter().map(|p| p.values.len()).sum();
+        merged.timestamps_ms.reserve_exact(more);
+        merged.values.reserve_exact(more);
+        Ok(Some(parts.into_iter().fold(merged, merge_two)))
     }
 }
 
