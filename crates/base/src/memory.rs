@@ -6,9 +6,10 @@
 //!
 //! ```text
 //! 0 %                                  80 %            90 %          100 % of memory.limit
-//! |  everything is admitted            | ingest sheds  | queries refused | the kernel would kill
+//! |  everything is admitted            | ingest sheds  | the rest waits or is refused | the kernel would kill
 //! ```
-//! Queries may go further than ingest because they end by themselves, while what is ingested stays.
+//! Queries may go further than ingest because they end by themselves, while what is ingested stays. So may upkeep,
+//! such as merging: without it, what is stored takes ever more memory to read.
 
 use std::sync::{
     Arc,
@@ -22,6 +23,8 @@ use thiserror::Error;
 pub enum Use {
     Ingest,
     Query,
+    /// Work of the node's own that makes later work cheaper.
+    Upkeep,
 }
 
 #[derive(Debug, Clone, Error)]
@@ -85,6 +88,7 @@ impl MemoryBudget {
         let (share, name) = match who {
             Use::Ingest => (limit / 10 * 8, "ingest"),
             Use::Query => (limit / 10 * 9, "query"),
+            Use::Upkeep => (limit / 10 * 9, "upkeep"),
         };
         let before = self.0.reserved.fetch_add(bytes, Relaxed);
         let used = before.max(self.0.rss.load(Relaxed));

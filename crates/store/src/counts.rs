@@ -39,7 +39,10 @@ impl Counts {
             ),
             shed: m.counters("store_units_shed", "Units turned away whole, by limit."),
             flushes: m.counters("store_flushes", "Heads made into segments, by signal and outcome."),
-            compactions: m.counters("store_compactions", "Segments merged, by signal and outcome."),
+            compactions: m.counters(
+                "store_compactions",
+                "Merges of segments, by signal and outcome: ok, error, or put off for want of memory.",
+            ),
             expired: m
                 .counters("store_segments_expired", "Segments dropped by retention, by signal and cause."),
             unreadable: m
@@ -98,6 +101,12 @@ impl Counts {
 
     pub(crate) fn compaction(&self, signal: &Signal, ok: bool) {
         self.compactions.get_or_create(&outcome(signal, ok)).inc();
+    }
+
+    pub(crate) fn compaction_put_off(&self, signal: &Signal) {
+        let mut labels = pair("signal", signal.as_str());
+        labels.extend(pair("outcome", "put_off"));
+        self.compactions.get_or_create(&labels).inc();
     }
 
     pub(crate) fn expired(&self, signal: &Signal, cause: &'static str, count: u64) {

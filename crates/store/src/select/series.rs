@@ -15,6 +15,8 @@ use crate::{core::Core, deletions::Deleted, head::SeriesSnapshot, readers::Reade
 const OPEN_AT_ONCE: usize = 8;
 /// Bytes of one decoded sample, for the memory reservation.
 const SAMPLE_BYTES: u64 = 16;
+/// What reading one segment takes beside the samples it gives: pages of its columns and the state of their decoders.
+const SOURCE_BYTES: u64 = 512 << 10;
 
 pub(crate) async fn series(core: &Arc<Core>, r: SeriesRequest) -> Result<Selection<SeriesData>> {
     let answer = Answer::new(core, &r.scope, Signal::METRICS);
@@ -82,6 +84,8 @@ async fn of_tenant(
     let mut sources: Vec<RowStream<Error>> = Vec::new();
     let segments = view.segments(range);
     let candidates = segments.into_iter().filter(|s| s.info.may_match(matchers));
+    let candidates: Vec<_> = candidates.collect();
+    let mut held = answer.reserve(candidates.len() as u64 * SOURCE_BYTES)?;
     let opened: Vec<_> = stream::iter(candidates)
         .map(|s| async move { (answer.open(&s).await, s) })
         .buffered(OPEN_AT_ONCE)
@@ -124,7 +128,7 @@ async fn of_tenant(
         head_bytes += found.iter().map(|s| s.store.heap_bytes() as u64 + 64).sum::<u64>();
         sources.push(snapshots(found, range));
     }
-    let held = answer.reserve(head_bytes)?;
+    held.grow(head_bytes)?;
     let state = Counting { merged: merge_rows(sources), answer: answer.clone(), held, series: 0, samples: 0 };
     Ok(stream::try_unfold(state, |mut s| async move { Ok(s.next().await?.map(|item| (item, s))) }).boxed())
 }

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use base::memory::Use;
+use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
 use model::{TimeRange, TimestampNs};
 use segment::{Written, metrics};
@@ -55,13 +55,14 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
     let _one = shelf.tending.lock().await;
     let mut merged = 0;
     let mut failed = None;
-    for run in choose(shelf, &Rules::new(core, shelf)) {
+    for mut run in choose(shelf, &Rules::new(core, shelf)) {
         if core.is_closing() {
             break;
         }
-        let input: u64 = run.segments.iter().map(|s| s.info.bytes).sum();
-        // Merging is work for quiet times: without memory to spare it waits.
-        let Ok(_memory) = core.budget.reserve(Use::Ingest, input * EXPANSION) else { break };
+        let Some(_memory) = run.fit_into(&core.budget) else {
+            core.counts.compaction_put_off(&shelf.signal);
+            break;
+        };
         let done = merge(core, shelf, &run).await;
         core.counts.compaction(&shelf.signal, done.is_ok());
         match done {
@@ -111,6 +112,21 @@ async fn forget_done(shelf: &Arc<Shelf>, core: &Core) -> Result<()> {
 struct Run {
     segments: Vec<Arc<SegmentRef>>,
     window: (i64, i64),
+}
+
+impl Run {
+    /// Sets aside the memory that merging takes. A node that is short of it merges fewer segments at a time, down to
+    /// two: were it to wait for quiet times, files would pile up, and reading them take the memory that is missing.
+    fn fit_into(&mut self, budget: &MemoryBudget) -> Option<Reservation> {
+        loop {
+            let input: u64 = self.segments.iter().map(|s| s.info.bytes).sum();
+            match budget.reserve(Use::Upkeep, input.saturating_mul(EXPANSION)) {
+                Ok(memory) => return Some(memory),
+                Err(_) if self.segments.len() > 2 => self.segments.truncate((self.segments.len() / 2).max(2)),
+                Err(_) => return None,
+            }
+        }
+    }
 }
 
 struct Rules {

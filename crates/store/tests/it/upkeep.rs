@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::Shutdown;
+use base::{MemoryBudget, Shutdown};
 use contract::{Append, Direction, LogsRequest, Scope, Select, SeriesHints, SeriesRequest, Tenants};
 use futures::{StreamExt, TryStreamExt};
 use model::{
@@ -413,4 +413,26 @@ async fn a_flush_that_is_tried_again_leaves_other_heads_alone() {
     rig.store().maintain().await.unwrap();
     let logs = &rig.store().status().signals[1];
     assert_eq!((logs.segments, logs.items), (2, 30), "what came since waits for its own time");
+}
+
+#[tokio::test]
+async fn a_node_that_sheds_what_comes_in_still_merges_what_it_has() {
+    let limit = 64 << 20;
+    let rig = Rig::with(|r| r.budget = MemoryBudget::new(limit)).await;
+    let t = TenantId::default();
+    for i in 0..8 {
+        rig.store().append(&t, suite::unit(vec![lines(NOW_NS + i * 1000, 200)])).await.unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    let logs = |rig: &Rig| rig.store().status().signals[1].segments;
+    assert_eq!(logs(&rig), 8);
+    // As measured under a load that never ends: the resident set stays where ingest is shed.
+    rig.budget.observe_rss(limit / 10 * 8 + 1);
+    let refused = rig.store().append(&t, suite::unit(vec![lines(NOW_NS, 1)])).await.unwrap_err();
+    assert_eq!(refused.limit, Some("memory.limit"));
+    rig.store().maintain().await.unwrap();
+    assert!(logs(&rig) < 8, "nothing was merged");
+    // Where nothing is left at all it waits, and says so.
+    rig.budget.observe_rss(limit);
+    rig.store().maintain().await.unwrap();
 }
