@@ -92,7 +92,10 @@ fn check_target(data_dir: &FsPath, disk: &dyn Disk, id: &str) -> Result<()> {
         };
     }
     let is_store = |n: &&String| *n == "wal" || *n == "objects";
-    let what = match (names.iter().find(is_store), names.iter().filter(|n| *n != LOST).min()) {
+    let what = match (
+        names.iter().find(is_store),
+        names.iter().filter(|n| *n != LOST).min_by_key(|n| (n.starts_with('.'), *n)),
+    ) {
         (None, None) => return Ok(()),
         (Some(name), _) => format!("holds a store already ({name})"),
         (None, Some(name)) => format!("is not empty ({name})"),
