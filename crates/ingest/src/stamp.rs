@@ -15,7 +15,11 @@ const NAMES: [&str; 2] = [ATTRIBUTE, "cluster.id"];
 pub fn cluster(batch: &mut Batch, cluster: &ClusterName) {
     let name = cluster.as_str();
     match batch {
-        Batch::Metrics(m) => m.series.iter_mut().for_each(|l| label(l, name)),
+        Batch::Metrics(m) => {
+            m.series.iter_mut().for_each(|l| label(l, name));
+            // The numbers still tell the series apart, but one label more has to be checked.
+            m.hints.iter_mut().for_each(|h| h.checked = None);
+        }
         Batch::Logs(l) => {
             for stream in &mut l.streams {
                 let named = named(&stream.resource.attributes).unwrap_or(name).to_owned();

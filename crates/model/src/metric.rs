@@ -81,6 +81,28 @@ pub struct MetricBatch {
     pub histograms: Vec<HistogramSample>,
     pub exemplars: Vec<(u32, Exemplar)>,
     pub metadata: Vec<MetricMetadata>,
+    /// What the decoder knows of the series beside their labels. Whoever changes `series` drops it.
+    pub hints: Option<SeriesHints>,
+}
+
+/// Numbers by which a decoder that meets the same series again and again tells them apart. They save work and
+/// decide nothing: who goes by one compares the labels, and those of one number share their memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesHints {
+    /// Who gives the numbers. Those of two sources have nothing to do with each other.
+    pub source: u64,
+    /// Of each series of the batch. Dense: a source counts up from 0.
+    pub numbers: Vec<u32>,
+    /// The bounds that the labels of every series are known to keep, names not empty included.
+    pub checked: Option<LabelBounds>,
+}
+
+/// The most labels of a series, and the most bytes of a name and of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelBounds {
+    pub labels: usize,
+    pub name_bytes: usize,
+    pub value_bytes: usize,
 }
 
 /// Parallel arrays, one entry per float sample.
@@ -111,6 +133,13 @@ impl Samples {
 
     pub fn is_empty(&self) -> bool {
         self.value.is_empty()
+    }
+
+    /// Makes room for as many samples more, without starts.
+    pub fn reserve(&mut self, samples: usize) {
+        self.series.reserve(samples);
+        self.timestamp_ms.reserve(samples);
+        self.value.reserve(samples);
     }
 
     pub fn push(&mut self, series: u32, timestamp_ms: i64, value: f64) {

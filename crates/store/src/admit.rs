@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use contract::{Receipt, RefusalReason};
 use model::{
     Batch, Labels, LogBatch, MetricBatch, Signal, SpanBatch,
-    metric::{HistogramSample, Samples},
+    metric::{HistogramSample, LabelBounds, Samples},
 };
 
 use crate::{
@@ -111,6 +111,7 @@ impl Times {
 
 /// Appends `more` to `first`; series they share become one.
 fn fold(first: &mut MetricBatch, more: MetricBatch) {
+    first.hints = None;
     let mut known: HashMap<Labels, u32> =
         first.series.iter().enumerate().map(|(i, l)| (l.clone(), i as u32)).collect();
     let map: Vec<u32> = more
@@ -136,16 +137,16 @@ fn admit_metrics(b: &mut MetricBatch, times: &Times, limits: &Limits, receipt: &
     let len = b.samples.len().min(b.samples.series.len()).min(b.samples.timestamp_ms.len());
     cut(&mut b.samples, len);
     order(b, receipt);
-    let bad_labels: Vec<Option<String>> = b.series.iter().map(|l| check_labels(l, limits)).collect();
+    let bad_labels = bad_labels(b, limits);
     let name = |i: u32| b.series.get(i as usize).map(ToString::to_string).unwrap_or_default();
     let judge = |series: u32, t: i64, receipt: &mut Receipt| {
-        let Some(labels) = bad_labels.get(series as usize) else {
+        if series as usize >= b.series.len() {
             receipt.refuse(Signal::METRICS, RefusalReason::InvalidItem, || {
                 format!("series {series} is not in the batch")
             });
             return false;
-        };
-        if let Some(why) = labels {
+        }
+        if let Some(Some(why)) = bad_labels.get(series as usize) {
             receipt.refuse(Signal::METRICS, RefusalReason::InvalidLabels, || why.clone());
             return false;
         }
@@ -187,7 +188,8 @@ fn admit_metrics(b: &mut MetricBatch, times: &Times, limits: &Limits, receipt: &
             });
         }
     }
-    let good = |i: u32| bad_labels.get(i as usize).is_some_and(Option::is_none);
+    let count = b.series.len();
+    let good = |i: u32| (i as usize) < count && bad_labels.get(i as usize).is_none_or(Option::is_none);
     b.exemplars.retain(|(i, e)| {
         good(*i)
             && e.labels.packed_len() <= limits.max_label_value_bytes
@@ -288,6 +290,20 @@ fn order(b: &mut MetricBatch, receipt: &mut Receipt) {
             }
         }
     }
+}
+
+/// Why label sets of the batch cannot be stored, by their index; empty where all of them can.
+fn bad_labels(b: &MetricBatch, limits: &Limits) -> Vec<Option<String>> {
+    let checked = b.hints.as_ref().and_then(|h| h.checked);
+    let within = |c: LabelBounds| {
+        c.labels <= limits.max_labels
+            && c.name_bytes <= limits.max_label_name_bytes
+            && c.value_bytes <= limits.max_label_value_bytes
+    };
+    if checked.is_some_and(within) {
+        return Vec::new();
+    }
+    b.series.iter().map(|l| check_labels(l, limits)).collect()
 }
 
 /// Why a label set cannot be stored.

@@ -14,8 +14,8 @@ use crate::{
     core::Core,
 };
 
-/// Largest encoded unit; a frame of the log takes a whole group.
-const MAX_UNIT_BYTES: usize = 48 << 20;
+/// Largest encoded unit, its new series included; a frame of the log takes a whole group.
+pub(crate) const MAX_UNIT_BYTES: usize = 48 << 20;
 
 pub(crate) async fn append(
     core: &Arc<Core>,
@@ -66,7 +66,7 @@ async fn append_inner(
         return Ok(receipt);
     }
     let id = unit.batch_id.filter(|_| receipt.refused.is_empty());
-    let payload = wire::native::encode(tenant, id, received_ns, &batches)
+    let payload = wire::native::encode_apart(tenant, id, received_ns, &batches)
         .map_err(|e| contract::Error::new(e.kind(), format!("unit of tenant {tenant}: {e}")))?;
     if payload.len() > MAX_UNIT_BYTES {
         let message = format!("one unit of {} bytes, at most {MAX_UNIT_BYTES} are taken", payload.len());

@@ -17,11 +17,12 @@ use base::memory::Reservation;
 use bytes::Bytes;
 use contract::Receipt;
 use disklog::Position;
-use model::{Batch, BatchId, Signal, TenantId};
+use model::{Batch, BatchId, MetricBatch, Signal, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error, Result,
+    append::MAX_UNIT_BYTES,
     core::Core,
     frame,
     head::metrics::{Rules, Staged},
@@ -69,11 +70,28 @@ pub(crate) struct Committer {
     queue: mpsc::Receiver<Work>,
     carried: VecDeque<Work>,
     group: u64,
+    epoch: Epoch,
+}
+
+/// The series that are defined in the log: see [`crate::epochs`].
+struct Epoch {
+    number: u64,
+    /// Nothing of it is in the log yet.
+    new: bool,
+}
+
+impl Epoch {
+    /// What was defined is no longer, or perhaps never was.
+    fn end(&mut self) {
+        self.number += 1;
+        self.new = true;
+    }
 }
 
 impl Committer {
     pub(crate) fn new(core: Arc<Core>, queue: mpsc::Receiver<Work>) -> Self {
-        Committer { core, queue, carried: VecDeque::new(), group: 0 }
+        let epoch = Epoch { number: 1, new: true };
+        Committer { core, queue, carried: VecDeque::new(), group: 0, epoch }
     }
 
     /// Runs until it is asked to end, or every sender is gone, and the queue is empty.
@@ -109,7 +127,7 @@ impl Committer {
         self.group += 1;
         let mut ids = HashSet::new();
         let mut staged: Vec<Pending> = Vec::new();
-        let mut payload = Vec::new();
+        let mut payload = frame::begin(self.epoch.new);
         let mut next = Some(first);
         while let Some(mut pending) = next.take() {
             match self.stage(&mut pending, &mut ids, staged.len() as u32) {
@@ -132,7 +150,7 @@ impl Committer {
                     break;
                 }
                 Verdict::Staged => {
-                    frame::push(&mut payload, &pending.payload);
+                    frame::push(&mut payload, &self.table(&pending), &pending.payload);
                     staged.push(*pending);
                 }
             }
@@ -154,8 +172,17 @@ impl Committer {
         let before = *self.core.end.lock();
         let touched: Vec<Arc<Shelf>> = staged.iter().flat_map(|p| p.shelves.iter().cloned()).collect();
         match self.core.log.append(frame::UNITS, payload).await {
-            Ok(end) => self.insert(staged, before, end),
-            Err(e) => self.turn_away(staged, e),
+            Ok(end) => {
+                if std::mem::take(&mut self.epoch.new) {
+                    self.core.epochs.begun(before);
+                }
+                self.insert(staged, before, end);
+            }
+            Err(e) => {
+                // Its definitions are not in the log, or nobody can say.
+                self.epoch.end();
+                self.turn_away(staged, e);
+            }
         }
         for shelf in touched {
             shelf.settle();
@@ -188,7 +215,7 @@ impl Committer {
         if p.payload.is_empty() || p.receipt.refused_items() != refused_before {
             // Only whole units are remembered: what was refused may be sent again.
             p.id = p.id.filter(|_| p.receipt.refused_items() == refused_before);
-            match wire::native::encode(&p.tenant, p.id, p.received_ns, &p.batches) {
+            match wire::native::encode_apart(&p.tenant, p.id, p.received_ns, &p.batches) {
                 Ok(bytes) => p.payload = bytes.into(),
                 Err(e) => {
                     return Verdict::Answer(Err(Error::Internal(format!("encoding an admitted unit: {e}"))));
@@ -205,8 +232,33 @@ impl Committer {
                 }));
             }
         }
+        if let Some(bytes) = self.too_large(p) {
+            let limit = MAX_UNIT_BYTES;
+            return Verdict::Answer(Err(Error::Log(disklog::Error::TooLarge { bytes, limit })));
+        }
         ids.extend(p.id.map(|id| (p.tenant.clone(), id)));
         Verdict::Staged
+    }
+
+    /// How large the unit may become together with its table, if that is too large for the log.
+    fn too_large(&self, p: &Pending) -> Option<usize> {
+        let most: usize = p.batches.iter().map(Batch::heap_bytes).sum();
+        if p.payload.len() + most <= MAX_UNIT_BYTES {
+            return None;
+        }
+        let (batch, shelf) = metrics_of(p)?;
+        let epoch = self.epoch.number;
+        let slots = p.slots.as_deref()?;
+        let new = shelf.with_metrics(|head| head.table_bytes(&batch.series, slots, epoch))?;
+        Some(p.payload.len() + new).filter(|bytes| *bytes > MAX_UNIT_BYTES)
+    }
+
+    /// The series of a staged unit's metrics as the log has them. Whatever is defined here goes into the log, or
+    /// the epoch ends.
+    fn table(&self, p: &Pending) -> Vec<u8> {
+        let (Some((batch, shelf)), Some(slots)) = (metrics_of(p), &p.slots) else { return Vec::new() };
+        let epoch = self.epoch.number;
+        shelf.with_metrics(|head| head.table(&batch.series, slots, epoch)).unwrap_or_default()
     }
 
     fn stage_metrics(&self, p: &mut Pending, unit: u32) -> Option<Verdict> {
@@ -286,6 +338,9 @@ impl Committer {
         }
         self.core.frozen_at_ns.store(self.core.clock.now_ns(), Relaxed);
         let upto = *self.core.end.lock();
+        // Slots may be given anew, and the log before is to go.
+        self.epoch.end();
+        self.core.epochs.begun(upto);
         for shelf in self.core.shelves() {
             if shelf.frozen_count() < MAX_FROZEN {
                 shelf.freeze(upto);
@@ -293,6 +348,11 @@ impl Committer {
             }
         }
     }
+}
+
+fn metrics_of(p: &Pending) -> Option<(&MetricBatch, &Shelf)> {
+    let batch = p.batches.iter().find_map(|b| if let Batch::Metrics(m) = b { Some(m) } else { None })?;
+    Some((batch, p.shelves.iter().find(|s| s.signal == Signal::METRICS)?))
 }
 
 /// Makes a unit visible, shelf by shelf; on each it appears as a whole.

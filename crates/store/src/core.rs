@@ -17,8 +17,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::{
-    Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, readers::Readers,
-    shelf::Shelf,
+    Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, epochs::Epochs,
+    readers::Readers, shelf::Shelf,
 };
 
 pub(crate) struct Core {
@@ -35,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) known: Mutex<KnownIds>,
     /// Everything of the log before it is in a head or in segments. Written by the committer alone.
     pub(crate) end: Mutex<Position>,
+    pub(crate) epochs: Epochs,
     /// Rung when a flush should not wait for its next turn.
     pub(crate) flush_now: Notify,
     /// Rung when retention by size should not wait for its next turn.
@@ -88,6 +89,7 @@ impl Core {
             clock,
             budget,
             end: Mutex::new(log.first()),
+            epochs: Epochs::default(),
             log,
             log_id,
             counts,

@@ -51,7 +51,7 @@ pub(crate) async fn cut_log(core: &Core) -> Result<()> {
     // Read before the heads: what is appended meanwhile lies behind it.
     let end = *core.end.lock();
     let needed = core.shelves().iter().filter_map(|s| s.needs_from()).min();
-    let upto = needed.map_or(end, |n| n.min(end));
+    let upto = core.epochs.floor(needed.map_or(end, |n| n.min(end)));
     core.log.truncate_before(upto).await?;
     Ok(())
 }

@@ -28,6 +28,7 @@ mod counts;
 mod dedup;
 mod deletions;
 mod disk;
+mod epochs;
 mod flush;
 mod frame;
 mod head;
@@ -42,7 +43,7 @@ mod windows;
 mod workers;
 
 pub mod backup;
-pub mod error;
+mod error;
 pub mod local;
 pub mod options;
 pub mod status;

@@ -19,6 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use model::{Batch, Signal};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tokio::sync::mpsc;
+use wire::native::apart::SeriesByNumber;
 
 use crate::{
     Error, Options, RecoveryReport, Result, catalog::Catalog, commit::insert_unit, core::Core,
@@ -181,28 +182,32 @@ async fn load_ids(core: &Core, shelf: &Shelf) -> Result<()> {
     Ok(())
 }
 
-/// A unit as read back.
+/// An entry of the log as read back.
 struct Replayed {
     start: Position,
     end: Position,
-    unit: wire::native::Unit,
+    /// It uses no series that was defined before it.
+    begins: bool,
+    units: Vec<wire::native::apart::Apart>,
 }
 
 /// Brings what the log has and the catalogs do not cover back into heads. Applies no policy: the log holds
 /// exactly what was acknowledged. Flushes when heads get large, so that memory stays bounded.
 async fn replay(core: &Arc<Core>) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
-    let (send, mut units) = mpsc::channel::<Result<Vec<Replayed>>>(READ_AHEAD);
+    let (send, mut units) = mpsc::channel::<Result<Replayed>>(READ_AHEAD);
     let reading = {
         let core = core.clone();
         tokio::task::spawn_blocking(move || read_log(&core, &send))
     };
     let now = core.clock.now_ns();
     while let Some(entry) = units.recv().await {
-        let entry = entry?;
-        let Some(end) = entry.last().map(|r| r.end) else { continue };
-        for r in entry {
-            replay_unit(core, r, now, &mut report).await?;
+        let Replayed { start, end, begins, units } = entry?;
+        if begins {
+            core.epochs.begun(start);
+        }
+        for unit in units {
+            replay_unit(core, unit, start, now, &mut report).await?;
         }
         *core.end.lock() = end;
         if !make_room(core) {
@@ -232,7 +237,7 @@ fn make_room(core: &Core) -> bool {
     held <= WORTH_FLUSHING || reserved.is_ok() && held <= core.max_head_bytes()
 }
 
-fn read_log(core: &Core, send: &mpsc::Sender<Result<Vec<Replayed>>>) {
+fn read_log(core: &Core, send: &mpsc::Sender<Result<Replayed>>) {
     let wal = core.options.data_dir.join("wal");
     let entries = match core.log.read_from(Position::default()) {
         Ok(entries) => entries,
@@ -241,8 +246,9 @@ fn read_log(core: &Core, send: &mpsc::Sender<Result<Vec<Replayed>>>) {
             return;
         }
     };
+    let mut known = SeriesByNumber::default();
     for entry in entries {
-        let decoded = entry.map_err(|e| damaged(&wal, e)).and_then(|e| decode(&wal, e));
+        let decoded = entry.map_err(|e| damaged(&wal, e)).and_then(|e| decode(&wal, e, &mut known));
         let failed = decoded.is_err();
         if send.blocking_send(decoded).is_err() || failed {
             return;
@@ -250,10 +256,14 @@ fn read_log(core: &Core, send: &mpsc::Sender<Result<Vec<Replayed>>>) {
     }
 }
 
-fn decode(wal: &FsPath, entry: disklog::reader::Entry) -> Result<Vec<Replayed>> {
+fn decode(wal: &FsPath, entry: disklog::reader::Entry, known: &mut SeriesByNumber) -> Result<Replayed> {
     let place = format!("{}, position {}", wal.join("log").display(), entry.start);
-    let decode = |unit: &[u8]| {
-        wire::native::decode(unit).map_err(|e| match e {
+    let frame::Units { begins, units } = frame::units(entry.kind, &entry.payload, &place)?;
+    if begins {
+        known.forget();
+    }
+    let decode = |(table, unit): (&[u8], &[u8])| {
+        wire::native::decode_apart(unit, table, known).map_err(|e| match e {
             wire::native::NativeError::Version { .. } | wire::native::NativeError::UnknownBatch { .. } => {
                 Error::FutureVersion(format!("{place}: {e}: start the newer version that wrote it"))
             }
@@ -262,23 +272,36 @@ fn decode(wal: &FsPath, entry: disklog::reader::Entry) -> Result<Vec<Replayed>> 
             )),
         })
     };
-    frame::units(entry.kind, &entry.payload, &place)?
-        .into_iter()
-        .map(|u| Ok(Replayed { start: entry.start, end: entry.end, unit: decode(u)? }))
-        .collect()
+    let units = units.into_iter().map(decode).collect::<Result<_>>()?;
+    Ok(Replayed { start: entry.start, end: entry.end, begins, units })
 }
 
-async fn replay_unit(core: &Arc<Core>, r: Replayed, now_ns: i64, report: &mut RecoveryReport) -> Result<()> {
-    let (tenant, id, received_ns, batches) = r.unit;
+async fn replay_unit(
+    core: &Arc<Core>,
+    unit: wire::native::apart::Apart,
+    start: Position,
+    now_ns: i64,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    let missing = unit.missing;
+    let (tenant, id, received_ns, batches) = unit.unit;
     let mut shelves = Vec::new();
     let mut wanted: Vec<Batch> = Vec::with_capacity(batches.len());
     for batch in batches {
         let shelf = core.shelf_or_new(&tenant, &batch.signal(), false).await?;
-        if r.start >= shelf.live().covered_upto(&core.log_id) {
-            wanted.push(batch);
-            if !shelves.iter().any(|s| Arc::ptr_eq(s, &shelf)) {
-                shelves.push(shelf);
-            }
+        if start < shelf.live().covered_upto(&core.log_id) {
+            // Its series may have been defined in a part of the log that is gone already.
+            continue;
+        }
+        if let (Batch::Metrics(_), Some(number)) = (&batch, missing) {
+            return Err(Error::Corrupt(format!(
+                "{}, position {start}: series {number} of tenant {tenant} is used and was not defined: this is a defect, keep the files",
+                core.options.data_dir.join("wal/log").display()
+            )));
+        }
+        wanted.push(batch);
+        if !shelves.iter().any(|s| Arc::ptr_eq(s, &shelf)) {
+            shelves.push(shelf);
         }
     }
     if let Some(id) = id {
@@ -290,6 +313,6 @@ async fn replay_unit(core: &Arc<Core>, r: Replayed, now_ns: i64, report: &mut Re
     }
     report.units += 1;
     report.items += wanted.iter().map(|b| b.item_count() as u64).sum::<u64>();
-    insert_unit(&shelves, wanted, None, r.start, (id.map(|id| (id, received_ns)), received_ns));
+    insert_unit(&shelves, wanted, None, start, (id.map(|id| (id, received_ns)), received_ns));
     Ok(())
 }

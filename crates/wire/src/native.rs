@@ -2,7 +2,7 @@
 //! the model, so a replay under a changed configuration reproduces exactly what was acknowledged.
 //!
 //! ```text
-//! unit    := version u8 (2) | string tenant | id | zigzag received_ns | varint n | n × batch
+//! unit    := version u8 | string tenant | id | zigzag received_ns | varint n | n × batch
 //! id      := 0 | 1, varint source, varint epoch, varint sequence | 2, 16 bytes little-endian
 //! batch   := kind u8 (1 metrics, 2 logs, 3 spans) | varint length | body of that many bytes
 //!
@@ -19,9 +19,13 @@
 //! megabyte and decoding takes memory in proportion to its input. The bodies are drawn in [`metrics`],
 //! [`logs`], [`spans`] and [`values`].
 //!
+//! A unit of version 2 stands for itself. One of version 3 is a part of a log: the series of its metrics stand
+//! apart from it, in a table that may refer to series of units before it ([`apart`]).
+//!
 //! There is no checksum: the frame around it has one. Version rule: byte 0 names the version; any change of
 //! layout is a new number, and decoders keep every number that a release has written.
 
+pub mod apart;
 mod logs;
 mod metrics;
 mod reader;
@@ -32,11 +36,15 @@ mod writer;
 use model::{Batch, BatchId, TenantId};
 use thiserror::Error;
 
+use apart::{Apart, SeriesByNumber};
 use reader::Reader;
 use writer::Writer;
 
-/// The version written.
-pub const VERSION: u8 = 2;
+/// The newest version: of units whose series stand apart.
+pub const VERSION: u8 = 3;
+
+/// The version of units that stand for themselves.
+const WHOLE: u8 = 2;
 
 /// The first version, whose metrics wrote out the labels of each series ([`metrics`]); still read.
 const FIRST: u8 = 1;
@@ -70,6 +78,9 @@ pub enum NativeError {
     /// Only when encoding: parallel arrays of different lengths.
     #[error("the batch has {values} sample values but {others} {what}")]
     UnevenColumns { what: &'static str, values: usize, others: usize },
+    /// Only when encoding.
+    #[error("a batch of {bytes} bytes is too large for a unit")]
+    TooLarge { bytes: usize },
 }
 
 impl NativeError {
@@ -78,6 +89,7 @@ impl NativeError {
             NativeError::TooDeep | NativeError::BadIndex { .. } | NativeError::UnevenColumns { .. } => {
                 base::Kind::Invalid
             }
+            NativeError::TooLarge { .. } => base::Kind::Limited,
             _ => base::Kind::Corrupt,
         }
     }
@@ -86,15 +98,37 @@ impl NativeError {
 /// A decoded unit.
 pub type Unit = (TenantId, Option<BatchId>, i64, Vec<Batch>);
 
-/// Encodes one unit. An error means that the unit could not be read back: refuse it before it is logged.
+/// Encodes one unit that stands for itself. An error means that the unit could not be read back: refuse it
+/// before it is logged.
 pub fn encode(
     tenant: &TenantId,
     batch_id: Option<BatchId>,
     received_ns: i64,
     batches: &[Batch],
 ) -> Result<Vec<u8>, NativeError> {
-    let mut w = Writer::with_capacity(batches.iter().map(expected_bytes).sum());
-    w.byte(VERSION);
+    encode_as(WHOLE, tenant, batch_id, received_ns, batches)
+}
+
+/// Encodes one unit without the series of its metrics batch, of which it has one at most. They are written with
+/// [`apart::encode_table`] and read back together with [`decode_apart`].
+pub fn encode_apart(
+    tenant: &TenantId,
+    batch_id: Option<BatchId>,
+    received_ns: i64,
+    batches: &[Batch],
+) -> Result<Vec<u8>, NativeError> {
+    encode_as(VERSION, tenant, batch_id, received_ns, batches)
+}
+
+fn encode_as(
+    version: u8,
+    tenant: &TenantId,
+    batch_id: Option<BatchId>,
+    received_ns: i64,
+    batches: &[Batch],
+) -> Result<Vec<u8>, NativeError> {
+    let mut w = Writer::with_capacity(64 + batches.iter().map(expected_bytes).sum::<usize>());
+    w.byte(version);
     w.string(tenant.as_str());
     match batch_id {
         None => w.byte(0),
@@ -113,6 +147,9 @@ pub fn encode(
     w.count(batches.len());
     for batch in batches {
         match batch {
+            Batch::Metrics(b) if version == VERSION => {
+                w.sized_in_place(METRICS, |w| metrics::encode_apart(w, b))?;
+            }
             Batch::Metrics(b) => w.sized(METRICS, |w| metrics::encode(w, b))?,
             Batch::Logs(b) => w.sized(LOGS, |w| logs::encode(w, b))?,
             Batch::Spans(b) => w.sized(SPANS, |w| spans::encode(w, b))?,
@@ -130,8 +167,37 @@ fn expected_bytes(batch: &Batch) -> usize {
     }
 }
 
-/// Decodes one unit. Takes memory in proportion to `bytes`, whatever they say.
+/// Decodes one unit that stands for itself. Takes memory in proportion to `bytes`, whatever they say.
 pub fn decode(bytes: &[u8]) -> Result<Unit, NativeError> {
+    if bytes.first() == Some(&VERSION) {
+        let reason = "its series stand apart from it".to_owned();
+        return Err(NativeError::Invalid { what: "version", offset: 0, reason });
+    }
+    Ok(decode_with(bytes, |_| Ok(Vec::new()))?.0)
+}
+
+/// Decodes one unit of a log, of any version, with the table of its series (empty where there is none). Units
+/// must come in the order of the log; `known` is what the tables before defined.
+pub fn decode_apart(bytes: &[u8], table: &[u8], known: &mut SeriesByNumber) -> Result<Apart, NativeError> {
+    let mut missing = None;
+    let mut read = |tenant: &TenantId| {
+        let table = apart::decode_table(table, tenant, known)?;
+        missing = table.missing;
+        Ok(table.series)
+    };
+    let (unit, left) = decode_with(bytes, &mut read)?;
+    if !left.is_empty() {
+        let reason = format!("{} series have no batch", left.len());
+        return Err(NativeError::Invalid { what: "series table", offset: 0, reason });
+    }
+    Ok(Apart { unit, missing })
+}
+
+/// The unit, and series that no batch took.
+fn decode_with(
+    bytes: &[u8],
+    series: impl FnOnce(&TenantId) -> Result<Vec<model::Labels>, NativeError>,
+) -> Result<(Unit, Vec<model::Labels>), NativeError> {
     let mut r = Reader::new(bytes);
     let found = r.byte("version")?;
     if !(FIRST..=VERSION).contains(&found) {
@@ -150,12 +216,16 @@ pub fn decode(bytes: &[u8]) -> Result<Unit, NativeError> {
         other => return Err(r.invalid("batch id", format!("tag {other} is not known"))),
     };
     let received_ns = r.zigzag("time of receipt")?;
+    let mut series = series(&tenant)?;
     let count = r.count("batches")?;
     let mut batches = Vec::new();
     for _ in 0..count {
         let kind = r.byte("batch kind")?;
         let end = r.begin_sized("batch")?;
         batches.push(match kind {
+            METRICS if found == VERSION => {
+                Batch::Metrics(metrics::decode_apart(&mut r, std::mem::take(&mut series))?)
+            }
             METRICS => Batch::Metrics(metrics::decode(&mut r, found)?),
             LOGS => Batch::Logs(logs::decode(&mut r)?),
             SPANS => Batch::Spans(spans::decode(&mut r)?),
@@ -166,7 +236,7 @@ pub fn decode(bytes: &[u8]) -> Result<Unit, NativeError> {
     if !r.is_empty() {
         return Err(r.invalid("end", "bytes follow the last batch".to_owned()));
     }
-    Ok((tenant, batch_id, received_ns, batches))
+    Ok(((tenant, batch_id, received_ns, batches), series))
 }
 
 #[cfg(test)]

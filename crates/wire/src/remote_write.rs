@@ -42,8 +42,8 @@ pub fn decode_v1_known(
     known: &mut KnownSeries,
 ) -> Result<Decoded<MetricBatch>, Error> {
     let fault = |f: Fault| Error::protobuf(WHAT, f);
-    known.begin(limits);
     let mut d = Decoder::new(limits);
+    known.begin(limits, body.len(), &mut d.batch);
     let mut r = Reader::new(body);
     while let Some((field, value)) = r.next().map_err(fault)? {
         match field {
@@ -57,6 +57,7 @@ pub fn decode_v1_known(
             _ => {}
         }
     }
+    known.end(&d.batch);
     Ok(Decoded { batch: d.batch, refused: d.refused, all_timed: true })
 }
 
@@ -86,19 +87,13 @@ impl<'a> Decoder<'a> {
     /// A series found by the bytes of its labels. False where they are written unlike those of other senders,
     /// or are refused: such a request is read label by label.
     fn known_series<'b: 'a>(&mut self, body: &'b [u8], known: &mut KnownSeries) -> Result<bool, Fault> {
-        let mut items = body;
-        while let Some((_, rest)) = first_label(items) {
-            items = rest;
-        }
-        // What does not follow with a sample, exemplar or histogram is not usual either.
-        let [0x12 | 0x1a | 0x22, ..] = items else { return Ok(body.is_empty()) };
-        let Some(raw) = body.get(..body.len() - items.len()) else { return Ok(false) };
-        let series = match known.find(raw, &mut self.batch) {
-            Some(series) => series,
+        let (series, items) = match known.find(body, &mut self.batch) {
+            Some(found) => found,
             None => {
+                let Some((raw, items)) = known::split(body) else { return Ok(body.is_empty()) };
                 let Some(labels) = self.labels(raw)? else { return Ok(false) };
                 let Some(series) = known.add(raw, labels, &mut self.batch) else { return Ok(false) };
-                series
+                (series, items)
             }
         };
         let (next, more_labels) = self.items(series, self.seen, items)?;
@@ -164,6 +159,15 @@ impl<'a> Decoder<'a> {
     /// Second pass over a series message: what its labels carry. Returns the number of the next item, and
     /// whether there were labels, too.
     fn items(&mut self, series: u32, first: u64, body: &[u8]) -> Result<(u64, bool), Fault> {
+        // Nearly every series carries one sample.
+        if let [0x12, length, sample_body @ ..] = body
+            && usize::from(*length) == sample_body.len()
+            && *length < 0x80
+        {
+            let (value, timestamp_ms) = sample(sample_body)?;
+            self.batch.samples.push(series, timestamp_ms, value);
+            return Ok((first + 1, false));
+        }
         let (mut at, mut labels) = (first, false);
         let mut r = Reader::new(body);
         while let Some((field, value)) = r.next()? {

@@ -48,6 +48,11 @@ impl Hasher for AsIs {
     fn write_u64(&mut self, v: u64) {
         self.0 = v;
     }
+
+    /// Half a hash: the map needs its upper bits, too.
+    fn write_u32(&mut self, v: u32) {
+        self.0 = u64::from(v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// Positions of items grouped by series: `of(s)` are those of series `s`, in their order in the batch.

@@ -1,78 +1,39 @@
 //! The metrics head of one tenant: a registry of series that outlives flushes, and the samples since the
 //! last one.
 //!
-//! A sender repeats its series in the same order, so each series remembers which one followed it last time:
-//! the expected next is compared by label bytes and the hash is looked up only on a miss.
+//! A sender repeats its series. A decoder that tells them apart by number says so
+//! ([`model::metric::SeriesHints`]), and the slot that the number had last time is looked at first. Where nobody
+//! does, series mostly come in the same order: each remembers which one followed it last time, and the expected
+//! next is compared. The hash is looked up only on a miss. Labels are compared each time, but those of a
+//! repeated series share their memory with the slot's, and then none of it is read.
 //!
 //! Appending is two steps. [`MetricsHead::stage`] decides what is taken, before anything is durable and
 //! visible to nobody; [`MetricsHead::insert`] makes visible what the log has. Between them only marks
 //! (`pending_*`) remember what the same commit group has decided already.
 
 mod frozen;
+mod registry;
+mod slab;
+mod stage;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{BuildHasherDefault, Hasher},
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use model::{Labels, Matcher, MetricBatch, MetricMetadata, TimeRange};
+
+pub(crate) use self::{
+    frozen::{ExemplarCount, FrozenMetrics},
+    stage::{Rules, Staged, remove_at, remove_samples},
 };
-
-use contract::{Receipt, RefusalReason};
-use model::{Labels, Matcher, MetricBatch, MetricMetadata, Signal, TimeRange};
-
-pub(crate) use frozen::{ExemplarCount, FrozenMetrics};
-
-use super::{SeriesSnapshot, SeriesStore, index::Index, series::PushedExemplar};
-use crate::options::Limits;
-
-const NONE: u32 = u32::MAX;
-
-/// Bytes of a registered series beside its labels and index entries.
-const SERIES_BYTES: usize = std::mem::size_of::<Series>() + 40;
-
-/// What staging goes by.
-pub(crate) struct Rules<'a> {
-    pub(crate) limits: &'a Limits,
-    pub(crate) out_of_order_ms: i64,
-    /// Commit group; a new number forgets all pending marks.
-    pub(crate) group: u64,
-    /// Unit inside the group.
-    pub(crate) unit: u32,
-}
-
-/// The outcome of staging a batch.
-pub(crate) enum Staged {
-    /// Slot of each series of the batch. `changed`: refused samples were taken out of the batch.
-    Taken { slots: Vec<u32>, changed: bool },
-    /// It depends on a unit of the same group that is not visible yet: stage it again in the next group.
-    NextGroup,
-}
-
-struct Series {
-    labels: Labels,
-    /// Next series with the same hash.
-    chain: u32,
-    /// The series that followed last time.
-    successor: u32,
-    store: SeriesStore,
-    newest_ms: i64,
-    newest_bits: u64,
-    /// Which group and unit last decided on this series, and the newest sample it took (`i64::MIN`: none
-    /// that was newer than the visible ones). Of the group's number these are the low bits.
-    pending_group: u32,
-    pending_unit: u32,
-    pending_ms: i64,
-    pending_bits: u64,
-}
+use self::{registry::Registry, stage::Marks};
+use super::{SeriesSnapshot, SeriesStore, series::PushedExemplar};
 
 #[derive(Default)]
 pub(crate) struct MetricsHead {
-    series: Vec<Series>,
-    by_hash: HashMap<u64, u32, BuildHasherDefault<Identity>>,
-    index: Index,
+    registry: Registry,
+    marks: Marks,
     /// Time of the newest native histogram of the series that have any.
     newest_histograms: HashMap<u32, i64>,
-    /// Where the last batch ended: the next one is expected to begin with its successor.
-    cursor: Option<u32>,
-    registry_bytes: usize,
+    metadata_bytes: usize,
     sample_bytes: usize,
     samples: u64,
     bounds_ms: Option<(i64, i64)>,
@@ -84,26 +45,6 @@ pub(crate) struct MetricsHead {
     changed_families: BTreeSet<String>,
 }
 
-/// The hash is one already.
-#[derive(Default)]
-pub(crate) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
-        }
-    }
-
-    fn write_u64(&mut self, v: u64) {
-        self.0 = v;
-    }
-}
-
 impl MetricsHead {
     /// A head that knows what earlier segments said.
     pub(crate) fn new(metadata: impl IntoIterator<Item = MetricMetadata>, newest_ms: Option<i64>) -> Self {
@@ -111,218 +52,15 @@ impl MetricsHead {
         MetricsHead { metadata, newest_ms, ..MetricsHead::default() }
     }
 
-    /// Resolves a series, expecting it where its predecessor points.
-    fn find(&mut self, labels: &Labels, before: Option<u32>) -> Option<u32> {
-        if let Some(expected) = before.and_then(|b| self.series.get(b as usize)).map(|s| s.successor)
-            && self.series.get(expected as usize).is_some_and(|s| s.labels == *labels)
-        {
-            return Some(expected);
-        }
-        let mut slot = self.by_hash.get(&labels.stable_hash()).copied().unwrap_or(NONE);
-        while let Some(s) = self.series.get(slot as usize) {
-            if s.labels == *labels {
-                self.follow(before, slot);
-                return Some(slot);
-            }
-            slot = s.chain;
-        }
-        None
+    /// The series of a staged batch as the log has them ([`wire::native::apart`]): by their slots, with the
+    /// labels where the epoch does not have them yet. From now on it has.
+    pub(crate) fn table(&mut self, series: &[Labels], slots: &[u32], epoch: u64) -> Vec<u8> {
+        self.registry.table(series, slots, epoch)
     }
 
-    fn follow(&mut self, before: Option<u32>, slot: u32) {
-        if let Some(s) = before.and_then(|b| self.series.get_mut(b as usize)) {
-            s.successor = slot;
-        }
-    }
-
-    fn register(&mut self, labels: &Labels, before: Option<u32>) -> u32 {
-        let slot = self.series.len() as u32;
-        let chain = self.by_hash.insert(labels.stable_hash(), slot).unwrap_or(NONE);
-        self.registry_bytes += SERIES_BYTES + labels.packed_len() + self.index.insert(slot, labels);
-        self.series.push(Series {
-            labels: labels.clone(),
-            chain,
-            successor: NONE,
-            store: SeriesStore::default(),
-            newest_ms: i64::MIN,
-            newest_bits: 0,
-            pending_group: 0,
-            pending_unit: 0,
-            pending_ms: i64::MIN,
-            pending_bits: 0,
-        });
-        self.follow(before, slot);
-        slot
-    }
-
-    /// The slot of every series of the batch; `NONE` for one that a limit refuses.
-    fn resolve(&mut self, batch: &MetricBatch, limits: Option<&Limits>) -> Vec<u32> {
-        let mut before = self.cursor;
-        let mut slots = Vec::with_capacity(batch.series.len());
-        for labels in &batch.series {
-            let slot = match self.find(labels, before) {
-                Some(slot) => slot,
-                None if limits.is_some_and(|l| self.is_full(labels, l)) => NONE,
-                None => self.register(labels, before),
-            };
-            if slot != NONE {
-                before = Some(slot);
-            }
-            slots.push(slot);
-        }
-        self.cursor = before;
-        slots
-    }
-
-    fn is_full(&self, labels: &Labels, limits: &Limits) -> bool {
-        self.series.len() >= limits.max_series.min(NONE as usize)
-            || self.index.count(model::labels::METRIC_NAME, labels.metric_name())
-                >= limits.max_series_per_metric as u64
-    }
-
-    /// Decides sample by sample and takes refused ones out of the batch. The batch's samples must ascend
-    /// strictly per series and its indexes be in range, which `admit` sees to.
-    pub(crate) fn stage(
-        &mut self,
-        batch: &mut MetricBatch,
-        rules: &Rules<'_>,
-        receipt: &mut Receipt,
-    ) -> Staged {
-        let slots = self.resolve(batch, Some(rules.limits));
-        let mut refused = Vec::new();
-        let mut late = Vec::new();
-        let oldest_ms = self.newest_ms.map_or(i64::MIN, |n| n.saturating_sub(rules.out_of_order_ms));
-        for i in 0..batch.samples.len() {
-            let Some((&at, (&t, v))) = batch
-                .samples
-                .series
-                .get(i)
-                .zip(batch.samples.timestamp_ms.get(i).zip(batch.samples.value.get(i)))
-            else {
-                break;
-            };
-            let slot = slots.get(at as usize).copied().unwrap_or(NONE);
-            match self.judge(slot, t, v.to_bits(), rules, oldest_ms) {
-                Judgement::Take => {}
-                Judgement::Repeat => receipt.repeated += 1,
-                Judgement::Late => late.push(Late { slot, at_ms: t, bits: v.to_bits(), position: i }),
-                Judgement::Wait => return Staged::NextGroup,
-                Judgement::Refuse(reason) => refused.push((i, t, reason)),
-            }
-        }
-        let (conflicts, repeated) = self.conflicts(late);
-        receipt.repeated += repeated;
-        refused
-            .extend(conflicts.into_iter().map(|l| (l.position, l.at_ms, RefusalReason::DuplicateConflict)));
-        refused.sort_unstable_by_key(|(position, ..)| *position);
-        for (position, t, reason) in &refused {
-            let labels = batch.samples.series.get(*position).and_then(|s| batch.series.get(*s as usize));
-            receipt.refuse(Signal::METRICS, *reason, || self.explain(*reason, labels, *t, rules));
-        }
-        let refused: Vec<usize> = refused.into_iter().map(|(position, ..)| position).collect();
-        let mut refused_histograms = Vec::new();
-        for (i, h) in batch.histograms.iter().enumerate() {
-            let slot = slots.get(h.series as usize).copied().unwrap_or(NONE);
-            if let Some(reason) = self.judge_histogram(slot, h, oldest_ms) {
-                refused_histograms.push(i);
-                receipt.refuse(Signal::METRICS, reason, || {
-                    self.explain(reason, batch.series.get(h.series as usize), h.timestamp_ms, rules)
-                });
-            }
-        }
-        let changed = !refused.is_empty() || !refused_histograms.is_empty();
-        if changed {
-            remove_samples(batch, &refused);
-            remove_at(&mut batch.histograms, &refused_histograms);
-        }
-        Staged::Taken { slots, changed }
-    }
-
-    fn judge(&mut self, slot: u32, t: i64, bits: u64, rules: &Rules<'_>, oldest_ms: i64) -> Judgement {
-        let Some(s) = self.series.get_mut(slot as usize) else {
-            return Judgement::Refuse(RefusalReason::SeriesLimit);
-        };
-        let group = rules.group as u32;
-        let marked = s.pending_group == group;
-        let (newest, newest_bits) = if marked && s.pending_ms > s.newest_ms {
-            (s.pending_ms, s.pending_bits)
-        } else {
-            (s.newest_ms, s.newest_bits)
-        };
-        if t > newest {
-            (s.pending_group, s.pending_unit, s.pending_ms, s.pending_bits) = (group, rules.unit, t, bits);
-            return Judgement::Take;
-        }
-        if t == newest {
-            let same = bits == newest_bits;
-            return if same {
-                Judgement::Repeat
-            } else {
-                Judgement::Refuse(RefusalReason::DuplicateConflict)
-            };
-        }
-        if marked && s.pending_unit != rules.unit {
-            // What another unit of the group brings of this series cannot be looked up yet.
-            return Judgement::Wait;
-        }
-        if t < oldest_ms {
-            return Judgement::Refuse(RefusalReason::TooOld);
-        }
-        if !marked {
-            (s.pending_group, s.pending_unit, s.pending_ms) = (group, rules.unit, i64::MIN);
-        }
-        Judgement::Late
-    }
-
-    /// Those of the late samples that contradict what is held, and how many repeat it. Looks into each series
-    /// once: what a series holds lies packed, and the committer serves everybody.
-    fn conflicts(&self, mut late: Vec<Late>) -> (Vec<Late>, u64) {
-        late.sort_unstable_by_key(|l| (l.slot, l.at_ms));
-        let (mut conflicts, mut repeated) = (Vec::new(), 0);
-        for of_series in late.chunk_by(|a, b| a.slot == b.slot) {
-            let Some(s) = of_series.first().and_then(|l| self.series.get(l.slot as usize)) else { continue };
-            let held = s.store.floats_at(of_series.iter().map(|l| l.at_ms));
-            for (l, held) in of_series.iter().zip(held) {
-                match held {
-                    Some(bits) if bits != l.bits => conflicts.push(*l),
-                    Some(_) => repeated += 1,
-                    None => {}
-                }
-            }
-        }
-        (conflicts, repeated)
-    }
-
-    fn judge_histogram(
-        &self,
-        slot: u32,
-        h: &model::metric::HistogramSample,
-        oldest_ms: i64,
-    ) -> Option<RefusalReason> {
-        let Some(s) = self.series.get(slot as usize) else { return Some(RefusalReason::SeriesLimit) };
-        if self.newest_histograms.get(&slot).is_none_or(|newest| h.timestamp_ms > *newest) {
-            return None;
-        }
-        match s.store.histogram_at(h.timestamp_ms) {
-            Some(held) if *held != h.histogram => Some(RefusalReason::DuplicateConflict),
-            None if h.timestamp_ms < oldest_ms => Some(RefusalReason::TooOld),
-            _ => None,
-        }
-    }
-
-    fn explain(&self, reason: RefusalReason, labels: Option<&Labels>, t: i64, rules: &Rules<'_>) -> String {
-        let series = labels.map(ToString::to_string).unwrap_or_default();
-        match reason {
-            RefusalReason::SeriesLimit => format!(
-                "series {series} is new and ingest.max_series ({}) or ingest.max_series_per_metric ({}) is reached",
-                rules.limits.max_series, rules.limits.max_series_per_metric
-            ),
-            RefusalReason::TooOld => format!(
-                "sample of {series} at {t} ms is out of order and more than {} ms older than the newest",
-                rules.out_of_order_ms
-            ),
-            _ => format!("series {series} has another value at {t} ms already"),
-        }
+    /// How large [`MetricsHead::table`] would be at most.
+    pub(crate) fn table_bytes(&self, series: &[Labels], slots: &[u32], epoch: u64) -> usize {
+        self.registry.table_bytes(series, slots, epoch)
     }
 
     /// Makes a staged batch visible, or a replayed one: without `slots` the series are resolved anew and no
@@ -332,7 +70,7 @@ impl MetricsHead {
         let slots = match slots {
             Some(s) => s,
             None => {
-                resolved = self.resolve(batch, None);
+                resolved = self.registry.resolve(batch, None);
                 &resolved
             }
         };
@@ -344,12 +82,9 @@ impl MetricsHead {
             else {
                 break;
             };
-            let Some(s) = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize)) else {
+            let Some(s) = slots.get(*at as usize).and_then(|slot| self.registry.series.get_mut(*slot)) else {
                 continue;
             };
-            if t > s.newest_ms {
-                (s.newest_ms, s.newest_bits) = (t, v.to_bits());
-            }
             let Some(bytes) = s.store.push(t, v, samples.start_of(i)) else { continue };
             grown += bytes;
             self.samples += 1;
@@ -357,7 +92,7 @@ impl MetricsHead {
         }
         for h in &batch.histograms {
             let Some(&slot) = slots.get(h.series as usize) else { continue };
-            let Some(s) = self.series.get_mut(slot as usize) else { continue };
+            let Some(s) = self.registry.series.get_mut(slot) else { continue };
             let newest = self.newest_histograms.entry(slot).or_insert(i64::MIN);
             *newest = (*newest).max(h.timestamp_ms);
             grown += s.store.push_histogram(h.timestamp_ms, h.start_ms, &h.histogram);
@@ -374,7 +109,7 @@ impl MetricsHead {
         let mut grown = 0;
         for (at, exemplar) in &batch.exemplars {
             self.exemplars.taken += 1;
-            let slot = slots.get(*at as usize).and_then(|slot| self.series.get_mut(*slot as usize));
+            let slot = slots.get(*at as usize).and_then(|slot| self.registry.series.get_mut(*slot));
             // One without a series stays among those that were taken and will not be found again.
             match slot.map(|s| s.store.push_exemplar(exemplar.clone())) {
                 Some(PushedExemplar::Kept { grown: by }) => grown += by,
@@ -389,7 +124,7 @@ impl MetricsHead {
     fn learn(&mut self, metadata: &[MetricMetadata]) {
         for m in metadata {
             if self.metadata.get(&m.family) != Some(m) {
-                self.registry_bytes += m.family.len() * 3 + m.help.len() + m.unit.len() + 160;
+                self.metadata_bytes += m.family.len() * 3 + m.help.len() + m.unit.len() + 160;
                 self.changed_families.insert(m.family.clone());
                 self.metadata.insert(m.family.clone(), m.clone());
             }
@@ -406,15 +141,15 @@ impl MetricsHead {
             .cloned()
             .collect();
         let mut series = Vec::new();
-        let mut idle = vec![false; self.series.len()];
+        let mut idle = vec![false; self.registry.series.len()];
         let mut idle_count = 0;
-        for (s, idle) in self.series.iter_mut().zip(&mut idle) {
-            if s.store.is_empty() {
+        for (s, idle) in self.registry.series.iter_mut().zip(&mut idle) {
+            let store = s.store.take();
+            if store.is_empty() {
                 *idle = true;
                 idle_count += 1;
-                s.store = SeriesStore::default();
             } else {
-                series.push(SeriesSnapshot { labels: s.labels.clone(), store: std::mem::take(&mut s.store) });
+                series.push(SeriesSnapshot { labels: s.labels.clone(), store });
             }
         }
         let frozen = FrozenMetrics {
@@ -425,7 +160,7 @@ impl MetricsHead {
             metadata: changed,
         };
         self.sample_bytes = 0;
-        if idle_count * 4 > self.series.len() {
+        if idle_count * 4 > self.registry.series.len() {
             self.forget(&idle);
         }
         let any = frozen.samples > 0 || frozen.exemplars.taken > 0 || !frozen.metadata.is_empty();
@@ -439,34 +174,21 @@ impl MetricsHead {
 
     /// Bytes of the registry that a freeze would free, at least, by forgetting idle series.
     pub(crate) fn idle_bytes(&self) -> u64 {
-        let (series, busy) = (self.series.len() as u64, self.samples);
+        let (series, busy) = (self.registry.series.len() as u64, self.samples);
         let idle = series.saturating_sub(busy);
         if idle * 4 <= series {
             return 0;
         }
-        (self.registry_bytes as u64 / series.max(1)).saturating_mul(idle)
+        (self.registry_bytes() as u64 / series.max(1)).saturating_mul(idle)
     }
 
-    /// Rebuilds the registry without idle series, in the same order, so that prediction goes on working.
+    /// Rebuilds the registry without idle series.
     fn forget(&mut self, idle: &[bool]) {
-        let old = std::mem::take(&mut self.series);
-        self.by_hash.clear();
-        self.index = Index::default();
-        self.cursor = None;
-        self.registry_bytes = self.metadata.values().map(|m| m.family.len() * 3 + m.help.len() + 160).sum();
+        let moved = self.registry.forget(idle);
+        self.metadata_bytes = self.metadata.values().map(|m| m.family.len() * 3 + m.help.len() + 160).sum();
         let histograms = std::mem::take(&mut self.newest_histograms);
-        let mut before = None;
-        for (was, (s, idle)) in (0u32..).zip(old.into_iter().zip(idle)) {
-            if !idle {
-                let slot = self.register(&s.labels, before);
-                if let Some(new) = self.series.get_mut(slot as usize) {
-                    new.newest_ms = s.newest_ms;
-                    new.newest_bits = s.newest_bits;
-                }
-                self.newest_histograms.extend(histograms.get(&was).map(|newest| (slot, *newest)));
-                before = Some(slot);
-            }
-        }
+        let newest = |(was, slot): (u32, u32)| histograms.get(&was).map(|newest| (slot, *newest));
+        self.newest_histograms = moved.into_iter().filter_map(newest).collect();
     }
 
     /// Series that match and hold something in the range, in no order; at most one more than `max`.
@@ -475,10 +197,10 @@ impl MetricsHead {
         if !self.bounds_ms.is_some_and(|(a, b)| a <= last && first <= b) {
             return Vec::new();
         }
-        let slots = self.index.select(matchers);
+        let slots = self.registry.index.select(matchers);
         slots
             .iter()
-            .filter_map(|slot| self.series.get(slot as usize))
+            .filter_map(|slot| self.registry.series.get(slot))
             .filter(|s| s.store.overlaps(first, last))
             .map(|s| SeriesSnapshot { labels: s.labels.clone(), store: s.store.clone() })
             .take(usize::try_from(max).unwrap_or(usize::MAX).saturating_add(1))
@@ -490,12 +212,12 @@ impl MetricsHead {
         let (first, last) = range.to_ms_inclusive();
         let mut slots = roaring::RoaringBitmap::new();
         if selectors.is_empty() {
-            slots = self.index.select(&[]);
+            slots = self.registry.index.select(&[]);
         }
         for matchers in selectors {
-            slots |= self.index.select(matchers);
+            slots |= self.registry.index.select(matchers);
         }
-        let held = slots.iter().filter_map(|slot| self.series.get(slot as usize));
+        let held = slots.iter().filter_map(|slot| self.registry.series.get(slot));
         held.filter(|s| s.store.overlaps(first, last)).map(|s| s.labels.clone()).collect()
     }
 
@@ -511,8 +233,12 @@ impl MetricsHead {
         self.metadata.contains_key(family)
     }
 
+    fn registry_bytes(&self) -> usize {
+        self.registry.bytes() + self.metadata_bytes
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.registry_bytes + self.sample_bytes
+        self.registry_bytes() + self.sample_bytes
     }
 
     /// Bytes that a flush would free.
@@ -525,7 +251,7 @@ impl MetricsHead {
     }
 
     pub(crate) fn series_count(&self) -> usize {
-        self.series.len()
+        self.registry.series.len()
     }
 
     pub(crate) fn bounds_ms(&self) -> Option<(i64, i64)> {
@@ -533,52 +259,9 @@ impl MetricsHead {
     }
 }
 
-enum Judgement {
-    Take,
-    /// Taken without effect: it is there already.
-    Repeat,
-    /// Older than the newest: taken unless another value is held for its time.
-    Late,
-    Wait,
-    Refuse(RefusalReason),
-}
-
-/// A sample behind its series' newest, and where it stands in the batch.
-#[derive(Clone, Copy)]
-struct Late {
-    slot: u32,
-    at_ms: i64,
-    bits: u64,
-    position: usize,
-}
-
 fn widen(bounds: &mut Option<(i64, i64)>, t: i64) {
     let (a, b) = bounds.unwrap_or((t, t));
     *bounds = Some((a.min(t), b.max(t)));
-}
-
-/// Takes the samples at ascending positions `gone` out of all parallel arrays.
-pub(crate) fn remove_samples(batch: &mut MetricBatch, gone: &[usize]) {
-    let s = &mut batch.samples;
-    remove_at(&mut s.series, gone);
-    remove_at(&mut s.timestamp_ms, gone);
-    remove_at(&mut s.value, gone);
-    if !s.start_ms.is_empty() {
-        remove_at(&mut s.start_ms, gone);
-    }
-}
-
-/// Takes the elements at ascending positions `gone` out of a vector.
-pub(crate) fn remove_at<T>(items: &mut Vec<T>, gone: &[usize]) {
-    if gone.is_empty() {
-        return;
-    }
-    let (mut at, mut gone) = (0, gone.iter().peekable());
-    items.retain(|_| {
-        let goes = gone.next_if(|g| **g == at).is_some();
-        at += 1;
-        !goes
-    });
 }
 
 #[cfg(test)]

@@ -1,24 +1,42 @@
-//! Float samples of one series in ascending time, as a byte string that is only ever appended to.
+//! Float samples of one series in ascending time, as a byte string that is appended to. Only the count of
+//! repetitions at its end is ever changed.
 //!
 //! ```text
-//! sample: varint zigzag(delta of delta of the timestamp in ms), control byte, 0 to 8 value bytes
-//! control 0x00           the value of the sample before
-//!         0x10 | n       both values are integers below 2^53: zigzag of their difference, n bytes (1..=8)
-//!         0x40 | t<<3 | n-1   XOR with the value before: n bytes (1..=8), then t zero bytes follow (0..=7)
+//! control 0x80 | n   n + 1 samples (n up to 127), each with the step in time and the value of the one before
+//!         0x40 | v   a sample whose step in time is that of the one before, then by v
+//!         v          a sample: varint zigzag(step - step before, in ms), then by v
+//! v = 0              the value of the sample before
+//!     1..=8          both values are integers below 2^53: zigzag of their difference in v bytes
+//!     9 + p          XOR with the value before: n bytes (1..=8), then t zero bytes follow (0..=8 - n), where p
+//!                    counts the pairs (n, t) in order
 //! ```
-//! Before the first sample stand timestamp 0, delta 0 and value +0.0. Value bytes are little-endian. The form
-//! lives in memory only and carries no version.
+//! Before the first sample stand timestamp 0, step 0 and value +0.0; the first step, and one past 32 bits, count
+//! as 0 for the next. Value bytes are little-endian. The form lives in memory only and carries no version.
 
 /// See the module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Run {
     bytes: Vec<u8>,
-    pub(crate) count: u32,
-    pub(crate) first_ms: i64,
-    pub(crate) last_ms: i64,
-    last_delta: i64,
+    /// Of the newest sample, also when it was taken.
+    last_ms: i64,
     last_bits: u64,
+    last_step: i32,
+    count: u32,
+    /// The last byte is a count of repetitions.
+    repeating: bool,
 }
+
+impl Default for Run {
+    fn default() -> Self {
+        Run { bytes: Vec::new(), last_ms: i64::MIN, last_bits: 0, last_step: 0, count: 0, repeating: false }
+    }
+}
+
+const REPEATED: u8 = 0x80;
+const STEADY: u8 = 0x40;
+/// The first value code of a XOR, and the place of (n, 0) among the pairs, for n from 1.
+const XOR: u8 = 9;
+const PLACES: [u8; 8] = [0, 8, 15, 21, 26, 30, 33, 35];
 
 /// Largest magnitude at which every integer has a float of its own.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -26,21 +44,40 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 impl Run {
     /// Appends a sample later than the last one. The caller keeps the order.
     pub(crate) fn push(&mut self, timestamp_ms: i64, value: f64) {
-        let delta = timestamp_ms.wrapping_sub(self.last_ms);
-        let mut made = Made::default();
-        made.varint(zigzag(delta.wrapping_sub(self.last_delta)));
-        self.encode_value(value, &mut made);
-        self.append(made.bytes());
-        if self.count == 0 {
-            self.first_ms = timestamp_ms;
-            // The first delta is the distance from 1970 and predicts nothing.
-            self.last_delta = 0;
+        let bits = value.to_bits();
+        let (before_ms, before_bits) = if self.count == 0 { (0, 0) } else { (self.last_ms, self.last_bits) };
+        let step = timestamp_ms.wrapping_sub(before_ms);
+        let steady = step == i64::from(self.last_step);
+        if steady && bits == before_bits && self.count > 0 {
+            self.repeat();
         } else {
-            self.last_delta = delta;
+            let mut made = Made::default();
+            let (v, payload, n) = encode_value(before_bits, bits);
+            if steady {
+                made.byte(STEADY | v);
+            } else {
+                made.byte(v);
+                made.varint(zigzag(step.wrapping_sub(i64::from(self.last_step))));
+            }
+            made.extend(payload.get(..n).unwrap_or_default());
+            self.append(made.bytes());
+            self.repeating = false;
+            // The first step is the distance from 1970 and predicts nothing.
+            self.last_step = if self.count == 0 { 0 } else { predicts(step) };
         }
         self.count += 1;
         self.last_ms = timestamp_ms;
-        self.last_bits = value.to_bits();
+        self.last_bits = bits;
+    }
+
+    fn repeat(&mut self) {
+        match self.bytes.last_mut() {
+            Some(n) if self.repeating && *n < u8::MAX => *n += 1,
+            _ => {
+                self.append(&[REPEATED]);
+                self.repeating = true;
+            }
+        }
     }
 
     /// There are very many runs, so each has little room to spare: an eighth, in the steps of the allocator.
@@ -52,31 +89,24 @@ impl Run {
         self.bytes.extend_from_slice(made);
     }
 
-    fn encode_value(&self, value: f64, made: &mut Made) {
-        let bits = value.to_bits();
-        let before = f64::from_bits(self.last_bits);
-        if bits == self.last_bits {
-            made.byte(0);
-        } else if let (Some(a), Some(b)) = (as_integer(before), as_integer(value)) {
-            let le = zigzag(b - a).to_le_bytes();
-            let n = 8 - le.iter().rev().take_while(|b| **b == 0).count();
-            made.byte(0x10 | n as u8);
-            made.extend(&le[..n]);
-        } else {
-            let xor = bits ^ self.last_bits;
-            let trailing = (xor.trailing_zeros() / 8) as usize;
-            let n = 8 - trailing - (xor.leading_zeros() / 8) as usize;
-            made.byte(0x40 | (trailing as u8) << 3 | (n - 1) as u8);
-            made.extend(&(xor >> (8 * trailing)).to_le_bytes()[..n]);
-        }
+    /// Takes the samples out; which was newest is still known.
+    pub(crate) fn take(&mut self) -> Run {
+        let left = Run { last_ms: self.last_ms, last_bits: self.last_bits, ..Run::default() };
+        std::mem::replace(self, left)
     }
 
-    pub(crate) fn last_bits(&self) -> u64 {
-        self.last_bits
+    /// Time and bits of the newest sample, taken ones included; `i64::MIN` before the first.
+    pub(crate) fn newest(&self) -> (i64, u64) {
+        (self.last_ms, self.last_bits)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Times of the first and the last sample held.
+    pub(crate) fn bounds_ms(&self) -> Option<(i64, i64)> {
+        self.samples().next().map(|(first, _)| (first, self.last_ms))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -87,8 +117,42 @@ impl Run {
     pub(crate) fn iter(&self) -> Samples<'_> {
         #[cfg(test)]
         tests::DECODED.with(|n| n.set(n.get() + 1));
-        Samples { bytes: &self.bytes, left: self.count, first: true, last_ms: 0, last_delta: 0, last_bits: 0 }
+        self.samples()
     }
+
+    fn samples(&self) -> Samples<'_> {
+        Samples {
+            bytes: &self.bytes,
+            left: self.count,
+            repeat: 0,
+            first: true,
+            last_ms: 0,
+            last_step: 0,
+            last_bits: 0,
+        }
+    }
+}
+
+/// A step as the next one is compared with it.
+fn predicts(step: i64) -> i32 {
+    i32::try_from(step).unwrap_or(0)
+}
+
+/// The value code, and the first bytes of an array with how many of them follow it.
+fn encode_value(before: u64, bits: u64) -> (u8, [u8; 8], usize) {
+    if bits == before {
+        return (0, [0; 8], 0);
+    }
+    if let (Some(a), Some(b)) = (as_integer(f64::from_bits(before)), as_integer(f64::from_bits(bits))) {
+        let difference = zigzag(b - a);
+        let n = 8 - difference.leading_zeros() as usize / 8;
+        return (n as u8, difference.to_le_bytes(), n);
+    }
+    let xor = bits ^ before;
+    let zeros = xor.trailing_zeros() / 8;
+    let n = 8 - zeros as usize - xor.leading_zeros() as usize / 8;
+    let place = PLACES.get(n - 1).copied().unwrap_or(0) + zeros as u8;
+    (XOR + place, (xor >> (8 * zeros)).to_le_bytes(), n)
 }
 
 /// An integer that survives the way there and back, the sign of zero included.
@@ -140,9 +204,11 @@ impl Made {
 pub(crate) struct Samples<'a> {
     bytes: &'a [u8],
     left: u32,
+    /// Repetitions that are left of a control byte.
+    repeat: u8,
     first: bool,
     last_ms: i64,
-    last_delta: i64,
+    last_step: i32,
     last_bits: u64,
 }
 
@@ -182,23 +248,48 @@ impl Iterator for Samples<'_> {
             return None;
         }
         self.left -= 1;
-        let delta = unzigzag(self.varint()?).wrapping_add(self.last_delta);
-        self.last_ms = self.last_ms.wrapping_add(delta);
-        self.last_delta = if self.first { 0 } else { delta };
-        self.first = false;
+        if self.repeat > 0 {
+            self.repeat -= 1;
+            self.last_ms = self.last_ms.wrapping_add(i64::from(self.last_step));
+            return Some((self.last_ms, f64::from_bits(self.last_bits)));
+        }
         let control = self.byte()?;
-        self.last_bits = match control {
-            0 => self.last_bits,
-            c if c & 0x40 != 0 => {
-                let xor = self.little_endian(usize::from(c & 7) + 1)?;
-                self.last_bits ^ (xor << (8 * u32::from(c >> 3 & 7)))
+        let mut step = i64::from(self.last_step);
+        if control & REPEATED != 0 {
+            self.repeat = control & !REPEATED;
+        } else {
+            if control & STEADY == 0 {
+                step = unzigzag(self.varint()?).wrapping_add(step);
             }
-            c => {
-                let by = unzigzag(self.little_endian(usize::from(c & 0xf))?);
-                ((f64::from_bits(self.last_bits) as i64).wrapping_add(by) as f64).to_bits()
-            }
-        };
+            self.last_step = if self.first { 0 } else { predicts(step) };
+            self.last_bits = self.value(control & !STEADY)?;
+        }
+        self.first = false;
+        self.last_ms = self.last_ms.wrapping_add(step);
         Some((self.last_ms, f64::from_bits(self.last_bits)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left as usize))
+    }
+}
+
+impl Samples<'_> {
+    fn value(&mut self, code: u8) -> Option<u64> {
+        match code {
+            0 => Some(self.last_bits),
+            n if n < XOR => {
+                let by = unzigzag(self.little_endian(usize::from(n))?);
+                Some(((f64::from_bits(self.last_bits) as i64).wrapping_add(by) as f64).to_bits())
+            }
+            xor => {
+                let place = xor - XOR;
+                let n = PLACES.partition_point(|p| *p <= place);
+                let zeros = place - PLACES.get(n.checked_sub(1)?)?;
+                let xor = self.little_endian(n)?.checked_shl(8 * u32::from(zeros))?;
+                Some(self.last_bits ^ xor)
+            }
+        }
     }
 }
 
@@ -250,7 +341,24 @@ pub(crate) mod tests {
         for i in 0..1000 {
             run.push(1_700_000_000_000 + i * 15_000, (i * 17) as f64);
         }
-        assert!(run.bytes.len() < 3100, "{}", run.bytes.len());
+        assert!(run.bytes.len() < 2100, "{}", run.bytes.len());
+    }
+
+    #[test]
+    fn a_value_that_stays_takes_a_byte_for_128_samples() {
+        let mut run = Run::default();
+        let samples: Vec<(i64, f64)> = (0..1000).map(|i| (1_700_000_000_000 + i * 15_000, 4.5)).collect();
+        for (t, v) in &samples {
+            run.push(*t, *v);
+        }
+        assert!(run.bytes.len() < 30, "{}", run.bytes.len());
+        assert_eq!(run.iter().collect::<Vec<_>>(), samples);
+        assert_eq!(run.bounds_ms(), Some((samples[0].0, samples[999].0)));
+        let taken = run.take();
+        assert_eq!((taken.iter().count(), run.is_empty(), run.bounds_ms()), (1000, true, None));
+        assert_eq!(run.newest(), (samples[999].0, 4.5f64.to_bits()));
+        run.push(samples[999].0 + 1, 4.5);
+        assert_eq!(run.iter().collect::<Vec<_>>(), [(samples[999].0 + 1, 4.5)]);
     }
 
     proptest! {
@@ -259,6 +367,33 @@ pub(crate) mod tests {
             samples in proptest::collection::vec((any::<i64>(), any::<u64>()), 0..60)
         ) {
             round_trip(&samples);
+        }
+
+        #[test]
+        fn samples_like_those_of_scrapes_come_back(
+            steps in proptest::collection::vec(
+                (prop_oneof![6 => Just(15_000i64), 1 => 0..60_000i64], prop_oneof![
+                    4 => Just(None),
+                    2 => (-300i32..300).prop_map(|v| Some(f64::from(v))),
+                    2 => (-300i32..300).prop_map(|v| Some(f64::from(v) / 8.0)),
+                    1 => any::<u64>().prop_map(|v| Some(f64::from_bits(v))),
+                ]),
+                0..300,
+            )
+        ) {
+            let (mut t, mut v) = (1_700_000_000_000, 0.0);
+            let samples: Vec<(i64, u64)> = steps.into_iter().map(|(step, value)| {
+                t += step;
+                v = value.unwrap_or(v);
+                (t, f64::to_bits(v))
+            }).collect();
+            round_trip(&samples);
+        }
+
+        #[test]
+        fn damaged_bytes_end_early_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let run = Run { bytes, count: 100, ..Run::default() };
+            run.iter().for_each(drop);
         }
     }
 }

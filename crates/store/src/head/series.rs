@@ -44,11 +44,22 @@ impl SeriesStore {
         self.run.is_empty() && self.rare.as_ref().is_none_or(|r| r.side.is_empty() && r.histograms.is_empty())
     }
 
+    /// Takes everything out. What was newest is still known: nothing older follows it in the run.
+    pub(crate) fn take(&mut self) -> SeriesStore {
+        SeriesStore { run: self.run.take(), rare: self.rare.take() }
+    }
+
+    /// Time and bits of the newest float of the run, taken ones included; `i64::MIN` before the first.
+    pub(crate) fn newest(&self) -> (i64, u64) {
+        self.run.newest()
+    }
+
     /// Appends or, where the time is not past the newest, keeps the sample aside. Of two samples at one time
     /// the later call counts. Returns the bytes by which the store grew; `None` when the newest sample was
     /// repeated.
     pub(crate) fn push(&mut self, timestamp_ms: i64, value: f64, start_ms: i64) -> Option<usize> {
-        if self.run.is_empty() || timestamp_ms > self.run.last_ms {
+        let (newest_ms, newest_bits) = self.run.newest();
+        if timestamp_ms > newest_ms {
             let before = self.run.heap_bytes();
             self.run.push(timestamp_ms, value);
             let mut grown = self.run.heap_bytes() - before;
@@ -59,7 +70,7 @@ impl SeriesStore {
             }
             return Some(grown);
         }
-        if timestamp_ms == self.run.last_ms && value.to_bits() == self.run.last_bits() {
+        if timestamp_ms == newest_ms && value.to_bits() == newest_bits {
             return None;
         }
         let side = &mut self.rare.get_or_insert_default().side;
@@ -98,7 +109,7 @@ impl SeriesStore {
             if let Some((bits, _)) = side.and_then(|s| s.get(&t)) {
                 return Some(*bits);
             }
-            if self.run.is_empty() || t < self.run.first_ms || t > self.run.last_ms {
+            if self.run.bounds_ms().is_none_or(|(first, last)| t < first || t > last) {
                 return None;
             }
             let run = run.get_or_insert_with(|| self.run.iter().peekable());
@@ -114,7 +125,7 @@ impl SeriesStore {
 
     /// First and last millisecond of floats and histograms.
     pub(crate) fn bounds_ms(&self) -> Option<(i64, i64)> {
-        let mut bounds = (!self.run.is_empty()).then_some((self.run.first_ms, self.run.last_ms));
+        let mut bounds = self.run.bounds_ms();
         let mut widen = |t: Option<&i64>| {
             if let Some(t) = t {
                 let (a, b) = bounds.unwrap_or((*t, *t));

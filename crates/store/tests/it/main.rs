@@ -6,6 +6,7 @@
 mod backup;
 mod crash;
 mod deletions;
+mod epochs;
 mod limits;
 mod property;
 mod rig;

@@ -18,6 +18,16 @@
 //! metadata  := varint n | n × (string family, kind u8, string unit, string help)
 //! ```
 //! "previous" is 0 for the first; differences wrap.
+//!
+//! Version 3, whose series stand apart ([`apart`](super::apart)):
+//!
+//! ```text
+//! body      := varint number of series | samples | histograms | exemplars | metadata
+//! samples   := varint n | flags u8 (1: starts are given; 2: sample i is of series i), then column after column:
+//!              (n × zigzag series - previous) | runs of equal times: zigzag ms - previous, varint how many
+//!              more, until n | n × (length u8 of at most 8, so many bytes of the float, highest first; the
+//!              others are zero) | (n × zigzag start - previous)
+//! ```
 
 use model::{
     Exemplar, Histogram, Labels, MetricBatch, MetricKind, MetricMetadata,
@@ -46,6 +56,18 @@ pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), N
         before = labels.iter_bytes();
     }
     encode_samples(w, &b.samples, series)?;
+    encode_rest(w, b)
+}
+
+/// Version 3.
+pub(super) fn encode_apart<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), NativeError> {
+    w.count(b.series.len());
+    encode_columns(w, &b.samples, b.series.len())?;
+    encode_rest(w, b)
+}
+
+fn encode_rest<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), NativeError> {
+    let series = b.series.len();
     encode_histograms(w, &b.histograms, series)?;
     w.count(b.exemplars.len());
     let mut time = 0;
@@ -66,7 +88,11 @@ pub(super) fn encode<'a>(w: &mut Writer<'a>, b: &'a MetricBatch) -> Result<(), N
 }
 
 /// Series of one batch have most of their labels in common with the one before.
-fn encode_series<'a>(w: &mut Writer<'a>, labels: &'a Labels, mut before: model::labels::BytesIter<'a>) {
+pub(super) fn encode_series<'a>(
+    w: &mut Writer<'a>,
+    labels: &'a Labels,
+    mut before: model::labels::BytesIter<'a>,
+) {
     let (mut pairs, mut changes) = (0usize, 0u64);
     for (name, value) in labels.iter_bytes() {
         let (was, had) = before.next().unzip();
@@ -93,7 +119,10 @@ fn changed(now: &[u8], then: Option<&[u8]>) -> bool {
 }
 
 /// `pairs` are those of the series before, and then of this one.
-fn decode_series<'a>(r: &mut Reader<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Result<Labels, NativeError> {
+pub(super) fn decode_series<'a>(
+    r: &mut Reader<'a>,
+    pairs: &mut Vec<(&'a str, &'a str)>,
+) -> Result<Labels, NativeError> {
     let n = r.varint("number of labels")?;
     let changes = r.varint("changed labels")?;
     // A pair that did not change takes no byte here, so what is left does not bound their number; the series
@@ -131,6 +160,24 @@ pub(super) fn decode(r: &mut Reader<'_>, version: u8) -> Result<MetricBatch, Nat
         r.many("series", |r| decode_series(r, &mut pairs))?
     };
     let samples = decode_samples(r, series.len())?;
+    decode_rest(r, series, samples)
+}
+
+/// Version 3.
+pub(super) fn decode_apart(r: &mut Reader<'_>, series: Vec<Labels>) -> Result<MetricBatch, NativeError> {
+    let n = r.varint("number of series")?;
+    if n != series.len() as u64 {
+        return Err(r.invalid("number of series", format!("{n}, of {} in their table", series.len())));
+    }
+    let samples = decode_columns(r, series.len())?;
+    decode_rest(r, series, samples)
+}
+
+fn decode_rest(
+    r: &mut Reader<'_>,
+    series: Vec<Labels>,
+    samples: Samples,
+) -> Result<MetricBatch, NativeError> {
     let histograms = decode_histograms(r, series.len())?;
     let mut time = 0;
     let exemplars = r.many("exemplars", |r| {
@@ -154,10 +201,11 @@ pub(super) fn decode(r: &mut Reader<'_>, version: u8) -> Result<MetricBatch, Nat
             help: r.string("metric help")?.to_owned(),
         })
     })?;
-    Ok(MetricBatch { series, samples, histograms, exemplars, metadata })
+    Ok(MetricBatch { series, samples, histograms, exemplars, metadata, hints: None })
 }
 
-fn encode_samples(w: &mut Writer<'_>, s: &Samples, series: usize) -> Result<(), NativeError> {
+/// Columns of one length.
+fn check_columns(s: &Samples) -> Result<usize, NativeError> {
     let n = s.value.len();
     for (what, others) in [("series indexes", s.series.len()), ("timestamps", s.timestamp_ms.len())] {
         if others != n {
@@ -167,6 +215,75 @@ fn encode_samples(w: &mut Writer<'_>, s: &Samples, series: usize) -> Result<(), 
     if !s.start_ms.is_empty() && s.start_ms.len() != n {
         return Err(NativeError::UnevenColumns { what: "start times", values: n, others: s.start_ms.len() });
     }
+    Ok(n)
+}
+
+const STARTED: u8 = 1;
+const ONE_EACH: u8 = 2;
+
+/// Version 3.
+fn encode_columns(w: &mut Writer<'_>, s: &Samples, series: usize) -> Result<(), NativeError> {
+    let n = check_columns(s)?;
+    let started = !s.start_ms.is_empty();
+    let one_each = n <= series && s.series.iter().zip(0u32..).all(|(s, i)| *s == i);
+    w.count(n);
+    w.byte(if started { STARTED } else { 0 } | if one_each { ONE_EACH } else { 0 });
+    let mut previous = 0;
+    for index in s.series.iter().filter(|_| !one_each) {
+        delta(w, &mut previous, i64::from(checked(*index, series)?));
+    }
+    previous = 0;
+    for run in s.timestamp_ms.chunk_by(|a, b| a == b) {
+        run.first().into_iter().for_each(|t| delta(w, &mut previous, *t));
+        w.count(run.len() - 1);
+    }
+    s.value.iter().for_each(|v| w.short_float(*v));
+    previous = 0;
+    s.start_ms.iter().for_each(|t| delta(w, &mut previous, *t));
+    Ok(())
+}
+
+/// Version 3.
+fn decode_columns(r: &mut Reader<'_>, series: usize) -> Result<Samples, NativeError> {
+    let n = r.count("samples")?;
+    let flags = r.byte("sample flags")?;
+    if flags > STARTED | ONE_EACH {
+        return Err(r.invalid("sample flags", format!("{flags} is not known")));
+    }
+    let mut out = Samples::default();
+    if flags & ONE_EACH != 0 {
+        if n > series {
+            return Err(r.invalid("samples", format!("{n} of them are one each of {series} series")));
+        }
+        out.series.extend(0..n as u32);
+    } else {
+        let mut previous = 0;
+        for _ in 0..n {
+            let index = undelta(r, &mut previous, "series of a sample")?;
+            out.series.push(index_within(r, index, series)?);
+        }
+    }
+    let mut time = 0;
+    while out.timestamp_ms.len() < n {
+        let t = undelta(r, &mut time, "sample time")?;
+        let more = usize::try_from(r.varint("samples of one time")?).unwrap_or(usize::MAX);
+        match out.timestamp_ms.len().checked_add(more) {
+            Some(sum) if sum < n => out.timestamp_ms.resize(sum + 1, t),
+            _ => return Err(r.invalid("samples of one time", format!("{more} more, of {n}"))),
+        }
+    }
+    for _ in 0..n {
+        out.value.push(r.short_float("sample value")?);
+    }
+    let mut previous = 0;
+    for _ in 0..if flags & STARTED != 0 { n } else { 0 } {
+        out.start_ms.push(undelta(r, &mut previous, "start time")?);
+    }
+    Ok(out)
+}
+
+fn encode_samples(w: &mut Writer<'_>, s: &Samples, series: usize) -> Result<(), NativeError> {
+    let n = check_columns(s)?;
     w.count(n);
     w.byte(u8::from(!s.start_ms.is_empty()));
     let mut previous = 0;

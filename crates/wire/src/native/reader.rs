@@ -86,6 +86,17 @@ impl<'a> Reader<'a> {
         Ok(f64::from_bits(self.varint(what)?.swap_bytes()))
     }
 
+    /// See [`super::writer::Writer::short_float`].
+    pub(super) fn short_float(&mut self, what: &'static str) -> Result<f64, NativeError> {
+        let n = usize::from(self.byte(what)?);
+        let mut bits = [0u8; 8];
+        match bits.get_mut(..n) {
+            Some(high) => high.copy_from_slice(self.take(n, what)?),
+            None => return Err(self.invalid(what, format!("a float of {n} bytes"))),
+        }
+        Ok(f64::from_bits(u64::from_be_bytes(bits)))
+    }
+
     pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], NativeError> {
         let n = self.count(what)?;
         self.take(n, what)

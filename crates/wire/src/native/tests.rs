@@ -285,7 +285,7 @@ proptest! {
     fn random_bytes_are_an_error_or_a_unit_but_never_a_panic(mut bytes in vec(any::<u8>(), 0..400)) {
         let _ = decode(&bytes);
         if let Some(first) = bytes.first_mut() {
-            *first = VERSION;
+            *first = WHOLE;
         }
         let _ = decode(&bytes);
     }
@@ -382,14 +382,14 @@ fn repeated_strings_are_written_once() {
 #[test]
 fn unknown_versions_and_batch_kinds_are_named() {
     let mut bytes = encode(&tenant(), None, 0, &[]).unwrap();
-    bytes[0] = 3;
+    bytes[0] = VERSION + 1;
     assert_eq!(
         decode(&bytes).unwrap_err().to_string(),
-        "encoded unit has version 3, this program reads version 2"
+        "encoded unit has version 4, this program reads version 3"
     );
     bytes[0] = 0;
     assert!(decode(&bytes).is_err());
-    bytes[0] = VERSION;
+    bytes[0] = WHOLE;
     *bytes.last_mut().unwrap() = 1;
     bytes.extend([77, 0]);
     assert_eq!(decode(&bytes).unwrap_err(), NativeError::UnknownBatch { kind: "77".into() });
@@ -407,7 +407,7 @@ fn nesting_has_a_limit_on_both_sides() {
     assert_eq!(decode(&bytes).unwrap().3, deep);
     assert_eq!(encode(&tenant(), None, 0, &unit(nested(MAX_DEPTH + 1))), Err(NativeError::TooDeep));
     // One more array around the innermost value, as an attacker would write it.
-    let mut hostile = vec![VERSION, 0, 1, b'a', 0, 0, 1, LOGS];
+    let mut hostile = vec![WHOLE, 0, 1, b'a', 0, 0, 1, LOGS];
     let mut body = vec![1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0];
     body.extend([8u8, 1].repeat(100_000));
     body.push(0);

@@ -58,12 +58,34 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    #[inline]
     pub(super) fn varint(&mut self, mut v: u64) {
-        while v >= 0x80 {
-            self.out.push(v as u8 | 0x80);
+        if v < 0x80 {
+            self.out.push(v as u8);
+            return;
+        }
+        let (mut made, mut n) = ([0u8; 10], 0);
+        for slot in &mut made {
+            n += 1;
+            if v < 0x80 {
+                *slot = v as u8;
+                break;
+            }
+            *slot = v as u8 | 0x80;
             v >>= 7;
         }
-        self.out.push(v as u8);
+        self.out.extend_from_slice(made.get(..n).unwrap_or_default());
+    }
+
+    /// A float as its length and so many of its bytes, highest first; the others are zero.
+    #[inline]
+    pub(super) fn short_float(&mut self, v: f64) {
+        let bits = v.to_bits();
+        let n = 8 - bits.trailing_zeros() as usize / 8;
+        let mut made = [0u8; 9];
+        made[0] = n as u8;
+        made[1..].copy_from_slice(&bits.to_be_bytes());
+        self.out.extend_from_slice(made.get(..=n).unwrap_or_default());
     }
 
     pub(super) fn zigzag(&mut self, v: i64) {
@@ -124,6 +146,27 @@ impl<'a> Writer<'a> {
         body(self)?;
         let body = std::mem::replace(&mut self.out, before);
         self.bytes(&body);
+        Ok(())
+    }
+
+    /// As [`Writer::sized`], without a copy: the length takes four bytes, whatever it is.
+    pub(super) fn sized_in_place(
+        &mut self,
+        kind: u8,
+        body: impl FnOnce(&mut Self) -> Result<(), NativeError>,
+    ) -> Result<(), NativeError> {
+        self.byte(kind);
+        let at = self.out.len();
+        self.raw(&[0; 4]);
+        body(self)?;
+        let bytes = self.out.len() - at - 4;
+        if bytes >> 28 != 0 {
+            return Err(NativeError::TooLarge { bytes });
+        }
+        let part = |i: u32| (bytes >> (7 * i)) as u8 & 0x7f | if i < 3 { 0x80 } else { 0 };
+        if let Some(length) = self.out.get_mut(at..at + 4) {
+            length.copy_from_slice(&[part(0), part(1), part(2), part(3)]);
+        }
         Ok(())
     }
 }
