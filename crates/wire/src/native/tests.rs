@@ -141,6 +141,7 @@ fn metrics() -> impl Strategy<Value = MetricBatch> {
                     histograms: histograms.collect(),
                     exemplars: exemplars.collect(),
                     metadata,
+                    hints: None,
                 }
             },
         )

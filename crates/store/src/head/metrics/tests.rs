@@ -1,4 +1,7 @@
+use contract::{Receipt, RefusalReason};
+
 use super::*;
+use crate::options::Limits;
 
 fn batch(samples: &[(&str, i64, f64)]) -> MetricBatch {
     let mut b = MetricBatch::default();
