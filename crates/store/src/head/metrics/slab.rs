@@ -64,7 +64,8 @@ mod tests {
         }
         let n = slab.len() as u32;
         assert!((0..n).all(|i| slab.get(i) == Some(&i)));
-        assert_eq!((slab.get(n), slab.get_mut(u32::MAX)), (None, None));
+        assert_eq!(slab.get(n), None);
+        assert_eq!(slab.get_mut(u32::MAX), None);
         slab.iter_mut().for_each(|v| *v += 1);
         assert!(slab.into_iter().eq(1..=n));
     }
