@@ -64,6 +64,9 @@ pub async fn federate(ask: ask::Ask<Plain>) -> Result<Response, Plain> {
     Ok(response)
 }
 
+/// Always written, so that the scraper does not put this node in the place of an instance that a series lacks.
+const INSTANCE: &str = "instance";
+
 /// The last of floats and histograms, none where it ends the series. Series without a name have no place in
 /// an exposition.
 fn newest(mut s: SeriesData, external: &Labels) -> Option<Exposed> {
@@ -81,7 +84,9 @@ fn newest(mut s: SeriesData, external: &Labels) -> Option<Exposed> {
     if ends || s.labels.value(METRIC_NAME).is_empty() {
         return None;
     }
-    Some(Exposed { labels: joined(&s.labels, external), at_ms, value })
+    let labels = joined(&s.labels, external);
+    let blank = labels.get(INSTANCE).is_none().then_some(INSTANCE);
+    Some(Exposed { labels, blank, at_ms, value })
 }
 
 /// External labels stand behind the series' own, in the order of their names.
@@ -176,6 +181,7 @@ mod tests {
         let e = newest(s(vec![1.0, 2.0], vec![]), &external).unwrap();
         assert_eq!((e.at_ms, &e.value), (1, &ExposedValue::Float(2.0)));
         assert_eq!(e.labels.to_string(), "a{region=\"x\", replica=\"own\"}");
+        assert_eq!(e.blank, Some("instance"));
         assert!(newest(s(vec![1.0, model::stale_marker()], vec![]), &external).is_none());
         let h = model::Histogram { count: 1.0, ..Default::default() };
         let e = newest(s(vec![1.0], vec![(5, 0, h.clone())]), &external).unwrap();

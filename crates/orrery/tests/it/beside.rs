@@ -228,8 +228,10 @@ fn samples(from_ms: i64) -> MetricBatch {
     let mut batch = MetricBatch::default();
     let mut push = |pairs: &[(&str, String)], at: &dyn Fn(u64) -> f64| {
         let labels = pairs.iter().map(|(n, v)| (n.to_string(), v.clone()));
-        let instance = ("instance".to_owned(), "i".to_owned());
-        let series = batch.push_series(Labels::from_pairs(labels.chain([instance])));
+        // Some have an instance, which a federation treats in a way of its own.
+        let instance = pairs.len() > 2;
+        let instance = instance.then(|| ("instance".to_owned(), "i".to_owned()));
+        let series = batch.push_series(Labels::from_pairs(labels.chain(instance)));
         for i in 0..40u64 {
             batch.samples.push(series, from_ms + i as i64 * 15_000, at(i));
         }

@@ -15,6 +15,9 @@ use proto::exposition as pb;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exposed {
     pub labels: Labels,
+    /// A label written without a value behind the others: a scraper that honours labels then leaves it away
+    /// instead of setting its own.
+    pub blank: Option<&'static str>,
     pub at_ms: i64,
     pub value: ExposedValue,
 }
@@ -47,7 +50,7 @@ pub fn write_text(samples: &[Exposed], names: Names) -> Vec<u8> {
                 w.head(name, &s.value);
             }
             match &s.value {
-                ExposedValue::Float(v) => w.line(name, "", &s.labels, None, *v, s.at_ms),
+                ExposedValue::Float(v) => w.line(name, "", s, None, *v),
                 ExposedValue::Histogram(h) => w.classic(name, s, h),
             }
         }
@@ -99,7 +102,7 @@ impl Text {
         }
     }
 
-    fn line(&mut self, name: &str, suffix: &str, labels: &Labels, le: Option<f64>, value: f64, at_ms: i64) {
+    fn line(&mut self, name: &str, suffix: &str, s: &Exposed, le: Option<f64>, value: f64) {
         let whole = format!("{name}{suffix}");
         let shown = self.name(&whole, is_classic_metric_name).into_owned();
         let in_braces = shown.starts_with('"');
@@ -107,9 +110,10 @@ impl Text {
         if in_braces {
             inside.push(shown.clone());
         }
-        for (n, v) in labels.iter().filter(|(n, _)| *n != METRIC_NAME) {
+        for (n, v) in s.labels.iter().filter(|(n, _)| *n != METRIC_NAME) {
             inside.push(format!("{}=\"{}\"", self.name(n, is_classic_label_name), escape(v)));
         }
+        inside.extend(s.blank.map(|n| format!("{n}=\"\"")));
         if let Some(bound) = le {
             inside.push(format!("le=\"{}\"", float(bound)));
         }
@@ -119,16 +123,16 @@ impl Text {
         if !inside.is_empty() {
             let _ = write!(self.out, "{{{}}}", inside.join(","));
         }
-        let _ = writeln!(self.out, " {} {at_ms}", float(value));
+        let _ = writeln!(self.out, " {} {}", float(value), s.at_ms);
     }
 
     /// A histogram with custom bounds as cumulative buckets.
     fn classic(&mut self, name: &str, s: &Exposed, h: &Histogram) {
         for (bound, count) in cumulative(h) {
-            self.line(name, "_bucket", &s.labels, Some(bound), count, s.at_ms);
+            self.line(name, "_bucket", s, Some(bound), count);
         }
-        self.line(name, "_sum", &s.labels, None, h.sum, s.at_ms);
-        self.line(name, "_count", &s.labels, None, h.count, s.at_ms);
+        self.line(name, "_sum", s, None, h.sum);
+        self.line(name, "_count", s, None, h.count);
     }
 }
 
@@ -208,8 +212,9 @@ pub fn write_protobuf(samples: &[Exposed]) -> Vec<u8> {
 
 fn metric(s: &Exposed) -> pb::Metric {
     let pair = |(n, v): (&str, &str)| pb::LabelPair { name: Some(n.to_owned()), value: Some(v.to_owned()) };
+    let own = s.labels.iter().filter(|(n, _)| *n != METRIC_NAME);
     let mut m = pb::Metric {
-        label: s.labels.iter().filter(|(n, _)| *n != METRIC_NAME).map(pair).collect(),
+        label: own.chain(s.blank.map(|n| (n, ""))).map(pair).collect(),
         timestamp_ms: Some(s.at_ms),
         ..Default::default()
     };

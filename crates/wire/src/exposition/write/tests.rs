@@ -5,7 +5,7 @@ use crate::{
 };
 
 fn exposed(pairs: &[(&str, &str)], value: ExposedValue) -> Exposed {
-    Exposed { labels: Labels::from_pairs(pairs.iter().copied()), at_ms: 1700, value }
+    Exposed { labels: Labels::from_pairs(pairs.iter().copied()), blank: None, at_ms: 1700, value }
 }
 
 fn custom() -> Histogram {
@@ -53,6 +53,9 @@ fn the_text_reads_back_as_it_was_and_leaves_native_histograms_out() {
     let read = parse_text(text.as_bytes(), &options).unwrap().batch;
     assert_eq!(read.series[0].value("l"), "x\"\\\ny");
     assert_eq!(read.samples.timestamp_ms[0], 1700);
+    let blank = [Exposed { blank: Some("instance"), ..samples[1].clone() }];
+    let text = String::from_utf8(write_text(&blank, Names::Quoted)).unwrap();
+    assert_eq!(text, "# TYPE a untyped\na{l=\"z\",instance=\"\"} -Inf 1700\n");
     let plain = String::from_utf8(write_text(&samples[4..], Names::Underscores)).unwrap();
     assert_eq!(plain, "# TYPE my_metric untyped\nmy_metric{a_b=\"c\"} 0.25 1700\n");
 }
