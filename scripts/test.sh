@@ -12,6 +12,8 @@ packages() {
   local missing=()
   command -v chromium >/dev/null || missing+=(chromium)
   { command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
+  command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
+  { command -v victoria-metrics && command -v vmagent; } >/dev/null || missing+=(victoria-metrics)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
-use model::{TimeRange, TimestampNs};
+use model::{Signal, TimeRange, TimestampNs};
 use segment::{Written, metrics};
 
 use crate::{
@@ -46,8 +46,10 @@ const MAX_INPUTS: usize = 64;
 /// Segments from this part of a merge's input on are left alone. Smaller: fewer files in the end, and more
 /// bytes rewritten.
 const LARGE_PART: u64 = 3;
-/// Decoded items are this many times larger than their segment, as a rule; what a merge reserves.
+/// What a merge of records or spans reserves: decoded they are so many times larger than their segment, as a rule.
 const EXPANSION: u64 = 8;
+/// And one of metrics, which holds encoded chunks and decodes a few series at a time.
+const SERIES_EXPANSION: u64 = 4;
 
 /// Merges what is worth merging on one shelf. Returns how many segments went into merges, or the first error;
 /// a run that cannot be merged does not keep the others from it.
@@ -55,21 +57,30 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
     let _one = shelf.tending.lock().await;
     let mut merged = 0;
     let mut failed = None;
-    for mut run in choose(shelf, &Rules::new(core, shelf)) {
-        if core.is_closing() {
-            break;
-        }
-        let Some(_memory) = run.fit_into(&core.budget) else {
-            core.counts.compaction_put_off(&shelf.signal);
-            break;
-        };
-        let done = merge(core, shelf, &run).await;
-        core.counts.compaction(&shelf.signal, done.is_ok());
-        match done {
-            Ok(()) => merged += run.segments.len(),
-            Err(Error::Conflict(_)) => {}
-            Err(e) => {
-                failed.get_or_insert(e);
+    let mut more = true;
+    while std::mem::take(&mut more) {
+        for mut run in choose(shelf, &Rules::new(core, shelf)) {
+            if core.is_closing() {
+                break;
+            }
+            let whole = run.segments.len();
+            let Some(_memory) = run.fit_into(&core.budget, shelf) else {
+                core.counts.compaction_put_off(&shelf.signal);
+                more = false;
+                break;
+            };
+            let done = merge(core, shelf, &run).await;
+            core.counts.compaction(&shelf.signal, done.is_ok());
+            match done {
+                Ok(()) => {
+                    merged += run.segments.len();
+                    // There are fewer now, so this comes to an end.
+                    more |= run.segments.len() < whole;
+                }
+                Err(Error::Conflict(_)) => {}
+                Err(e) => {
+                    failed.get_or_insert(e);
+                }
             }
         }
     }
@@ -117,10 +128,11 @@ struct Run {
 impl Run {
     /// Sets aside the memory that merging takes. A node that is short of it merges fewer segments at a time, down to
     /// two: were it to wait for quiet times, files would pile up, and reading them take the memory that is missing.
-    fn fit_into(&mut self, budget: &MemoryBudget) -> Option<Reservation> {
+    fn fit_into(&mut self, budget: &MemoryBudget, shelf: &Shelf) -> Option<Reservation> {
+        let expansion = if shelf.signal == Signal::METRICS { SERIES_EXPANSION } else { EXPANSION };
         loop {
             let input: u64 = self.segments.iter().map(|s| s.info.bytes).sum();
-            match budget.reserve(Use::Upkeep, input.saturating_mul(EXPANSION)) {
+            match budget.reserve(Use::Upkeep, input.saturating_mul(expansion)) {
                 Ok(memory) => return Some(memory),
                 Err(_) if self.segments.len() > 2 => self.segments.truncate((self.segments.len() / 2).max(2)),
                 Err(_) => return None,
