@@ -2,6 +2,10 @@
 
 use crate::{ids::Signal, log::LogBatch, metric::MetricBatch, span::SpanBatch};
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and a box more for each batch buys nothing"
+)]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Batch {

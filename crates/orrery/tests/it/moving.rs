@@ -262,7 +262,8 @@ async fn a_snapshot_of_a_prometheus_with_histograms_and_deletions_answers_the_sa
     let mut args = vec!["compare", &url, &node.http, "--range", "90m:15s", "--end", &end, "--json"];
     queries.iter().for_each(|q| args.extend(["--query", q]));
     let out = orrery(&args);
-    let report: serde_json::Value = serde_json::from_slice(&out.stdout).expect(&text(&out));
+    let report: serde_json::Value =
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&out)));
     assert_eq!(out.status.code(), Some(0), "{report:#}");
     assert_eq!(report["same"], queries.len(), "{report:#}");
 }
