@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod cap;
 pub mod clock;
+pub mod hash;
 pub mod kind;
 pub mod memory;
 pub mod metrics;

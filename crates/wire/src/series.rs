@@ -1,10 +1,8 @@
 //! Collects the series of a batch: each label set once, samples grouped by series when writing.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
+use base::hash::AsIs;
 use model::{Labels, MetricBatch};
 
 /// Finds the index of a label set in a batch, adding it where it is new. Senders may repeat a series inside
@@ -27,31 +25,6 @@ impl SeriesIndex {
                 Some(_) => hash = hash.wrapping_add(1),
             }
         }
-    }
-}
-
-/// Keys are hashes already.
-#[derive(Default)]
-pub(crate) struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
-        }
-    }
-
-    fn write_u64(&mut self, v: u64) {
-        self.0 = v;
-    }
-
-    /// Half a hash: the map needs its upper bits, too.
-    fn write_u32(&mut self, v: u32) {
-        self.0 = u64::from(v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 

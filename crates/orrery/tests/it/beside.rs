@@ -1,7 +1,7 @@
 //! The HTTP API beside a real Prometheus that was sent the same samples. What differs is listed with its reason;
 //! Prometheus 3 is the model, and the one that is asked may be older.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, time::Duration};
 
 use model::{Labels, MetricBatch};
 use net::{Answer, Client, Request};
@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::{
     lifecycle::now_ns,
     moving::{value, write},
-    node::{Home, encode, eventually},
-    peers::{Peer, free_port, program},
+    node::{Home, encode},
+    peers::{Peer, program, receiving_prometheus},
 };
 
 /// What the two answers have to do with each other.
@@ -358,24 +358,7 @@ fn judge(verdict: Verdict, theirs: &Answer, ours: &Answer) -> Option<String> {
 }
 
 async fn prometheus(dir: &Path) -> Option<(Peer, String)> {
-    let binary = program("prometheus")?;
-    std::fs::write(dir.join("p.yml"), "global: {scrape_interval: 15s}\n").unwrap();
-    let port = free_port();
-    let peer = Peer::start(
-        Command::new(binary)
-            .arg(format!("--config.file={}", dir.join("p.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", dir.join("p").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"]),
-    );
-    let url = format!("http://127.0.0.1:{port}");
-    let client = Client::new().unwrap();
-    eventually("Prometheus is ready", Duration::from_secs(60), async || {
-        let answer = client.send(Request::get(format!("{url}/-/ready"))).await.ok()?;
-        answer.status.is_success().then_some(())
-    })
-    .await;
-    Some((peer, url))
+    Some(receiving_prometheus(&program("prometheus")?, dir, &[]).await)
 }
 
 /// Status, media type and contents of every part of the API, with right and wrong parameters.

@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
 };
 
 use model::{
@@ -17,8 +16,8 @@ use net::{Client, Request};
 
 use crate::{
     lifecycle::now_ns,
-    node::{Home, Node, encode, eventually},
-    peers::{Peer, free_port, program},
+    node::{Home, Node, encode},
+    peers::{program, receiving_prometheus},
 };
 
 pub fn orrery(args: &[&str]) -> Output {
@@ -86,7 +85,12 @@ pub fn blocks(promtool: &Path, dir: &Path) -> (PathBuf, Found) {
             written.push_str(&format!("m{{s=\"{s:02}\"}} {v} {}.{:03}\n", t / 1000, t % 1000));
         }
     }
-    std::fs::write(dir.join("m.txt"), written + "# EOF\n").unwrap();
+    (blocks_of(promtool, dir, &written), sent)
+}
+
+/// What promtool makes of samples written as OpenMetrics, without its last line.
+fn blocks_of(promtool: &Path, dir: &Path, samples: &str) -> PathBuf {
+    std::fs::write(dir.join("m.txt"), format!("{samples}# EOF\n")).unwrap();
     let blocks = dir.join("blocks");
     let made = Command::new(promtool)
         .args(["tsdb", "create-blocks-from", "openmetrics"])
@@ -94,7 +98,7 @@ pub fn blocks(promtool: &Path, dir: &Path) -> (PathBuf, Found) {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", text(&made));
-    (blocks, sent)
+    blocks
 }
 
 #[tokio::test]
@@ -136,14 +140,7 @@ async fn an_import_that_retention_does_not_reach_is_refused_with_that_reason() {
     let Some(promtool) = program("promtool") else { return };
     let home = Home::new("");
     let dir = home.dir.path();
-    std::fs::write(dir.join("m.txt"), "# TYPE m gauge\nm 1 1600000000\n# EOF\n").unwrap();
-    let blocks = dir.join("blocks");
-    let made = Command::new(promtool)
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .args([&dir.join("m.txt"), &blocks])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", text(&made));
+    let blocks = blocks_of(&promtool, dir, "# TYPE m gauge\nm 1 1600000000\n");
     let node = home.start();
     let out = orrery(&["import", "prometheus", blocks.to_str().unwrap(), "--to", &node.http]);
     assert!(!out.status.success() && text(&out).contains("older than the retention"), "{}", text(&out));
@@ -204,32 +201,12 @@ fn histograms(from_ms: i64, with_gauges: bool) -> MetricBatch {
     batch
 }
 
-async fn prometheus(dir: &Path, binary: &Path) -> (Peer, String) {
-    std::fs::write(dir.join("p.yml"), "global: {scrape_interval: 15s}\n").unwrap();
-    let port = free_port();
-    let peer = Peer::start(
-        Command::new(binary)
-            .arg(format!("--config.file={}", dir.join("p.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", dir.join("p").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"])
-            .arg("--enable-feature=native-histograms"),
-    );
-    let url = format!("http://127.0.0.1:{port}");
-    let client = Client::new().unwrap();
-    eventually("Prometheus is ready", Duration::from_secs(60), async || {
-        let answer = client.send(Request::get(format!("{url}/-/ready"))).await.ok()?;
-        answer.status.is_success().then_some(())
-    })
-    .await;
-    (peer, url)
-}
-
 #[tokio::test]
 async fn a_snapshot_of_a_prometheus_with_histograms_and_deletions_answers_the_same() {
     let Some(binary) = program("prometheus") else { return };
     let home = Home::new("retention: {metrics: 0}\n");
-    let (_peer, url) = prometheus(home.dir.path(), &binary).await;
+    let features = ["--enable-feature=native-histograms"];
+    let (_peer, url) = receiving_prometheus(&binary, home.dir.path(), &features).await;
     let client = Client::new().unwrap();
     let end_ms = now_ns() / 1_000_000_000_000 * 1_000_000;
     // Without gauges: this Prometheus takes a gauge that falls for a reset when it writes a block.

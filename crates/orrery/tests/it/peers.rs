@@ -2,9 +2,14 @@
 //! prepares.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command},
+    time::Duration,
 };
+
+use net::{Client, Request};
+
+use crate::node::eventually;
 
 /// A program on the PATH, or `None` after a printed line; fails where peers are required.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -51,4 +56,26 @@ impl Drop for Peer {
 /// A port nobody listens on at the moment.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A Prometheus that takes remote writes and keeps its data below `dir`, and its address.
+pub async fn receiving_prometheus(binary: &Path, dir: &Path, features: &[&str]) -> (Peer, String) {
+    std::fs::write(dir.join("p.yml"), "global: {scrape_interval: 15s}\n").unwrap();
+    let port = free_port();
+    let peer = Peer::start(
+        Command::new(binary)
+            .arg(format!("--config.file={}", dir.join("p.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("p").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"])
+            .args(features),
+    );
+    let url = format!("http://127.0.0.1:{port}");
+    let client = Client::new().unwrap();
+    eventually("Prometheus is ready", Duration::from_secs(60), async || {
+        let answer = client.send(Request::get(format!("{url}/-/ready"))).await.ok()?;
+        answer.status.is_success().then_some(())
+    })
+    .await;
+    (peer, url)
 }

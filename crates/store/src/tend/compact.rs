@@ -72,10 +72,11 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
             let done = merge(core, shelf, &run).await;
             core.counts.compaction(&shelf.signal, done.is_ok());
             match done {
-                Ok(()) => {
-                    merged += run.segments.len();
-                    // There are fewer now, so this comes to an end.
-                    more |= run.segments.len() < whole;
+                Ok(made) => {
+                    let inputs = run.segments.len();
+                    merged += inputs;
+                    // Only while there are fewer afterwards: this has to come to an end.
+                    more |= inputs < whole && made < inputs;
                 }
                 Err(Error::Conflict(_)) => {}
                 Err(e) => {
@@ -104,7 +105,7 @@ pub(crate) async fn clean(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<()> {
         let run = Run { segments: vec![segment.clone()], window: segment.window };
         match merge(core, shelf, &run).await {
             // Somebody else has replaced it; the deletion stays until the next time.
-            Ok(()) | Err(Error::Conflict(_)) => {}
+            Ok(_) | Err(Error::Conflict(_)) => {}
             Err(e) => return Err(e),
         }
     }
@@ -223,7 +224,8 @@ fn chunks_of((start, end): (i64, i64)) -> metrics::Chunks {
     metrics::Chunks { origin_ms: start / 1_000_000, width_ms: CHUNK_MS, count: count as u32 }
 }
 
-async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
+/// Replaces the run's segments by one, or by several where records are many. Returns how many.
+async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<usize> {
     let (run, window) = (run.segments.as_slice(), run.window);
     let mut readers = Vec::with_capacity(run.len());
     for s in run {
@@ -238,7 +240,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
         Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
         Some(Reader::Logs(_)) => merge_logs(&readers, level, core.segment_heap_bytes()).await,
         Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
-        None => return Ok(()),
+        None => return Ok(0),
     };
     let at =
         |source| Error::Segment { path: run.first().map(|s| s.path.clone()).unwrap_or_default(), source };
@@ -266,7 +268,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<()> {
     }
     published?;
     super::discard(core, run);
-    Ok(())
+    Ok(commit.change.added.len())
 }
 
 /// An error of reading inputs that retention has dropped meanwhile is none: there is nothing left to merge.

@@ -436,3 +436,40 @@ async fn a_node_that_sheds_what_comes_in_still_merges_what_it_has() {
     rig.budget.observe_rss(limit);
     rig.store().maintain().await.unwrap();
 }
+
+#[tokio::test]
+async fn merging_a_few_at_a_time_ends_where_merging_makes_no_fewer() {
+    let limit = 64 << 20;
+    let rig = Rig::with(|r| r.budget = MemoryBudget::new(limit)).await;
+    let t = TenantId::default();
+    // In memory as large as one segment may be, on the disk next to nothing: two of them make two again.
+    let long = |i: i64| {
+        let record = |n| LogRecord {
+            timestamp_ns: NOW_NS + i * 1_000_000 + n,
+            body: "x".repeat(4000).into(),
+            ..LogRecord::default()
+        };
+        let records = (0..1000).map(record).collect();
+        Batch::Logs(LogBatch { streams: vec![LogStream::default()], records })
+    };
+    for i in 0..7 {
+        rig.store().append(&t, suite::unit(vec![long(i)])).await.unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    let logs = |rig: &Rig| (rig.store().status().signals[1].segments, rig.store().status().signals[1].items);
+    let (segments, items) = logs(&rig);
+    assert!(segments >= 7 && items == 7000, "{segments} segments of {items} records");
+    let bytes: u64 = rig
+        .objects
+        .list(Some(&Path::from("segments")))
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .iter()
+        .map(|m| m.size)
+        .sum();
+    // Room for about three of them.
+    rig.budget.observe_rss(limit / 10 * 9 - bytes / segments * 8 * 3);
+    rig.store().maintain().await.unwrap();
+    assert_eq!(logs(&rig).1, items);
+}

@@ -14,6 +14,7 @@
 
 use std::{collections::HashMap, hash::BuildHasherDefault};
 
+use base::hash::AsIs;
 use model::{Labels, TenantId, labels::BytesIter};
 
 use super::{
@@ -22,7 +23,6 @@ use super::{
     reader::Reader,
     writer::Writer,
 };
-use crate::series::AsIs;
 
 const REFERENCE: u64 = 0;
 const DEFINITION: u64 = 1;

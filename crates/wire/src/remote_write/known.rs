@@ -15,13 +15,14 @@ use std::{
     hash::{BuildHasher, BuildHasherDefault, RandomState},
 };
 
+use base::hash::AsIs;
 use model::{
     Labels, MetricBatch,
     metric::{LabelBounds, SeriesHints},
 };
 
 use super::first_label;
-use crate::{Limits, protobuf::take_varint, series::AsIs};
+use crate::{Limits, protobuf::take_varint};
 
 const NONE: u32 = u32::MAX;
 

@@ -1,10 +1,8 @@
 //! The series a head knows, each in a slot of its own for as long as nothing is forgotten.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
+use base::hash::AsIs;
 use model::{Labels, MetricBatch};
 use wire::native::apart::Entry;
 
@@ -32,7 +30,7 @@ pub(super) struct Series {
 pub(super) struct Registry {
     pub(super) series: Slab<Series>,
     /// The newest series of each lower half of a hash.
-    by_hash: HashMap<u32, u32, BuildHasherDefault<Half>>,
+    by_hash: HashMap<u32, u32, BuildHasherDefault<AsIs>>,
     pub(super) index: Index,
     hinted: Hinted,
     defined: Defined,
@@ -56,10 +54,6 @@ struct Defined {
     /// One bit each.
     slots: Vec<u64>,
 }
-
-/// Half a hash as a hash: the map needs its upper bits, too.
-#[derive(Default)]
-struct Half(u64);
 
 impl Registry {
     /// The slot of every series of the batch; `NONE` for one that a limit refuses.
@@ -232,21 +226,5 @@ impl Defined {
             }
             _ => false,
         }
-    }
-}
-
-impl Hasher for Half {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
-        }
-    }
-
-    fn write_u32(&mut self, v: u32) {
-        self.0 = u64::from(v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
