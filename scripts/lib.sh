@@ -3,6 +3,9 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
+# Without a login shell neither need be set as rustup left them.
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
+command -v cargo >/dev/null || export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/orrery"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 # A progress line even where the output is not a terminal of known width.

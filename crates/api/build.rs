@@ -15,11 +15,13 @@ const PLACEHOLDER: &str = "<!doctype html>
 ";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = PathBuf::from(std::env!("CARGO_MANIFEST_DIR")).join("../../ui/dist");
+    let dist = PathBuf::from(std::env::var_os("ORRERY_CHECKOUT").ok_or("ORRERY_CHECKOUT is not set")?)
+        .join("ui/dist");
     // A path that does not exist would make cargo run this script on every build.
     fs::create_dir_all(&dist)?;
-    // Relative to this crate: two clones may share a target directory.
-    println!("cargo::rerun-if-changed=../../ui/dist");
+    // Two clones may share a target directory.
+    println!("cargo::rerun-if-env-changed=ORRERY_CHECKOUT");
+    println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");
     let folder = if dist.join("index.html").is_file() {
         dist.canonicalize()?

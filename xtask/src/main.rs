@@ -4,7 +4,7 @@ mod docs;
 mod layers;
 mod sources;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -34,6 +34,5 @@ fn tidy() -> Result<()> {
 }
 
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    PathBuf::from(env!("ORRERY_CHECKOUT"))
 }

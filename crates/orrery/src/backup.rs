@@ -174,11 +174,8 @@ async fn verify(from: &Path, id: Option<&str>, json: bool) -> Result<()> {
 }
 
 async fn prune(from: &Path, keep: usize, json: bool) -> Result<()> {
-    if !from.is_dir() {
-        bail!("{} is not a directory", from.display());
-    }
-    let pruned = backup::prune(&Place::writing(from)?, keep).await;
-    let pruned = pruned.map_err(|e| told_with(from, e))?;
+    let place = Place::with_backups(from).await.map_err(|e| told_with(from, e))?;
+    let pruned = backup::prune(&place, keep).await?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&pruned)?),
         false => {

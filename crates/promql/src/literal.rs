@@ -72,7 +72,7 @@ pub fn format_duration(ms: i64) -> String {
 }
 
 /// A number token's value, as Go's `strconv` reads it: `0x` hexadecimal, `0b` binary, leading zero octal, else a
-/// float; `Inf` and `NaN` in any case.
+/// float; `Inf` and `NaN` in any case. `None` also for what fits into no float, or in hexadecimal into no 63 bits.
 pub(crate) fn parse_number(text: &str) -> Option<f64> {
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     let lower = plain.to_ascii_lowercase();
@@ -82,20 +82,13 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
         _ => {}
     }
     if let Some(hex) = lower.strip_prefix("0x") {
-        return match i64::from_str_radix(hex, 16) {
-            Ok(n) => Some(n as f64),
-            // More than 63 bits: rounded like any long number.
-            Err(_) if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) => Some(
-                hex.bytes().fold(0.0, |v, b| v * 16.0 + f64::from((b as char).to_digit(16).unwrap_or(0))),
-            ),
-            Err(_) => None,
-        };
+        return i64::from_str_radix(hex, 16).ok().map(|n| n as f64);
     }
     let octal = lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|b| matches!(b, b'0'..=b'7'));
     if octal && let Ok(n) = i64::from_str_radix(&lower, 8) {
         return Some(n as f64);
     }
-    lower.parse().ok()
+    lower.parse().ok().filter(|v: &f64| v.is_finite())
 }
 
 /// The text inside a quoted string. The error is what to print. Escapes may spell bytes that are no UTF-8; neither

@@ -82,6 +82,7 @@ impl Core {
         let max_ids = options.dedup_max_ids.min((budget.limit_bytes() / 2048) as usize);
         let known = KnownIds::new(ns(options.dedup_horizon), max_ids);
         let frozen_at_ns = AtomicI64::new(clock.now_ns());
+        let readers = Readers::new(budget.limit_bytes());
         Core {
             policy: ArcSwap::from_pointee(options.policy.clone()),
             options,
@@ -93,7 +94,7 @@ impl Core {
             log,
             log_id,
             counts,
-            readers: Readers::default(),
+            readers,
             known: Mutex::new(known),
             flush_now: Notify::new(),
             expire_now: Notify::new(),

@@ -52,7 +52,7 @@ impl Counts {
                 "store_exemplars_dropped",
                 "Exemplars that were taken and not kept, by reason: no sample of their series beside them, too many of one series, not valid.",
             ),
-            bytes: m.gauges("store_bytes", "Bytes held, by place: head, wal, segments, garbage."),
+            bytes: m.gauges("store_bytes", "Bytes held, by place: head, wal, segments, garbage, and of segments in memory: footers, columns."),
             last_logged_ns: AtomicI64::new(i64::MIN),
         }
     }

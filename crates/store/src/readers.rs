@@ -9,6 +9,8 @@ use crate::{Error, Result, catalog::SegmentRef};
 
 /// Bytes of footers kept. Larger: fewer reads; smaller: less memory that no reservation accounts for.
 const MAX_BYTES: usize = 32 << 20;
+/// And no more of the memory limit than this part, of footers and of columns each.
+const LIMIT_PART: u64 = 32;
 
 #[derive(Clone)]
 pub(crate) enum Reader {
@@ -23,14 +25,8 @@ const MAX_COLUMN_BYTES: usize = 32 << 20;
 
 pub(crate) struct Readers {
     held: Mutex<Held>,
+    max_bytes: usize,
     pub(crate) columns: Arc<segment::metrics::ColumnCache>,
-}
-
-impl Default for Readers {
-    fn default() -> Self {
-        let columns = segment::metrics::ColumnCache::new(MAX_COLUMN_BYTES);
-        Readers { held: Mutex::default(), columns }
-    }
 }
 
 #[derive(Default)]
@@ -42,6 +38,17 @@ struct Held {
 }
 
 impl Readers {
+    pub(crate) fn new(memory_limit_bytes: u64) -> Self {
+        let part = usize::try_from(memory_limit_bytes / LIMIT_PART).unwrap_or(usize::MAX);
+        let columns = segment::metrics::ColumnCache::new(MAX_COLUMN_BYTES.min(part));
+        Readers { held: Mutex::default(), max_bytes: MAX_BYTES.min(part), columns }
+    }
+
+    /// Bytes of footers held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.held.lock().bytes as u64
+    }
+
     pub(crate) async fn open(&self, objects: &Arc<dyn ObjectStore>, segment: &SegmentRef) -> Result<Reader> {
         if let Some(found) = self.get(&segment.path) {
             return Ok(found);
@@ -86,7 +93,7 @@ impl Readers {
             held.bytes -= old;
         }
         held.bytes += bytes;
-        while held.bytes > MAX_BYTES && held.by_path.len() > 1 {
+        while held.bytes > self.max_bytes && held.by_path.len() > 1 {
             let oldest = held.by_path.iter().min_by_key(|(_, (_, _, used))| *used).map(|(p, _)| p.clone());
             let Some((_, bytes, _)) = oldest.and_then(|p| held.by_path.remove(&p)) else { break };
             held.bytes -= bytes;

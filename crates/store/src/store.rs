@@ -179,6 +179,8 @@ impl Store {
         gauge("wal", self.core.log.bytes());
         gauge("segments", self.core.segment_bytes());
         gauge("garbage", self.core.garbage_bytes());
+        gauge("footers", self.core.readers.bytes());
+        gauge("columns", self.core.readers.columns.stats().bytes);
     }
 
     /// Makes segments of everything appended before the call and cuts the log. On error nothing is lost:

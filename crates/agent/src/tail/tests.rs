@@ -51,7 +51,7 @@ async fn pod_logs_are_followed_and_refusals_hold_them_back() {
 
 /// Logs that others collected, beside the checkout; `None` and a printed line where they are absent.
 fn shared(folder: &str) -> Option<PathBuf> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
+    let dir = PathBuf::from(env!("ORRERY_CHECKOUT")).join("../shared/data").join(folder);
     if !dir.is_dir() {
         println!("skipped: {} is not there", dir.display());
         return None;

@@ -16,8 +16,7 @@ const SHIFTED_DAY_NS: i64 = 1_699_833_600_000_000_000;
 const SHIFT_NS: i64 = SHIFTED_DAY_NS - FIXTURE_DAY_NS;
 
 fn data(path: &str) -> Option<PathBuf> {
-    let file: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "../../../shared/data/jaeger-fixtures", path].iter().collect();
+    let file: PathBuf = [env!("ORRERY_CHECKOUT"), "../shared/data/jaeger-fixtures", path].iter().collect();
     if !file.exists() {
         println!("jaeger-fixtures/{path} is not there, skipped");
         return None;

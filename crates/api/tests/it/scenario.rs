@@ -25,7 +25,7 @@ use crate::node;
 
 #[tokio::test]
 async fn every_scenario_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folder = Path::new(env!("ORRERY_CHECKOUT")).join("crates/api/tests/scenarios");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());

@@ -40,7 +40,7 @@ fn is_good(name: &str) -> bool {
 
 #[test]
 fn every_configuration_of_prometheus_tests_gets_the_verdict_prometheus_gives_it() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/prom-config");
+    let directory = Path::new(env!("ORRERY_CHECKOUT")).join("../shared/data/prom-config");
     let Ok(files) = std::fs::read_dir(&directory) else {
         println!("skipped: {} is not there", directory.display());
         return;

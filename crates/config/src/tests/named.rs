@@ -40,7 +40,7 @@ fn shown(line: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_key_that_a_message_or_a_document_names_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let root = Path::new(env!("ORRERY_CHECKOUT"));
     let mut files = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
     sources(root.join("crates"), &mut files);
     sources(root.join("docs"), &mut files);

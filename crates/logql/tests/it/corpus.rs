@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use logql::parse;
 
 fn data(path: &str) -> Option<String> {
-    let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../../shared/data", path].iter().collect();
+    let file: PathBuf = [env!("ORRERY_CHECKOUT"), "../shared/data", path].iter().collect();
     match fs::read_to_string(&file) {
         Ok(text) => Some(text),
         Err(_) => {

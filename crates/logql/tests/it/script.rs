@@ -27,7 +27,7 @@ use crate::seen::Plain;
 
 #[test]
 fn every_script_answers_as_written_whether_or_not_the_select_filters_lines() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let dir = Path::new(env!("ORRERY_CHECKOUT")).join("crates/logql/tests/scripts");
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

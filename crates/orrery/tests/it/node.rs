@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -183,5 +183,5 @@ pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, within: Dur
 
 /// The checkout's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+    PathBuf::from(env!("ORRERY_CHECKOUT"))
 }

@@ -39,6 +39,9 @@ fn numbers_read_as_go_reads_them() {
     }
     assert_eq!(parse_number("InF"), Some(f64::INFINITY));
     assert!(parse_number("nan").unwrap().is_nan());
+    for text in ["1e999", "0x", "0x10000000000000000", "1e", "infinity"] {
+        assert_eq!(parse_number(text), None, "{text}");
+    }
 }
 
 #[test]

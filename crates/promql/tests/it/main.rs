@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 /// A folder of outside test data beside the repository; prints a line and answers nothing where it is absent.
 fn shared_data(folder: &str) -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
+    let root = PathBuf::from(env!("ORRERY_CHECKOUT")).join("../shared/data").join(folder);
     if root.is_dir() {
         return Some(root);
     }

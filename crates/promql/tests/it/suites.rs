@@ -53,7 +53,7 @@ fn shown(case: &Case) -> Option<String> {
 /// Runs every script of a folder of ours and demands that all pass.
 fn all_pass(folder: &str, options: EngineOptions) {
     let runner = Runner::new(options);
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(folder);
+    let folder = PathBuf::from(env!("ORRERY_CHECKOUT")).join("crates/promql/tests/scripts").join(folder);
     let mut failed = Vec::new();
     let mut total = 0;
     for (name, text) in scripts(&folder) {

@@ -4,6 +4,7 @@ use std::{path::Path as FsPath, sync::Arc};
 
 use object_store::{ObjectStore, local::LocalFileSystem};
 
+use super::manifest;
 use crate::{Error, LocalObjects, Result};
 
 /// An open place. One writer at a time: a directory is locked while it is written to.
@@ -24,6 +25,14 @@ impl Place {
         })?;
         let objects = LocalObjects::open(dir).map_err(|e| Error::object(&"".into(), e))?;
         Ok(Place { objects: Arc::new(objects), _lock: Some(lock) })
+    }
+
+    /// A directory that keeps backups, to write to. Writing locks it, and one without any may be somebody else's.
+    pub async fn with_backups(dir: &FsPath) -> Result<Place> {
+        if Place::reading(dir)?.list().await?.is_empty() {
+            return Err(manifest::none());
+        }
+        Place::writing(dir)
     }
 
     /// A directory to read from; nothing in it is changed.

@@ -1,5 +1,6 @@
 //! Float samples of one series in ascending time, as a byte string that is appended to. Only the count of
-//! repetitions at its end is ever changed.
+//! repetitions at its end is ever changed. The end of the string lies in the series itself: what a scrape brings
+//! goes to a place that is looked at anyway, and only every fifth sample or so waits for memory of its own.
 //!
 //! ```text
 //! control 0x80 | n   n + 1 samples (n up to 127), each with the step in time and the value of the one before
@@ -16,21 +17,37 @@
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
+    /// All but the end; samples are not cut in two.
     bytes: Vec<u8>,
     /// Of the newest sample, also when it was taken.
     last_ms: i64,
     last_bits: u64,
     last_step: i32,
     count: u32,
+    /// The end of the bytes.
+    tail: [u8; TAIL],
+    tail_len: u8,
     /// The last byte is a count of repetitions.
     repeating: bool,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Run { bytes: Vec::new(), last_ms: i64::MIN, last_bits: 0, last_step: 0, count: 0, repeating: false }
+        Run {
+            bytes: Vec::new(),
+            last_ms: i64::MIN,
+            last_bits: 0,
+            last_step: 0,
+            count: 0,
+            tail: [0; TAIL],
+            tail_len: 0,
+            repeating: false,
+        }
     }
 }
+
+/// Room for any one sample, and what fills the struct up to a multiple of eight.
+const TAIL: usize = 22;
 
 const REPEATED: u8 = 0x80;
 const STEADY: u8 = 0x40;
@@ -71,7 +88,8 @@ impl Run {
     }
 
     fn repeat(&mut self) {
-        match self.bytes.last_mut() {
+        let last = usize::from(self.tail_len).checked_sub(1).and_then(|at| self.tail.get_mut(at));
+        match last {
             Some(n) if self.repeating && *n < u8::MAX => *n += 1,
             _ => {
                 self.append(&[REPEATED]);
@@ -80,13 +98,26 @@ impl Run {
         }
     }
 
-    /// There are very many runs, so each has little room to spare: an eighth, in the steps of the allocator.
     fn append(&mut self, made: &[u8]) {
-        let (len, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
-        if room < made.len() {
-            self.bytes.reserve_exact((len + made.len() + len / 8).next_multiple_of(16) - len);
+        if usize::from(self.tail_len) + made.len() > TAIL {
+            self.spill();
         }
-        self.bytes.extend_from_slice(made);
+        let from = usize::from(self.tail_len);
+        if let Some(room) = self.tail.get_mut(from..from + made.len()) {
+            room.copy_from_slice(made);
+            self.tail_len += made.len() as u8;
+        }
+    }
+
+    /// There are very many runs, so each has little room to spare.
+    fn spill(&mut self) {
+        let Some(tail) = self.tail.get(..usize::from(self.tail_len)) else { return };
+        let (len, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
+        if room < tail.len() {
+            self.bytes.reserve_exact(allocated(len + tail.len()) - len);
+        }
+        self.bytes.extend_from_slice(tail);
+        self.tail_len = 0;
     }
 
     /// Takes the samples out; which was newest is still known.
@@ -123,6 +154,7 @@ impl Run {
     fn samples(&self) -> Samples<'_> {
         Samples {
             bytes: &self.bytes,
+            tail: self.tail.get(..usize::from(self.tail_len)).unwrap_or_default(),
             left: self.count,
             repeat: 0,
             first: true,
@@ -131,6 +163,12 @@ impl Run {
             last_bits: 0,
         }
     }
+}
+
+/// What jemalloc gives to who asks for so many bytes, a tenth more than they are on average: four sizes for each
+/// power of two. Asking for less than that leaves room that nobody uses, and moves the run more often.
+fn allocated(bytes: usize) -> usize {
+    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16))
 }
 
 /// A step as the next one is compared with it.
@@ -203,6 +241,8 @@ impl Made {
 /// See [`Run::iter`]. The bytes are our own; were they damaged, it would end early.
 pub(crate) struct Samples<'a> {
     bytes: &'a [u8],
+    /// What follows the bytes.
+    tail: &'a [u8],
     left: u32,
     /// Repetitions that are left of a control byte.
     repeat: u8,
@@ -252,6 +292,9 @@ impl Iterator for Samples<'_> {
             self.repeat -= 1;
             self.last_ms = self.last_ms.wrapping_add(i64::from(self.last_step));
             return Some((self.last_ms, f64::from_bits(self.last_bits)));
+        }
+        if self.bytes.is_empty() {
+            self.bytes = std::mem::take(&mut self.tail);
         }
         let control = self.byte()?;
         let mut step = i64::from(self.last_step);
@@ -303,6 +346,17 @@ pub(crate) mod tests {
         pub(crate) static DECODED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
     }
 
+    #[test]
+    fn room_is_asked_for_in_the_sizes_of_the_allocator() {
+        let sizes: Vec<usize> = (1..=640).map(allocated).collect();
+        let mut steps = sizes.clone();
+        steps.dedup();
+        let small = (1..=8).map(|n| n * 16);
+        let large = [160, 192, 224, 256, 320, 384, 448, 512, 640];
+        assert_eq!(steps, small.chain(large).collect::<Vec<_>>());
+        assert!(sizes.iter().zip(1..).all(|(size, asked)| *size >= asked));
+    }
+
     fn round_trip(samples: &[(i64, u64)]) {
         let mut run = Run::default();
         for (t, bits) in samples {
@@ -341,7 +395,12 @@ pub(crate) mod tests {
         for i in 0..1000 {
             run.push(1_700_000_000_000 + i * 15_000, (i * 17) as f64);
         }
-        assert!(run.bytes.len() < 2100, "{}", run.bytes.len());
+        assert!(
+            run.bytes.len() < 2100 && run.heap_bytes() < 2400,
+            "{} in {}",
+            run.bytes.len(),
+            run.heap_bytes()
+        );
     }
 
     #[test]
@@ -351,7 +410,8 @@ pub(crate) mod tests {
         for (t, v) in &samples {
             run.push(*t, *v);
         }
-        assert!(run.bytes.len() < 30, "{}", run.bytes.len());
+        let held = run.bytes.len() + usize::from(run.tail_len);
+        assert!(held < 30, "{held}");
         assert_eq!(run.iter().collect::<Vec<_>>(), samples);
         assert_eq!(run.bounds_ms(), Some((samples[0].0, samples[999].0)));
         let taken = run.take();
@@ -359,6 +419,16 @@ pub(crate) mod tests {
         assert_eq!(run.newest(), (samples[999].0, 4.5f64.to_bits()));
         run.push(samples[999].0 + 1, 4.5);
         assert_eq!(run.iter().collect::<Vec<_>>(), [(samples[999].0 + 1, 4.5)]);
+    }
+
+    #[test]
+    fn a_short_run_takes_no_memory_of_its_own() {
+        let mut run = Run::default();
+        for i in 0..5 {
+            run.push(1_700_000_000_000 + i * 15_000, i as f64);
+        }
+        assert_eq!((run.heap_bytes(), run.iter().count()), (0, 5));
+        assert!(std::mem::size_of::<Run>() <= 72);
     }
 
     proptest! {

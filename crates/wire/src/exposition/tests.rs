@@ -103,7 +103,7 @@ fn created_lines_become_start_times_and_exemplars_are_kept() {
 }
 
 fn data(dir: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(dir);
+    let path = Path::new(env!("ORRERY_CHECKOUT")).join("../shared/data").join(dir);
     if path.is_dir() {
         return Some(path);
     }

@@ -249,7 +249,7 @@ fn deep_nesting_is_an_error_and_not_a_crash() {
 
 #[test]
 fn the_examples_of_the_specification_are_read_whole() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/otlp-json");
+    let dir = Path::new(env!("ORRERY_CHECKOUT")).join("../shared/data/otlp-json");
     if !dir.is_dir() {
         println!("skipped: otlp-json is not beside the repository");
         return;

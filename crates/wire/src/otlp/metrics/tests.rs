@@ -203,8 +203,8 @@ fn add(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
 
 #[test]
 fn every_point_of_pdatatest_is_stored_or_refused_with_a_reason() {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/pdatatest/pmetrictest/testdata");
+    let dir =
+        std::path::Path::new(env!("ORRERY_CHECKOUT")).join("../shared/data/pdatatest/pmetrictest/testdata");
     let Ok(cases) = std::fs::read_dir(&dir) else {
         println!("skipped: pdatatest is not beside the repository");
         return;
