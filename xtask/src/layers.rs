@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("promql", 2),
     ("logql", 2),
     ("store", 3),
+    ("federate", 3),
     ("ingest", 3),
     ("agent", 3),
     ("bench", 3),

@@ -1,0 +1,30 @@
+//! Asks many and answers as one: [`Federation`] is a [`contract::Select`] over a list of members, each of which is
+//! again a `Select` (the node's own store, a peer, a foreign system).
+//!
+//! This crate exists because its tests must link light, and because fan-out has a reader of its own: whoever wants to
+//! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage or HTTP. Start
+//! reading at [`Federation`], then [`query`] (who was asked and what became of it), [`feed`] (how one member is read)
+//! and [`series`] (how answers become one).
+
+mod batches;
+mod counts;
+mod error;
+mod federation;
+mod feed;
+mod lists;
+mod logs;
+mod member;
+mod query;
+mod rules;
+mod series;
+mod spans;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use counts::Counts;
+pub use error::Error;
+pub use federation::Federation;
+pub use member::Member;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

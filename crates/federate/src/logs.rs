@@ -1,0 +1,153 @@
+//! Log records of many members as one stream in order of time.
+
+use std::sync::Arc;
+
+use contract::{Direction, LogsRequest, Result, Selection};
+use futures::{FutureExt, StreamExt, stream};
+use model::{LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs};
+
+use crate::{
+    Federation, Member,
+    batches::LogMerger,
+    feed::Feed,
+    query::{Query, Tally},
+    rules::{LogRule, Rule},
+};
+
+/// Records of one piece of the answer.
+const PIECE: usize = 1024;
+
+pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<LogBatch>> {
+    let query = federation.ask(&r.scope, &Signal::LOGS, |m| m.may_match(&r.matchers))?;
+    let coverage = query.coverage();
+    let open = |member: Arc<Member>| {
+        // Each may have all of the first records.
+        let request = LogsRequest { scope: query.scope.clone(), ..r.clone() };
+        let patience = query.patience(&member);
+        let call = async move { member.select.logs(request).await }.boxed();
+        let rule = LogRule::new(query.range(), r.direction);
+        Source::new(Feed::start(call, rule, patience, query.limits().memory.clone()))
+    };
+    let sweep = Sweep {
+        sources: query.members().map(|(_, m)| open(m)).collect(),
+        direction: r.direction,
+        left: r.limit.unwrap_or(usize::MAX),
+        tally: Tally::new(query.limits(), "log records"),
+        query,
+    };
+    let items = stream::try_unfold(sweep, |mut s| async move { Ok(s.piece().await?.map(|p| (p, s))) });
+    Ok(Selection::new(items.boxed(), coverage))
+}
+
+/// A member whose next record is known unless it has ended.
+struct Source {
+    feed: Option<Feed<LogBatch>>,
+    streams: Vec<LogStream>,
+    /// Number of each stream in the piece being made.
+    numbers: Vec<Option<u32>>,
+    records: std::vec::IntoIter<LogRecord>,
+    next: Option<LogRecord>,
+    /// Time of the last record taken.
+    last_ns: Option<i64>,
+}
+
+impl Source {
+    fn new(feed: Feed<LogBatch>) -> Self {
+        Source {
+            feed: Some(feed),
+            streams: Vec::new(),
+            numbers: Vec::new(),
+            records: Vec::new().into_iter(),
+            next: None,
+            last_ns: None,
+        }
+    }
+}
+
+struct Sweep {
+    query: Query,
+    sources: Vec<Source>,
+    direction: Direction,
+    left: usize,
+    tally: Tally,
+}
+
+impl Sweep {
+    async fn piece(&mut self) -> Result<Option<LogBatch>> {
+        let mut out = LogMerger::default();
+        self.sources.iter_mut().for_each(|s| s.numbers.fill(None));
+        while self.left > 0 && out.records() < PIECE {
+            self.query.check_deadline()?;
+            self.refill().await?;
+            let Some(i) = self.first() else { break };
+            let Some(source) = self.sources.get_mut(i) else { break };
+            if let Some(record) = source.next.take()
+                && let Some(stream) = source.streams.get(record.stream as usize)
+                && let Some(number) = source.numbers.get_mut(record.stream as usize)
+            {
+                source.last_ns = Some(record.timestamp_ns);
+                let number = *number.get_or_insert_with(|| out.stream(stream));
+                out.push(number, record);
+                self.left -= 1;
+                self.query.used(i);
+            }
+        }
+        if out.records() == 0 {
+            self.query.finish()?;
+            return Ok(None);
+        }
+        Ok(Some(out.take()))
+    }
+
+    /// Makes the next record of every member known.
+    async fn refill(&mut self) -> Result<()> {
+        let (direction, range) = (self.direction, self.query.range());
+        for (i, source) in self.sources.iter_mut().enumerate() {
+            while source.next.is_none() {
+                source.next = source.records.next();
+                if source.next.is_some() {
+                    break;
+                }
+                let last_ns = source.last_ns;
+                let covered = || answered_for(last_ns, direction, range);
+                let Some(batch) = self.query.next(i, &mut source.feed, covered).await? else { break };
+                self.tally.take(LogRule::new(range, direction).bytes(&batch))?;
+                source.numbers = vec![None; batch.streams.len()];
+                source.streams = batch.streams;
+                source.records = batch.records.into_iter();
+            }
+        }
+        Ok(())
+    }
+
+    /// The member that has the next record of the answer; of several at one time the first.
+    fn first(&self) -> Option<usize> {
+        let mut best: Option<(i64, usize)> = None;
+        for (i, source) in self.sources.iter().enumerate() {
+            let Some(record) = &source.next else { continue };
+            let at = record.timestamp_ns;
+            let better = best.is_none_or(|(b, _)| match self.direction {
+                Direction::NewestFirst => at > b,
+                Direction::OldestFirst => at < b,
+            });
+            if better {
+                best = Some((at, i));
+            }
+        }
+        best.map(|(_, i)| i)
+    }
+}
+
+/// Where a member broke off after a record of that time: what lies before it in the asked direction is whole.
+fn answered_for(last_ns: Option<i64>, direction: Direction, range: TimeRange) -> Vec<TimeRange> {
+    let Some(last) = last_ns else { return Vec::new() };
+    let (start, end) = (range.start, range.end);
+    let whole = match direction {
+        Direction::NewestFirst => TimeRange::new(TimestampNs(last.saturating_add(1)), end),
+        Direction::OldestFirst => TimeRange::new(start, TimestampNs(last)),
+    };
+    if whole.is_empty() { Vec::new() } else { vec![whole] }
+}
+
+#[cfg(test)]
+mod tests;

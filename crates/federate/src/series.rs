@@ -1,0 +1,135 @@
+//! Series of many members as one stream in label order.
+
+use contract::{Error, QueryLimits, Result, Selection, SeriesData, SeriesRequest};
+use futures::{FutureExt, StreamExt, stream};
+use model::{Histogram, Signal};
+
+use crate::{Federation, feed::Feed, query::Query, rules::SeriesRule};
+
+pub(crate) fn series(federation: &Federation, r: SeriesRequest) -> Result<Selection<SeriesData>> {
+    let query = federation.ask(&r.scope, &Signal::METRICS, |m| m.may_match(&r.matchers))?;
+    let coverage = query.coverage();
+    let open = |member: std::sync::Arc<crate::Member>| {
+        let request = SeriesRequest { scope: query.scope.clone(), ..r.clone() };
+        let patience = query.patience(&member);
+        let call = async move { member.select.series(request).await }.boxed();
+        let feed = Feed::start(call, SeriesRule::new(query.range()), patience, query.limits().memory.clone());
+        Source { feed: Some(feed), head: None }
+    };
+    let sources = query.members().map(|(_, m)| open(m)).collect();
+    let merge = Merge { sources, query, series: 0, samples: 0 };
+    let items = stream::try_unfold(merge, |mut m| async move { Ok(m.next().await?.map(|s| (s, m))) });
+    Ok(Selection::new(items.boxed(), coverage))
+}
+
+struct Source {
+    feed: Option<Feed<SeriesData>>,
+    head: Option<SeriesData>,
+}
+
+struct Merge {
+    sources: Vec<Source>,
+    query: Query,
+    series: u64,
+    samples: u64,
+}
+
+impl Merge {
+    /// The next series: nothing is known of its place before every member that still answers has said its next.
+    async fn next(&mut self) -> Result<Option<SeriesData>> {
+        loop {
+            self.query.check_deadline()?;
+            for (i, source) in self.sources.iter_mut().enumerate() {
+                if source.head.is_none() {
+                    source.head = self.query.next(i, &mut source.feed, Vec::new).await?;
+                    if source.head.is_some() {
+                        self.query.used(i);
+                    }
+                }
+            }
+            let first = self.sources.iter().filter_map(|s| s.head.as_ref().map(|h| &h.labels)).min().cloned();
+            let Some(labels) = first else {
+                self.query.finish()?;
+                return Ok(None);
+            };
+            let parts = self.sources.iter_mut().filter_map(|s| s.head.take_if(|h| h.labels == labels));
+            let Some(merged) = parts.reduce(merge_two) else { continue };
+            if merged.sample_count() == 0 {
+                continue;
+            }
+            self.series += 1;
+            self.samples += merged.sample_count() as u64;
+            check(self.query.limits(), self.series, self.samples)?;
+            return Ok(Some(merged));
+        }
+    }
+}
+
+fn check(limits: &QueryLimits, series: u64, samples: u64) -> Result<()> {
+    let (max_series, max_samples) = (limits.max_series, limits.max_samples);
+    if series > max_series {
+        let message = format!("the selector matches more than query.max_series ({max_series}) series");
+        return Err(Error::limited("query.max_series", message));
+    }
+    if samples > max_samples {
+        let message = format!("the query reads more than query.max_samples ({max_samples}) samples");
+        return Err(Error::limited("query.max_samples", message));
+    }
+    Ok(())
+}
+
+/// Both of one series, each ascending in time; where times are equal `first` counts.
+pub(crate) fn merge_two(first: SeriesData, second: SeriesData) -> SeriesData {
+    let started = !first.starts_ms.is_empty() || !second.starts_ms.is_empty();
+    let room = first.values.len() + second.values.len();
+    let mut out = SeriesData {
+        timestamps_ms: Vec::with_capacity(room),
+        values: Vec::with_capacity(room),
+        starts_ms: Vec::with_capacity(if started { room } else { 0 }),
+        ..SeriesData::default()
+    };
+    for (t, (v, start)) in by_time(floats(&first), floats(&second)) {
+        out.timestamps_ms.push(t);
+        out.values.push(v);
+        if started {
+            out.starts_ms.push(start);
+        }
+    }
+    let split = |h: (i64, i64, Histogram)| (h.0, (h.1, h.2));
+    out.histograms = match (first.histograms.is_empty(), second.histograms.is_empty()) {
+        (_, true) => first.histograms,
+        (true, _) => second.histograms,
+        _ => by_time(first.histograms.into_iter().map(split), second.histograms.into_iter().map(split))
+            .map(|(t, (start, h))| (t, start, h))
+            .collect(),
+    };
+    out.labels = first.labels;
+    out
+}
+
+fn floats(s: &SeriesData) -> impl Iterator<Item = (i64, (f64, i64))> + '_ {
+    let starts = s.starts_ms.iter().copied().chain(std::iter::repeat(0));
+    s.timestamps_ms.iter().zip(&s.values).zip(starts).map(|((t, v), start)| (*t, (*v, start)))
+}
+
+/// Two lists that ascend in time as one; at equal times the first counts.
+fn by_time<V>(
+    first: impl Iterator<Item = (i64, V)>,
+    second: impl Iterator<Item = (i64, V)>,
+) -> impl Iterator<Item = (i64, V)> {
+    let (mut first, mut second) = (first.peekable(), second.peekable());
+    std::iter::from_fn(move || match (first.peek(), second.peek()) {
+        (Some(a), Some(b)) if a.0 > b.0 => second.next(),
+        (Some(a), Some(b)) => {
+            if a.0 == b.0 {
+                second.next();
+            }
+            first.next()
+        }
+        (Some(_), None) => first.next(),
+        (None, _) => second.next(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
