@@ -39,7 +39,8 @@ pub struct SourceCoverage {
     pub covered: Vec<TimeRange>,
     /// Everything up to here has arrived, as far as the source knows.
     pub watermark: Option<TimestampNs>,
-    /// Why it is not complete; empty when it is.
+    /// Why it is not complete; empty when it is. Of replicas that mirror each other it also says which was not there
+    /// though another made up for it.
     pub reason: String,
 }
 

@@ -9,7 +9,7 @@ use contract::{
 };
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, Signal, SpanBatch};
 
-use crate::{Counts, Member, lists, logs, query::Query, series, spans};
+use crate::{Counts, Member, Replicas, lists, logs, query::Query, series, spans};
 
 /// Many members that answer as one. A node's own store is a member like the others, as a rule the first.
 ///
@@ -18,16 +18,31 @@ use crate::{Counts, Member, lists, logs, query::Query, series, spans};
 /// - A member that is silent, fails, breaks off or sends what cannot be merged is named in the coverage, and costs no
 ///   more than its time. What came before is used. The answer is an error only where nobody answered, or where a
 ///   limit of the query itself is reached: by one member, or by all together.
+/// - Members of one name that are replicas answer as one: see [`Replicas`] and [`Federation::without_dedup`].
 /// - Where nobody is to be asked the answer is empty and complete.
 #[derive(Clone)]
 pub struct Federation {
     members: Arc<[Arc<Member>]>,
     counts: Counts,
+    /// `None` where replicas are shown one by one.
+    replicas: Option<Arc<Replicas>>,
 }
 
 impl Federation {
     pub fn new(members: Vec<Member>, counts: Counts) -> Self {
-        Federation { members: members.into_iter().map(Arc::new).collect(), counts }
+        let members = members.into_iter().map(Arc::new).collect();
+        Federation { members, counts, replicas: Some(Arc::default()) }
+    }
+
+    /// What the clusters' replicas have declared, where that differs from [`Replicas::default`].
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.replicas = Some(Arc::new(replicas));
+        self
+    }
+
+    /// The same members with every replica by itself, under its own label (`dedup=false`).
+    pub fn without_dedup(&self) -> Self {
+        Federation { replicas: None, ..self.clone() }
     }
 
     pub fn members(&self) -> impl Iterator<Item = &Member> {
@@ -42,7 +57,7 @@ impl Federation {
         wanted: impl Fn(&Member) -> bool,
     ) -> Result<Query> {
         let chosen = self.members.iter().filter(|m| m.has(signal) && wanted(m)).cloned().collect();
-        Query::new(scope, signal.clone(), chosen, &self.counts)
+        Query::new(scope, signal.clone(), chosen, &self.counts, self.replicas.clone())
     }
 }
 

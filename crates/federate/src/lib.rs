@@ -4,10 +4,12 @@
 //! This crate exists because its tests must link light, and because fan-out has a reader of its own: whoever wants to
 //! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage or HTTP. Start
 //! reading at [`Federation`], then [`query`] (who was asked and what became of it), [`feed`] (how one member is read)
-//! and [`series`] (how answers become one).
+//! [`series`] (how answers become one) and [`replicas`] (how several
+//! that hold the same are seen as one).
 
 mod batches;
 mod counts;
+mod dedup;
 mod error;
 mod federation;
 mod feed;
@@ -15,6 +17,7 @@ mod lists;
 mod logs;
 mod member;
 mod query;
+mod replicas;
 mod rules;
 mod series;
 mod spans;
@@ -26,5 +29,6 @@ pub use counts::Counts;
 pub use error::Error;
 pub use federation::Federation;
 pub use member::Member;
+pub use replicas::{Replicas, Replication};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,6 +1,9 @@
 //! Names, values, label sets, metadata and exemplars of many members: unions in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use contract::{
     Coverage, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, MetadataRequest, NamedField,
@@ -13,14 +16,15 @@ use futures::{
 };
 use model::{Exemplar, Labels, Matcher, MetricMetadata, Signal};
 
-use crate::{Federation, Member, query::Query};
+use crate::{Federation, Member, query::Query, replicas::Mark};
 
 pub(crate) async fn label_names(f: &Federation, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
     let mut query = f.ask(&r.scope, &r.signal, |m| selectors_for(m, &r.signal, &r.selectors).is_some())?;
     let asked = each(&query, |m, scope| {
         let selectors = selectors_for(m, &r.signal, &r.selectors).unwrap_or_default();
         let request = LabelNamesRequest { scope, selectors, ..r.clone() };
-        call(m, move |s| async move { s.label_names(request).await })
+        let mark = mark_of(&query, m, &r.signal);
+        call(m, move |s| unmarked_names(s, request, mark))
     });
     union(&mut query, asked, r.limit, "label names").await
 }
@@ -35,7 +39,8 @@ pub(crate) async fn label_values(f: &Federation, r: LabelValuesRequest) -> Resul
     let asked = each(&query, |m, scope| {
         let selectors = selectors_for(m, &signal, &r.selectors).unwrap_or_default();
         let request = LabelValuesRequest { scope, selectors, ..r.clone() };
-        call(m, move |s| async move { s.label_values(request).await })
+        let mark = mark_of(&query, m, &signal);
+        call(m, move |s| unmarked_values(s, request, mark))
     });
     union(&mut query, asked, r.limit, "values").await
 }
@@ -45,7 +50,8 @@ pub(crate) async fn label_sets(f: &Federation, r: LabelNamesRequest) -> Result<(
     let asked = each(&query, |m, scope| {
         let selectors = selectors_for(m, &r.signal, &r.selectors).unwrap_or_default();
         let request = LabelNamesRequest { scope, selectors, ..r.clone() };
-        call(m, move |s| async move { s.label_sets(request).await })
+        let mark = mark_of(&query, m, &r.signal);
+        call(m, move |s| unmarked_sets(s, request, mark))
     });
     let max = query.limits().max_series;
     let (sets, coverage) = union(&mut query, asked, None, "label sets").await?;
@@ -78,13 +84,13 @@ pub(crate) async fn exemplars(
     f: &Federation,
     r: ExemplarsRequest,
 ) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
-    type List = Vec<(Labels, Vec<Exemplar>)>;
     let mut query = f.ask(&r.scope, &Signal::METRICS, |m| m.alternatives(&r.selectors).is_some())?;
     let asked = each(&query, |m, scope| {
         let request = ExemplarsRequest { scope, selectors: m.alternatives(&r.selectors).unwrap_or_default() };
-        call(m, move |s| async move { s.exemplars(request).await })
+        let mark = mark_of(&query, m, &Signal::METRICS);
+        call(m, move |s| unmarked_exemplars(s, request, mark))
     });
-    let lists = gather(&mut query, asked, |list: &List| {
+    let lists = gather(&mut query, asked, |list: &Exemplars| {
         let times = |(_, e): &(Labels, Vec<Exemplar>)| e.is_sorted_by_key(|e| e.timestamp_ms);
         let sorted = list.is_sorted_by(|a, b| a.0 < b.0) && list.iter().all(times);
         if sorted { None } else { Some("exemplars") }
@@ -116,9 +122,87 @@ fn selectors_for(m: &Member, signal: &Signal, selectors: &[Vec<Matcher>]) -> Opt
     if *signal == Signal::TRACES { Some(selectors.to_vec()) } else { m.alternatives(selectors) }
 }
 
+/// What series and streams of a member carry beside their own labels.
+fn mark_of(query: &Query, m: &Member, signal: &Signal) -> Option<Mark> {
+    query.mark(m).filter(|_| *signal != Signal::TRACES)
+}
+
+/// The mark's name is left out unless some series has a label of that name for itself.
+async fn unmarked_names(
+    select: Arc<dyn Select>,
+    mut r: LabelNamesRequest,
+    mark: Option<Mark>,
+) -> Result<(Vec<String>, Coverage)> {
+    let Some(mark) = mark else { return select.label_names(r).await };
+    r.limit = r.limit.map(|l| l.saturating_add(1));
+    let (mut names, mut coverage) = select.label_names(r.clone()).await?;
+    if names.contains(&mark.label) {
+        let LabelNamesRequest { scope, signal, selectors, .. } = r;
+        let field = NamedField::Label(mark.label.clone());
+        // Of two values one is not the mark's.
+        let ask = LabelValuesRequest { scope, signal, field, selectors, limit: Some(2) };
+        let (values, more) = select.label_values(ask).await?;
+        coverage.merge(more);
+        if values.iter().all(|v| *v == mark.replica) {
+            names.retain(|n| *n != mark.label);
+        }
+    }
+    Ok((names, coverage))
+}
+
+async fn unmarked_values(
+    select: Arc<dyn Select>,
+    mut r: LabelValuesRequest,
+    mark: Option<Mark>,
+) -> Result<(Vec<String>, Coverage)> {
+    let mark = mark.filter(|m| r.field == NamedField::Label(m.label.clone()));
+    let Some(mark) = mark else { return select.label_values(r).await };
+    r.limit = r.limit.map(|l| l.saturating_add(1));
+    let (mut values, coverage) = select.label_values(r).await?;
+    values.retain(|v| *v != mark.replica);
+    Ok((values, coverage))
+}
+
+async fn unmarked_sets(
+    select: Arc<dyn Select>,
+    mut r: LabelNamesRequest,
+    mark: Option<Mark>,
+) -> Result<(Vec<Labels>, Coverage)> {
+    let Some(mark) = mark else { return select.label_sets(r).await };
+    // Without the mark the first so many may be others.
+    r.limit = None;
+    let (mut sets, coverage) = select.label_sets(r).await?;
+    if sets.is_sorted_by(|a, b| a < b) {
+        sets.iter_mut().for_each(|l| *l = mark.off(l));
+        sets.sort_unstable();
+        sets.dedup();
+    }
+    Ok((sets, coverage))
+}
+
+async fn unmarked_exemplars(
+    select: Arc<dyn Select>,
+    r: ExemplarsRequest,
+    mark: Option<Mark>,
+) -> Result<(Exemplars, Coverage)> {
+    let (mut list, coverage) = select.exemplars(r).await?;
+    if let Some(mark) = mark
+        && list.is_sorted_by(|a, b| a.0 < b.0)
+    {
+        let mut by_labels: BTreeMap<Labels, Vec<Exemplar>> = BTreeMap::new();
+        for (labels, more) in list {
+            by_labels.entry(mark.off(&labels)).or_default().extend(more);
+        }
+        by_labels.values_mut().for_each(|l| l.sort_by_key(|e| e.timestamp_ms));
+        list = by_labels.into_iter().collect();
+    }
+    Ok((list, coverage))
+}
+
+type Exemplars = Vec<(Labels, Vec<Exemplar>)>;
 type Call<T> = BoxFuture<'static, Result<(T, Coverage)>>;
 
-fn call<T, F>(member: &Member, ask: impl FnOnce(std::sync::Arc<dyn Select>) -> F) -> Call<T>
+fn call<T, F>(member: &Member, ask: impl FnOnce(Arc<dyn Select>) -> F) -> Call<T>
 where
     F: Future<Output = Result<(T, Coverage)>> + Send + 'static,
 {

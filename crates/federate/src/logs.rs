@@ -1,16 +1,21 @@
 //! Log records of many members as one stream in order of time.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use contract::{Direction, LogsRequest, Result, Selection};
 use futures::{FutureExt, StreamExt, stream};
-use model::{LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs};
+use model::{Labels, LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs};
 
 use crate::{
     Federation, Member,
     batches::LogMerger,
     feed::Feed,
     query::{Query, Tally},
+    replicas::Mark,
     rules::{LogRule, Rule},
 };
 
@@ -24,12 +29,15 @@ pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<
         // Each may have all of the first records.
         let request = LogsRequest { scope: query.scope.clone(), ..r.clone() };
         let patience = query.patience(&member);
-        let call = async move { member.select.logs(request).await }.boxed();
+        let select = member.select.clone();
+        let call = async move { select.logs(request).await }.boxed();
         let rule = LogRule::new(query.range(), r.direction);
-        Source::new(Feed::start(call, rule, patience, query.limits().memory.clone()))
+        let feed = Feed::start(call, rule, patience, query.limits().memory.clone());
+        Source::new(feed, query.mark(&member))
     };
     let sweep = Sweep {
         sources: query.members().map(|(_, m)| open(m)).collect(),
+        once: Once::new(query.groups()),
         direction: r.direction,
         left: r.limit.unwrap_or(usize::MAX),
         tally: Tally::new(query.limits(), "log records"),
@@ -49,10 +57,12 @@ struct Source {
     next: Option<LogRecord>,
     /// Time of the last record taken.
     last_ns: Option<i64>,
+    /// Where it is a replica.
+    mark: Option<Mark>,
 }
 
 impl Source {
-    fn new(feed: Feed<LogBatch>) -> Self {
+    fn new(feed: Feed<LogBatch>, mark: Option<Mark>) -> Self {
         Source {
             feed: Some(feed),
             streams: Vec::new(),
@@ -60,6 +70,7 @@ impl Source {
             records: Vec::new().into_iter(),
             next: None,
             last_ns: None,
+            mark,
         }
     }
 }
@@ -67,6 +78,7 @@ impl Source {
 struct Sweep {
     query: Query,
     sources: Vec<Source>,
+    once: Once,
     direction: Direction,
     left: usize,
     tally: Tally,
@@ -86,10 +98,13 @@ impl Sweep {
                 && let Some(number) = source.numbers.get_mut(record.stream as usize)
             {
                 source.last_ns = Some(record.timestamp_ns);
+                self.query.used(i);
+                if !self.once.is_first(i, stream, &record) {
+                    continue;
+                }
                 let number = *number.get_or_insert_with(|| out.stream(stream));
                 out.push(number, record);
                 self.left -= 1;
-                self.query.used(i);
             }
         }
         if out.records() == 0 {
@@ -114,6 +129,9 @@ impl Sweep {
                 self.tally.take(LogRule::new(range, direction).bytes(&batch))?;
                 source.numbers = vec![None; batch.streams.len()];
                 source.streams = batch.streams;
+                if let Some(mark) = &source.mark {
+                    source.streams.iter_mut().for_each(|s| s.labels = mark.off(&s.labels));
+                }
                 source.records = batch.records.into_iter();
             }
         }
@@ -135,6 +153,72 @@ impl Sweep {
             }
         }
         best.map(|(_, i)| i)
+    }
+}
+
+/// Lets every record of replicas through once. A replica may have a line several times at one time, and then all of
+/// them are shown: of each line as many as the replica has that has most of it. What a collector adds of its own (when
+/// it saw the line, what it runs on) is no difference.
+struct Once {
+    /// Of each member the number of its group.
+    groups: Vec<Option<usize>>,
+    at_ns: i64,
+    /// Records of that time.
+    seen: HashMap<u64, Vec<Seen>>,
+}
+
+struct Seen {
+    group: usize,
+    labels: Labels,
+    record: LogRecord,
+    /// How often each member had it.
+    by_member: Vec<(usize, usize)>,
+    shown: usize,
+}
+
+impl Once {
+    fn new(groups: Vec<Option<usize>>) -> Self {
+        Once { groups, at_ns: i64::MIN, seen: HashMap::new() }
+    }
+
+    fn is_first(&mut self, member: usize, stream: &LogStream, record: &LogRecord) -> bool {
+        let Some(group) = self.groups.get(member).copied().flatten() else { return true };
+        if self.at_ns != record.timestamp_ns {
+            self.at_ns = record.timestamp_ns;
+            self.seen.clear();
+        }
+        let mut h = DefaultHasher::new();
+        (stream.labels.stable_hash(), record.body.as_str(), record.span_id).hash(&mut h);
+        let equal = self.seen.entry(h.finish()).or_default();
+        let found = equal.iter_mut().find(|s| s.group == group && s.labels == stream.labels && s.is(record));
+        let Some(seen) = found else {
+            let (labels, record) = (stream.labels.clone(), record.clone());
+            equal.push(Seen { group, labels, record, by_member: vec![(member, 1)], shown: 1 });
+            return true;
+        };
+        let times = match seen.by_member.iter_mut().find(|(m, _)| *m == member) {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                seen.by_member.push((member, 1));
+                1
+            }
+        };
+        let is_new = times > seen.shown;
+        seen.shown = seen.shown.max(times);
+        is_new
+    }
+}
+
+impl Seen {
+    fn is(&self, other: &LogRecord) -> bool {
+        let one = |r: &LogRecord| (r.trace_id, r.span_id, r.severity_number);
+        one(&self.record) == one(other)
+            && self.record.body == other.body
+            && self.record.event_name == other.event_name
+            && self.record.attributes == other.attributes
     }
 }
 

@@ -1,6 +1,6 @@
 //! One question to many: who was asked, for how long each is waited, and what became of each.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base::Kind;
 use contract::{Coverage, CoverageState, QueryLimits, Scope, SourceCoverage};
@@ -9,9 +9,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    Counts, Error, Member,
+    Counts, Error, Member, Replicas, Replication,
     error::QUERY_TIMEOUT,
     feed::{Feed, Next, Patience},
+    replicas::{Mark, together},
 };
 
 pub(crate) struct Query {
@@ -22,6 +23,7 @@ pub(crate) struct Query {
     signal: Signal,
     asked: Vec<Asked>,
     counts: Counts,
+    replicas: Option<Arc<Replicas>>,
     coverage: Arc<Mutex<Coverage>>,
 }
 
@@ -45,6 +47,7 @@ impl Query {
         signal: Signal,
         members: Vec<Arc<Member>>,
         counts: &Counts,
+        replicas: Option<Arc<Replicas>>,
     ) -> contract::Result<Self> {
         let began = Instant::now();
         let mut told = scope.clone();
@@ -63,6 +66,7 @@ impl Query {
             signal,
             asked: members.into_iter().map(asked).collect(),
             counts: counts.clone(),
+            replicas,
             coverage: Arc::default(),
         })
     }
@@ -83,6 +87,26 @@ impl Query {
     /// Those asked, in the order of the list.
     pub(crate) fn members(&self) -> impl Iterator<Item = (usize, Arc<Member>)> {
         self.asked.iter().map(|a| a.member.clone()).enumerate()
+    }
+
+    /// What a member's items carry to tell them from those of other replicas; `None` where it is no replica, or where
+    /// replicas are to be told apart.
+    pub(crate) fn mark(&self, member: &Member) -> Option<Mark> {
+        self.replicas.as_ref()?.mark(member)
+    }
+
+    /// Of each member asked the number of its group: those of one number are replicas of each other.
+    pub(crate) fn groups(&self) -> Vec<Option<usize>> {
+        let number = |a: &Asked| {
+            self.mark(&a.member)?;
+            self.asked.iter().position(|b| b.member.name == a.member.name && b.member.replica.is_some())
+        };
+        self.asked.iter().map(number).collect()
+    }
+
+    /// How replicas of a cluster share the signal that is asked for.
+    pub(crate) fn replication(&self, cluster: &str) -> Option<Replication> {
+        self.replicas.as_ref().map(|r| r.of(cluster, &self.signal))
     }
 
     /// How long a member is waited for: its own timeout, or nine tenths of what the query has left.
@@ -197,8 +221,19 @@ impl Query {
     /// Writes down how complete the answer is as far as it is known.
     fn publish(&self) {
         let mut all = Coverage::default();
+        let mut groups: BTreeMap<&str, Coverage> = BTreeMap::new();
         for asked in &self.asked {
-            all.merge(self.coverage_of(asked));
+            let grouped = self.mark(&asked.member).is_some();
+            for source in self.coverage_of(asked).sources() {
+                let own = source.cluster == asked.member.name && source.replica.is_some();
+                let to =
+                    if grouped && own { groups.entry(&asked.member.name).or_default() } else { &mut all };
+                to.merge(Coverage::one(source.clone()));
+            }
+        }
+        for (cluster, each) in groups {
+            let replication = self.replication(cluster).unwrap_or(Replication::Sharded);
+            all.merge(together(replication, self.scope.range, each.sources().to_vec()));
         }
         *self.coverage.lock() = all;
     }
@@ -251,6 +286,8 @@ impl Query {
             let mut source = source.clone();
             if source.cluster == "local" {
                 source.cluster = member.name.clone();
+            }
+            if source.cluster == member.name {
                 source.replica = source.replica.or_else(|| member.replica.clone());
             }
             all.merge(Coverage::one(change(source)));

@@ -1,34 +1,47 @@
 //! Series of many members as one stream in label order.
 
+use std::sync::Arc;
+
 use contract::{Error, QueryLimits, Result, Selection, SeriesData, SeriesRequest};
 use futures::{FutureExt, StreamExt, stream};
 use model::{Histogram, Signal};
 
-use crate::{Federation, feed::Feed, query::Query, rules::SeriesRule};
+use crate::{
+    Federation, Member, Replication, dedup, feed::Feed, query::Query, replicas::Unmarked, rules::SeriesRule,
+};
 
 pub(crate) fn series(federation: &Federation, r: SeriesRequest) -> Result<Selection<SeriesData>> {
     let query = federation.ask(&r.scope, &Signal::METRICS, |m| m.may_match(&r.matchers))?;
     let coverage = query.coverage();
-    let open = |member: std::sync::Arc<crate::Member>| {
+    let open = |member: Arc<Member>| {
         let request = SeriesRequest { scope: query.scope.clone(), ..r.clone() };
         let patience = query.patience(&member);
+        let unmarked = query.mark(&member).map(|mark| Unmarked::new(mark, &query)).transpose()?;
         let call = async move { member.select.series(request).await }.boxed();
         let feed = Feed::start(call, SeriesRule::new(query.range()), patience, query.limits().memory.clone());
-        Source { feed: Some(feed), head: None }
+        Ok(Source { feed: Some(feed), unmarked, head: None })
     };
-    let sources = query.members().map(|(_, m)| open(m)).collect();
-    let merge = Merge { sources, query, series: 0, samples: 0 };
+    let sources = query.members().map(|(_, m)| open(m)).collect::<Result<_>>()?;
+    let mirrored = |(group, (_, m)): (Option<usize>, (usize, Arc<Member>))| {
+        group.filter(|_| query.replication(&m.name) == Some(Replication::Mirrored))
+    };
+    let mirrors = query.groups().into_iter().zip(query.members()).map(mirrored).collect();
+    let merge = Merge { sources, mirrors, query, series: 0, samples: 0 };
     let items = stream::try_unfold(merge, |mut m| async move { Ok(m.next().await?.map(|s| (s, m))) });
     Ok(Selection::new(items.boxed(), coverage))
 }
 
 struct Source {
     feed: Option<Feed<SeriesData>>,
+    /// Where it is a replica.
+    unmarked: Option<Unmarked>,
     head: Option<SeriesData>,
 }
 
 struct Merge {
     sources: Vec<Source>,
+    /// Of each source the number of the group whose members mirror each other.
+    mirrors: Vec<Option<usize>>,
     query: Query,
     series: u64,
     samples: u64,
@@ -41,7 +54,10 @@ impl Merge {
             self.query.check_deadline()?;
             for (i, source) in self.sources.iter_mut().enumerate() {
                 if source.head.is_none() {
-                    source.head = self.query.next(i, &mut source.feed, Vec::new).await?;
+                    source.head = match &mut source.unmarked {
+                        Some(unmarked) => unmarked.next(&mut self.query, i, &mut source.feed).await?,
+                        None => self.query.next(i, &mut source.feed, Vec::new).await?,
+                    };
                     if source.head.is_some() {
                         self.query.used(i);
                     }
@@ -52,8 +68,8 @@ impl Merge {
                 self.query.finish()?;
                 return Ok(None);
             };
-            let parts = self.sources.iter_mut().filter_map(|s| s.head.take_if(|h| h.labels == labels));
-            let Some(merged) = parts.reduce(merge_two) else { continue };
+            let heads = self.sources.iter_mut().map(|s| s.head.take_if(|h| h.labels == labels));
+            let Some(merged) = merge_all(heads.zip(&self.mirrors)) else { continue };
             if merged.sample_count() == 0 {
                 continue;
             }
@@ -63,6 +79,19 @@ impl Merge {
             return Ok(Some(merged));
         }
     }
+}
+
+/// Parts of one series, in the order of the members: those of mirrors first become one each.
+fn merge_all<'a>(parts: impl Iterator<Item = (Option<SeriesData>, &'a Option<usize>)>) -> Option<SeriesData> {
+    let mut groups: Vec<(Option<usize>, Vec<SeriesData>)> = Vec::new();
+    for (part, mirror) in parts {
+        let Some(part) = part else { continue };
+        match groups.iter_mut().find(|(g, _)| mirror.is_some() && g == mirror) {
+            Some((_, group)) => group.push(part),
+            None => groups.push((*mirror, vec![part])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| dedup::merge(group)).reduce(merge_two)
 }
 
 fn check(limits: &QueryLimits, series: u64, samples: u64) -> Result<()> {
