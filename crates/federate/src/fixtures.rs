@@ -97,6 +97,8 @@ pub(crate) struct Script {
     pub(crate) open: Arc<()>,
     pub(crate) given: Arc<AtomicUsize>,
     pub(crate) told: Mutex<Option<Scope>>,
+    /// Says from the beginning that it is not whole.
+    pub(crate) partial: bool,
 }
 
 pub(crate) fn refused() -> Error {
@@ -125,7 +127,13 @@ impl Script {
             given.fetch_add(1, Relaxed);
             futures::future::ready(outcome.transpose())
         });
-        Selection::with_coverage(items.boxed(), complete(scope, signal))
+        let mut coverage = complete(scope, signal);
+        if self.partial {
+            let mut source = coverage.sources()[0].clone();
+            (source.state, source.reason) = (CoverageState::Partial, "a segment is unreadable".to_owned());
+            coverage = Coverage::one(source);
+        }
+        Selection::with_coverage(items.boxed(), coverage)
     }
 }
 

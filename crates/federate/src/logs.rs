@@ -108,6 +108,12 @@ impl Sweep {
             }
         }
         if out.records() == 0 {
+            // Of those that were not needed to the end counts what they have said so far.
+            for (i, source) in self.sources.iter_mut().enumerate() {
+                if let Some(feed) = source.feed.take() {
+                    self.query.answered(i, feed.said());
+                }
+            }
             self.query.finish()?;
             return Ok(None);
         }

@@ -278,6 +278,21 @@ fn what_a_member_says_of_others_is_kept() {
 }
 
 #[test]
+fn everybody_a_member_spoke_for_is_doubted_when_it_breaks_off() {
+    run(async {
+        let hub = Script { series: vec![item("a"), Act::Fail(refused())], ..Script::default() };
+        let f = Federation::new(
+            vec![member("local", good().await), member("hub", Arc::new(hub))],
+            Counts::register(&Metrics::default()),
+        );
+        let (_, coverage) = f.series(all()).await.unwrap().collect().await.unwrap();
+        let states: Vec<_> =
+            coverage.sources().iter().map(|s| (s.cluster.as_str(), s.covered.len())).collect();
+        assert_eq!((states, coverage.state()), (vec![("hub", 0), ("local", 1)], CoverageState::Partial));
+    });
+}
+
+#[test]
 fn members_without_the_signal_are_not_asked_and_the_whole_can_do_what_all_can() {
     run(async {
         let metrics_only = Arc::new(Script { signals: vec![Signal::METRICS], ..Script::default() });

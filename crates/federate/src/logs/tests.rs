@@ -118,6 +118,21 @@ fn no_more_is_read_of_a_member_than_the_limit_needs() {
 }
 
 #[test]
+fn a_member_that_was_not_whole_from_the_beginning_is_not_when_the_limit_is_reached() {
+    run(async {
+        let script = Script { logs: vec![piece(&[9, 8]), Act::Hang], partial: true, ..Script::default() };
+        let f = federation([Arc::new(script) as Arc<dyn Select>, Arc::new(Fake::new())]);
+        let r = request(Direction::NewestFirst, Some(2));
+        let (_, coverage) = f.logs(r).await.unwrap().collect().await.unwrap();
+        let source = &coverage.sources()[0];
+        assert_eq!(
+            (source.state, source.reason.as_str()),
+            (CoverageState::Partial, "a segment is unreadable")
+        );
+    });
+}
+
+#[test]
 fn records_out_of_order_make_their_member_partial_and_are_not_used() {
     run(async {
         for (bad, reason) in [
