@@ -212,9 +212,9 @@ fn same_bits(a: f64, b: f64, _: f64) -> bool {
 }
 
 /// VictoriaMetrics keeps decimals with one exponent for many samples, so what it gives back is the value to some
-/// 15 digits of the largest.
+/// 15 digits of the largest. That may lie before what is compared, and then fewer digits are left.
 fn same_decimals(a: f64, b: f64, largest: f64) -> bool {
-    same_bits(a, b, largest) || (a - b).abs() <= largest * 1e-14
+    same_bits(a, b, largest) || (a - b).abs() <= (largest * 1e-14).max(a.abs() * 1e-10)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
