@@ -15,8 +15,10 @@ const PLACEHOLDER: &str = "<!doctype html>
 ";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = PathBuf::from(std::env::var_os("ORRERY_CHECKOUT").ok_or("ORRERY_CHECKOUT is not set")?)
-        .join("ui/dist");
+    let dist = PathBuf::from(std::env::var_os("ORRERY_CHECKOUT").ok_or(
+        "ORRERY_CHECKOUT is not set: run cargo inside the checkout, where it reads .cargo/config.toml",
+    )?)
+    .join("ui/dist");
     // A path that does not exist would make cargo run this script on every build.
     fs::create_dir_all(&dist)?;
     // Two clones may share a target directory.

@@ -44,6 +44,21 @@ pub struct SourceCoverage {
     pub reason: String,
 }
 
+impl SourceCoverage {
+    /// One that answers for all that is asked.
+    pub fn complete(cluster: impl Into<String>, signal: Signal, range: TimeRange) -> Self {
+        SourceCoverage {
+            cluster: cluster.into(),
+            replica: None,
+            signal,
+            state: CoverageState::Complete,
+            covered: vec![range],
+            watermark: None,
+            reason: String::new(),
+        }
+    }
+}
+
 /// One entry per (cluster, replica, signal), sorted by them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage(Vec<SourceCoverage>);

@@ -12,9 +12,9 @@ use model::{
 use parking_lot::Mutex;
 
 use crate::{
-    Append, AppendUnit, Capabilities, Coverage, CoverageState, Direction, Error, ExemplarsRequest,
-    LabelNamesRequest, LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt,
-    Result, Scope, Select, Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
+    Append, AppendUnit, Capabilities, Coverage, Direction, Error, ExemplarsRequest, LabelNamesRequest,
+    LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt, Result, Scope, Select,
+    Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
 };
 
 /// The fake; keeps all units of all tenants.
@@ -107,15 +107,7 @@ impl Fake {
 }
 
 fn complete(scope: &Scope, signal: Signal) -> Coverage {
-    Coverage::one(SourceCoverage {
-        cluster: "local".to_owned(),
-        replica: None,
-        signal,
-        state: CoverageState::Complete,
-        covered: vec![scope.range],
-        watermark: None,
-        reason: String::new(),
-    })
+    Coverage::one(SourceCoverage::complete("local", signal, scope.range))
 }
 
 fn cut<T>(values: impl IntoIterator<Item = T>, limit: Option<usize>) -> Vec<T> {

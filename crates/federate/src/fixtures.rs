@@ -138,15 +138,7 @@ impl Script {
 }
 
 fn complete(scope: &Scope, signal: Signal) -> Coverage {
-    Coverage::one(SourceCoverage {
-        cluster: "local".to_owned(),
-        replica: None,
-        signal,
-        state: CoverageState::Complete,
-        covered: vec![scope.range],
-        watermark: None,
-        reason: String::new(),
-    })
+    Coverage::one(SourceCoverage::complete("local", signal, scope.range))
 }
 
 async fn play<T>(act: Act<T>) -> Result<Option<T>> {

@@ -3,11 +3,9 @@
 //!
 //! This crate exists because its tests must link light, and because fan-out has a reader of its own: whoever wants to
 //! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage or HTTP. Start
-//! reading at [`Federation`], then [`query`] (who was asked and what became of it), [`feed`] (how one member is read)
-//! [`series`] (how answers become one) and [`replicas`] (how several
-//! that hold the same are seen as one).
+//! reading at [`Federation`], then [`query`] (who was asked and what became of it), [`feed`] (how one member is read),
+//! [`series`] (how answers become one) and [`replicas`] (how several that hold the same are seen as one).
 
-mod batches;
 mod counts;
 mod dedup;
 mod error;

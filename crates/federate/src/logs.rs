@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
+use base::memory::{Reservation, Use};
 use contract::{Direction, LogsRequest, Result, Selection};
 use futures::{FutureExt, StreamExt, stream};
-use model::{Labels, LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs};
+use model::{Labels, LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs, merge::LogMerger};
 
 use crate::{
     Federation, Member,
-    batches::LogMerger,
     feed::Feed,
     query::{Query, Tally},
     replicas::Mark,
@@ -37,7 +37,7 @@ pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<
     };
     let sweep = Sweep {
         sources: query.members().map(|(_, m)| open(m)).collect(),
-        once: Once::new(query.groups()),
+        once: Once::new(&query)?,
         direction: r.direction,
         left: r.limit.unwrap_or(usize::MAX),
         tally: Tally::new(query.limits(), "log records"),
@@ -99,7 +99,7 @@ impl Sweep {
             {
                 source.last_ns = Some(record.timestamp_ns);
                 self.query.used(i);
-                if !self.once.is_first(i, stream, &record) {
+                if !self.once.is_first(i, stream, &record)? {
                     continue;
                 }
                 let number = *number.get_or_insert_with(|| out.stream(stream));
@@ -171,6 +171,8 @@ struct Once {
     at_ns: i64,
     /// Records of that time.
     seen: HashMap<u64, Vec<Seen>>,
+    /// What they take.
+    held: Reservation,
 }
 
 struct Seen {
@@ -183,24 +185,27 @@ struct Seen {
 }
 
 impl Once {
-    fn new(groups: Vec<Option<usize>>) -> Self {
-        Once { groups, at_ns: i64::MIN, seen: HashMap::new() }
+    fn new(query: &Query) -> Result<Self> {
+        let held = query.limits().memory.reserve(Use::Query, 0)?;
+        Ok(Once { groups: query.groups(), at_ns: i64::MIN, seen: HashMap::new(), held })
     }
 
-    fn is_first(&mut self, member: usize, stream: &LogStream, record: &LogRecord) -> bool {
-        let Some(group) = self.groups.get(member).copied().flatten() else { return true };
+    fn is_first(&mut self, member: usize, stream: &LogStream, record: &LogRecord) -> Result<bool> {
+        let Some(group) = self.groups.get(member).copied().flatten() else { return Ok(true) };
         if self.at_ns != record.timestamp_ns {
             self.at_ns = record.timestamp_ns;
             self.seen.clear();
+            self.held.shrink_to(0);
         }
         let mut h = DefaultHasher::new();
         (stream.labels.stable_hash(), record.body.as_str(), record.span_id).hash(&mut h);
         let equal = self.seen.entry(h.finish()).or_default();
         let found = equal.iter_mut().find(|s| s.group == group && s.labels == stream.labels && s.is(record));
         let Some(seen) = found else {
+            self.held.grow((size_of::<Seen>() + record.heap_bytes()) as u64)?;
             let (labels, record) = (stream.labels.clone(), record.clone());
             equal.push(Seen { group, labels, record, by_member: vec![(member, 1)], shown: 1 });
-            return true;
+            return Ok(true);
         };
         let times = match seen.by_member.iter_mut().find(|(m, _)| *m == member) {
             Some((_, times)) => {
@@ -214,7 +219,7 @@ impl Once {
         };
         let is_new = times > seen.shown;
         seen.shown = seen.shown.max(times);
-        is_new
+        Ok(is_new)
     }
 }
 

@@ -240,21 +240,13 @@ impl Query {
 
     fn coverage_of(&self, asked: &Asked) -> Coverage {
         let member = &asked.member;
-        let own = |state, covered, reason: String| SourceCoverage {
-            cluster: member.name.clone(),
+        let own = SourceCoverage {
             replica: member.replica.clone(),
-            signal: self.signal.clone(),
-            state,
-            covered,
-            watermark: None,
-            reason,
+            ..SourceCoverage::complete(member.name.clone(), self.signal.clone(), self.scope.range)
         };
         let (error, said, covered) = match &asked.state {
             State::Asked => return Coverage::default(),
-            State::Answered(said) if said.sources().is_empty() => {
-                let range = vec![self.scope.range];
-                return Coverage::one(own(CoverageState::Complete, range, String::new()));
-            }
+            State::Answered(said) if said.sources().is_empty() => return Coverage::one(own),
             State::Answered(said) => return self.named(member, said, |source| source),
             State::Failed { error, said, covered } => (error, said, covered),
         };
@@ -270,7 +262,8 @@ impl Query {
             source.reason = [source.reason, error.reason()].join(", ");
             source
         });
-        all.merge(Coverage::one(own(state, covered.clone(), error.reason())));
+        let own = SourceCoverage { state, covered: covered.clone(), reason: error.reason(), ..own };
+        all.merge(Coverage::one(own));
         all
     }
 

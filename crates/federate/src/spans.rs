@@ -14,12 +14,11 @@ use std::{
 use base::memory::{Reservation, Use};
 use contract::{Coverage, Result, Selection, SpansRequest};
 use futures::{FutureExt, StreamExt, future::try_join_all, stream};
-use model::{Signal, Span, SpanBatch, SpanKind, span::SpanOrigin};
+use model::{Signal, Span, SpanBatch, SpanKind, merge::SpanMerger, span::SpanOrigin};
 use parking_lot::Mutex;
 
 use crate::{
     Error, Federation, Member,
-    batches::SpanMerger,
     feed::{Feed, Next, Patience},
     query::{Query, Tally},
     rules::{Rule, SpanRule},
@@ -45,7 +44,7 @@ pub(crate) fn spans(federation: &Federation, r: SpansRequest) -> Result<Selectio
     let sources = feeds.into_iter().map(|feed| Source { feed: Some(feed), piece: Vec::new().into_iter() });
     let sweep = Sweep {
         sources: sources.collect(),
-        once: Once::default(),
+        once: Once::new(&query)?,
         tally: Tally::new(query.limits(), "spans"),
         query,
     };
@@ -62,14 +61,28 @@ fn open(query: &Query, member: &Arc<Member>, r: &SpansRequest, patience: Patienc
 
 /// Lets every span through once: of several members that have it the first to say so counts. Both halves of a call
 /// may share one id (as Zipkin's do), so the kind tells them apart.
-#[derive(Default)]
 struct Once {
-    by_id: HashMap<(TraceId, [u8; 8], SpanKind), usize>,
+    by_id: HashMap<SpanKey, usize>,
+    held: Reservation,
 }
 
+type SpanKey = (TraceId, [u8; 8], SpanKind);
+
+/// What a span takes in [`Once`], room that the map has to spare included.
+const KEY_BYTES: u64 = 2 * size_of::<(SpanKey, usize)>() as u64;
+
 impl Once {
-    fn is_first(&mut self, member: usize, span: &Span) -> bool {
-        *self.by_id.entry((span.trace_id, span.span_id, span.kind)).or_insert(member) == member
+    fn new(query: &Query) -> Result<Self> {
+        Ok(Once { by_id: HashMap::new(), held: query.limits().memory.reserve(Use::Query, 0)? })
+    }
+
+    fn is_first(&mut self, member: usize, span: &Span) -> Result<bool> {
+        let known = self.by_id.len();
+        let first = *self.by_id.entry((span.trace_id, span.span_id, span.kind)).or_insert(member);
+        if self.by_id.len() > known {
+            self.held.grow(KEY_BYTES)?;
+        }
+        Ok(first == member)
     }
 }
 
@@ -108,7 +121,7 @@ impl Sweep {
             };
             let Some((span, origin)) = self.sources.get_mut(i).and_then(|s| s.piece.next()) else { break };
             self.query.used(i);
-            if self.once.is_first(i, &span) {
+            if self.once.is_first(i, &span)? {
                 let at = out.origin(&origin);
                 out.push(at, span);
             }
@@ -184,13 +197,17 @@ async fn newest(
             first.said.merge(more.said);
         }
     }
-    let (mut once, mut all) = (Once::default(), Vec::new());
+    let (mut once, mut all) = (Once::new(&query)?, Vec::new());
     for (i, member) in drained.into_iter().enumerate() {
         if !member.spans.is_empty() {
             query.used(i);
         }
         let wanted = member.spans.into_iter().filter(|(s, _)| chosen.contains(&s.trace_id));
-        all.extend(wanted.filter(|(s, _)| once.is_first(i, s)));
+        for found in wanted {
+            if once.is_first(i, &found.0)? {
+                all.push(found);
+            }
+        }
         match member.outcome {
             Ok(()) => query.answered(i, member.said),
             Err(e) => query.failed(i, e, member.said, Vec::new())?,

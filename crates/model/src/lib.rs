@@ -10,6 +10,7 @@ pub mod ids;
 pub mod labels;
 pub mod log;
 pub mod matcher;
+pub mod merge;
 pub mod metric;
 pub mod span;
 pub mod time;

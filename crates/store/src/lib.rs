@@ -32,7 +32,6 @@ mod epochs;
 mod flush;
 mod frame;
 mod head;
-mod merge;
 mod readers;
 mod recover;
 mod select;

@@ -40,13 +40,9 @@ impl Answer {
         let shelves = scope.tenants.iter().filter_map(|t| core.shelf(t, &signal));
         let watermark = shelves.filter_map(|s| s.newest_ns()).max().map(TimestampNs);
         let whole = SourceCoverage {
-            cluster: cluster(core),
             replica: core.options.replica.as_ref().map(|r| r.as_str().to_owned()),
-            signal: signal.clone(),
-            state: CoverageState::Complete,
-            covered: vec![scope.range],
             watermark,
-            reason: String::new(),
+            ..SourceCoverage::complete(cluster(core), signal.clone(), scope.range)
         };
         Answer {
             core: core.clone(),

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use model::{MetricMetadata, TimeRange, TimestampNs};
+use model::{
+    MetricMetadata, TimeRange, TimestampNs,
+    merge::{LogMerger, SpanMerger},
+};
 use segment::{Result, Written, logs, metrics, spans};
 
 use crate::{
     head::{FrozenMetrics, LogsHead, SpansHead},
-    merge::{LogMerger, SpanMerger},
     shelf::FrozenData,
 };
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use model::{Labels, LogBatch, Matcher, TimeRange, TimestampNs, matcher::all_match};
 
-use crate::merge::LogMerger;
+use model::merge::LogMerger;
 
 /// Parts that are smaller together than this become one, so that many small pushes stay few parts.
 const PART_RECORDS: usize = 4096;

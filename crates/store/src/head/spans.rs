@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
-
-use crate::merge::SpanMerger;
+use model::{Span, SpanBatch, TimeRange, TimestampNs, merge::SpanMerger, span::SpanOrigin};
 
 const PART_SPANS: usize = 4096;
 

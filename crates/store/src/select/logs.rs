@@ -8,14 +8,12 @@ use contract::{Direction, Error, LineFilter, LogsRequest, Result, Selection};
 use futures::{StreamExt, stream, stream::BoxStream};
 use model::{
     Labels, LogBatch, LogRecord, LogStream, Matcher, Signal, TenantId, TimeRange, TimestampNs,
-    matcher::all_match,
+    matcher::all_match, merge::LogMerger,
 };
 use segment::logs::{LinePredicate, Order, Selection as SegmentSelection};
 
 use super::{Answer, TENANT_LABEL, of_this};
-use crate::{
-    catalog::SegmentRef, core::Core, head::LogPart, merge::LogMerger, readers::Reader, shelf::FrozenData,
-};
+use crate::{catalog::SegmentRef, core::Core, head::LogPart, readers::Reader, shelf::FrozenData};
 
 /// Records of one piece of the answer.
 const PIECE: usize = 1024;

@@ -10,13 +10,11 @@ use std::{
 use base::memory::Reservation;
 use contract::{Error, Result, Selection, SpanFilter, SpansRequest};
 use futures::{StreamExt, stream};
-use model::{Signal, Span, SpanBatch, TenantId, TimeRange, TimestampNs, span::SpanOrigin};
+use model::{Signal, Span, SpanBatch, TenantId, TimeRange, TimestampNs, merge::SpanMerger, span::SpanOrigin};
 use segment::spans::Selection as SegmentSelection;
 
 use super::Answer;
-use crate::{
-    catalog::SegmentRef, core::Core, head::SpanPart, merge::SpanMerger, readers::Reader, shelf::FrozenData,
-};
+use crate::{catalog::SegmentRef, core::Core, head::SpanPart, readers::Reader, shelf::FrozenData};
 
 /// First step where the newest few traces are wanted, and the widest step that found something.
 const FIRST_STEP_NS: i64 = 300_000_000_000;

@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
-use model::{Signal, TimeRange, TimestampNs};
+use model::{
+    Signal, TimeRange, TimestampNs,
+    merge::{LogMerger, SpanMerger},
+};
 use segment::{Written, metrics};
 
 use crate::{
@@ -21,7 +24,6 @@ use crate::{
     core::Core,
     deletions::{self, Deleted},
     flush::{self, build},
-    merge::{LogMerger, SpanMerger},
     readers::Reader,
     select::merge_rows,
     shelf::Shelf,

@@ -2,41 +2,35 @@
 
 use std::collections::HashMap;
 
-use model::{
-    AnyValue, Attributes, LogBatch, LogRecord, LogStream, Span, SpanBatch, attributes::Resource,
-    attributes::Scope, span::SpanOrigin,
-};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::{
+    AnyValue, Attributes, LogBatch, LogRecord, LogStream, Span, SpanBatch,
+    attributes::{Resource, Scope},
+    span::SpanOrigin,
+};
 
 /// Collects records; a stream is kept once however often it comes.
 #[derive(Default)]
-pub(crate) struct LogMerger {
+pub struct LogMerger {
     batch: LogBatch,
     by_hash: HashMap<u64, Vec<u32>>,
 }
 
 impl LogMerger {
     /// The number of a stream in the merged batch.
-    pub(crate) fn stream(&mut self, stream: &LogStream) -> u32 {
+    pub fn stream(&mut self, stream: &LogStream) -> u32 {
         let hash = hash_of(&stream.resource, &stream.scope, stream.labels.stable_hash());
-        let known = self.by_hash.entry(hash).or_default();
-        let streams = &mut self.batch.streams;
-        if let Some(at) = known.iter().find(|i| streams.get(**i as usize) == Some(stream)) {
-            return *at;
-        }
-        let at = streams.len() as u32;
-        streams.push(stream.clone());
-        known.push(at);
-        at
+        place(&mut self.batch.streams, self.by_hash.entry(hash).or_default(), stream)
     }
 
-    pub(crate) fn push(&mut self, stream: u32, mut record: LogRecord) {
+    pub fn push(&mut self, stream: u32, mut record: LogRecord) {
         record.stream = stream;
         self.batch.records.push(record);
     }
 
     /// Adds a batch whole.
-    pub(crate) fn extend(&mut self, batch: LogBatch) {
+    pub fn extend(&mut self, batch: LogBatch) {
         let streams: Vec<u32> = batch.streams.iter().map(|s| self.stream(s)).collect();
         for record in batch.records {
             if let Some(at) = streams.get(record.stream as usize) {
@@ -45,11 +39,12 @@ impl LogMerger {
         }
     }
 
-    pub(crate) fn records(&self) -> usize {
+    pub fn records(&self) -> usize {
         self.batch.records.len()
     }
 
-    pub(crate) fn take(&mut self) -> LogBatch {
+    /// What was collected; from here on nothing is.
+    pub fn take(&mut self) -> LogBatch {
         self.by_hash.clear();
         std::mem::take(&mut self.batch)
     }
@@ -57,31 +52,25 @@ impl LogMerger {
 
 /// Collects spans; an origin is kept once.
 #[derive(Default)]
-pub(crate) struct SpanMerger {
+pub struct SpanMerger {
     batch: SpanBatch,
     by_hash: HashMap<u64, Vec<u32>>,
 }
 
 impl SpanMerger {
-    pub(crate) fn origin(&mut self, origin: &SpanOrigin) -> u32 {
+    /// The number of an origin in the merged batch.
+    pub fn origin(&mut self, origin: &SpanOrigin) -> u32 {
         let hash = hash_of(&origin.resource, &origin.scope, 0);
-        let known = self.by_hash.entry(hash).or_default();
-        let origins = &mut self.batch.origins;
-        if let Some(at) = known.iter().find(|i| origins.get(**i as usize) == Some(origin)) {
-            return *at;
-        }
-        let at = origins.len() as u32;
-        origins.push(origin.clone());
-        known.push(at);
-        at
+        place(&mut self.batch.origins, self.by_hash.entry(hash).or_default(), origin)
     }
 
-    pub(crate) fn push(&mut self, origin: u32, mut span: Span) {
+    pub fn push(&mut self, origin: u32, mut span: Span) {
         span.origin = origin;
         self.batch.spans.push(span);
     }
 
-    pub(crate) fn extend(&mut self, batch: SpanBatch) {
+    /// Adds a batch whole.
+    pub fn extend(&mut self, batch: SpanBatch) {
         let origins: Vec<u32> = batch.origins.iter().map(|o| self.origin(o)).collect();
         for span in batch.spans {
             if let Some(at) = origins.get(span.origin as usize) {
@@ -90,10 +79,25 @@ impl SpanMerger {
         }
     }
 
-    pub(crate) fn take(&mut self) -> SpanBatch {
+    pub fn spans(&self) -> usize {
+        self.batch.spans.len()
+    }
+
+    /// What was collected; from here on nothing is.
+    pub fn take(&mut self) -> SpanBatch {
         self.by_hash.clear();
         std::mem::take(&mut self.batch)
     }
+}
+
+fn place<T: Clone + PartialEq>(all: &mut Vec<T>, known: &mut Vec<u32>, item: &T) -> u32 {
+    if let Some(at) = known.iter().find(|i| all.get(**i as usize) == Some(item)) {
+        return *at;
+    }
+    let at = all.len() as u32;
+    all.push(item.clone());
+    known.push(at);
+    at
 }
 
 fn hash_of(resource: &Resource, scope: &Scope, seed: u64) -> u64 {
@@ -123,7 +127,7 @@ fn hash_attributes(h: &mut Xxh3, attributes: &Attributes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Labels;
+    use crate::Labels;
 
     #[test]
     fn equal_streams_of_two_batches_become_one() {
