@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod endure;
 mod history;
+mod lab;
 mod lifecycle;
 mod limits;
 mod moving;
