@@ -6,6 +6,8 @@ import {
   cardinalitySearch,
   catalogSearch,
   commonSearch,
+  federationSearch,
+  fleetSearch,
   logsSearch,
   metricsSearch,
   parseSearch,
@@ -19,7 +21,15 @@ const root = createRootRoute({ component: Shell, validateSearch: commonSearch, n
 const fleet = createRoute({
   getParentRoute: () => root,
   path: '/',
+  validateSearch: fleetSearch,
   component: lazyRouteComponent(() => import('./pages/fleet/FleetPage')),
+});
+
+const federation = createRoute({
+  getParentRoute: () => root,
+  path: '/federation',
+  validateSearch: federationSearch,
+  component: lazyRouteComponent(() => import('./pages/federation/FederationPage')),
 });
 
 const metrics = createRoute({
@@ -65,7 +75,7 @@ const trace = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([fleet, metrics, catalog, cardinality, logs, traces, trace]),
+  routeTree: root.addChildren([fleet, federation, metrics, catalog, cardinality, logs, traces, trace]),
   basepath: '/ui',
   parseSearch,
   stringifySearch,

@@ -45,6 +45,11 @@ function name(row: Coverage): string {
 
 export { name as coverageName };
 
+/** A state nobody knows counts as partial, never as fine. */
+export function readCoverageState(value: unknown): CoverageState {
+  return WORST.find((state) => state === value) ?? 'partial';
+}
+
 /** Reads the `coverage` field of any answer; rows of an unknown shape count as partial rather than as fine. */
 export function readCoverage(body: unknown): Coverage[] {
   if (typeof body !== 'object' || body === null) return [];
@@ -54,7 +59,7 @@ export function readCoverage(body: unknown): Coverage[] {
     cluster: row?.cluster || 'local',
     replica: row?.replica ?? '',
     signal: row?.signal ?? '',
-    state: row?.state && WORST.includes(row.state) ? row.state : 'partial',
+    state: readCoverageState(row?.state),
     covered: Array.isArray(row?.covered) ? row.covered : [],
     watermark: typeof row?.watermark === 'number' ? row.watermark : null,
     reason: row?.reason ?? '',

@@ -2,6 +2,7 @@
 import type { Range } from '../lib/time';
 import { type Answer, type Ask, getJson } from './http';
 import type { Labels } from './prom';
+import { scoped } from './scoped';
 
 export interface Exemplar {
   /** Of the series it was sent with. */
@@ -23,8 +24,10 @@ export async function queryExemplars(
   range: Range,
   ask: Omit<Ask, 'params'>,
 ): Promise<Answer<Exemplar[]>> {
-  const params = { query: expr, start: range.fromMs / 1e3, end: range.toMs / 1e3 };
-  const answer = await getJson<{ data: Wire[] | null }>('/api/v1/query_exemplars', { ...ask, params });
+  const params = { start: range.fromMs / 1e3, end: range.toMs / 1e3 };
+  const send = (query: string) =>
+    getJson<{ data: Wire[] | null }>('/api/v1/query_exemplars', { ...ask, params: { query, ...params } });
+  const answer = await scoped('promql', expr, ask.scope, send);
   return { ...answer, data: shapeExemplars(answer.data.data ?? []) };
 }
 

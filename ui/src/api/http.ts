@@ -1,4 +1,5 @@
 /** One place that asks the node: tenant header, timing, coverage, and errors with the server's own words. */
+import type { Scope } from '../lib/scope';
 import { type Coverage, readCoverage } from './coverage';
 
 export interface Answer<T> {
@@ -21,20 +22,28 @@ export class ApiError extends Error {
   readonly status: number;
   readonly kind: string;
   readonly position: Position | null;
+  /** Who was missing, where the refusal says it: an incomplete answer that was not wanted, a trace nobody there has. */
+  readonly coverage: Coverage[];
 
-  constructor(message: string, status: number, kind: string) {
+  constructor(message: string, status: number, kind: string, coverage: Coverage[] = []) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.kind = kind;
     this.position = findPosition(message);
+    this.coverage = coverage;
   }
 }
 
 export type Params = Record<string, string | number | readonly string[] | undefined>;
 
-export interface Ask {
+/** On whose behalf, and about what, a view asks. */
+export interface Asker {
   tenant: string;
+  scope: Scope;
+}
+
+export interface Ask extends Asker {
   signal?: AbortSignal | undefined;
   params?: Params;
   headers?: Readonly<Record<string, string>>;
@@ -44,7 +53,7 @@ export interface Ask {
 const LONGEST_QUERY = 2000;
 
 export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
-  const query = encodeParams(ask.params ?? {});
+  const query = encodeParams({ ...ask.params, ...wholeness(path, ask.scope) });
   const headers: Record<string, string> = { Accept: 'application/json', ...ask.headers };
   if (ask.tenant) headers['X-Scope-OrgID'] = ask.tenant;
   const init: RequestInit = { headers, signal: ask.signal ?? null };
@@ -68,6 +77,12 @@ export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
     infos: texts(infos),
     elapsedMs: performance.now() - started,
   };
+}
+
+/** What the node tells of itself is never a question to its peers. */
+function wholeness(path: string, scope: Scope): Params {
+  if (path.startsWith('/api/v1/orrery/')) return {};
+  return { dedup: scope.dedup ? undefined : 'false', partial: scope.deny ? 'deny' : undefined };
 }
 
 function texts(list: unknown): string[] {
@@ -103,7 +118,7 @@ export function readError(status: number, text: string): ApiError {
   const said = body?.error ?? body?.message ?? body?.errors?.[0]?.msg;
   const message = typeof said === 'string' && said ? said : text.trim().slice(0, 2000);
   const kind = typeof body?.errorType === 'string' ? body.errorType : String(status);
-  return new ApiError(message || `the node answered ${status} without a reason`, status, kind);
+  return new ApiError(message || `the node answered ${status} without a reason`, status, kind, readCoverage(body));
 }
 
 /** Parsers say where they stopped as `1:5: …`, `line 1, col 5` or `line 1, column 5`. */

@@ -1,6 +1,8 @@
 /** The Jaeger query API of the node. Times and durations are microseconds. */
 import type { Range } from '../lib/time';
-import { type Answer, type Ask, getJson } from './http';
+import { MOST_SEARCHES, tagSets } from '../lib/scope';
+import { mergeCoverage } from './coverage';
+import { type Answer, ApiError, type Ask, getJson } from './http';
 
 export interface KeyValue {
   key: string;
@@ -65,7 +67,28 @@ export async function operations(service: string, ask: Context): Promise<Answer<
   return { ...answer, data: [...(answer.data.data ?? [])].sort() };
 }
 
+/** Tags know no alternatives: a scope of several clusters is a search for each, and a trace that crosses them comes once. */
 export async function searchTraces(search: TraceSearch, range: Range, ask: Context): Promise<Answer<WireTrace[]>> {
+  const sets = tagSets(ask.scope.labels, search.tags ?? {});
+  if (sets === null) {
+    throw new ApiError(
+      `the scope needs more than ${MOST_SEARCHES} trace searches: choose fewer clusters or labels`,
+      400,
+      'bad_data',
+    );
+  }
+  const answers = await Promise.all(sets.map((tags) => searchOnce({ ...search, tags }, range, ask)));
+  const byId = new Map(answers.flatMap((answer) => answer.data).map((trace) => [trace.traceID, trace]));
+  return {
+    data: [...byId.values()],
+    coverage: mergeCoverage(answers.map((answer) => answer.coverage)),
+    warnings: [...new Set(answers.flatMap((answer) => answer.warnings))],
+    infos: [...new Set(answers.flatMap((answer) => answer.infos))],
+    elapsedMs: Math.max(0, ...answers.map((answer) => answer.elapsedMs)),
+  };
+}
+
+async function searchOnce(search: TraceSearch, range: Range, ask: Context): Promise<Answer<WireTrace[]>> {
   const params = {
     service: search.service,
     operation: search.operation,

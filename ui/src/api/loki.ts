@@ -2,6 +2,7 @@
 import type { Range } from '../lib/time';
 import { type Answer, type Ask, getJson } from './http';
 import { type Labels, type PromResult, shapeResult } from './prom';
+import { scoped, scopedSelector } from './scoped';
 
 export interface LogLine {
   /** Nanoseconds as the server wrote them: a double would lose the last two digits and with them the order. */
@@ -36,10 +37,12 @@ export async function queryLines(
   limit: number,
   ask: Context,
 ): Promise<Answer<LogLine[]>> {
-  const params = { query: expr, start: startNs, end: endNs, limit, direction: 'backward' };
+  const params = { start: startNs, end: endNs, limit, direction: 'backward' };
   // Fields of a single line come beside it instead of making a stream of their own for every trace id.
   const headers = { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' };
-  const answer = await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params, headers });
+  const send = (query: string) =>
+    getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params: { query, ...params }, headers });
+  const answer = await scoped('logql', expr, ask.scope, send);
   return {
     ...answer,
     data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[]) : [],
@@ -81,13 +84,16 @@ export async function queryLogMetric(
   stepSeconds: number,
   ask: Context,
 ): Promise<Answer<PromResult>> {
-  const params = { query: expr, start: msToNs(range.fromMs), end: msToNs(range.toMs), step: stepSeconds };
-  return shape(expr, await getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params }));
+  const params = { start: msToNs(range.fromMs), end: msToNs(range.toMs), step: stepSeconds };
+  const send = (query: string) =>
+    getJson<LokiEnvelope>(`${BASE}/query_range`, { ...ask, params: { query, ...params } });
+  return shape(expr, await scoped('logql', expr, ask.scope, send));
 }
 
 export async function queryLogInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {
-  const params = { query: expr, time: msToNs(atMs), limit: 100 };
-  return shape(expr, await getJson<LokiEnvelope>(`${BASE}/query`, { ...ask, params }));
+  const send = (query: string) =>
+    getJson<LokiEnvelope>(`${BASE}/query`, { ...ask, params: { query, time: msToNs(atMs), limit: 100 } });
+  return shape(expr, await scoped('logql', expr, ask.scope, send));
 }
 
 function shape(expr: string, answer: Answer<LokiEnvelope>): Answer<PromResult> {
@@ -104,12 +110,15 @@ function between(range: Range) {
 }
 
 export async function logLabels(ask: Context, range: Range): Promise<Answer<string[]>> {
-  const answer = await getJson<{ data?: string[] }>(`${BASE}/labels`, { ...ask, params: between(range) });
+  const answer = await getJson<{ data?: string[] }>(`${BASE}/labels`, {
+    ...ask,
+    params: { ...between(range), query: await scopedSelector('logql', undefined, ask.scope) },
+  });
   return { ...answer, data: answer.data.data ?? [] };
 }
 
 export async function logLabelValues(label: string, ask: Context, range: Range, query?: string): Promise<string[]> {
-  const params = { ...between(range), query };
+  const params = { ...between(range), query: await scopedSelector('logql', query, ask.scope) };
   const path = `${BASE}/label/${encodeURIComponent(label)}/values`;
   return (await getJson<{ data?: string[] }>(path, { ...ask, params })).data.data ?? [];
 }

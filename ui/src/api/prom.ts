@@ -1,6 +1,7 @@
 /** The Prometheus query API of the node. */
 import type { Range } from '../lib/time';
 import { type Answer, type Ask, getJson } from './http';
+import { scoped, scopedSelector } from './scoped';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -118,14 +119,15 @@ export async function queryRange(
   // Up to the step that holds the newest sample: what arrived a moment ago is what people look for.
   const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
   const params = {
-    query: expr,
     start,
     end: Math.max(start, end),
     step: stepSeconds,
     limit: extra.limit,
     ...explainParams(extra.explain),
   };
-  return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params }));
+  const send = (query: string) =>
+    getJson<Envelope<WireResult>>('/api/v1/query_range', { ...ask, params: { query, ...params } });
+  return shape(expr, await scoped('promql', expr, ask.scope, send));
 }
 
 /** A node that knows no `explain` leaves it out of its answer. */
@@ -134,8 +136,9 @@ function explainParams(wanted: boolean | undefined): { stats?: string; explain?:
 }
 
 export async function queryInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {
-  const params = { query: expr, time: atMs / 1e3 };
-  return shape(expr, await getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params }));
+  const send = (query: string) =>
+    getJson<Envelope<WireResult>>('/api/v1/query', { ...ask, params: { query, time: atMs / 1e3 } });
+  return shape(expr, await scoped('promql', expr, ask.scope, send));
 }
 
 function shape(expr: string, answer: Answer<Envelope<WireResult>>): Answer<PromResult> {
@@ -194,7 +197,7 @@ function between(range: Range | undefined) {
 }
 
 export async function labelNames(ask: Context, range?: Range, match?: string): Promise<string[]> {
-  const params = { ...between(range), 'match[]': match };
+  const params = { ...between(range), 'match[]': await scopedSelector('promql', match, ask.scope) };
   return (await getJson<Envelope<string[]>>('/api/v1/labels', { ...ask, params })).data.data;
 }
 
@@ -204,7 +207,7 @@ export async function labelValues(
   range?: Range,
   match?: string,
 ): Promise<Answer<string[]>> {
-  const params = { ...between(range), 'match[]': match };
+  const params = { ...between(range), 'match[]': await scopedSelector('promql', match, ask.scope) };
   const answer = await getJson<Envelope<string[]>>(`/api/v1/label/${encodeURIComponent(label)}/values`, {
     ...ask,
     params,
@@ -218,7 +221,7 @@ export async function seriesOf(match: string, ask: Context, range?: Range): Prom
 
 /** At most `limit` label sets that match. As many as the limit means that there may be more. */
 export async function findSeries(match: string, limit: number, ask: Context, range?: Range): Promise<Answer<Labels[]>> {
-  const params = { ...between(range), 'match[]': match, limit };
+  const params = { ...between(range), 'match[]': await scopedSelector('promql', match, ask.scope), limit };
   const answer = await getJson<Envelope<Labels[]>>('/api/v1/series', { ...ask, params });
   return { ...answer, data: answer.data.data };
 }

@@ -1,5 +1,6 @@
 /** The range answer of one query: capped series, chart and legend, or the values under it. */
 import { useMemo, useState } from 'react';
+import type { Coverage } from '../api/coverage';
 import type { Series } from '../api/prom';
 import { Legend } from './Legend';
 import type { Mark } from './marks';
@@ -8,12 +9,15 @@ import { ValueTable } from './ValueTable';
 import { assignSlots, slotVariable } from '../lib/colour';
 import { capSeries, type Columns, seriesName, shortName, toColumns, varyingLabels } from '../lib/series';
 import { formatCount, guessUnit, type Unit } from '../lib/units';
+import { useGaps } from '../state/gaps';
 import { useRangeMoves, useSetRange, useView } from '../state/view';
 
 interface Props {
   expr: string;
   series: readonly Series[];
   step: number;
+  /** Of the answer the series came in. */
+  coverage: readonly Coverage[] | undefined;
   cap: number;
   values: boolean;
   /** The full name of the series shown alone. */
@@ -30,11 +34,12 @@ interface Props {
 /** More lines than this in one chart are a colour field; they also cost a second per redraw. */
 const MOST = 500;
 
-export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap, ...more }: Props) {
+export function Graph({ expr, series, step, coverage, cap, values, solo, onSolo, onCap, ...more }: Props) {
   const { height = 240, marks, onMark } = more;
   const { range, zone } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
+  const gaps = useGaps(coverage);
   const [focus, setFocus] = useState<number | undefined>();
   const unit = more.unit ?? guessUnit(expr);
   const shaped = useMemo(() => shape(series, step, cap), [series, step, cap]);
@@ -43,7 +48,16 @@ export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap, ..
   return (
     <>
       {values ? (
-        <ValueTable title={expr} names={drawn.names} columns={drawn.columns} unit={unit} zone={zone} height={320} />
+        <ValueTable
+          title={expr}
+          names={drawn.names}
+          columns={drawn.columns}
+          unit={unit}
+          zone={zone}
+          height={320}
+          range={range}
+          gaps={gaps}
+        />
       ) : (
         <>
           <TimeChart
@@ -56,6 +70,7 @@ export function Graph({ expr, series, step, cap, values, solo, onSolo, onCap, ..
             kind="line"
             height={height}
             range={range}
+            gaps={gaps}
             onZoom={setRange}
             onZoomOut={moves.out}
             focus={alone < 0 ? focus : undefined}

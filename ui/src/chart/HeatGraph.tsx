@@ -1,8 +1,10 @@
 /** The range answer of a query as a heat map, or what an answer needs to become one. */
 import { useMemo } from 'react';
+import type { Coverage } from '../api/coverage';
 import type { Series } from '../api/prom';
 import { toHeat } from '../lib/heat';
 import { guessUnit, type Unit } from '../lib/units';
+import { useGaps } from '../state/gaps';
 import { usePatch, useRangeMoves, useSetRange, useView } from '../state/view';
 import { HeatMap } from './HeatMap';
 import type { Mark } from './marks';
@@ -11,6 +13,7 @@ interface Props {
   expr: string;
   series: readonly Series[];
   step: number;
+  coverage: readonly Coverage[] | undefined;
   scale: 'lin' | undefined;
   height?: number;
   unit?: Unit | undefined;
@@ -18,11 +21,12 @@ interface Props {
   onMark?: ((index: number) => void) | undefined;
 }
 
-export function HeatGraph({ expr, series, step, scale, height = 300, unit, marks, onMark }: Props) {
+export function HeatGraph({ expr, series, step, coverage, scale, height = 300, unit, marks, onMark }: Props) {
   const { range, zone } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
   const patch = usePatch();
+  const gaps = useGaps(coverage);
   const heat = useMemo(() => toHeat(series), [series]);
   if (!heat) {
     return (
@@ -42,6 +46,7 @@ export function HeatGraph({ expr, series, step, scale, height = 300, unit, marks
       countUnit={unitOfCounts(expr)}
       zone={zone}
       range={range}
+      gaps={gaps}
       stepSeconds={step}
       height={height}
       scale={scale === 'lin' ? 'linear' : 'log'}

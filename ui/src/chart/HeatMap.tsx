@@ -5,10 +5,13 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
 import { boundsText, type Heat, type HeatColumn, makeScale, quantileOf, type Scale } from '../lib/heat';
+import { type Gap, gapSummary, lackingAt, lackingText } from '../lib/gaps';
 import type { Range, Zone } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatValue, type Unit } from '../lib/units';
-import { colours, markPlace, paintHeat, placeOf, timeAt, xOf, yOf } from './heatPaint';
+import { GapList } from './GapList';
+import { MarkTip, type Spoken, type Spot, Tip } from './HeatTips';
+import { colours, markPlace, paintHeat, placeOf, timeAt } from './heatPaint';
 import { type Mark, nearestMark } from './marks';
 import { Picture } from './Picture';
 import { useCanvas } from './useCanvas';
@@ -31,14 +34,12 @@ interface Props {
   onZoomOut: () => void;
   marks?: readonly Mark[] | undefined;
   onMark?: ((index: number) => void) | undefined;
+  /** What the answer lacks: hatched, named below, and said. */
+  gaps?: readonly Gap[] | undefined;
 }
 
 const NO_MARKS: readonly Mark[] = [];
-
-interface Spot {
-  column: number;
-  cell: number;
-}
+const NO_GAPS: readonly Gap[] = [];
 
 const LINES = [0.5, 0.99] as const;
 
@@ -50,7 +51,8 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
   const [mark, setMark] = useState(-1);
   const marks = props.marks ?? NO_MARKS;
   const scale = useMemo(() => makeScale(heat, props.scale), [heat, props.scale]);
-  const summary = useMemo(() => describe(heat, unit), [heat, unit]);
+  const gaps = props.gaps ?? NO_GAPS;
+  const summary = useMemo(() => describe(heat, unit) + gapSummary(gaps, range, zone), [heat, unit, gaps, range, zone]);
   const format = (value: number) => formatValue(value, unit);
   useCanvas(canvas, (surface) =>
     paintHeat(surface, {
@@ -65,6 +67,7 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
       drag,
       marks,
       mark,
+      gaps,
     }),
   );
 
@@ -97,7 +100,9 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
     setSpot(next);
   };
   const column = spot ? heat.columns[spot.column] : undefined;
-  const spoken = spot && column ? speak(column, spot.cell, heat, format, countUnit, zone) : null;
+  const told = spot && column ? speak(column, spot.cell, heat, format, countUnit, zone) : null;
+  const lacking = column ? lackingText(lackingAt(gaps, column.time * 1e3)) : '';
+  const spoken = told && lacking ? { ...told, rows: [...told.rows, ['Not in it', lacking] as const] } : told;
   return (
     <Picture
       name="heatMap"
@@ -121,27 +126,30 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
       }}
       style={mark >= 0 ? { cursor: 'pointer' } : undefined}
       foot={
-        <div className="row heatFoot">
-          <Ramp most={heat.most} unit={countUnit} scheme={scheme} />
-          <span className="soft">
-            {heat.kind === 'native' ? 'native histogram' : 'classic buckets'}
-            {heat.series > 1 ? `, ${heat.series} series added up` : ''}; lines are p50 and p99
-          </span>
-          <span className="grow" />
-          <div className="group" role="group" aria-label="Value axis">
-            {(['log', 'linear'] as const).map((kind) => (
-              <button
-                key={kind}
-                type="button"
-                className="btn"
-                aria-pressed={props.scale === kind}
-                onClick={() => props.onScale(kind)}
-              >
-                {kind === 'log' ? 'Log' : 'Linear'}
-              </button>
-            ))}
+        <>
+          <GapList gaps={gaps} range={range} zone={zone} />
+          <div className="row heatFoot">
+            <Ramp most={heat.most} unit={countUnit} scheme={scheme} />
+            <span className="soft">
+              {heat.kind === 'native' ? 'native histogram' : 'classic buckets'}
+              {heat.series > 1 ? `, ${heat.series} series added up` : ''}; lines are p50 and p99
+            </span>
+            <span className="grow" />
+            <div className="group" role="group" aria-label="Value axis">
+              {(['log', 'linear'] as const).map((kind) => (
+                <button
+                  key={kind}
+                  type="button"
+                  className="btn"
+                  aria-pressed={props.scale === kind}
+                  onClick={() => props.onScale(kind)}
+                >
+                  {kind === 'log' ? 'Log' : 'Linear'}
+                </button>
+              ))}
+            </div>
           </div>
-        </div>
+        </>
       }
     >
       <canvas ref={canvas} style={{ height }} aria-hidden="true" />
@@ -163,68 +171,6 @@ function Ramp({ most, unit, scheme }: { most: number; unit: Unit; scheme: string
       <span className="heatRampBar" style={{ background: `linear-gradient(90deg, ${stops.join(', ')})` }} />
       {formatValue(most, unit)}
     </span>
-  );
-}
-
-interface Spoken {
-  time: string;
-  rows: (readonly [string, string])[];
-}
-
-interface TipProps {
-  canvas: HTMLCanvasElement | null;
-  spoken: Spoken;
-  column: HeatColumn;
-  spot: Spot;
-  scale: Scale;
-  range: Range;
-}
-
-function Tip({ canvas, spoken, column, spot, scale, range }: TipProps) {
-  if (!canvas) return null;
-  const place = placeOf(canvas.clientWidth, canvas.clientHeight);
-  const x = xOf(place, range, column.time);
-  const cell = column.cells[spot.cell];
-  const y = cell ? yOf(place, (scale.at(cell.low) + scale.at(cell.high)) / 2) : place.top;
-  const side = x > canvas.clientWidth / 2 ? { right: canvas.clientWidth - x + 16 } : { left: x + 14 };
-  return (
-    <div className="timeTooltip heatTip" style={{ ...side, top: Math.min(y, place.bottom - 120) }} aria-hidden="true">
-      <div className="timeTooltipTime">{spoken.time}</div>
-      {spoken.rows.map(([name, value]) => (
-        <div key={name} className="timeTooltipRow">
-          <span className="soft grow">{name}</span>
-          <span className="num">{value}</span>
-        </div>
-      ))}
-    </div>
-  );
-}
-
-interface MarkTipProps {
-  canvas: HTMLCanvasElement | null;
-  mark: Mark;
-  format: (value: number) => string;
-  scale: Scale;
-  range: Range;
-  zone: Zone;
-}
-
-function MarkTip({ canvas, mark, format, scale, range, zone }: MarkTipProps) {
-  if (!canvas) return null;
-  const place = placeOf(canvas.clientWidth, canvas.clientHeight);
-  const [x, y] = markPlace(place, { scale, range }, mark);
-  const side = x > canvas.clientWidth / 2 ? { right: canvas.clientWidth - x + 16 } : { left: x + 14 };
-  return (
-    <div className="timeTooltip heatTip" style={{ ...side, top: Math.min(y, place.bottom - 100) }} aria-hidden="true">
-      <div className="timeTooltipTime">{formatDateTime(mark.time * 1e3, zone)}</div>
-      {[['Exemplar', format(mark.value)] as const, ...mark.rows].map(([name, value]) => (
-        <div key={name} className="timeTooltipRow">
-          <span className="soft">{name}</span>
-          <span className="clip grow data num">{value}</span>
-        </div>
-      ))}
-      {mark.hint ? <div className="faint">{mark.hint}</div> : null}
-    </div>
   );
 }
 

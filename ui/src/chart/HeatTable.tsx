@@ -2,9 +2,11 @@
 import { useMemo } from 'react';
 import type { Series } from '../api/prom';
 import { boundsText, quantileOf, toHeat } from '../lib/heat';
-import type { Zone } from '../lib/time';
+import { type Gap, lackingAt, lackingText } from '../lib/gaps';
+import type { Range, Zone } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatCount, formatValue, type Unit } from '../lib/units';
+import { GapList } from './GapList';
 import { CsvButton } from '../parts/CsvButton';
 import { VirtualTable } from '../parts/VirtualTable';
 
@@ -14,9 +16,12 @@ interface Props {
   unit: Unit;
   countUnit: Unit;
   zone: Zone;
+  range: Range;
+  gaps?: readonly Gap[] | undefined;
 }
 
 const QUANTILES = [0.5, 0.9, 0.99] as const;
+const NO_GAPS: readonly Gap[] = [];
 const COLUMNS = [
   { key: 'time', title: 'Time', width: '150px' },
   { key: 'count', title: 'Count', width: '90px', align: 'right' as const },
@@ -25,14 +30,21 @@ const COLUMNS = [
   { key: 'buckets', title: 'Buckets', width: '76px', align: 'right' as const },
 ];
 
-export function HeatTable({ title, series, unit, countUnit, zone }: Props) {
+export function HeatTable({ title, series, unit, countUnit, zone, range, gaps = NO_GAPS }: Props) {
   const heat = useMemo(() => toHeat(series), [series]);
   const columns = heat?.columns ?? [];
+  const header = gaps.length > 0 ? [...COLUMNS, LACKING] : COLUMNS;
   const format = (value: number) => formatValue(value, unit);
   const csv = () => ({
-    header: ['time', 'low', 'high', 'count'],
+    header: ['time', 'low', 'high', 'count', ...(gaps.length > 0 ? ['not_in_it'] : [])],
     rows: columns.flatMap((one) =>
-      one.cells.map((cell) => [new Date(one.time * 1e3).toISOString(), cell.low, cell.high, cell.count]),
+      one.cells.map((cell) => [
+        new Date(one.time * 1e3).toISOString(),
+        cell.low,
+        cell.high,
+        cell.count,
+        ...(gaps.length > 0 ? [lackingText(lackingAt(gaps, one.time * 1e3))] : []),
+      ]),
     ),
   });
   return (
@@ -42,14 +54,16 @@ export function HeatTable({ title, series, unit, countUnit, zone }: Props) {
         <span className="grow" />
         <CsvButton name={title} make={csv} />
       </div>
+      <GapList gaps={gaps} range={range} zone={zone} />
       <VirtualTable
         label={`${title}, values`}
-        columns={COLUMNS}
+        columns={header}
         count={columns.length}
         height={320}
         cell={(row, at) => {
           const one = columns[columns.length - 1 - row];
           if (!one || !heat) return '';
+          if (at === COLUMNS.length) return lackingText(lackingAt(gaps, one.time * 1e3)) || '–';
           if (at === 0) return formatDateTime(one.time * 1e3, zone);
           if (at === 1) return formatValue(one.count, countUnit);
           if (at === COLUMNS.length - 1) return formatCount(one.cells.length);
@@ -69,4 +83,5 @@ export function HeatTable({ title, series, unit, countUnit, zone }: Props) {
   );
 }
 
+const LACKING = { key: 'gaps', title: 'Not in it', width: 'minmax(120px, 1fr)' };
 const NONE = { low: 0, high: 0, bounds: 0, count: 0 };

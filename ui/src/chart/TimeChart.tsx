@@ -6,10 +6,13 @@ import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { type Gap, gapSummary, lackingAt, lackingText } from '../lib/gaps';
 import { type Columns, stack, summarise } from '../lib/series';
 import type { Range } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatValue } from '../lib/units';
+import { GapList } from './GapList';
+import { bandsOf, paintHatch } from './hatch';
 import { type Mark, markAt, paintMarks } from './marks';
 import { buildOptions, type Look } from './options';
 import { Picture } from './Picture';
@@ -26,22 +29,29 @@ interface Props extends Look {
   /** Single observations on top of the lines. */
   marks?: readonly Mark[] | undefined;
   onMark?: ((index: number) => void) | undefined;
+  /** What the answer lacks: hatched, named below, and said. */
+  gaps?: readonly Gap[] | undefined;
 }
 
 const NO_MARKS: readonly Mark[] = [];
+const NO_GAPS: readonly Gap[] = [];
 
-export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, marks, onMark, ...look }: Props) {
+export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, marks, onMark, gaps, ...look }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme('light');
   const [at, setAt] = useState<number | null>(null);
   const [mark, setMark] = useState(-1);
   const shownMarks = marks ?? NO_MARKS;
-  const summary = useMemo(() => describe(columns, look), [columns, look]);
+  const lacking = gaps ?? NO_GAPS;
+  const summary = useMemo(
+    () => describe(columns, look) + gapSummary(lacking, range, look.zone),
+    [columns, look, lacking, range],
+  );
   const drawn = useMemo(() => (look.kind === 'bars' ? stackForBars(columns) : columns), [columns, look.kind]);
-  const callbacks = useRef({ onZoom, marks: shownMarks, mark });
+  const callbacks = useRef({ onZoom, marks: shownMarks, mark, gaps: lacking });
   useEffect(() => {
-    callbacks.current = { onZoom, marks: shownMarks, mark };
+    callbacks.current = { onZoom, marks: shownMarks, mark, gaps: lacking };
   });
 
   const structure = `${scheme}\u0000${look.kind}\u0000${look.unit}\u0000${look.zone}\u0000${look.height}\u0000${look.names.join('\u0001')}\u0000${look.colours.join()}`;
@@ -57,6 +67,7 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
           setAt(self.cursor.idx ?? null);
           setMark(markAt(self, callbacks.current.marks));
         },
+        onBack: (self) => paintGaps(self, callbacks.current.gaps),
         onDraw: (self) => paintMarks(self, callbacks.current.marks, callbacks.current.mark),
       }),
       [[], ...look.names.map(() => [])],
@@ -90,7 +101,7 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
 
   useEffect(() => {
     plot.current?.redraw(false);
-  }, [shownMarks, mark, structure]);
+  }, [shownMarks, mark, lacking, structure]);
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
@@ -109,7 +120,7 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
       kind="chart"
       title={title}
       summary={summary}
-      spoken={at !== null ? speak(at, columns, look) : ''}
+      spoken={at !== null ? speak(at, columns, look, lacking) : ''}
       onKeyDown={onKeyDown}
       onBlur={() => setAt(null)}
       onDoubleClick={onZoomOut}
@@ -119,15 +130,23 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
       }}
       onClick={mark >= 0 && onMark ? () => onMark(mark) : undefined}
       style={mark >= 0 && onMark ? { cursor: 'pointer' } : undefined}
+      foot={<GapList gaps={lacking} range={range} zone={look.zone} />}
     >
       <div ref={host} className={mark >= 0 ? 'onMark' : undefined} />
       {shownMarks[mark] ? (
         <MarkTip mark={shownMarks[mark]} look={look} plot={plot.current} />
       ) : at !== null ? (
-        <Tooltip at={at} columns={columns} look={look} plot={plot.current} />
+        <Tooltip at={at} columns={columns} look={look} plot={plot.current} gaps={lacking} />
       ) : null}
     </Picture>
   );
+}
+
+function paintGaps(plot: uPlot, gaps: readonly Gap[]): void {
+  if (gaps.length === 0) return;
+  const { top, height } = plot.bbox;
+  const bands = bandsOf(gaps, (ms) => plot.valToPos(ms / 1e3, 'x', true));
+  paintHatch(plot.ctx, bands, top, top + height, window.devicePixelRatio || 1);
 }
 
 /** Bars stand on each other; the tallest total is painted first so that the smaller sums stay visible in front. */
@@ -165,11 +184,20 @@ function valuesAt(at: number, columns: Columns): Value[] {
 /** Rows of a tooltip before it says how many are left. */
 const TOOLTIP_ROWS = 10;
 
-function Tooltip({ at, columns, look, plot }: { at: number; columns: Columns; look: Look; plot: uPlot | null }) {
+interface TooltipProps {
+  at: number;
+  columns: Columns;
+  look: Look;
+  plot: uPlot | null;
+  gaps: readonly Gap[];
+}
+
+function Tooltip({ at, columns, look, plot, gaps }: TooltipProps) {
   const time = columns[0][at];
   if (time === undefined || !plot) return null;
   const values = valuesAt(at, columns);
-  if (values.length === 0) return null;
+  const lacking = lackingText(lackingAt(gaps, time * 1e3));
+  if (values.length === 0 && lacking === '') return null;
   const left = plot.valToPos(time, 'x') + plot.over.offsetLeft;
   const onRight = left > plot.width / 2;
   const style = onRight ? { right: plot.width - left + 12 } : { left: left + 12 };
@@ -184,6 +212,7 @@ function Tooltip({ at, columns, look, plot }: { at: number; columns: Columns; lo
         </div>
       ))}
       {values.length > TOOLTIP_ROWS ? <div className="faint">and {values.length - TOOLTIP_ROWS} lower</div> : null}
+      {lacking ? <div className="warn">not in it: {lacking}</div> : null}
     </div>
   );
 }
@@ -206,11 +235,13 @@ function MarkTip({ mark, look, plot }: { mark: Mark; look: Look; plot: uPlot | n
   );
 }
 
-function speak(at: number, columns: Columns, look: Look): string {
+function speak(at: number, columns: Columns, look: Look, gaps: readonly Gap[]): string {
   const time = columns[0][at];
   if (time === undefined) return '';
   const values = valuesAt(at, columns)
     .slice(0, 3)
     .map((one) => `${look.names[one.index] ?? ''} ${formatValue(one.value, look.unit)}`);
-  return `${formatDateTime(time * 1e3, look.zone)}: ${values.join(', ') || 'no values'}`;
+  const lacking = lackingText(lackingAt(gaps, time * 1e3));
+  const said = `${formatDateTime(time * 1e3, look.zone)}: ${values.join(', ') || 'no values'}`;
+  return lacking ? `${said}; not in it: ${lacking}` : said;
 }

@@ -1,9 +1,11 @@
 /** The table twin of a time chart: a row per instant, newest first, a column per series. */
 import { useMemo } from 'react';
+import { GapList } from './GapList';
+import { type Gap, lackingAt, lackingText } from '../lib/gaps';
 import { CsvButton } from '../parts/CsvButton';
 import { VirtualTable } from '../parts/VirtualTable';
 import type { Columns } from '../lib/series';
-import type { Zone } from '../lib/time';
+import type { Range, Zone } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
 import { formatValue, type Unit } from '../lib/units';
 
@@ -14,26 +16,32 @@ interface Props {
   unit: Unit;
   zone: Zone;
   height: number;
+  range: Range;
+  /** What the answer lacks: a column names it for every instant. */
+  gaps?: readonly Gap[] | undefined;
 }
 
 /** Columns beyond this make a row nobody can read; the file has them all. */
 const SHOWN_COLUMNS = 24;
+const NO_GAPS: readonly Gap[] = [];
 
-export function ValueTable({ title, names, columns, unit, zone, height }: Props) {
+export function ValueTable({ title, names, columns, unit, zone, height, range, gaps = NO_GAPS }: Props) {
   const times = columns[0];
   const shown = names.slice(0, SHOWN_COLUMNS);
   const header = useMemo(
     () => [
       { key: 'time', title: 'Time', width: '150px' },
       ...shown.map((name, i) => ({ key: String(i), title: name, width: 'minmax(90px, 1fr)', align: 'right' as const })),
+      ...(gaps.length > 0 ? [{ key: 'gaps', title: 'Not in it', width: 'minmax(120px, 1fr)' }] : []),
     ],
-    [shown],
+    [shown, gaps],
   );
   const csv = () => ({
-    header: ['time', ...names],
+    header: ['time', ...names, ...(gaps.length > 0 ? ['not_in_it'] : [])],
     rows: times.map((time, i) => [
       new Date(time * 1e3).toISOString(),
       ...columns.slice(1).map((column) => column[i] ?? null),
+      ...(gaps.length > 0 ? [lackingText(lackingAt(gaps, time * 1e3))] : []),
     ]),
   });
   return (
@@ -46,6 +54,7 @@ export function ValueTable({ title, names, columns, unit, zone, height }: Props)
         <span className="grow" />
         <CsvButton name={title} make={csv} />
       </div>
+      <GapList gaps={gaps} range={range} zone={zone} />
       <VirtualTable
         label={`${title}, values`}
         columns={header}
@@ -53,6 +62,8 @@ export function ValueTable({ title, names, columns, unit, zone, height }: Props)
         height={height}
         cell={(row, column) => {
           const i = times.length - 1 - row;
+          const lacking = column === shown.length + 1;
+          if (lacking) return lackingText(lackingAt(gaps, (times[i] ?? 0) * 1e3)) || '–';
           if (column === 0) return formatDateTime((times[i] ?? 0) * 1e3, zone);
           const value = columns[column]?.[i];
           return value === null || value === undefined ? '–' : formatValue(value, unit);

@@ -1,8 +1,10 @@
 /** Draws a heat map on a canvas: cells, value axis, time axis, percentile lines, cursor. */
 import { type Heat, quantileOf, type Scale, strength } from '../lib/heat';
+import type { Gap } from '../lib/gaps';
 import { niceStep } from '../lib/steps';
 import type { Range, Zone } from '../lib/time';
 import { formatTick } from '../lib/timeformat';
+import { bandsOf, paintHatch } from './hatch';
 import { drawMark, type Mark } from './marks';
 import { resolveColour } from './options';
 import type { Surface } from './useCanvas';
@@ -28,6 +30,8 @@ export interface Picture {
   marks: readonly Mark[];
   /** The mark under the pointer, or -1. */
   mark: number;
+  /** What the answer lacks. */
+  gaps: readonly Gap[];
 }
 
 const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
@@ -59,6 +63,12 @@ export function paintHeat({ context: c, width, height }: Surface, picture: Pictu
   c.beginPath();
   c.rect(place.left, place.top, place.right - place.left, place.bottom - place.top);
   c.clip();
+  paintHatch(
+    c,
+    bandsOf(picture.gaps, (ms) => xOf(place, picture.range, ms / 1e3)),
+    place.top,
+    place.bottom,
+  );
   cells(c, place, picture);
   for (const q of picture.lines) percentile(c, place, picture, q);
   cursor(c, place, picture);

@@ -25,6 +25,8 @@ export function resolveColour(expression: string): string {
 export interface Handlers {
   onZoom: (fromS: number, toS: number) => void;
   onCursor: (plot: uPlot) => void;
+  /** After the grid, before the lines: what the lines stand on. */
+  onBack: (plot: uPlot) => void;
   /** After the lines: what else stands on the chart. */
   onDraw: (plot: uPlot) => void;
 }
@@ -71,6 +73,7 @@ export function buildOptions(look: Look, width: number, handlers: Handlers): uPl
     series: [{}, ...look.names.map((label, i) => seriesOptions(label, look, i))],
     hooks: {
       setCursor: [handlers.onCursor],
+      drawAxes: [handlers.onBack],
       draw: [handlers.onDraw],
       setSelect: [
         (plot) => {

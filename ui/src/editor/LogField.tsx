@@ -6,10 +6,10 @@ import { logql } from './logql';
 import type { FieldProps } from './QueryField';
 
 export default function LogField(props: FieldProps) {
-  const { tenant, range } = useView();
-  const where = useRef({ tenant, range });
+  const { asker, range } = useView();
+  const where = useRef({ asker, range });
   useEffect(() => {
-    where.current = { tenant, range };
+    where.current = { asker, range };
   });
   const language = useMemo(() => logql(() => where.current), []);
   return <CodeField {...props} language={language} />;

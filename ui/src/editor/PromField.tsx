@@ -6,10 +6,10 @@ import type { FieldProps } from './QueryField';
 import { promql } from './promql';
 
 export default function PromField(props: FieldProps) {
-  const { tenant, range } = useView();
-  const where = useRef({ tenant, range });
+  const { asker, range } = useView();
+  const where = useRef({ asker, range });
   useEffect(() => {
-    where.current = { tenant, range };
+    where.current = { asker, range };
   });
   const language = useMemo(() => promql(() => where.current), []);
   return <CodeField {...props} language={language} />;

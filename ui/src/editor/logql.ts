@@ -10,10 +10,11 @@ import type { Extension } from '@codemirror/state';
 import { parser } from '@grafana/lezer-logql';
 import { styleTags, tags } from '@lezer/highlight';
 import { logLabels, logLabelValues } from '../api/loki';
+import type { Asker } from '../api/http';
 import type { Range } from '../lib/time';
 
 interface Where {
-  tenant: string;
+  asker: Asker;
   range: Range;
 }
 
@@ -97,7 +98,7 @@ async function suggestInSelector(
 ): Promise<CompletionResult | null> {
   const value = IN_VALUE.exec(inside);
   if (value) {
-    const values = await logLabelValues(value[1] ?? '', { tenant: where.tenant }, where.range).catch(() => []);
+    const values = await logLabelValues(value[1] ?? '', where.asker, where.range).catch(() => []);
     return {
       from: context.pos - (value[2]?.length ?? 0),
       options: values.map((label) => ({ label, type: 'constant' })),
@@ -106,7 +107,7 @@ async function suggestInSelector(
   }
   const name = IN_NAME.exec(inside);
   if (!name) return null;
-  const answer = await logLabels({ tenant: where.tenant }, where.range).catch(() => null);
+  const answer = await logLabels(where.asker, where.range).catch(() => null);
   const names = answer?.data ?? [];
   return {
     from: context.pos - (name[1]?.length ?? 0),

@@ -2,10 +2,11 @@
 import type { Extension } from '@codemirror/state';
 import { type PrometheusClient, PromQLExtension } from '@prometheus-io/codemirror-promql';
 import * as prom from '../api/prom';
+import type { Asker } from '../api/http';
 import type { Range } from '../lib/time';
 
 interface Where {
-  tenant: string;
+  asker: Asker;
   range: Range;
 }
 
@@ -22,7 +23,7 @@ const KEPT = 50;
 function client(where: () => Where): PrometheusClient {
   const kept = new Map<string, { atMs: number; answer: Promise<unknown> }>();
   const once = <T>(key: readonly unknown[], ask: () => Promise<T>, empty: T): Promise<T> => {
-    const name = JSON.stringify([where().tenant, ...key]);
+    const name = JSON.stringify([where().asker, ...key]);
     const seen = kept.get(name);
     if (seen && performance.now() - seen.atMs < KEEP_MS) return seen.answer as Promise<T>;
     // A failed look-up means fewer suggestions; it must not interrupt typing.
@@ -38,7 +39,7 @@ function client(where: () => Where): PrometheusClient {
     }
     return answer;
   };
-  const ask = () => ({ tenant: where().tenant });
+  const ask = () => where().asker;
   const values = (label: string, metric?: string) =>
     once(
       ['values', label, metric],

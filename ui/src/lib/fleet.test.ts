@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ageOf, rateOf, toneOfAge, totals } from './fleet';
+import { shapeNode } from '../api/fleet';
+import { ageOf, clustersOf, rateOf, toneOfAge, totals } from './fleet';
 
 describe('the fleet', () => {
   const signal = {
@@ -18,10 +19,13 @@ describe('the fleet', () => {
     version: '1',
     started_at: 0,
     uptime_seconds: 1,
-    memory: { limit_bytes: 1, used_bytes: 1 },
+    memory: { limit_bytes: 10, used_bytes: 1 },
     disk: { free_bytes: 1, total_bytes: 2, used_bytes: 1 },
+    refusing: null,
     signals: [signal],
     tenants: [],
+    reached: true,
+    peer: null,
   };
 
   it('is as fresh as its slowest node', () => {
@@ -43,5 +47,50 @@ describe('the fleet', () => {
     ).toBe('a');
     expect(rateOf([series({ signal: 'logs' })], node, 'logs')).toBeDefined();
     expect(rateOf([series({ signal: 'metrics' })], node, 'logs')).toBeUndefined();
+  });
+
+  it('folds replicas into clusters, the worst first', () => {
+    const at = 130e3;
+    const behind = { ...signal, newest: 40 };
+    const clusters = clustersOf(
+      [
+        { ...node, cluster: 'fine', signals: [{ ...signal, newest: 120 }] },
+        { ...node, cluster: 'pair', replica: 'a', peer: 'pair', signals: [{ ...signal, newest: 125 }] },
+        { ...node, cluster: 'pair', replica: 'b', peer: 'pair', signals: [behind] },
+        { ...node, cluster: 'gone', peer: 'gone', reached: false, signals: [behind] },
+        { ...node, cluster: 'full', memory: { limit_bytes: 100, used_bytes: 95 }, signals: [] },
+      ],
+      at,
+    );
+    expect(clusters.map((one) => [one.name, one.tone])).toEqual([
+      ['gone', 'bad'],
+      ['full', 'bad'],
+      ['pair', 'warn'],
+      ['fine', 'good'],
+    ]);
+    const pair = clusters[2];
+    expect(pair?.nodes.map((one) => one.replica)).toEqual(['b', 'a']);
+    expect(pair?.troubles).toEqual(['b: logs behind']);
+    // An answer shows what the freshest replica has; the lag is that of the slowest.
+    expect(pair?.signals).toEqual([{ signal: 'logs', age: 5, perSecond: 4 }]);
+    expect(pair?.lag).toBe(90);
+    expect(clusters.map((one) => one.local)).toEqual([false, true, false, true]);
+  });
+
+  it('takes a peer for what little its announcement says', () => {
+    const told = shapeNode({
+      cluster: 'dev-01',
+      replica: null,
+      version: null,
+      memory: null,
+      reached: false,
+      link: { peer: 'dev-01' },
+      signals: [{ signal: 'metrics', oldest: 10, newest: 120 }],
+    });
+    expect(told).toMatchObject({ memory: null, disk: null, peer: 'dev-01', reached: false, tenants: null });
+    const [cluster] = clustersOf([told], 130e3);
+    expect(cluster).toMatchObject({ tone: 'bad', troubles: ['not reached'], lag: 10, versions: [] });
+    expect(cluster?.signals[0]?.perSecond).toBeNull();
+    expect(cluster?.memory).toBeNaN();
   });
 });

@@ -1,9 +1,8 @@
 /** How complete the answers on this page are: a badge that is always there, and a banner when something is missing. */
 import { Popover } from '@mantine/core';
-import { type Coverage, coverageName, worstState } from '../api/coverage';
-import { formatDateTime } from '../lib/timeformat';
+import { coverageName, worstState } from '../api/coverage';
 import { usePageCoverage } from '../state/answers';
-import { useView } from '../state/view';
+import { CoverageTable, TONES } from './CoverageTable';
 import { OkIcon, WarnIcon } from './icons';
 
 const WORDS = {
@@ -13,13 +12,21 @@ const WORDS = {
   missing: 'Missing',
   unknown: 'No data yet',
 } as const;
-const TONES = { complete: 'good', late: 'warn', partial: 'warn', missing: 'bad', unknown: '' } as const;
+
+/** What the state of the whole page means for its numbers. */
+const SAYS = {
+  complete: 'Everybody who was asked answered for the whole range, as far as retention reaches.',
+  late: 'Everybody answered, but some of the newest data has not arrived where it is kept.',
+  partial: 'Some sources answered for a part only: sums and counts are too low there, charts are hatched.',
+  missing: 'Some sources did not answer: what they hold is in none of the numbers here, charts are hatched.',
+  unknown: 'No answer on this page has said yet what it covers.',
+} as const;
 
 export function CoverageBadge() {
   const rows = usePageCoverage();
   const state = worstState(rows);
   return (
-    <Popover position="bottom-end" width={560} trapFocus>
+    <Popover position="bottom-end" width="min(860px, 96vw)" trapFocus>
       <Popover.Target>
         <button
           type="button"
@@ -28,50 +35,15 @@ export function CoverageBadge() {
           data-state={state}
         >
           {state === 'complete' ? <OkIcon /> : <WarnIcon />}
-          {WORDS[state]}
+          <span className="coverageWord">{WORDS[state]}</span>
         </button>
       </Popover.Target>
       <Popover.Dropdown p="xs">
         <h2>Coverage of this page</h2>
-        {rows.length === 0 ? (
-          <p className="soft">No answer on this page has said yet what it covers.</p>
-        ) : (
-          <CoverageTable rows={rows} />
-        )}
+        <p className="soft coverageSays">{SAYS[state]}</p>
+        {rows.length === 0 ? null : <CoverageTable rows={rows} />}
       </Popover.Dropdown>
     </Popover>
-  );
-}
-
-export function CoverageTable({ rows }: { rows: readonly Coverage[] }) {
-  const { zone } = useView();
-  return (
-    <div className="coverageTable">
-      <table className="grid">
-        <thead>
-          <tr>
-            <th scope="col">Cluster</th>
-            <th scope="col">Signal</th>
-            <th scope="col">State</th>
-            <th scope="col">Complete up to</th>
-            <th scope="col">Reason</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, 200).map((row) => (
-            <tr key={`${coverageName(row)} ${row.signal}`}>
-              <td>{coverageName(row)}</td>
-              <td>{row.signal || 'all'}</td>
-              <td>
-                <span className={`tag ${TONES[row.state]}`}>{row.state}</span>
-              </td>
-              <td className="data">{row.watermark === null ? '–' : formatDateTime(row.watermark * 1e3, zone)}</td>
-              <td className="coverageReason">{row.reason || '–'}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
 

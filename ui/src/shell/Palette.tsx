@@ -86,11 +86,11 @@ export default function Palette({ actions, onClose }: Props) {
 
 function useEntries(actions: Actions, text: string): Entry[] {
   const navigate = useNavigate();
-  const { tenant } = useView();
-  const metrics = useAnswer(['metric names', tenant], (signal) => labelValues('__name__', { tenant, signal }), {
+  const { asker } = useView();
+  const metrics = useAnswer(['metric names', asker], (signal) => labelValues('__name__', { ...asker, signal }), {
     staleMs: 60_000,
   });
-  const known = useAnswer(['services', tenant], (signal) => services({ tenant, signal }), { staleMs: 60_000 });
+  const known = useAnswer(['services', asker], (signal) => services({ ...asker, signal }), { staleMs: 60_000 });
   return useMemo(() => {
     const keep = (extra: object) => ((before: CommonSearch) => ({ ...pickCommon(before), ...extra })) as never;
     const id = text.trim().toLowerCase();

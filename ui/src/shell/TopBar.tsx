@@ -9,6 +9,7 @@ import { usePatch, useView } from '../state/view';
 import type { Actions } from './actions';
 import { CoverageBadge } from './CoverageBadge';
 import { AutoIcon, HelpIcon, MoonIcon, RefreshIcon, SearchIcon, SunIcon } from './icons';
+import { ScopePicker } from './ScopePicker';
 import { TimePicker } from './TimePicker';
 
 interface Props {
@@ -22,6 +23,7 @@ export function TopBar({ title, actions, rangeOpened, onRangeOpen }: Props) {
   return (
     <header className="topBar">
       <h1>{title}</h1>
+      <TenantPicker />
       <ScopePicker />
       <button type="button" className="btn quiet paletteButton" onClick={actions.palette}>
         <SearchIcon />
@@ -47,10 +49,10 @@ export function TopBar({ title, actions, rangeOpened, onRangeOpen }: Props) {
 }
 
 /** The tenant whose data is read. Free text: a node that guards its tenants lists none. */
-function ScopePicker() {
-  const { tenant } = useView();
+function TenantPicker() {
+  const { tenant, asker } = useView();
   const patch = usePatch();
-  const nodes = useAnswer(['fleet', 'scope', tenant], (signal) => fleet({ tenant, signal }), { staleMs: 60_000 });
+  const nodes = useAnswer(['fleet', 'tenants', asker], (signal) => fleet({ ...asker, signal }), { staleMs: 60_000 });
   const known = [
     ...new Set(nodes.data?.data.flatMap((node) => (Array.isArray(node.tenants) ? node.tenants : [])) ?? []),
   ].sort();

@@ -14,12 +14,12 @@ export interface Actions {
   openRange: () => void;
 }
 
-export type PageName = 'fleet' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces';
+export type PageName = 'fleet' | 'federation' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces';
 
 export interface Page {
   name: PageName;
   label: string;
-  path: '/' | '/metrics' | '/metrics/catalog' | '/metrics/cardinality' | '/logs' | '/traces';
+  path: '/' | '/federation' | '/metrics' | '/metrics/catalog' | '/metrics/cardinality' | '/logs' | '/traces';
   letter: string;
   /** A page that stands beside this one under the same sign of the rail. */
   under?: PageName;
@@ -28,7 +28,8 @@ export interface Page {
 }
 
 export const PAGES: readonly Page[] = [
-  { name: 'fleet', label: 'Fleet', path: '/', letter: 'f' },
+  { name: 'fleet', label: 'Fleet', path: '/', letter: 'f', short: 'Clusters' },
+  { name: 'federation', label: 'Federation', path: '/federation', letter: 'e', under: 'fleet', short: 'Federation' },
   { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm', short: 'Query' },
   {
     name: 'catalog',

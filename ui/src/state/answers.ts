@@ -85,7 +85,14 @@ export function usePageCoverage(): Coverage[] {
   const subscribe = useCallback((changed: () => void) => client.getQueryCache().subscribe(changed), [client]);
   const snapshot = useCallback(() => {
     const active = client.getQueryCache().findAll({ type: 'active' });
-    const rows = mergeCoverage(active.flatMap((query) => coverageIn(query.state.data)));
+    // A refusal may say who was missing; what was on the screen before it is not the answer any more.
+    const rows = mergeCoverage(
+      active.flatMap(({ state }) =>
+        state.error instanceof ApiError && state.error.coverage.length > 0
+          ? [state.error.coverage]
+          : coverageIn(state.data),
+      ),
+    );
     const text = JSON.stringify(rows);
     // The same object until something changed, or React would render for ever.
     if (text !== last.current.text) last.current = { text, rows };

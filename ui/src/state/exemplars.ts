@@ -22,11 +22,11 @@ export interface Exemplars {
 }
 
 export function useExemplars(expr: string, on: boolean): Exemplars {
-  const { range, tenant, nowMs, from, to } = useView();
+  const { range, asker, nowMs, from, to } = useView();
   const navigate = useNavigate();
   const answer = useAnswer(
-    ['exemplars', expr, tenant, from, to, nowMs],
-    (signal) => queryExemplars(expr, range, { tenant, signal }),
+    ['exemplars', expr, asker, from, to, nowMs],
+    (signal) => queryExemplars(expr, range, { ...asker, signal }),
     { enabled: on && expr.trim() !== '' },
   );
   const all = on ? answer.data?.data : undefined;

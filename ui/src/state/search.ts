@@ -5,6 +5,7 @@
  * A value is text, a repeated key is a list, a default is left out. What does not fit its grammar is dropped,
  * never an error page: an address mangled by a chat program should still open.
  */
+import { parseScope, scopeTexts } from '../lib/scope';
 import { parseTime } from '../lib/time';
 
 export type RawSearch = Record<string, string | string[]>;
@@ -42,6 +43,24 @@ export interface CommonSearch {
   refresh?: string | undefined;
   tenant?: string | undefined;
   tz?: 'utc' | undefined;
+  /** Clusters and labels that everything is about, `name=value` for each. */
+  scope?: string[] | undefined;
+  /** Replicas stand apart. */
+  dedup?: 'false' | undefined;
+  /** Incomplete answers are refused. */
+  partial?: 'deny' | undefined;
+}
+
+export interface FleetSearch extends CommonSearch {
+  /** Clusters whose fold differs from the default. */
+  open?: string[] | undefined;
+}
+
+export interface FederationSearch extends CommonSearch {
+  /** The peer that is open, `cluster` or `cluster/replica`. */
+  peer?: string | undefined;
+  /** Peers to show: all of them, or those that need somebody. */
+  show?: 'trouble' | undefined;
 }
 
 export interface MetricsSearch extends CommonSearch {
@@ -181,7 +200,18 @@ export function commonSearch(raw: Record<string, unknown>): CommonSearch {
     refresh: choice(raw.refresh, REFRESH_CHOICES),
     tenant: one(raw.tenant),
     tz: choice(raw.tz, ['utc']),
+    scope: scopeTexts(parseScope(many(raw.scope) ?? [])),
+    dedup: choice(raw.dedup, ['false']),
+    partial: choice(raw.partial, ['deny']),
   };
+}
+
+export function fleetSearch(raw: Record<string, unknown>): FleetSearch {
+  return { open: many(raw.open)?.filter(Boolean).slice(0, 100) };
+}
+
+export function federationSearch(raw: Record<string, unknown>): FederationSearch {
+  return { peer: one(raw.peer), show: choice(raw.show, ['trouble']) };
 }
 
 export function metricsSearch(raw: Record<string, unknown>): MetricsSearch {

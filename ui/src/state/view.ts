@@ -1,6 +1,8 @@
-/** Hooks over the part of the URL that every page shares: range, zone, refresh, tenant. */
+/** Hooks over the part of the URL that every page shares: range, zone, refresh, tenant, scope. */
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
+import type { Asker } from '../api/http';
+import { parseScope, type Scope } from '../lib/scope';
 import { isRelative, type Range, resolveRange, shift, type Zone, zoomOut } from '../lib/time';
 import { advanceNow, useNow } from './now';
 import { type CommonSearch, DEFAULT_FROM, DEFAULT_TO } from './search';
@@ -10,6 +12,9 @@ export interface View {
   to: string;
   zone: Zone;
   tenant: string;
+  scope: Scope;
+  /** Tenant and scope, the part of every question that the bar decides; stable while neither changes. */
+  asker: Asker;
   refresh: string;
   nowMs: number;
   range: Range;
@@ -27,13 +32,24 @@ export function useView(): View {
     () => resolveRange(from, to, nowMs, zone) ?? { fromMs: nowMs - 36e5, toMs: nowMs },
     [from, to, nowMs, zone],
   );
+  const tenant = search.tenant ?? '';
+  // A text of the scope: the address gives a new list for the same pairs with every change of anything.
+  const pairs = JSON.stringify(search.scope ?? []);
+  const dedup = search.dedup !== 'false';
+  const deny = search.partial === 'deny';
+  const asker = useMemo<Asker>(
+    () => ({ tenant, scope: { labels: parseScope(JSON.parse(pairs) as string[]), dedup, deny } }),
+    [tenant, pairs, dedup, deny],
+  );
   return {
     from,
     to,
     zone,
     nowMs,
     range,
-    tenant: search.tenant ?? '',
+    tenant,
+    scope: asker.scope,
+    asker,
     refresh: search.refresh ?? '',
     moving: isRelative(from) || isRelative(to),
   };
@@ -41,7 +57,8 @@ export function useView(): View {
 
 /** The shared part alone, for links to other pages: the range travels, the queries stay. */
 export function pickCommon(search: CommonSearch): CommonSearch {
-  return { from: search.from, to: search.to, refresh: search.refresh, tenant: search.tenant, tz: search.tz };
+  const { from, to, refresh, tenant, tz, scope, dedup, partial } = search;
+  return { from, to, refresh, tenant, tz, scope, dedup, partial };
 }
 
 type Patch = Record<string, unknown>;

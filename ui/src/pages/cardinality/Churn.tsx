@@ -10,6 +10,7 @@ import { niceStep, promDuration } from '../../lib/steps';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useAnswerAbout } from '../../state/answers';
+import { useGaps } from '../../state/gaps';
 import { usePatch, useRangeMoves, useSetRange, useView } from '../../state/view';
 
 interface Props {
@@ -28,7 +29,7 @@ const NAMES = ['appeared', 'ended'] as const;
 const COLOURS = ['var(--series-0)', 'var(--series-1)'] as const;
 
 export function Churn({ scope, series, wanted }: Props) {
-  const { range, zone, tenant, from, to, nowMs } = useView();
+  const { range, zone, asker, from, to, nowMs } = useView();
   const patch = usePatch();
   const setRange = useSetRange();
   const moves = useRangeMoves();
@@ -37,9 +38,9 @@ export function Churn({ scope, series, wanted }: Props) {
   const enabled = wanted || (series > 0 && series <= UNASKED);
   const answer = useAnswerAbout(
     queries.appeared,
-    ['churn', step, tenant, from, to, nowMs],
+    ['churn', step, asker, from, to, nowMs],
     async (signal) => {
-      const ask = (expr: string) => queryRange(expr, range, step, { tenant, signal });
+      const ask = (expr: string) => queryRange(expr, range, step, { ...asker, signal });
       const [appeared, ended] = await Promise.all([ask(queries.appeared), ask(queries.ended)]);
       return {
         ...appeared,
@@ -58,6 +59,7 @@ export function Churn({ scope, series, wanted }: Props) {
     });
     return toColumns(bars, step);
   }, [answer.own, step, range.fromMs]);
+  const gaps = useGaps(answer.own?.coverage);
   const sums = columns.slice(1).map((column) => column.reduce<number>((sum, value) => sum + (value ?? 0), 0));
   return (
     <section className="panel churn" aria-label="Churn">
@@ -92,6 +94,7 @@ export function Churn({ scope, series, wanted }: Props) {
               kind="bars"
               height={120}
               range={range}
+              gaps={gaps}
               onZoom={setRange}
               onZoomOut={moves.out}
             />

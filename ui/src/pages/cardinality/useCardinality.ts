@@ -30,16 +30,18 @@ export const DEFAULT_LIMIT = 10_000;
 export const LISTED = 100;
 
 export function useCardinality(match: string | undefined, limit: number): Cardinality {
-  const { tenant, range, from, to, nowMs } = useView();
+  const { asker, scope: viewed, range, from, to, nowMs } = useView();
   const scope = useMemo(() => (match ? parseSelector(match) : null), [match]);
   const text = scopeSelector(scope);
-  const status = useAnswer(['tsdb', LISTED, tenant], (signal) => tsdbStatus(LISTED, { tenant, signal }), {
-    enabled: scope === null,
+  // The store's own account is of everything it has: a narrower view has to count.
+  const whole = scope === null && viewed.labels.length === 0;
+  const status = useAnswer(['tsdb', LISTED, asker], (signal) => tsdbStatus(LISTED, { ...asker, signal }), {
+    enabled: whole,
     staleMs: 30_000,
   });
-  const series = useAnswerAbout(text, ['cardinality', limit, tenant, from, to, nowMs], (signal) =>
+  const series = useAnswerAbout(text, ['cardinality', limit, asker, from, to, nowMs], (signal) =>
     // One more than is counted tells whether the scope was cut.
-    findSeries(text, limit + 1, { tenant, signal }, range),
+    findSeries(text, limit + 1, { ...asker, signal }, range),
   );
   const read = series.own?.data;
   const sets = useMemo(() => read?.slice(0, limit), [read, limit]);
@@ -50,12 +52,12 @@ export function useCardinality(match: string | undefined, limit: number): Cardin
     sets,
     found,
     truncated: (read?.length ?? 0) > limit,
-    status: scope === null ? (status.data?.data ?? null) : null,
+    status: whole ? (status.data?.data ?? null) : null,
     loading: series.isFetching,
-    error: series.error ?? (scope === null ? status.error : null),
+    error: series.error ?? (whole ? status.error : null),
     retry: () => {
       series.refetch();
-      void status.refetch();
+      if (whole) void status.refetch();
     },
   };
 }

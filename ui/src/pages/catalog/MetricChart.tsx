@@ -2,7 +2,7 @@
 import { useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { mergeCoverage } from '../../api/coverage';
-import type { Answer } from '../../api/http';
+import type { Answer, Asker } from '../../api/http';
 import { queryRange, type Series } from '../../api/prom';
 import { Graph } from '../../chart/Graph';
 import { HeatGraph } from '../../chart/HeatGraph';
@@ -26,13 +26,13 @@ interface Props {
 
 export function MetricChart({ entry, view, ask }: Props) {
   const search = useSearch({ from: '/metrics/catalog' });
-  const { range, tenant, from, to, nowMs } = useView();
+  const { range, asker, from, to, nowMs } = useView();
   const patch = usePatch();
   const drawn = useMemo(() => expressions(entry, view.key, ask), [entry, view.key, ask]);
   const text = drawn.map((one) => one.expr).join('\n');
   // Kept over a refresh, never over a change of view: a heat map is no line chart.
-  const answer = useAnswerAbout(text, ['metric', ask.stepSeconds, tenant, from, to, nowMs], (signal) =>
-    askAll(drawn, range, ask.stepSeconds, { tenant, signal }, view.key === 'raw' ? MOST_RAW : undefined),
+  const answer = useAnswerAbout(text, ['metric', ask.stepSeconds, asker, from, to, nowMs], (signal) =>
+    askAll(drawn, range, ask.stepSeconds, { ...asker, signal }, view.key === 'raw' ? MOST_RAW : undefined),
   );
   const first = drawn[0]?.expr ?? '';
   const exemplars = useExemplars(first, search.ex !== undefined && view.key !== 'raw' && view.key !== 'series');
@@ -62,6 +62,7 @@ export function MetricChart({ entry, view, ask }: Props) {
             expr={first}
             series={series}
             step={ask.stepSeconds}
+            coverage={data?.coverage}
             scale={search.scale}
             height={376}
             unit={unit}
@@ -73,6 +74,7 @@ export function MetricChart({ entry, view, ask }: Props) {
             expr={first}
             series={series}
             step={ask.stepSeconds}
+            coverage={data?.coverage}
             cap={search.cap ?? 50}
             values={false}
             solo={search.solo}
@@ -98,7 +100,7 @@ async function askAll(
   drawn: readonly Drawn[],
   range: Range,
   step: number,
-  ask: { tenant: string; signal: AbortSignal },
+  ask: Asker & { signal: AbortSignal },
   limit: number | undefined,
 ): Promise<Answer<Series[]>> {
   const answers = await Promise.all(

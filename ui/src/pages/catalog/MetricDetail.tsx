@@ -74,16 +74,19 @@ function Head({ name, children }: { name: string; children?: React.ReactNode }) 
 
 function Known({ entry, series }: { entry: Entry; series: number | null }) {
   const search = useSearch({ from: '/metrics/catalog' });
-  const { range, tenant, from, to, nowMs } = useView();
+  const { range, asker, from, to, nowMs } = useView();
   const patch = usePatch();
   const view = viewOf(entry, search.view);
   const matchers = useMemo(() => parseSelector(`{${search.where ?? ''}}`)?.matchers ?? [], [search.where]);
   const probe = selector(entry.names[0] ?? entry.name, matchers);
-  const interval = useAnswer(['interval', probe, tenant, from, to, nowMs], (signal) =>
-    queryInstant(`max(count_over_time(${probe}[${promDuration(INTERVAL_WINDOW_S)}]))`, range.toMs, { tenant, signal }),
+  const interval = useAnswer(['interval', probe, asker, from, to, nowMs], (signal) =>
+    queryInstant(`max(count_over_time(${probe}[${promDuration(INTERVAL_WINDOW_S)}]))`, range.toMs, {
+      ...asker,
+      signal,
+    }),
   );
-  const labels = useAnswer(['labels of', probe, tenant, from, to, nowMs], (signal) =>
-    findSeries(probe, READ_SERIES, { tenant, signal }, range),
+  const labels = useAnswer(['labels of', probe, asker, from, to, nowMs], (signal) =>
+    findSeries(probe, READ_SERIES, { ...asker, signal }, range),
   );
   const found = useMemo(() => analyse(labels.data?.data ?? []), [labels.data]);
   const step = niceStep(range.toMs - range.fromMs, POINTS);

@@ -20,13 +20,13 @@ const SHORTEST_WINDOW_S = 300;
 const limiter = createLimiter(AT_ONCE);
 
 export function SparkCell({ entry }: { entry: Entry }) {
-  const { range, tenant, nowMs, from, to } = useView();
+  const { range, asker, nowMs, from, to } = useView();
   const step = niceStep(range.toMs - range.fromMs, POINTS);
   const rateSeconds = Math.max(SHORTEST_WINDOW_S, 2 * step);
   const drawn = sparkOf(entry, { matchers: [], stepSeconds: step, rateSeconds });
-  const answer = useAnswer(['spark', drawn.expr, step, tenant, from, to, nowMs], async (signal) => {
+  const answer = useAnswer(['spark', drawn.expr, step, asker, from, to, nowMs], async (signal) => {
     await settle(signal);
-    return limiter.run(signal, () => queryRange(drawn.expr, range, step, { tenant, signal }));
+    return limiter.run(signal, () => queryRange(drawn.expr, range, step, { ...asker, signal }));
   });
   const series = answer.data?.data.series[0];
   const column = series ? onRange(series, range.fromMs / 1e3, range.toMs / 1e3, step) : [];

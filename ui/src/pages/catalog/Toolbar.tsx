@@ -79,13 +79,13 @@ export function Toolbar({ search, kinds, facets }: Props) {
 
 /** Asks the node which metrics carry a label: written to the address on Enter, not while typing. */
 function LabelFilter({ label }: { label: string | undefined }) {
-  const { tenant, range, from, to } = useView();
+  const { asker, range, from, to } = useView();
   const patch = usePatch();
   const [draft, setDraft] = useState(label ?? '');
   const names = useAnswer(
-    ['label names', tenant, from, to],
+    ['label names', asker, from, to],
     async (signal) => ({
-      data: await labelNames({ tenant, signal }, range),
+      data: await labelNames({ ...asker, signal }, range),
       coverage: [],
       warnings: [],
       infos: [],

@@ -20,14 +20,14 @@ export interface Catalog {
 }
 
 export function useCatalog(label: string | undefined): Catalog {
-  const { tenant, range, from, to } = useView();
+  const { asker, range, from, to } = useView();
   const match = labelMatcher(label);
   const names = useAnswer(
-    ['metric names', tenant, from, to, match],
-    (signal) => labelValues('__name__', { tenant, signal }, range, match),
+    ['metric names', asker, from, to, match],
+    (signal) => labelValues('__name__', { ...asker, signal }, range, match),
     { staleMs: 60_000 },
   );
-  const types = useAnswer(['metadata', tenant], (signal) => metadata({ tenant, signal }), { staleMs: 300_000 });
+  const types = useAnswer(['metadata', asker], (signal) => metadata({ ...asker, signal }), { staleMs: 300_000 });
   const counts = useSeriesCounts();
   const known = names.data?.data;
   const meta = types.data?.data;
@@ -57,22 +57,25 @@ export function useCatalog(label: string | undefined): Catalog {
 
 /** From the store's own account, else by one count over everything at the end of the range. */
 function useSeriesCounts(): ReadonlyMap<string, number> | null {
-  const { tenant, range, from, to, nowMs } = useView();
-  const status = useAnswer(['tsdb', MOST_LISTED, tenant], (signal) => tsdbStatus(MOST_LISTED, { tenant, signal }), {
+  const { asker, scope, range, from, to, nowMs } = useView();
+  // The store's own account is of everything it has: a narrower view has to count.
+  const whole = scope.labels.length === 0;
+  const status = useAnswer(['tsdb', MOST_LISTED, asker], (signal) => tsdbStatus(MOST_LISTED, { ...asker, signal }), {
     staleMs: 60_000,
+    enabled: whole,
   });
-  const missing = status.data !== undefined && status.data.data === null;
+  const missing = !whole || (status.data !== undefined && status.data.data === null);
   const counts = useAnswer(
-    ['series counts', tenant, from, to, nowMs],
-    (signal) => queryInstant('count by (__name__) ({__name__!=""})', range.toMs, { tenant, signal }),
+    ['series counts', asker, from, to, nowMs],
+    (signal) => queryInstant('count by (__name__) ({__name__!=""})', range.toMs, { ...asker, signal }),
     { enabled: missing },
   );
   return useMemo(() => {
-    const listed = status.data?.data;
+    const listed = whole ? status.data?.data : undefined;
     if (listed) return new Map(listed.seriesByMetric.map((one) => [one.name, one.count]));
     const series = counts.data?.data.series;
     return series ? new Map(series.map((one) => [one.labels.__name__ ?? '', one.values[0] ?? 0])) : null;
-  }, [status.data, counts.data]);
+  }, [whole, status.data, counts.data]);
 }
 
 /** `name` asks for metrics that have the label, `name=value` for those with this value. */

@@ -1,10 +1,12 @@
 /** Ingest over the range, a chart per signal, so that a gap is seen without asking for it. */
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import type { Coverage } from '../../api/coverage';
 import type { Series } from '../../api/prom';
 import { TimeChart } from '../../chart/TimeChart';
 import { assignSlots, slotVariable } from '../../lib/colour';
 import { capSeries, toColumns } from '../../lib/series';
+import { useGaps } from '../../state/gaps';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon, useRangeMoves, useSetRange, useView } from '../../state/view';
 
@@ -12,6 +14,7 @@ interface Props {
   series: readonly Series[];
   step: number;
   nodes: number;
+  coverage: readonly Coverage[];
 }
 
 /** Lines in one small chart: with more nodes the busiest are drawn and the title says so. */
@@ -19,7 +22,7 @@ const MOST = 12;
 const OWN: Record<string, string> = { metrics: 'var(--series-0)', logs: 'var(--series-2)', traces: 'var(--series-3)' };
 const SIGNALS = Object.keys(OWN);
 
-export function RateCharts({ series, step, nodes }: Props) {
+export function RateCharts({ series, step, nodes, coverage }: Props) {
   const shown = SIGNALS.filter((signal) => series.some((one) => one.labels.signal === signal));
   if (shown.length === 0) return null;
   return (
@@ -30,6 +33,7 @@ export function RateCharts({ series, step, nodes }: Props) {
           signal={signal}
           step={step}
           nodes={nodes}
+          coverage={coverage}
           series={series.filter((one) => one.labels.signal === signal)}
         />
       ))}
@@ -37,10 +41,11 @@ export function RateCharts({ series, step, nodes }: Props) {
   );
 }
 
-function RateChart({ signal, series, step, nodes }: Props & { signal: string }) {
+function RateChart({ signal, series, step, nodes, coverage }: Props & { signal: string }) {
   const { range, zone } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
+  const gaps = useGaps(coverage);
   const shaped = useMemo(() => {
     const capped = capSeries(series, MOST);
     const names = capped.shown.map(
@@ -88,6 +93,7 @@ function RateChart({ signal, series, step, nodes }: Props & { signal: string }) 
         height={170}
         fromZero
         range={range}
+        gaps={gaps}
         onZoom={setRange}
         onZoomOut={moves.out}
       />

@@ -102,11 +102,11 @@ function valueRows(
 }
 
 function useWholeRange(query: string, label: string | undefined): { rows: Row[] | null; text: string } {
-  const { range, tenant, nowMs, from, to } = useView();
+  const { range, asker, nowMs, from, to } = useView();
   const window = promDuration((range.toMs - range.fromMs) / 1e3);
   const answer = useAnswer(
-    ['top values', query, label, tenant, from, to, nowMs],
-    (signal) => queryLogInstant(topValues(query, label ?? '', window, TOP), range.toMs, { tenant, signal }),
+    ['top values', query, label, asker, from, to, nowMs],
+    (signal) => queryLogInstant(topValues(query, label ?? '', window, TOP), range.toMs, { ...asker, signal }),
     { enabled: label !== undefined && query !== '' },
   );
   return useMemo(() => {

@@ -9,6 +9,7 @@ import { niceStep, promDuration } from '../../lib/steps';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useAnswer } from '../../state/answers';
+import { useGaps } from '../../state/gaps';
 import { usePatch, useRangeMoves, useSetRange, useView } from '../../state/view';
 
 interface Props {
@@ -20,21 +21,22 @@ interface Props {
 const BARS = 90;
 
 export function Histogram({ query, shown, loaded }: Props) {
-  const { range, zone, tenant, nowMs, from, to } = useView();
+  const { range, zone, asker, nowMs, from, to } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
   const patch = usePatch();
   const step = niceStep(range.toMs - range.fromMs, BARS);
-  const answer = useAnswer(['histogram', query, tenant, from, to, nowMs, step], (signal) => {
+  const answer = useAnswer(['histogram', query, asker, from, to, nowMs, step], (signal) => {
     // A bar counts the step before its instant: from the end of the first bar to the end of the last.
     const stepMs = step * 1e3;
     const window = {
       fromMs: (Math.floor(range.fromMs / stepMs) + 1) * stepMs,
       toMs: Math.ceil(range.toMs / stepMs) * stepMs,
     };
-    return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { tenant, signal });
+    return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { ...asker, signal });
   });
   const shaped = useMemo(() => shapeHistogram(answer.data?.data.series ?? [], step), [answer.data, step]);
+  const gaps = useGaps(answer.data?.coverage);
   const title = `Lines per ${promDuration(step)} by level`;
   return (
     <section className="panel histogram" aria-label="Histogram">
@@ -91,6 +93,8 @@ export function Histogram({ query, shown, loaded }: Props) {
           unit="short"
           zone={zone}
           height={160}
+          range={range}
+          gaps={gaps}
         />
       ) : shown === undefined ? (
         <TimeChart
@@ -103,6 +107,7 @@ export function Histogram({ query, shown, loaded }: Props) {
           kind="bars"
           height={110}
           range={range}
+          gaps={gaps}
           onZoom={setRange}
           onZoomOut={moves.out}
         />

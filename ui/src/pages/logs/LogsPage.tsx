@@ -23,9 +23,9 @@ const USUAL = ['service_name', 'job', 'service', 'app', 'container', 'namespace'
 
 export default function LogsPage() {
   const search = useSearch({ from: '/logs' });
-  const { tenant, range, from, to } = useView();
+  const { asker, range, from, to } = useView();
   const patch = usePatch();
-  const labels = useAnswer(['log labels', tenant, from, to], (signal) => logLabels({ tenant, signal }, range), {
+  const labels = useAnswer(['log labels', asker, from, to], (signal) => logLabels({ ...asker, signal }, range), {
     staleMs: 60_000,
   });
   const streamLabels = useMemo(
@@ -180,11 +180,11 @@ function columnsOf(text: string | undefined, streamLabels: readonly string[]): s
 
 function MetricOverLogs({ query }: { query: string }) {
   const search = useSearch({ from: '/logs' });
-  const { range, tenant, nowMs, from, to } = useView();
+  const { range, asker, nowMs, from, to } = useView();
   const patch = usePatch();
   const step = niceStep(range.toMs - range.fromMs, 240);
-  const answer = useAnswer(['log metric', query, tenant, from, to, nowMs], (signal) =>
-    queryLogMetric(query, range, step, { tenant, signal }),
+  const answer = useAnswer(['log metric', query, asker, from, to, nowMs], (signal) =>
+    queryLogMetric(query, range, step, { ...asker, signal }),
   );
   const series = answer.data?.data.series ?? [];
   return (
@@ -200,6 +200,7 @@ function MetricOverLogs({ query }: { query: string }) {
           expr={query}
           series={series}
           step={step}
+          coverage={answer.data?.coverage}
           cap={search.cap ?? 50}
           values={search.hist === 'table'}
           solo={search.solo}

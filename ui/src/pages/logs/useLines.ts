@@ -16,17 +16,17 @@ export const MOST_LINES = 20_000;
  */
 export function useLines(query: string, reading: boolean) {
   const current = useView();
-  const list = [query, current.tenant, current.from, current.to].join('\u0000');
+  const list = JSON.stringify([query, current.asker, current.from, current.to]);
   const [held, setHeld] = useState({ list, view: current });
   const stay = reading && held.list === list;
   if (!stay && held.view !== current && (held.list !== list || held.view.nowMs !== current.nowMs)) {
     setHeld({ list, view: current });
   }
-  const { range, tenant, nowMs, from, to } = stay ? held.view : current;
+  const { range, asker, nowMs, from, to } = stay ? held.view : current;
   const startNs = msToNs(range.fromMs);
   const pages = useInfiniteQuery({
-    queryKey: ['lines', query, tenant, from, to, nowMs],
-    queryFn: ({ pageParam, signal }) => queryLines(query, startNs, pageParam, PAGE, { tenant, signal }),
+    queryKey: ['lines', query, asker, from, to, nowMs],
+    queryFn: ({ pageParam, signal }) => queryLines(query, startNs, pageParam, PAGE, { ...asker, signal }),
     initialPageParam: msToNs(range.toMs),
     getNextPageParam: (page, all, end) => (all.length * PAGE >= MOST_LINES ? undefined : nextEnd(page.data, PAGE, end)),
     placeholderData: keepPreviousData,

@@ -17,13 +17,13 @@ interface Props {
 }
 
 export function ExplainTab({ name, expr, result }: Props) {
-  const { tenant } = useView();
+  const { asker } = useView();
   const { fold } = useSearch({ from: '/metrics' });
   const patch = usePatch();
   const plan = result?.expr === expr ? result.plan : null;
   // Without a measured plan the tree of the text is what there is to show.
   const wanted = result !== undefined && plan === null;
-  const tree = useAnswerAbout(expr, ['parse', tenant], (signal) => parseQuery(expr, { tenant, signal }), {
+  const tree = useAnswerAbout(expr, ['parse', asker], (signal) => parseQuery(expr, { ...asker, signal }), {
     enabled: wanted,
   });
   const rows = useMemo(() => {

@@ -17,13 +17,13 @@ export default function MetricsPage() {
   const view = useView();
   const patch = usePatch();
   const rows = useMemo(() => decodeQueries(search.q, search.tabs), [search.q, search.tabs]);
-  const { tenant, range } = view;
+  const { asker, range } = view;
   const names = useAnswer(
-    ['metric names', tenant, view.from, view.to],
-    (signal) => labelValues('__name__', { tenant, signal }, range),
+    ['metric names', asker, view.from, view.to],
+    (signal) => labelValues('__name__', { ...asker, signal }, range),
     { staleMs: 60_000 },
   );
-  const types = useAnswer(['metadata', tenant], (signal) => metadata({ tenant, signal }), { staleMs: 300_000 });
+  const types = useAnswer(['metadata', asker], (signal) => metadata({ ...asker, signal }), { staleMs: 300_000 });
   const set = (next: readonly QueryRow[], how: 'push' | 'replace' = 'push') => {
     if (how === 'push') advanceNow();
     patch(encodeQueries(next), how);

@@ -1,6 +1,7 @@
 /** One query: editor, what it cost, and its answer as a graph, a heat map, values, a table, or the plan behind it. */
 import { useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef } from 'react';
+import type { Coverage } from '../../api/coverage';
 import { type PromResult, queryInstant, queryRange } from '../../api/prom';
 import { Graph } from '../../chart/Graph';
 import { HeatGraph, unitOfCounts, unitOfValues } from '../../chart/HeatGraph';
@@ -17,6 +18,7 @@ import { Problem } from '../../parts/Problem';
 import { CloseIcon, EyeIcon, EyeOffIcon } from '../../shell/icons';
 import { useAnswer } from '../../state/answers';
 import { useExemplars } from '../../state/exemplars';
+import { useGaps } from '../../state/gaps';
 import { usePatch, useView } from '../../state/view';
 import { ExplainTab } from './ExplainTab';
 import { InstantTable } from './InstantTable';
@@ -134,22 +136,28 @@ export function QueryPanel(props: Props) {
           onPlace={(note) => goTo(editor.current, offsetOf(row.expr, note.line ?? 1, note.column ?? 1))}
         />
       ) : null}
-      {asked && !failed ? data ? <Shown {...props} data={data} step={step} /> : <div className="queryWait" /> : null}
+      {asked && !failed ? (
+        data ? (
+          <Shown {...props} data={data} step={step} coverage={answer.data?.coverage} />
+        ) : (
+          <div className="queryWait" />
+        )
+      ) : null}
     </section>
   );
 }
 
 function useQueryAnswer(row: QueryRow) {
-  const { range, tenant, nowMs, from, to } = useView();
+  const { range, asker, nowMs, from, to } = useView();
   const step = niceStep(range.toMs - range.fromMs, POINTS);
   const instant = row.tab === 'table';
   const explain = row.tab === 'explain';
   const answer = useAnswer(
-    ['metrics', instant ? 'instant' : step, explain, row.expr, tenant, from, to, nowMs],
+    ['metrics', instant ? 'instant' : step, explain, row.expr, asker, from, to, nowMs],
     (signal) =>
       instant
-        ? queryInstant(row.expr, range.toMs, { tenant, signal })
-        : queryRange(row.expr, range, step, { tenant, signal }, { explain }),
+        ? queryInstant(row.expr, range.toMs, { ...asker, signal })
+        : queryRange(row.expr, range, step, { ...asker, signal }, { explain }),
     { enabled: row.expr.trim() !== '' && !row.off },
   );
   // A kept answer of another shape would be drawn wrongly for a moment.
@@ -184,14 +192,16 @@ function Shown({
   row,
   data,
   step,
+  coverage,
   cap,
   solo,
   onCap,
   onSolo,
   onChange,
-}: Props & { data: PromResult; step: number }) {
+}: Props & { data: PromResult; step: number; coverage: readonly Coverage[] | undefined }) {
   const { range, zone } = useView();
   const search = useSearch({ from: '/metrics' });
+  const gaps = useGaps(coverage);
   const drawing = row.tab === 'graph' || row.tab === 'heat';
   const exemplars = useExemplars(row.expr, search.ex !== undefined && drawing);
   if (row.tab === 'explain') return <ExplainTab name={rowName(index)} expr={row.expr} result={data} />;
@@ -213,6 +223,8 @@ function Shown({
         unit={unitOfValues(row.expr)}
         countUnit={unitOfCounts(row.expr)}
         zone={zone}
+        range={range}
+        gaps={gaps}
       />
     );
   }
@@ -233,6 +245,7 @@ function Shown({
           expr={row.expr}
           series={data.series}
           step={step}
+          coverage={coverage}
           scale={search.scale}
           marks={exemplars.marks}
           onMark={exemplars.open}
@@ -242,6 +255,7 @@ function Shown({
           expr={row.expr}
           series={data.series}
           step={step}
+          coverage={coverage}
           cap={cap}
           values={row.tab === 'values'}
           solo={solo}

@@ -20,8 +20,8 @@ import './trace.css';
 
 export default function TracePage() {
   const { id } = useParams({ from: '/trace/$id' });
-  const { tenant } = useView();
-  const answer = useAnswer(['trace', id, tenant], (signal) => traceById(id, { tenant, signal }), { staleMs: 30_000 });
+  const { asker } = useView();
+  const answer = useAnswer(['trace', id, asker], (signal) => traceById(id, { ...asker, signal }), { staleMs: 30_000 });
   // The previous trace stays as a placeholder while the next loads; under the new address it would be a lie.
   const wire = answer.isPlaceholderData ? undefined : answer.data?.data;
   const gone = wire === null || (answer.error instanceof ApiError && answer.error.status === 404);

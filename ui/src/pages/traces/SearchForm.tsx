@@ -16,7 +16,7 @@ interface Props {
 const DURATION = /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/;
 
 export function SearchForm({ search, services, defaultLimit }: Props) {
-  const { tenant } = useView();
+  const { asker } = useView();
   const patch = usePatch();
   const [draft, setDraft] = useState({
     service: search.service ?? '',
@@ -28,8 +28,8 @@ export function SearchForm({ search, services, defaultLimit }: Props) {
   });
   const known = services.includes(draft.service);
   const found = useAnswer(
-    ['operations', draft.service, tenant],
-    (signal) => operations(draft.service, { tenant, signal }),
+    ['operations', draft.service, asker],
+    (signal) => operations(draft.service, { ...asker, signal }),
     { enabled: known, staleMs: 60_000 },
   );
   const bad = {

@@ -19,8 +19,8 @@ const DEFAULT_LIMIT = 100;
 
 export default function TracesPage() {
   const asked = useSearch({ from: '/traces' });
-  const { tenant } = useView();
-  const known = useAnswer(['services', tenant], (signal) => services({ tenant, signal }), { staleMs: 60_000 });
+  const { asker } = useView();
+  const known = useAnswer(['services', asker], (signal) => services({ ...asker, signal }), { staleMs: 60_000 });
   const names = known.data?.data ?? [];
   // Where there is one service there is no choice to make.
   const service = asked.service ?? (names.length === 1 ? names[0] : undefined);
@@ -44,7 +44,7 @@ export default function TracesPage() {
 }
 
 function Found({ search, service }: { search: TracesSearch; service: string }) {
-  const { range, zone, tenant, nowMs, from, to } = useView();
+  const { range, zone, asker, nowMs, from, to } = useView();
   const patch = usePatch();
   const limit = search.limit ?? DEFAULT_LIMIT;
   const wanted = {
@@ -55,8 +55,8 @@ function Found({ search, service }: { search: TracesSearch; service: string }) {
     maxDuration: search.max,
     limit,
   };
-  const answer = useAnswer(['traces', wanted, tenant, from, to, nowMs], (signal) =>
-    searchTraces(wanted, range, { tenant, signal }),
+  const answer = useAnswer(['traces', wanted, asker, from, to, nowMs], (signal) =>
+    searchTraces(wanted, range, { ...asker, signal }),
   );
   const sort: Sort = search.sort ?? 'recent';
   const found = useMemo(() => (answer.data?.data ?? []).map(summariseTrace).sort(ORDER[sort]), [answer.data, sort]);

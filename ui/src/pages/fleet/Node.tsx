@@ -1,23 +1,16 @@
-/** A block per node; only the blocks in sight exist. */
+/** What one node says of itself, signal by signal; of a peer that was not reached, what it announced last. */
 import { Link } from '@tanstack/react-router';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { useRef } from 'react';
+import type { Peer } from '../../api/federation';
 import type { NodeState, SignalState } from '../../api/fleet';
 import type { Series } from '../../api/prom';
 import { Sparkline } from '../../chart/Sparkline';
 import { ageOf, nodeName, rateOf, sortSignals, toneOfAge, toneOfShare } from '../../lib/fleet';
+import { LINKS } from '../../lib/peers';
 import { formatDateTime, formatSpan } from '../../lib/timeformat';
 import { formatBytes, formatCount, formatValue } from '../../lib/units';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon, useView } from '../../state/view';
 
-interface Props {
-  nodes: readonly NodeState[];
-  rates: readonly Series[];
-  atMs: number;
-}
-
-const BLOCK_PX = 168;
 /** Fixed, so that the columns of all nodes stand under each other. */
 const WIDTHS = ['7%', '10%', '8%', '14%', '11%', '9%', '8%', '9%', '12%', '12%'];
 const COLOURS: Record<string, string> = {
@@ -31,68 +24,46 @@ const TARGETS: Record<string, '/metrics' | '/logs' | '/traces'> = {
   traces: '/traces',
 };
 
-export function NodeList({ nodes, rates, atMs }: Props) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({
-    count: nodes.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => BLOCK_PX,
-    overscan: 4,
-  });
-  return (
-    <div
-      ref={scroller}
-      className="virtual nodeList"
-      style={{ height: virtual.getTotalSize() }}
-      tabIndex={0}
-      role="region"
-      aria-label="Nodes"
-    >
-      <div className="inner" style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map((item) => {
-          const node = nodes[item.index];
-          return node ? (
-            <div
-              key={item.key}
-              ref={virtual.measureElement}
-              data-index={item.index}
-              className="vrow nodeSlot"
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              <Node node={node} rates={rates} atMs={atMs} />
-            </div>
-          ) : null;
-        })}
-      </div>
-    </div>
-  );
+interface Props {
+  node: NodeState;
+  peer: Peer | undefined;
+  rates: readonly Series[];
+  atMs: number;
 }
 
-function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]; atMs: number }) {
+export function Node({ node, peer, rates, atMs }: Props) {
   const { zone } = useView();
   return (
-    <section className="panel node" aria-label={`Node ${nodeName(node)}`}>
+    <section className="node" aria-label={`Node ${nodeName(node)}`}>
       <div className="nodeHead">
         <h2>{nodeName(node)}</h2>
-        <span className="tag">{node.version}</span>
-        <span className="soft" title={`since ${formatDateTime(node.started_at * 1e3, zone)}`}>
-          up {formatSpan(node.uptime_seconds)}
-        </span>
+        {node.version ? <span className="tag">{node.version}</span> : null}
+        {node.uptime_seconds === null ? null : (
+          <span
+            className="soft"
+            title={node.started_at === null ? undefined : `since ${formatDateTime(node.started_at * 1e3, zone)}`}
+          >
+            up {formatSpan(node.uptime_seconds)}
+          </span>
+        )}
         <span className="soft clip">{tenantText(node.tenants)}</span>
         <span className="grow" />
-        <Gauge name="Memory" used={node.memory.used_bytes} of={node.memory.limit_bytes} />
-        <Gauge
-          name="Disk"
-          used={node.disk.total_bytes - node.disk.free_bytes}
-          of={node.disk.total_bytes}
-          own={node.disk.used_bytes}
-        />
+        {node.memory ? <Gauge name="Memory" used={node.memory.used_bytes} of={node.memory.limit_bytes} /> : null}
+        {node.disk ? (
+          <Gauge
+            name="Disk"
+            used={node.disk.total_bytes - node.disk.free_bytes}
+            of={node.disk.total_bytes}
+            own={node.disk.used_bytes}
+          />
+        ) : null}
       </div>
       {node.refusing ? (
         <div className="problem" role="alert">
           Takes nothing in: {node.refusing}
         </div>
       ) : null}
+      {node.reached ? null : <NotReached peer={peer} />}
       <table className="grid nodeSignals">
         <colgroup>
           {WIDTHS.map((width, i) => (
@@ -141,6 +112,18 @@ function Node({ node, rates, atMs }: { node: NodeState; rates: readonly Series[]
   );
 }
 
+function NotReached({ peer }: { peer: Peer | undefined }) {
+  const { zone } = useView();
+  const since = peer?.since ? ` since ${formatDateTime(peer.since * 1e3, zone)}` : '';
+  return (
+    <p className="problem" role="status">
+      Not reached{since}
+      {peer?.lastError ? `: ${peer.lastError}` : ''}. {peer ? LINKS[peer.state].says : ''} Below is what it announced
+      last.
+    </p>
+  );
+}
+
 function Signal({
   node,
   signal,
@@ -172,7 +155,7 @@ function Signal({
         <span className={`fresh ${tone}`}>{age === null ? 'nothing yet' : `${formatSpan(age)} ago`}</span>
       </td>
       <td className="num">
-        <strong>{formatValue(signal.items_per_second, 'ps')}</strong>
+        <strong>{signal.items_per_second === null ? '–' : formatValue(signal.items_per_second, 'ps')}</strong>
       </td>
       <td>
         {series ? (
@@ -190,10 +173,10 @@ function Signal({
           <span className="faint">no rates yet</span>
         )}
       </td>
-      <td className="num">{formatCount(signal.items_total)}</td>
-      <td className="num">{formatBytes(signal.bytes_stored)}</td>
-      <td className="num">{formatCount(signal.segments)}</td>
-      <td className="num">{formatBytes(signal.head_bytes)}</td>
+      <td className="num">{told(signal.items_total, formatCount)}</td>
+      <td className="num">{told(signal.bytes_stored, formatBytes)}</td>
+      <td className="num">{told(signal.segments, formatCount)}</td>
+      <td className="num">{told(signal.head_bytes, formatBytes)}</td>
       <td className="data soft">{at(signal.oldest)}</td>
       <td className="data soft">{at(signal.newest)}</td>
     </tr>
@@ -219,7 +202,12 @@ function Gauge({ name, used, of, own }: { name: string; used: number; of: number
   );
 }
 
+function told(value: number | null, format: (value: number) => string): string {
+  return value === null ? '–' : format(value);
+}
+
 function tenantText(tenants: NodeState['tenants']): string {
+  if (tenants === null) return '';
   if (typeof tenants === 'number') return tenants === 1 ? '1 tenant' : `${formatCount(tenants)} tenants`;
   return tenants.length <= 2 ? tenants.join(', ') : `${formatCount(tenants.length)} tenants`;
 }
