@@ -1,6 +1,6 @@
 //! The HTTP and gRPC face of a node: listeners, routes, JSON shapes, tenants, error mapping, embedded UI.
 //!
-//! This crate exists because it fences in the listeners (axum, tonic, hyper): nobody else accepts a
+//! This crate exists because it fences in the listeners (axum, tonic, hyper): no other part of a node accepts a
 //! connection. It knows protocols and what their clients expect. It must never know storage, and holds no
 //! state of its own beyond counters and the gate that bounds running queries: reads go to the engines and
 //! [`contract::Select`], writes to [`ingest::Ingest`].

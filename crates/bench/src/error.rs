@@ -20,6 +20,8 @@ pub enum Error {
     JournalLine { path: PathBuf, line: usize, text: String },
     #[error("{doing} {path}: {source}")]
     Program { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("listening on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("asking {url}: {reason}")]
     Ask { url: String, reason: String },
     #[error("setting up the client: {0}")]
@@ -32,7 +34,7 @@ impl Error {
             Error::Mismatch { .. } | Error::Target { .. } | Error::Option { .. } => Kind::Invalid,
             Error::JournalLine { .. } => Kind::Corrupt,
             Error::Journal { .. } | Error::Program { .. } => Kind::Internal,
-            Error::Ask { .. } => Kind::Unavailable,
+            Error::Ask { .. } | Error::Listen { .. } => Kind::Unavailable,
             Error::Client(e) => e.kind(),
         }
     }

@@ -7,6 +7,7 @@
 //! verify   journal ─► query back ─► lost, doubled, unknown
 //! query    expressions ─► ask ─► latency, errors, answer sizes
 //! peers    binaries ─► started, loaded and asked one after another ─► figures side by side
+//! shop     HTTP services that call each other ─► traces, lines and metrics of their own ─► OTLP
 //! ```
 //! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
 //! no API crate, only addresses. Start reading at [`options`], then [`run`].
@@ -20,6 +21,7 @@ pub mod peers;
 pub mod query;
 pub mod report;
 pub mod run;
+pub mod shop;
 pub mod verify;
 
 mod payload;
@@ -33,6 +35,7 @@ pub use peers::{Binary, PeersOptions, PeersReport, peers};
 pub use query::{query, query_until};
 pub use report::{Progress, QueryReport, VerifyReport, WriteReport};
 pub use run::{write, write_until};
+pub use shop::{Shop, ShopOptions, ShopReport};
 pub use verify::verify;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
