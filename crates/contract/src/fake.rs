@@ -302,7 +302,7 @@ impl Select for Fake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true }
+        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true, ..Capabilities::default() }
     }
 }
 

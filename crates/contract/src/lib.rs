@@ -8,12 +8,14 @@
 pub mod append;
 pub mod coverage;
 pub mod error;
+pub mod evaluate;
 pub mod fake;
 pub mod select;
 
 pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
 pub use coverage::{Coverage, CoverageState, SourceCoverage};
 pub use error::Error;
+pub use evaluate::{Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Part};
 pub use select::{
     Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
     LogsRequest, MetadataRequest, NamedField, QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints,

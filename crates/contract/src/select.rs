@@ -11,7 +11,7 @@ use model::{
 };
 use parking_lot::Mutex;
 
-use crate::{Coverage, Error, Result};
+use crate::{Coverage, Dialect, Error, EvaluateRequest, Evaluated, Part, Result};
 
 /// Gives telemetry out.
 ///
@@ -60,15 +60,43 @@ pub trait Select: Send + Sync {
         Ok((Vec::new(), Coverage::default()))
     }
 
+    /// Evaluates a query over what it holds, exactly as the caller would over [`Select::series`] of it. Those whose
+    /// capabilities name no dialect leave this as it is.
+    ///
+    /// An error of kind `Invalid` says that it cannot: the caller then evaluates the query itself over what is
+    /// selected here, and what is wrong with the query comes to light there. Limits are those of the scope, as for
+    /// the other methods.
+    async fn evaluate(&self, request: EvaluateRequest) -> Result<Evaluated> {
+        let _ = request;
+        Err(Error::invalid("queries are not evaluated here"))
+    }
+
+    /// Disjoint parts that together hold everything in the range that one of the selectors can match; no series lies
+    /// in two of them, and for every two there is a label that both carry with different values. `None` where it
+    /// cannot be divided so. Asking the parts one by one costs, waits and reports as asking the whole does.
+    fn parts(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
+        let _ = (selectors, range);
+        None
+    }
+
     fn capabilities(&self) -> Capabilities;
 }
 
-/// Which sub-plans an implementation can evaluate itself. None so far: callers evaluate everything.
+/// What an implementation can do beyond the least.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {
     pub signals: Vec<Signal>,
     /// Line filters are applied before records are returned, not merely used as hints.
     pub filters_lines: bool,
+    /// What [`Select::evaluate`] understands, each language at most once.
+    pub evaluates: Vec<Dialect>,
+}
+
+impl Capabilities {
+    /// Whether it understands what is written in a dialect.
+    pub fn understands(&self, dialect: Dialect) -> bool {
+        self.evaluates.iter().any(|d| d.language == dialect.language && d.version >= dialect.version)
+    }
 }
 
 /// One tenant, or several where the caller may read them (`X-Scope-OrgID: a|b`). Never empty.

@@ -2,9 +2,11 @@
 
 mod histograms;
 mod pick;
+mod pieces;
 mod reduce;
 
 pub(crate) use histograms::HistogramAggregate;
+pub use pieces::{Piece, Pieces};
 pub use reduce::Reducer;
 
 use model::{Labels, labels::METRIC_NAME};

@@ -21,7 +21,7 @@ pub mod parallel;
 pub mod rows;
 pub mod window;
 
-pub use aggregate::{AggregateOp, Grouping, Parameter, Reducer, aggregate};
+pub use aggregate::{AggregateOp, Grouping, Parameter, Piece, Pieces, Reducer, aggregate};
 pub use binary::{BinaryOp, Cardinality, Matching, Side, binary, binary_scalar, scalar_op, with_scalar};
 pub use by_labels::{ByLabels, LabelSet, LabelsState};
 pub use column::{Cell, Column, Series, Value};

@@ -24,6 +24,12 @@ impl Kahan {
         self.sum = t;
     }
 
+    /// Adds what another sum has come to.
+    pub fn absorb(&mut self, other: Kahan) {
+        self.add(other.sum);
+        self.c = if self.sum.is_infinite() { 0.0 } else { self.c + other.c };
+    }
+
     pub fn scale(&mut self, factor: f64) {
         self.sum *= factor;
         self.c *= factor;
@@ -57,6 +63,41 @@ impl Mean {
         }
         self.sum.scale((self.count - 1.0) / self.count);
         self.sum.add(value / self.count);
+    }
+
+    /// The sum, or the mean itself if the last is true, and of how many values.
+    pub fn parts(self) -> (Kahan, f64, bool) {
+        (self.sum, self.count, self.incremental)
+    }
+
+    /// As [`Mean::parts`] took it apart.
+    pub fn from_parts(sum: Kahan, count: f64, incremental: bool) -> Self {
+        Mean { sum, count, incremental }
+    }
+
+    /// Adds what another mean has come to.
+    pub fn absorb(&mut self, mut other: Mean) {
+        let count = self.count + other.count;
+        if self.count == 0.0 {
+            *self = other;
+            return;
+        }
+        if !self.incremental && !other.incremental {
+            let mut next = self.sum;
+            next.absorb(other.sum);
+            if !next.sum.is_infinite() {
+                *self = Mean { sum: next, count, incremental: false };
+                return;
+            }
+        }
+        for mean in [&mut *self, &mut other] {
+            if !mean.incremental {
+                mean.sum.scale(1.0 / mean.count);
+            }
+            mean.sum.scale(mean.count / count);
+        }
+        self.sum.absorb(other.sum);
+        (self.count, self.incremental) = (count, true);
     }
 
     pub fn value(self) -> f64 {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contract::{
-    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogsRequest,
-    MetadataRequest, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
+    LabelValuesRequest, LogsRequest, MetadataRequest, Part, Result, Scope, Select, Selection, SeriesData,
+    SeriesRequest, SpansRequest,
 };
-use model::{Exemplar, Labels, LogBatch, MetricMetadata, Signal, SpanBatch};
+use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
-use crate::{Counts, Member, Replicas, lists, logs, query::Query, series, spans};
+use crate::{Counts, Member, Replicas, lists, logs, parts, query::Query, series, spans};
 
 /// Many members that answer as one. A node's own store is a member like the others, as a rule the first.
 ///
@@ -47,6 +48,35 @@ impl Federation {
 
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().map(Arc::as_ref)
+    }
+
+    /// The same, of some of the members only.
+    pub(crate) fn of(&self, members: impl IntoIterator<Item = Arc<Member>>) -> Self {
+        Federation { members: members.into_iter().collect(), ..self.clone() }
+    }
+
+    pub(crate) fn shared_members(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.iter()
+    }
+
+    /// Whether a member's series are shown as those of a replica, and so not as they come.
+    pub(crate) fn is_replica(&self, member: &Member) -> bool {
+        self.replicas.as_ref().is_some_and(|r| r.mark(member).is_some())
+    }
+
+    /// What of a member's labels all its series carry as they are shown here.
+    pub(crate) fn shown_labels(&self, member: &Member) -> Labels {
+        match self.replicas.as_ref().and_then(|r| r.mark(member)) {
+            Some(mark) => member.labels.without(&[mark.label]),
+            None => member.labels.clone(),
+        }
+    }
+
+    fn evaluates(&self) -> Vec<Dialect> {
+        match self.members.as_ref() {
+            [one] if !self.is_replica(one) => one.select.capabilities().evaluates,
+            _ => Vec::new(),
+        }
     }
 
     /// Begins a question to those members that have the signal and are `wanted`.
@@ -95,6 +125,17 @@ impl Select for Federation {
         lists::exemplars(self, r).await
     }
 
+    /// Passed on where there is one member, whose series are shown as they come. Whoever wants more divides the whole
+    /// into its parts.
+    async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {
+        parts::evaluate(self, r).await
+    }
+
+    fn parts(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
+        let _ = range;
+        parts::parts(self, selectors)
+    }
+
     /// What every member can do is what the whole can do. Signals are the exception: one that a single member has can
     /// be asked for, since the others are then not asked.
     fn capabilities(&self) -> Capabilities {
@@ -106,7 +147,7 @@ impl Select for Federation {
             .iter()
             .filter(|c| c.signals.is_empty() || c.signals.contains(&Signal::LOGS))
             .all(|c| c.filters_lines);
-        Capabilities { signals, filters_lines }
+        Capabilities { signals, filters_lines, evaluates: self.evaluates() }
     }
 }
 

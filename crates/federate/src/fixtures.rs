@@ -190,6 +190,6 @@ impl Select for Script {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: self.signals.clone(), filters_lines: false }
+        Capabilities { signals: self.signals.clone(), filters_lines: false, ..Capabilities::default() }
     }
 }

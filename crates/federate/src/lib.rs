@@ -14,6 +14,7 @@ mod feed;
 mod lists;
 mod logs;
 mod member;
+mod parts;
 mod query;
 mod replicas;
 mod rules;

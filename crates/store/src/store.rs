@@ -374,7 +374,7 @@ impl Select for Store {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true }
+        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true, ..Capabilities::default() }
     }
 }
 

@@ -9,14 +9,14 @@ use crate::{
 
 /// Sum or mean of histograms with what is to be said about it; shared with `sum_over_time` and `avg_over_time`.
 pub(crate) struct HistogramAggregate {
-    mean: bool,
-    sum: Option<HistogramSum>,
-    count: f64,
+    pub(super) mean: bool,
+    pub(super) sum: Option<HistogramSum>,
+    pub(super) count: f64,
     /// The sum left the range of floats: means are averaged from then on.
-    incremental: bool,
-    incompatible: bool,
-    reset_seen: bool,
-    not_reset_seen: bool,
+    pub(super) incremental: bool,
+    pub(super) incompatible: bool,
+    pub(super) reset_seen: bool,
+    pub(super) not_reset_seen: bool,
 }
 
 impl HistogramAggregate {
@@ -65,6 +65,34 @@ impl HistogramAggregate {
             *sum = next;
         }
         self.note_added(added, name, env);
+    }
+
+    /// Adds what another has come to: the sum of `count` histograms, or their mean.
+    pub(super) fn absorb(&mut self, h: &Histogram, count: f64, is_mean: bool, env: &mut Env<'_>) {
+        if self.incompatible {
+            return;
+        }
+        self.reset_seen |= h.reset_hint == ResetHint::Reset;
+        self.not_reset_seen |= h.reset_hint == ResetHint::NotReset;
+        let (before, all) = (self.count, self.count + count);
+        let Some(sum) = &mut self.sum else {
+            (self.sum, self.count, self.incremental) = (Some(HistogramSum::new(h)), count, is_mean);
+            return;
+        };
+        let mut next = sum.clone();
+        let mut added = next.add(h);
+        let sums = !self.incremental && !is_mean;
+        if self.mean && added.is_ok() && !(sums && !next.has_overflow()) {
+            next = sum.clone();
+            next.scale(if self.incremental { before / all } else { 1.0 / all });
+            added = next.add(&scaled(h, if is_mean { count / all } else { 1.0 / all }));
+            self.incremental = true;
+        }
+        self.count = all;
+        if added.is_ok() {
+            *sum = next;
+        }
+        self.note_added(added, "", env);
     }
 
     fn note_added(&mut self, added: Result<Added, IncompatibleSchemas>, name: &str, env: &mut Env<'_>) {

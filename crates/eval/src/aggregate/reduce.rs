@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use model::Labels;
 
-use super::{AggregateOp, Grouping, HistogramAggregate, group, ignored_histogram};
+use super::{AggregateOp, Grouping, HistogramAggregate, Piece, Pieces, group, ignored_histogram};
 use crate::{
     Cell, Column, Env, Result, Series,
     math::{Kahan, Mean},
@@ -27,9 +27,11 @@ pub(super) fn reduce(
     reducer.finish(env)
 }
 
-/// Aggregates series that come in the order of the labels it was made with.
+/// Aggregates series, or what others have come to, in the order of the labels it was made with.
 pub struct Reducer {
     op: AggregateOp,
+    /// What is wanted in the end are pieces.
+    in_pieces: bool,
     steps: usize,
     /// Group of each series.
     group_of: Vec<u32>,
@@ -51,7 +53,7 @@ struct Group {
 enum State {
     Waiting,
     Begun(Accumulator),
-    Done(Column),
+    Done(Vec<(Piece, Column)>),
 }
 
 impl Reducer {
@@ -70,14 +72,37 @@ impl Reducer {
             .zip(left)
             .map(|(labels, left)| Group { labels, left, drop_name: false, state: State::Waiting })
             .collect();
-        Reducer { op, steps, group_of, groups, begun: Vec::new(), charged: 0 }
+        Reducer { op, in_pieces: false, steps, group_of, groups, begun: Vec::new(), charged: 0 }
+    }
+
+    /// Made to end with [`Reducer::finish_pieces`].
+    pub fn in_pieces(mut self) -> Self {
+        self.in_pieces = true;
+        self
     }
 
     /// The `i`-th series, or nothing if it has no value at any step. Each is to be given once.
     pub fn take(&mut self, i: usize, row: Option<&Series>, env: &mut Env<'_>) -> Result<()> {
+        let op = self.op;
+        self.give(i, row.map(|r| (r.drop_name, r)), env, |all, row, env| all.add(op, row, env))
+    }
+
+    /// The same for what stands at the `i`-th place in pieces: what another has come to for this group.
+    pub fn absorb(&mut self, i: usize, pieces: &Pieces, env: &mut Env<'_>) -> Result<()> {
+        let op = self.op;
+        self.give(i, Some((pieces.drop_name, pieces)), env, |all, pieces, env| all.absorb(op, pieces, env))
+    }
+
+    fn give<T>(
+        &mut self,
+        i: usize,
+        what: Option<(bool, T)>,
+        env: &mut Env<'_>,
+        add: impl FnOnce(&mut Accumulator, T, &mut Env<'_>),
+    ) -> Result<()> {
         let Some(at) = self.group_of.get(i).map(|g| *g as usize) else { return Ok(()) };
         let group = &mut self.groups[at];
-        if let Some(row) = row {
+        if let Some((drop_name, what)) = what {
             env.meter.work(self.steps)?;
             if matches!(group.state, State::Waiting) {
                 let fresh = Accumulator::new(self.op, self.steps);
@@ -85,9 +110,9 @@ impl Reducer {
                 group.state = State::Begun(fresh);
                 self.begun.push(at);
             }
-            group.drop_name |= row.drop_name;
+            group.drop_name |= drop_name;
             if let State::Begun(accumulator) = &mut group.state {
-                accumulator.add(self.op, row, env);
+                add(accumulator, what, env);
             }
         }
         group.left = group.left.saturating_sub(1);
@@ -108,36 +133,49 @@ impl Reducer {
             }
         };
         let bytes = accumulator.bytes();
-        let column = accumulator.finish(self.op, self.steps, env);
-        env.meter.charge(column.heap_bytes())?;
+        let columns = match self.in_pieces {
+            true => accumulator.pieces(self.op, self.steps),
+            false => vec![(Piece::Whole, accumulator.finish(self.op, self.steps, env))],
+        };
+        let held = columns.iter().map(|(_, c)| c.heap_bytes()).sum();
+        env.meter.charge(held)?;
         env.meter.release(bytes);
-        self.charged += column.heap_bytes();
-        group.state = State::Done(column);
+        self.charged += held;
+        group.state = State::Done(columns);
         Ok(())
     }
 
     /// One series per group. What they hold is no longer charged.
-    pub fn finish(mut self, env: &mut Env<'_>) -> Result<Vec<Series>> {
+    pub fn finish(self, env: &mut Env<'_>) -> Result<Vec<Series>> {
+        let groups = self.finish_pieces(env)?;
+        let series = groups.into_iter().flat_map(|g| {
+            let whole = g.columns.into_iter().filter(|(piece, c)| *piece == Piece::Whole && !c.is_empty());
+            whole.map(move |(_, column)| Series { labels: g.labels.clone(), column, drop_name: g.drop_name })
+        });
+        Ok(series.collect())
+    }
+
+    /// The pieces of each group that has any. What they hold is no longer charged.
+    pub fn finish_pieces(mut self, env: &mut Env<'_>) -> Result<Vec<Pieces>> {
         for at in 0..self.groups.len() {
             self.close(at, env)?;
         }
         let mut out = Vec::with_capacity(self.begun.len());
         for at in &self.begun {
             let group = &mut self.groups[*at];
-            if let State::Done(column) = std::mem::replace(&mut group.state, State::Waiting)
-                && !column.is_empty()
-            {
+            if let State::Done(columns) = std::mem::replace(&mut group.state, State::Waiting) {
                 let labels = std::mem::take(&mut group.labels);
-                out.push(Series { labels, column, drop_name: group.drop_name });
+                out.push(Pieces { labels, drop_name: group.drop_name, columns });
             }
         }
         env.meter.release(self.charged);
+        out.retain(|p| !p.columns.is_empty());
         Ok(out)
     }
 }
 
 /// What one group has come to, step by step.
-enum Accumulator {
+pub(super) enum Accumulator {
     /// The steps that have a float, and their sums.
     Sum {
         sums: Vec<Kahan>,
@@ -152,7 +190,7 @@ enum Accumulator {
     Simple(Simple),
 }
 
-type Histograms = BTreeMap<usize, HistogramAggregate>;
+pub(super) type Histograms = BTreeMap<usize, HistogramAggregate>;
 
 impl Accumulator {
     fn new(op: AggregateOp, steps: usize) -> Self {
@@ -272,10 +310,10 @@ fn merged(
 }
 
 /// One float each; `stddev` follows Welford.
-struct Simple {
-    value: Vec<f64>,
-    mean: Vec<f64>,
-    count: Vec<f64>,
+pub(super) struct Simple {
+    pub(super) value: Vec<f64>,
+    pub(super) mean: Vec<f64>,
+    pub(super) count: Vec<f64>,
 }
 
 impl Simple {
@@ -285,7 +323,7 @@ impl Simple {
         Simple { value: vec![0.0; steps], mean, count: vec![0.0; steps] }
     }
 
-    fn add(&mut self, op: AggregateOp, column: &Column, env: &mut Env<'_>) {
+    pub(super) fn add(&mut self, op: AggregateOp, column: &Column, env: &mut Env<'_>) {
         use AggregateOp::*;
         for step in column.steps() {
             let v = match column.get(step) {
@@ -316,7 +354,7 @@ impl Simple {
         }
     }
 
-    fn finish(self, op: AggregateOp) -> Column {
+    pub(super) fn finish(self, op: AggregateOp) -> Column {
         let mut column = Column::empty(self.value.len());
         for (step, (value, n)) in self.value.iter().zip(&self.count).enumerate() {
             if *n == 0.0 {

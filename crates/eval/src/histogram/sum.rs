@@ -183,6 +183,10 @@ impl HistogramSum {
         }
     }
 
+    pub fn hint(&self) -> ResetHint {
+        self.reset_hint
+    }
+
     pub fn set_hint(&mut self, hint: ResetHint) {
         self.reset_hint = hint;
     }

@@ -1,0 +1,124 @@
+//! The parts a federation divides into, so that queries can be evaluated where the data is.
+//!
+//! Two members share no series where both carry a label with different values. Those of which that cannot be said
+//! are kept together as one part, which is selected from and merged as ever. So are replicas of one cluster: their
+//! series become one each before anything is computed of them.
+
+use std::sync::Arc;
+
+use base::Kind;
+use contract::{EvaluateRequest, Evaluated, Part, Result};
+use model::{Labels, Matcher, Signal};
+
+use crate::{Error, Federation, Member};
+
+/// Members are compared each with each; a federation of more is not divided.
+const MAX_UNITS: usize = 1_000;
+
+/// What stays together.
+struct Unit {
+    /// With their places in the list.
+    members: Vec<(usize, Arc<Member>)>,
+    sources: Vec<(String, Option<String>)>,
+    labels: Labels,
+}
+
+pub(crate) fn parts(federation: &Federation, selectors: &[Vec<Matcher>]) -> Option<Vec<Part>> {
+    let mut units: Vec<Unit> = Vec::new();
+    for (at, member) in federation.shared_members().enumerate() {
+        if member.has(&Signal::METRICS) && member.alternatives(selectors).is_some() {
+            add(&mut units, unit(federation, at, member));
+        }
+        if units.len() > MAX_UNITS {
+            return None;
+        }
+    }
+    match units.as_slice() {
+        [] => None,
+        // Nothing is won by asking the whole under another name.
+        [one] if one.members.len() > 1 => None,
+        _ => Some(units.into_iter().map(|u| part(federation, u)).collect()),
+    }
+}
+
+fn unit(federation: &Federation, at: usize, member: &Arc<Member>) -> Unit {
+    // Replicas are one cluster to whoever asks.
+    let replica = member.replica.clone().filter(|_| !federation.is_replica(member));
+    Unit {
+        members: vec![(at, member.clone())],
+        sources: vec![(member.name.clone(), replica)],
+        labels: federation.shown_labels(member),
+    }
+}
+
+/// Whatever may share a series with the new one joins it. What they have in common is less than each has, so it may
+/// no longer be told from others.
+fn add(units: &mut Vec<Unit>, mut new: Unit) {
+    while let Some(near) = units.iter().position(|u| !are_apart(&u.labels, &new.labels)) {
+        new = join(units.remove(near), new);
+    }
+    units.push(new);
+}
+
+fn are_apart(a: &Labels, b: &Labels) -> bool {
+    a.iter().any(|(name, value)| b.get(name).is_some_and(|other| other != value))
+}
+
+/// Both as one; of the labels those that all have.
+fn join(mut a: Unit, b: Unit) -> Unit {
+    a.labels = a.labels.filter(|name| a.labels.get(name) == b.labels.get(name));
+    a.members.extend(b.members);
+    for source in b.sources {
+        if !a.sources.contains(&source) {
+            a.sources.push(source);
+        }
+    }
+    a
+}
+
+fn part(federation: &Federation, mut unit: Unit) -> Part {
+    // Of two values the one of the earlier member counts, as in the whole.
+    unit.members.sort_by_key(|(at, _)| *at);
+    let title = |(cluster, replica): &(String, Option<String>)| match replica {
+        Some(replica) => format!("{cluster}/{replica}"),
+        None => cluster.clone(),
+    };
+    let name = unit.sources.iter().map(title).collect::<Vec<_>>().join(" + ");
+    let select = Arc::new(federation.of(unit.members.into_iter().map(|(_, m)| m)));
+    Part { name, sources: unit.sources, labels: unit.labels, select }
+}
+
+pub(crate) async fn evaluate(federation: &Federation, r: EvaluateRequest) -> Result<Evaluated> {
+    let mut members = federation.shared_members();
+    let (Some(member), None) = (members.next(), members.next()) else {
+        return Err(contract::Error::invalid("a query over several members is not evaluated by one of them"));
+    };
+    if federation.is_replica(member) {
+        return Err(contract::Error::invalid("replicas are merged before a query over them is evaluated"));
+    }
+    let mut query = federation.ask(&r.scope, &Signal::METRICS, |_| true)?;
+    let mut patience = query.patience(member);
+    let request = EvaluateRequest { scope: query.scope.clone(), ..r };
+    let answer = match patience.ask(member.select.evaluate(request)).await {
+        Ok(answer) => {
+            query.used(0);
+            query.answered(0, answer.coverage.clone());
+            answer
+        }
+        // That it cannot is an answer too.
+        Err(Error::Told(told)) if told.kind() == Kind::Invalid => {
+            query.answered(0, contract::Coverage::default());
+            return Err(told);
+        }
+        Err(e) => {
+            query.failed(0, e, contract::Coverage::default(), Vec::new())?;
+            Evaluated::default()
+        }
+    };
+    query.finish()?;
+    let coverage = query.coverage().lock().clone();
+    Ok(Evaluated { coverage, ..answer })
+}
+
+#[cfg(test)]
+mod tests;
