@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/trace/v1/trace_service.proto",
@@ -11,6 +11,7 @@ const FILES: [&str; 7] = [
     "io/prometheus/write/v2/types.proto",
     "io/prometheus/client/metrics.proto",
     "loki/push.proto",
+    "orrery/peer/v1/peer.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

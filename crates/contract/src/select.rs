@@ -143,6 +143,10 @@ pub struct QueryLimits {
     /// Bytes of log or span data one query may read (`query.max_bytes`).
     pub max_bytes: u64,
     pub memory: MemoryBudget,
+    /// Who is not to be asked, since somebody else asks them for the same answer: names of sources (`cluster` or
+    /// `cluster/replica`) and of nodes that the question has come through. Whoever finds itself here has nothing to
+    /// say. It stands with the limits since it goes wherever they go. Empty where a question begins.
+    pub elsewhere: Arc<[String]>,
 }
 
 impl Default for QueryLimits {
@@ -153,6 +157,7 @@ impl Default for QueryLimits {
             max_series: 1_000_000,
             max_bytes: 8 << 30,
             memory: MemoryBudget::unlimited(),
+            elsewhere: Arc::default(),
         }
     }
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// The member said so itself.
     #[error("{0}")]
     Told(contract::Error),
+    /// Another that holds the same has answered for all that was asked.
+    #[error("slower than a replica that has answered for all of it")]
+    Outrun,
     /// The task that read the member is gone.
     #[error("reading it broke off inside this node")]
     Lost,
@@ -39,7 +42,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Silent { .. } | Error::Stopped { .. } => Kind::Timeout,
+            Error::Silent { .. } | Error::Stopped { .. } | Error::Outrun => Kind::Timeout,
             Error::Order { .. } | Error::Malformed { .. } => Kind::Corrupt,
             Error::Told(e) => e.kind(),
             Error::Lost => Kind::Internal,
@@ -54,6 +57,8 @@ impl Error {
             Error::Silent { .. } => "silent",
             Error::Stopped { .. } => "stopped",
             Error::Order { .. } | Error::Malformed { .. } => "malformed",
+            Error::Outrun => "outrun",
+            Error::Told(e) if e.limit == Some(NOT_ASKED) => "open",
             _ => self.kind().as_str(),
         }
     }
@@ -87,6 +92,9 @@ impl Error {
 /// The limit that a store names when its deadline has passed. Members get a shorter one than the query has, so from
 /// a member it means that the member was slow.
 pub(crate) const QUERY_TIMEOUT: &str = "query.timeout";
+
+/// The limit that a member's connection names where it does not ask, as asking was in vain lately.
+pub(crate) const NOT_ASKED: &str = "federation.breaker";
 
 impl From<Error> for contract::Error {
     fn from(e: Error) -> Self {

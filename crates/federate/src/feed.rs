@@ -14,7 +14,7 @@ use contract::{Coverage, Selection};
 use futures::{StreamExt, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -100,6 +100,7 @@ pub(crate) struct Feed<T> {
     held: Option<Held>,
     said: Arc<Mutex<Coverage>>,
     patience: Option<Patience>,
+    ended: watch::Receiver<Option<Instant>>,
     task: JoinHandle<()>,
 }
 
@@ -120,13 +121,27 @@ impl<T: Send + 'static> Feed<T> {
         let (sender, queue) = mpsc::channel(READ_AHEAD_PIECES);
         let said = Arc::new(Mutex::new(Coverage::default()));
         let room = Arc::new(Semaphore::new(READ_AHEAD_BYTES as usize));
+        let (end, ended) = watch::channel(None);
         let mut reader = Reader { rule, patience, memory, room, queue: sender, said: said.clone() };
         let task = tokio::spawn(async move {
             let outcome = reader.read(call).await;
+            if outcome.is_ok() && reader.said.lock().is_complete() {
+                end.send_replace(Some(Instant::now()));
+            }
             // Nobody listens any more where this fails.
             let _ = reader.queue.send(Message::End(outcome, reader.patience)).await;
         });
-        Feed { queue, items: Vec::new().into_iter(), held: None, said, patience: None, task }
+        Feed { queue, items: Vec::new().into_iter(), held: None, said, patience: None, ended, task }
+    }
+
+    /// The next item, where it is here already.
+    pub(crate) fn ready(&mut self) -> Option<T> {
+        self.items.next()
+    }
+
+    /// When the member has given all there is and said that it is whole, whether or not it has been taken.
+    pub(crate) fn ended(&self) -> watch::Receiver<Option<Instant>> {
+        self.ended.clone()
     }
 
     pub(crate) async fn next(&mut self) -> Next<T> {

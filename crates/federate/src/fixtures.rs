@@ -28,13 +28,7 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
 }
 
 pub(crate) fn member(name: &str, select: Arc<dyn Select>) -> Member {
-    Member {
-        name: name.to_owned(),
-        replica: None,
-        labels: Labels::default(),
-        timeout: Duration::from_secs(10),
-        select,
-    }
+    Member::new(name, select)
 }
 
 /// A federation of members that are called after their place: m0, m1, ...

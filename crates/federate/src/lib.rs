@@ -3,8 +3,9 @@
 //!
 //! This crate exists because its tests must link light, and because fan-out has a reader of its own: whoever wants to
 //! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage or HTTP. Start
-//! reading at [`Federation`], then [`query`] (who was asked and what became of it), [`feed`] (how one member is read),
-//! [`series`] (how answers become one) and [`replicas`] (how several that hold the same are seen as one).
+//! reading at [`Federation`], then [`routes`] (who asks whom), [`query`] (who was asked and what became of it), [`feed`]
+//! (how one member is read), [`series`] (how answers become one) and [`replicas`] (how several that hold the same are
+//! seen as one). Nodes of our own kind are watched by [`peers`] and speak [`peer`]'s protocol.
 
 mod counts;
 mod dedup;
@@ -14,9 +15,13 @@ mod feed;
 mod lists;
 mod logs;
 mod member;
+mod members;
 mod parts;
+pub mod peer;
+pub mod peers;
 mod query;
 mod replicas;
+mod routes;
 mod rules;
 mod series;
 mod spans;
@@ -28,6 +33,7 @@ pub use counts::Counts;
 pub use error::Error;
 pub use federation::Federation;
 pub use member::Member;
+pub use members::Members;
 pub use replicas::{Replicas, Replication};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

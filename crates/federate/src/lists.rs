@@ -15,6 +15,7 @@ use futures::{
     stream::FuturesUnordered,
 };
 use model::{Exemplar, Labels, Matcher, MetricMetadata, Signal};
+use tokio::time::Instant;
 
 use crate::{Federation, Member, query::Query, replicas::Mark};
 
@@ -210,7 +211,7 @@ where
 }
 
 fn each<T>(query: &Query, mut ask: impl FnMut(&Member, contract::Scope) -> Call<T>) -> Vec<Call<T>> {
-    query.members().map(|(_, m)| ask(&m, query.scope.clone())).collect()
+    query.members().map(|(i, m)| ask(&m, query.told(i))).collect()
 }
 
 /// Sorted and distinct, as far as the limit goes: each member's first so many hold the first so many of all.
@@ -240,14 +241,31 @@ async fn gather<T>(
     let waits = asked.into_iter().zip(patience).enumerate();
     let mut pending: FuturesUnordered<_> =
         waits.map(|(i, (call, mut patience))| async move { (i, patience.ask(call).await) }).collect();
-    let mut found = Vec::new();
-    while let Some((i, outcome)) = pending.next().await {
+    let (mut found, mut ended) = (Vec::new(), vec![None; pending.len()]);
+    let mut open: BTreeSet<usize> = (0..pending.len()).collect();
+    while !open.is_empty() {
+        let overdue = open.iter().filter_map(|i| Some((query.overdue(*i, &ended)?, *i))).min();
+        let next = tokio::select! {
+            biased;
+            next = pending.next() => next,
+            i = over(overdue) => Some((i, Err(crate::Error::Outrun))),
+        };
+        let Some((i, outcome)) = next else { break };
+        if !open.remove(&i) {
+            // It was given up already.
+            continue;
+        }
         match outcome {
             Err(e) => query.failed(i, e, Coverage::default(), Vec::new())?,
             Ok((list, said)) => {
                 query.used(i);
                 match disorder(&list) {
-                    None => query.answered(i, said),
+                    None => {
+                        if let Some(at) = ended.get_mut(i).filter(|_| said.is_complete()) {
+                            *at = Some(Instant::now());
+                        }
+                        query.answered(i, said);
+                    }
                     Some(what) => {
                         let detail = "what lies beyond the limit may have been cut wrongly".to_owned();
                         query.failed(i, crate::Error::Order { what, detail }, said, Vec::new())?;
@@ -261,6 +279,13 @@ async fn gather<T>(
     query.check_deadline()?;
     found.sort_by_key(|(i, _)| *i);
     Ok(found.into_iter().map(|(_, list)| list).collect())
+}
+
+/// Which one is overdue, once it is.
+async fn over(overdue: Option<(Instant, usize)>) -> usize {
+    let Some((at, i)) = overdue else { return std::future::pending().await };
+    tokio::time::sleep_until(at).await;
+    i
 }
 
 #[cfg(test)]

@@ -23,11 +23,11 @@ use crate::{
 const PIECE: usize = 1024;
 
 pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<LogBatch>> {
-    let query = federation.ask(&r.scope, &Signal::LOGS, |m| m.may_match(&r.matchers))?;
+    let mut query = federation.ask(&r.scope, &Signal::LOGS, |m| m.may_match(&r.matchers))?;
     let coverage = query.coverage();
-    let open = |member: Arc<Member>| {
+    let open = |i: usize, member: Arc<Member>| {
         // Each may have all of the first records.
-        let request = LogsRequest { scope: query.scope.clone(), ..r.clone() };
+        let request = LogsRequest { scope: query.told(i), ..r.clone() };
         let patience = query.patience(&member);
         let select = member.select.clone();
         let call = async move { select.logs(request).await }.boxed();
@@ -35,8 +35,10 @@ pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<
         let feed = Feed::start(call, rule, patience, query.limits().memory.clone());
         Source::new(feed, query.mark(&member))
     };
+    let sources: Vec<Source> = query.members().map(|(i, m)| open(i, m)).collect();
+    query.watch(sources.iter().map(|s| s.feed.as_ref().map(Feed::ended)));
     let sweep = Sweep {
-        sources: query.members().map(|(_, m)| open(m)).collect(),
+        sources,
         once: Once::new(&query)?,
         direction: r.direction,
         left: r.limit.unwrap_or(usize::MAX),

@@ -3,7 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use contract::Select;
-use model::{Labels, Matcher, Signal};
+use model::{Labels, Matcher, Signal, TimeRange};
+
+use crate::peers::Link;
+
+/// [`Member::grace`] where nothing is known of how fast it is.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// One that answers for a cluster, or for one replica of it.
 #[derive(Clone)]
@@ -17,20 +22,27 @@ pub struct Member {
     /// How long a query waits for it, all waiting taken together. Time in which it waits for the reader is not its.
     pub timeout: Duration,
     pub select: Arc<dyn Select>,
+    /// What is known of the connection to it; `None` where there is none, as to the node's own store.
+    pub link: Option<Arc<Link>>,
 }
 
 impl Member {
+    /// One without replica, labels and connection that is waited for 10 s.
+    pub fn new(name: impl Into<String>, select: Arc<dyn Select>) -> Self {
+        let timeout = Duration::from_secs(10);
+        Member { name: name.into(), replica: None, labels: Labels::default(), timeout, select, link: None }
+    }
+
     /// `name`, or `name/replica`.
     pub fn title(&self) -> String {
-        match &self.replica {
-            Some(replica) => format!("{}/{replica}", self.name),
-            None => self.name.clone(),
-        }
+        title(&self.name, self.replica.as_deref())
     }
 
     /// Whether it may hold what all the matchers accept.
     pub(crate) fn may_match(&self, matchers: &[Matcher]) -> bool {
-        matchers.iter().all(|m| self.labels.get(&m.name).is_none_or(|v| m.matches(v)))
+        let fits =
+            |labels: &Labels| matchers.iter().all(|m| labels.get(&m.name).is_none_or(|v| m.matches(v)));
+        fits(&self.labels) && self.link.as_ref().is_none_or(|link| link.reaches(fits))
     }
 
     /// Those of the alternatives that it may hold something for; `None` where there are some and none can match.
@@ -39,10 +51,28 @@ impl Member {
         (selectors.is_empty() || !left.is_empty()).then_some(left)
     }
 
+    /// How long it is waited for once another that mirrors it has answered whole.
+    pub(crate) fn grace(&self) -> Duration {
+        self.link.as_ref().map_or(GRACE, |link| link.grace())
+    }
+
+    /// Whether everything it has of the signal begins after the range.
+    pub(crate) fn begins_after(&self, signal: &Signal, range: TimeRange) -> bool {
+        self.link.as_ref().is_some_and(|link| link.begins_after(signal, range))
+    }
+
     /// Whether it has the signal; one that lists none may have any.
     pub(crate) fn has(&self, signal: &Signal) -> bool {
         let signals = self.select.capabilities().signals;
         signals.is_empty() || signals.contains(signal)
+    }
+}
+
+/// `cluster`, or `cluster/replica`: what a source is called in questions, statistics and messages.
+pub(crate) fn title(cluster: &str, replica: Option<&str>) -> String {
+    match replica {
+        Some(replica) => format!("{cluster}/{replica}"),
+        None => cluster.to_owned(),
     }
 }
 
@@ -66,13 +96,8 @@ mod tests {
 
     #[test]
     fn labels_that_contradict_a_matcher_exclude_a_member() {
-        let member = Member {
-            name: "dev-01".into(),
-            replica: None,
-            labels: Labels::from_pairs([("cluster", "dev-01"), ("region", "eu")]),
-            timeout: Duration::from_secs(10),
-            select: Arc::new(Fake::new()),
-        };
+        let labels = Labels::from_pairs([("cluster", "dev-01"), ("region", "eu")]);
+        let member = Member { labels, ..Member::new("dev-01", Arc::new(Fake::new())) };
         let m = |name: &str, op, value: &str| Matcher::new(name, op, value).unwrap();
         let may = |m: Matcher| member.may_match(&[Matcher::equal("__name__", "up"), m]);
         assert!(may(m("cluster", MatchOp::Equal, "dev-01")) && !may(m("cluster", MatchOp::Equal, "prod-01")));

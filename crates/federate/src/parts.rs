@@ -24,8 +24,10 @@ struct Unit {
 }
 
 pub(crate) fn parts(federation: &Federation, selectors: &[Vec<Matcher>]) -> Option<Vec<Part>> {
+    // The list may change while it is divided.
+    let federation = &federation.now();
     let mut units: Vec<Unit> = Vec::new();
-    for (at, member) in federation.shared_members().enumerate() {
+    for (at, member) in federation.members().iter().enumerate() {
         if member.has(&Signal::METRICS) && member.alternatives(selectors).is_some() {
             add(&mut units, unit(federation, at, member));
         }
@@ -89,16 +91,23 @@ fn part(federation: &Federation, mut unit: Unit) -> Part {
 }
 
 pub(crate) async fn evaluate(federation: &Federation, r: EvaluateRequest) -> Result<Evaluated> {
-    let mut members = federation.shared_members();
-    let (Some(member), None) = (members.next(), members.next()) else {
+    let federation = federation.now();
+    let members = federation.members();
+    let [member] = members.as_ref() else {
         return Err(contract::Error::invalid("a query over several members is not evaluated by one of them"));
     };
     if federation.is_replica(member) {
         return Err(contract::Error::invalid("replicas are merged before a query over them is evaluated"));
     }
     let mut query = federation.ask(&r.scope, &Signal::METRICS, |_| true)?;
+    if query.members().next().is_none() {
+        // It has nothing of the time asked for, or somebody else asks it.
+        query.finish()?;
+        let coverage = query.coverage().lock().clone();
+        return Ok(Evaluated { coverage, ..Evaluated::default() });
+    }
     let mut patience = query.patience(member);
-    let request = EvaluateRequest { scope: query.scope.clone(), ..r };
+    let request = EvaluateRequest { scope: query.told(0), ..r };
     let answer = match patience.ask(member.select.evaluate(request)).await {
         Ok(answer) => {
             query.used(0);

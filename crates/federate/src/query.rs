@@ -1,4 +1,7 @@
 //! One question to many: who was asked, for how long each is waited, and what became of each.
+//!
+//! Of replicas that mirror each other none is waited for longer than a grace once another has answered whole: what it
+//! might add is gaps of seconds, and what it costs is the time of everybody who asks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,13 +9,15 @@ use base::Kind;
 use contract::{Coverage, CoverageState, QueryLimits, Scope, SourceCoverage};
 use model::{Signal, TimeRange};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Counts, Error, Member, Replicas, Replication,
-    error::QUERY_TIMEOUT,
+    error::{NOT_ASKED, QUERY_TIMEOUT},
     feed::{Feed, Next, Patience},
+    member::GRACE,
     replicas::{Mark, together},
+    routes::Told,
 };
 
 pub(crate) struct Query {
@@ -22,6 +27,8 @@ pub(crate) struct Query {
     limits: QueryLimits,
     signal: Signal,
     asked: Vec<Asked>,
+    /// Those that need not be asked, as all they have begins after the range.
+    later: Vec<Arc<Member>>,
     counts: Counts,
     replicas: Option<Arc<Replicas>>,
     coverage: Arc<Mutex<Coverage>>,
@@ -29,6 +36,9 @@ pub(crate) struct Query {
 
 struct Asked {
     member: Arc<Member>,
+    told: Told,
+    /// When it has answered whole.
+    ended: Option<watch::Receiver<Option<Instant>>>,
     began: Instant,
     /// Something of it is in the answer.
     used: bool,
@@ -45,7 +55,8 @@ impl Query {
     pub(crate) fn new(
         scope: &Scope,
         signal: Signal,
-        members: Vec<Arc<Member>>,
+        members: Vec<(Arc<Member>, Told)>,
+        later: Vec<Arc<Member>>,
         counts: &Counts,
         replicas: Option<Arc<Replicas>>,
     ) -> contract::Result<Self> {
@@ -58,13 +69,19 @@ impl Query {
             }
             told.limits.deadline = Some((began + left / 10 * 9).into_std());
         }
-        members.iter().for_each(|m| counts.asked(&m.title(), &signal));
-        let asked = |member| Asked { member, began, used: false, state: State::Asked };
+        let asked = |(member, told): (Arc<Member>, Told)| {
+            counts.asked(&member.title(), &signal);
+            if let Some(link) = &member.link {
+                link.asked();
+            }
+            Asked { member, told, ended: None, began, used: false, state: State::Asked }
+        };
         Ok(Query {
             limits: scope.limits.clone(),
             scope: told,
-            signal,
             asked: members.into_iter().map(asked).collect(),
+            signal,
+            later,
             counts: counts.clone(),
             replicas,
             coverage: Arc::default(),
@@ -78,6 +95,13 @@ impl Query {
 
     pub(crate) fn limits(&self) -> &QueryLimits {
         &self.limits
+    }
+
+    /// What a member is told: the scope of the question, and whom others are asked for.
+    pub(crate) fn told(&self, i: usize) -> Scope {
+        let mut scope = self.scope.clone();
+        scope.limits.elsewhere = self.asked.get(i).map(|a| a.told.elsewhere.clone()).unwrap_or_default();
+        scope
     }
 
     pub(crate) fn range(&self) -> TimeRange {
@@ -132,7 +156,11 @@ impl Query {
 
     pub(crate) fn answered(&mut self, i: usize, said: Coverage) {
         let Some(asked) = self.asked.get_mut(i) else { return };
-        self.counts.answered(&asked.member.title(), &self.signal, asked.began.elapsed());
+        let took = asked.began.elapsed();
+        self.counts.answered(&asked.member.title(), &self.signal, took);
+        if let Some(link) = &asked.member.link {
+            link.answered(took, &said);
+        }
         asked.state = State::Answered(said);
         self.publish();
     }
@@ -153,6 +181,9 @@ impl Query {
         let (title, took) = (asked.member.title(), asked.began.elapsed());
         tracing::debug!(member = title, signal = %self.signal, error = %error, "a member did not answer to the end");
         self.counts.failed(&title, &self.signal, asked.used, error.class(), took);
+        if let Some(link) = &asked.member.link {
+            link.failed(&error, &self.signal, asked.used);
+        }
         let covered = if asked.used && !error.is_distrust() { covered } else { Vec::new() };
         asked.state = State::Failed { error, said, covered };
         self.publish();
@@ -168,13 +199,74 @@ impl Query {
         covered: impl FnOnce() -> Vec<TimeRange>,
     ) -> contract::Result<Option<T>> {
         let Some(open) = feed else { return Ok(None) };
-        match open.next().await {
+        if let Some(item) = open.ready() {
+            return Ok(Some(item));
+        }
+        let next = tokio::select! {
+            biased;
+            next = open.next() => next,
+            () = self.outrun(i) => Next::Failed(Error::Outrun),
+        };
+        match next {
             Next::Item(item) => return Ok(Some(item)),
             Next::End => self.answered(i, open.said()),
             Next::Failed(e) => self.failed(i, e, open.said(), covered())?,
         }
         *feed = None;
         Ok(None)
+    }
+
+    /// Takes down when each member will have answered whole, in the order of the list.
+    pub(crate) fn watch(&mut self, ended: impl Iterator<Item = Option<watch::Receiver<Option<Instant>>>>) {
+        for (asked, ended) in self.asked.iter_mut().zip(ended) {
+            asked.ended = ended;
+        }
+    }
+
+    /// Comes when another that mirrors the member has answered whole and the member has had its grace since; never
+    /// where there is none.
+    fn outrun(&self, i: usize) -> impl Future<Output = ()> + use<> {
+        let mirrors = self.mirrors(i).filter_map(|(_, a)| a.ended.clone());
+        let ends: Vec<_> =
+            mirrors.map(|mut ended| Box::pin(async move { whole(&mut ended).await })).collect();
+        let grace = self.asked.get(i).map_or(GRACE, |a| a.member.grace());
+        async move {
+            if ends.is_empty() {
+                return std::future::pending().await;
+            }
+            let (at, ..) = futures::future::select_all(ends).await;
+            tokio::time::sleep_until(at + grace).await;
+        }
+    }
+
+    /// When a member that answers all at once has had its grace, where `ended` is when those that answered whole did.
+    pub(crate) fn overdue(&self, i: usize, ended: &[Option<Instant>]) -> Option<Instant> {
+        let first = self.mirrors(i).filter_map(|(j, _)| ended.get(j).copied().flatten()).min()?;
+        Some(first + self.asked.get(i)?.member.grace())
+    }
+
+    /// Others that hold whatever the member holds.
+    fn mirrors(&self, i: usize) -> impl Iterator<Item = (usize, &Asked)> {
+        let mine = self.asked.get(i).filter(|a| {
+            self.mark(&a.member).is_some() && self.replication(&a.member.name) == Some(Replication::Mirrored)
+        });
+        let others = self.asked.iter().enumerate().filter(move |(j, _)| *j != i);
+        others.filter(move |(_, a)| {
+            mine.is_some_and(|m| {
+                a.member.name == m.member.name
+                    && a.member.replica.is_some()
+                    && !self.begins_later(&a.member, &m.member)
+            })
+        })
+    }
+
+    /// Whether one is known to have begun later than another, where it matters to the question.
+    fn begins_later(&self, one: &Member, than: &Member) -> bool {
+        let oldest = |m: &Member| m.link.as_ref().and_then(|l| l.oldest(&self.signal));
+        match (oldest(one), oldest(than)) {
+            (Some(one), Some(than)) => one > than.max(self.scope.range.start),
+            _ => false,
+        }
     }
 
     /// Ends the answer: those that were not read to their end gave what was needed of them. An error where all were
@@ -186,7 +278,11 @@ impl Query {
         }
         for asked in &mut self.asked {
             if matches!(asked.state, State::Asked) {
-                self.counts.answered(&asked.member.title(), &self.signal, asked.began.elapsed());
+                let took = asked.began.elapsed();
+                self.counts.answered(&asked.member.title(), &self.signal, took);
+                if let Some(link) = &asked.member.link {
+                    link.answered(took, &Coverage::default());
+                }
                 asked.state = State::Answered(Coverage::default());
             }
         }
@@ -208,7 +304,7 @@ impl Query {
             _ => Kind::Unavailable,
         };
         let limit = failed.clone().find_map(|(_, e)| match e {
-            Error::Told(told) => told.limit,
+            Error::Told(told) => told.limit.filter(|l| *l != NOT_ASKED),
             _ => None,
         });
         let list = match self.asked.len() {
@@ -225,6 +321,7 @@ impl Query {
         for asked in &self.asked {
             let grouped = self.mark(&asked.member).is_some();
             for source in self.coverage_of(asked).sources() {
+                let source = &self.as_far_as_held(asked, source.clone());
                 let own = source.cluster == asked.member.name && source.replica.is_some();
                 let to =
                     if grouped && own { groups.entry(&asked.member.name).or_default() } else { &mut all };
@@ -235,7 +332,36 @@ impl Query {
             let replication = self.replication(cluster).unwrap_or(Replication::Sharded);
             all.merge(together(replication, self.scope.range, each.sources().to_vec()));
         }
+        for member in self.later.iter().filter(|m| self.mark(m).is_none()) {
+            let own = SourceCoverage::complete(member.name.clone(), self.signal.clone(), self.scope.range);
+            all.merge(Coverage::one(SourceCoverage { replica: member.replica.clone(), ..own }));
+        }
         *self.coverage.lock() = all;
+    }
+
+    /// What a mirror covers: where another that is not whole is known to have begun before it, it stands in for that
+    /// one from its own beginning only.
+    fn as_far_as_held(&self, asked: &Asked, mut source: SourceCoverage) -> SourceCoverage {
+        let member = &asked.member;
+        let mirrored = self.mark(member).is_some()
+            && self.replication(&member.name) == Some(Replication::Mirrored)
+            && source.cluster == member.name
+            && source.state == CoverageState::Complete;
+        let oldest = member.link.as_ref().and_then(|l| l.oldest(&self.signal));
+        let Some(oldest) = oldest.filter(|_| mirrored) else { return source };
+        let older = |a: &&Asked| {
+            a.member.name == member.name
+                && matches!(a.state, State::Failed { .. })
+                && self.begins_later(member, &a.member)
+        };
+        if let Some(older) = self.asked.iter().find(older) {
+            let held = TimeRange::new(oldest, self.scope.range.end);
+            source.state = CoverageState::Partial;
+            source.covered =
+                source.covered.iter().map(|r| r.intersect(held)).filter(|r| !r.is_empty()).collect();
+            source.reason = format!("what lies before it began only {} has", older.member.title());
+        }
+        source
     }
 
     fn coverage_of(&self, asked: &Asked) -> Coverage {
@@ -264,6 +390,17 @@ impl Query {
         });
         let own = SourceCoverage { state, covered: covered.clone(), reason: error.reason(), ..own };
         all.merge(Coverage::one(own));
+        // Nobody else was asked for what lies beyond it.
+        for b in &asked.told.beyond {
+            let known = all.sources().iter().any(|s| s.cluster == b.cluster && s.replica == b.replica);
+            if !known {
+                let reason = format!("beyond {}: {}", member.title(), error.reason());
+                let none = SourceCoverage::complete(b.cluster.clone(), self.signal.clone(), self.scope.range);
+                let (replica, covered) = (b.replica.clone(), Vec::new());
+                let none = SourceCoverage { replica, covered, state: CoverageState::Missing, reason, ..none };
+                all.merge(Coverage::one(none));
+            }
+        }
         all
     }
 
@@ -286,6 +423,14 @@ impl Query {
             all.merge(Coverage::one(change(source)));
         }
         all
+    }
+}
+
+/// When a member has answered whole; never where it does not.
+async fn whole(ended: &mut watch::Receiver<Option<Instant>>) -> Instant {
+    match ended.wait_for(Option::is_some).await.map(|at| *at) {
+        Ok(Some(at)) => at,
+        _ => std::future::pending().await,
     }
 }
 

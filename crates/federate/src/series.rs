@@ -11,17 +11,18 @@ use crate::{
 };
 
 pub(crate) fn series(federation: &Federation, r: SeriesRequest) -> Result<Selection<SeriesData>> {
-    let query = federation.ask(&r.scope, &Signal::METRICS, |m| m.may_match(&r.matchers))?;
+    let mut query = federation.ask(&r.scope, &Signal::METRICS, |m| m.may_match(&r.matchers))?;
     let coverage = query.coverage();
-    let open = |member: Arc<Member>| {
-        let request = SeriesRequest { scope: query.scope.clone(), ..r.clone() };
+    let open = |i: usize, member: Arc<Member>| {
+        let request = SeriesRequest { scope: query.told(i), ..r.clone() };
         let patience = query.patience(&member);
         let unmarked = query.mark(&member).map(|mark| Unmarked::new(mark, &query)).transpose()?;
         let call = async move { member.select.series(request).await }.boxed();
         let feed = Feed::start(call, SeriesRule::new(query.range()), patience, query.limits().memory.clone());
         Ok(Source { feed: Some(feed), unmarked, head: None })
     };
-    let sources = query.members().map(|(_, m)| open(m)).collect::<Result<_>>()?;
+    let sources = query.members().map(|(i, m)| open(i, m)).collect::<Result<Vec<_>>>()?;
+    query.watch(sources.iter().map(|s: &Source| s.feed.as_ref().map(Feed::ended)));
     let mirrored = |(group, (_, m)): (Option<usize>, (usize, Arc<Member>))| {
         group.filter(|_| query.replication(&m.name) == Some(Replication::Mirrored))
     };

@@ -32,9 +32,10 @@ type Found = (Span, Arc<SpanOrigin>);
 
 pub(crate) fn spans(federation: &Federation, r: SpansRequest) -> Result<Selection<SpanBatch>> {
     // No filter excludes a member: an attribute that all its resources carry may have another value in a span of it.
-    let query = federation.ask(&r.scope, &Signal::TRACES, |_| true)?;
+    let mut query = federation.ask(&r.scope, &Signal::TRACES, |_| true)?;
     let coverage = query.coverage();
-    let feeds: Vec<_> = query.members().map(|(_, m)| open(&query, &m, &r, query.patience(&m))).collect();
+    let feeds: Vec<_> = query.members().map(|(i, m)| open(&query, (i, &m), &r, query.patience(&m))).collect();
+    query.watch(feeds.iter().map(|f| Some(f.ended())));
     if let Some(max_traces) = r.max_traces {
         let items = stream::once(newest(query, feeds, r, max_traces)).filter_map(|batch| {
             futures::future::ready(batch.map(|b| (!b.spans.is_empty()).then_some(b)).transpose())
@@ -52,8 +53,13 @@ pub(crate) fn spans(federation: &Federation, r: SpansRequest) -> Result<Selectio
     Ok(Selection::new(items.boxed(), coverage))
 }
 
-fn open(query: &Query, member: &Arc<Member>, r: &SpansRequest, patience: Patience) -> Feed<SpanBatch> {
-    let request = SpansRequest { scope: query.scope.clone(), ..r.clone() };
+fn open(
+    query: &Query,
+    (i, member): (usize, &Arc<Member>),
+    r: &SpansRequest,
+    patience: Patience,
+) -> Feed<SpanBatch> {
+    let request = SpansRequest { scope: query.told(i), ..r.clone() };
     let member = member.clone();
     let call = async move { member.select.spans(request).await }.boxed();
     Feed::start(call, SpanRule::new(query.range()), patience, query.limits().memory.clone())
@@ -186,7 +192,7 @@ async fn newest(
         if first.outcome.is_ok() && has.len() >= max_traces && !missing.is_empty() {
             let by_id = SpansRequest { trace_ids: missing, max_traces: None, ..r.clone() };
             let patience = first.patience.clone().unwrap_or_else(|| query.patience(&member));
-            let feed = open(&query, &member, &by_id, patience);
+            let feed = open(&query, (i, &member), &by_id, patience);
             second.push(drain(feed, &room).map(move |d| d.map(|d| (i, d))));
         }
     }

@@ -1,4 +1,5 @@
-//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push.
+//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, and
+//! what our own nodes ask each other.
 //!
 //! This crate exists to fence in generated code and its build dependencies. It must never know anything else:
 //! no label, no batch, no limit. The definitions in `protos/` are the public interfaces written down with what
@@ -44,4 +45,12 @@ pub mod exposition {
 /// Loki push (`logproto.PushRequest`).
 pub mod loki {
     pub use crate::generated::logproto::*;
+}
+
+/// How messages that come outside gRPC are read and written.
+pub use prost::Message;
+
+/// What one node asks another.
+pub mod peer {
+    pub use crate::generated::orrery::peer::v1::*;
 }

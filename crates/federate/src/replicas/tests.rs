@@ -160,7 +160,7 @@ fn a_group_of_which_nobody_answers_is_missing() {
     run(async {
         let gone = || Arc::new(Script { first: vec![Act::Fail(refused())], ..Script::default() });
         let federation = replicas(vec![gone(), gone()]);
-        let mut members: Vec<Member> = federation.members().cloned().collect();
+        let mut members: Vec<Member> = federation.members().iter().map(|m| (**m).clone()).collect();
         members.push(member("dev-01", Arc::new(Fake::new())));
         let federation = Federation::new(members, Counts::register(&Metrics::default()));
         let (_, coverage) = answer(&federation).await;

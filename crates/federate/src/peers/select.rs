@@ -1,0 +1,75 @@
+//! A peer as a `Select`: asked where it is worth asking.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contract::{
+    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogsRequest,
+    MetadataRequest, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+};
+use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
+
+use super::Link;
+
+pub(super) struct Linked {
+    pub(super) link: Arc<Link>,
+    pub(super) inner: Arc<dyn Select>,
+    /// Whether `inner` itself says what it can do, instead of announcements.
+    pub(super) foreign: bool,
+}
+
+#[async_trait]
+impl Select for Linked {
+    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
+        self.link.enter().await?;
+        self.inner.series(r).await
+    }
+
+    async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
+        self.link.enter().await?;
+        self.inner.logs(r).await
+    }
+
+    async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
+        self.link.enter().await?;
+        self.inner.spans(r).await
+    }
+
+    async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.label_names(r).await
+    }
+
+    async fn label_values(&self, r: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.label_values(r).await
+    }
+
+    async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.label_sets(r).await
+    }
+
+    async fn metadata(&self, r: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.metadata(r).await
+    }
+
+    async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.exemplars(r).await
+    }
+
+    /// As announced last. One that was never heard of may have everything, so that it is asked and found missing.
+    fn capabilities(&self) -> Capabilities {
+        if self.foreign {
+            return self.inner.capabilities();
+        }
+        let Some(known) = self.link.known() else { return Capabilities::default() };
+        Capabilities {
+            signals: known.signals.clone(),
+            filters_lines: known.filters_lines,
+            ..Capabilities::default()
+        }
+    }
+}
