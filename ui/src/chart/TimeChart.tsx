@@ -49,9 +49,9 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
     [columns, look, lacking, range],
   );
   const drawn = useMemo(() => (look.kind === 'bars' ? stackForBars(columns) : columns), [columns, look.kind]);
-  const callbacks = useRef({ onZoom, marks: shownMarks, mark, gaps: lacking });
+  const callbacks = useRef({ onZoom, marks: shownMarks, mark, gaps: lacking, range });
   useEffect(() => {
-    callbacks.current = { onZoom, marks: shownMarks, mark, gaps: lacking };
+    callbacks.current = { onZoom, marks: shownMarks, mark, gaps: lacking, range };
   });
 
   const structure = `${scheme}\u0000${look.kind}\u0000${look.unit}\u0000${look.zone}\u0000${look.height}\u0000${look.names.join('\u0001')}\u0000${look.colours.join()}`;
@@ -67,7 +67,7 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
           setAt(self.cursor.idx ?? null);
           setMark(markAt(self, callbacks.current.marks));
         },
-        onBack: (self) => paintGaps(self, callbacks.current.gaps),
+        onBack: (self) => paintGaps(self, callbacks.current.gaps, callbacks.current.range),
         onDraw: (self) => paintMarks(self, callbacks.current.marks, callbacks.current.mark),
       }),
       [[], ...look.names.map(() => [])],
@@ -142,10 +142,10 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
   );
 }
 
-function paintGaps(plot: uPlot, gaps: readonly Gap[]): void {
+function paintGaps(plot: uPlot, gaps: readonly Gap[], range: Range): void {
   if (gaps.length === 0) return;
   const { top, height } = plot.bbox;
-  const bands = bandsOf(gaps, (ms) => plot.valToPos(ms / 1e3, 'x', true));
+  const bands = bandsOf(gaps, range, (ms) => plot.valToPos(ms / 1e3, 'x', true));
   paintHatch(plot.ctx, bands, top, top + height, window.devicePixelRatio || 1);
 }
 

@@ -4,7 +4,10 @@ import type { Range } from '../lib/time';
 import { resolveColour } from './options';
 
 /** Distance of the strokes in CSS pixels. */
-const APART: Record<GapState, number> = { missing: 7, partial: 7, late: 12 };
+const APART: Record<GapState, number> = { missing: 8, partial: 8, late: 12 };
+/** Strokes over the whole of a picture are kept thin: its lines are still what people came for. */
+const APART_WHOLE = 16;
+const STRENGTH = 0.6;
 /** A hole narrower than this would not be seen. */
 const NARROWEST = 2;
 
@@ -12,17 +15,20 @@ export interface Band {
   left: number;
   right: number;
   state: GapState;
+  /** Nothing of the picture is outside of it. */
+  whole: boolean;
 }
 
 const STATES: readonly GapState[] = ['late', 'partial', 'missing'];
 
 /** Holes of the same state drawn over each other would be a grey block: they are joined first. */
-export function bandsOf(gaps: readonly Gap[], toX: (ms: number) => number): Band[] {
+export function bandsOf(gaps: readonly Gap[], range: Range, toX: (ms: number) => number): Band[] {
   return STATES.flatMap((state) => {
     const holes: Range[] = gaps.filter((gap) => gap.state === state).flatMap((gap) => gap.holes);
     return union(holes).map((hole) => {
       const left = toX(hole.fromMs);
-      return { left, right: Math.max(toX(hole.toMs), left + NARROWEST), state };
+      const whole = hole.fromMs <= range.fromMs && hole.toMs >= range.toMs;
+      return { left, right: Math.max(toX(hole.toMs), left + NARROWEST), state, whole };
     });
   });
 }
@@ -47,8 +53,10 @@ export function paintHatch(
     c.fillRect(band.left, top, band.right - band.left, bottom - top);
     c.lineWidth = scale;
     c.setLineDash(band.state === 'late' ? [3 * scale, 4 * scale] : []);
-    strokes(c, band, top, bottom, APART[band.state] * scale);
+    c.globalAlpha = STRENGTH;
+    strokes(c, band, top, bottom, (band.whole ? APART_WHOLE : APART[band.state]) * scale);
     c.restore();
+    if (band.whole) continue;
     c.lineWidth = scale;
     c.setLineDash([]);
     for (const x of [band.left, band.right]) {

@@ -65,7 +65,7 @@ export function paintHeat({ context: c, width, height }: Surface, picture: Pictu
   c.clip();
   paintHatch(
     c,
-    bandsOf(picture.gaps, (ms) => xOf(place, picture.range, ms / 1e3)),
+    bandsOf(picture.gaps, picture.range, (ms) => xOf(place, picture.range, ms / 1e3)),
     place.top,
     place.bottom,
   );

@@ -183,7 +183,8 @@ function judge(node: NodeState, atMs: number, link: Tone): { tone: Tone; trouble
   const found: { tone: Tone; text: string }[] = [];
   if (link === 'bad' || link === 'warn') found.push({ tone: link, text: 'not reached' });
   if (node.refusing) found.push({ tone: 'bad', text: `takes nothing in: ${node.refusing}` });
-  for (const one of sortSignals(node.signals)) {
+  // Of one that is not reached all is old: that it is not reached says so.
+  for (const one of node.reached ? sortSignals(node.signals) : []) {
     const tone = toneOfAge(ageOf(one, atMs));
     if (tone === 'bad' || tone === 'warn') found.push({ tone, text: `${one.signal} behind` });
   }

@@ -68,7 +68,9 @@ describe('words for holes', () => {
   it('name who lacks at an instant, and how', () => {
     expect(lackingText(lackingAt(gaps, 1_550_000))).toBe('dev-01/a, prod late');
     expect(lackingText(lackingAt(gaps, 1_200_000))).toBe('dev-01/a');
-    expect(lackingAt(gaps, 1_700_000)).toEqual([]);
+    // The last step of a chart ends after the range.
+    expect(lackingText(lackingAt(gaps, 1_604_000))).toBe('dev-01/a, prod late');
+    expect(lackingAt([], 1_200_000)).toEqual([]);
   });
 
   it('say the whole range instead of its ends, and count what they do not name', () => {

@@ -14,10 +14,14 @@ export interface Gap {
   reason: string;
   /** Disjoint, ascending, inside the range. */
   holes: Range[];
+  /** What was looked at. */
+  range: Range;
 }
 
 /** Shorter holes come from rounding of the range to steps, not from a source. */
 const SHORTEST_MS = 1000;
+/** The share of the range that the widest step takes: bars of logs, 60 and more of them. */
+const FIRST_STEP = 1 / 60;
 
 /** Only sources that say they lack something: one that is complete may well have begun after the start of the range. */
 export function gapsOf(coverage: readonly Coverage[], range: Range): Gap[] {
@@ -25,7 +29,7 @@ export function gapsOf(coverage: readonly Coverage[], range: Range): Gap[] {
     if (row.state === 'complete') return [];
     const holes = holesOf(row, range);
     return holes.length > 0
-      ? [{ name: coverageName(row), signal: row.signal, state: row.state, reason: row.reason, holes }]
+      ? [{ name: coverageName(row), signal: row.signal, state: row.state, reason: row.reason, holes, range }]
       : [];
   });
 }
@@ -53,7 +57,10 @@ function holesOf(row: Coverage, range: Range): Range[] {
   const out: Range[] = [];
   let at = range.fromMs;
   for (const part of coveredOf(row, range)) {
-    if (part.fromMs - at >= SHORTEST_MS) out.push({ fromMs: at, toMs: part.fromMs });
+    // Steps stand on multiples of themselves: a source that has all of them begins up to one after the range does.
+    const shortest =
+      at === range.fromMs ? Math.max(SHORTEST_MS, (range.toMs - range.fromMs) * FIRST_STEP) : SHORTEST_MS;
+    if (part.fromMs - at >= shortest) out.push({ fromMs: at, toMs: part.fromMs });
     at = Math.max(at, part.toMs);
   }
   if (range.toMs - at >= SHORTEST_MS) out.push({ fromMs: at, toMs: range.toMs });
@@ -70,9 +77,15 @@ export function union(ranges: readonly Range[]): Range[] {
   return out;
 }
 
-/** Who is not in the picture at an instant; a value at the end of a hole is made of what lies in it. */
+/**
+ * Who is not in the picture at an instant; a value at the end of a hole is made of what lies in it. Steps reach a little
+ * beyond the range: those count as its ends.
+ */
 export function lackingAt(gaps: readonly Gap[], ms: number): Gap[] {
-  return gaps.filter((gap) => gap.holes.some((hole) => ms >= hole.fromMs && ms <= hole.toMs));
+  return gaps.filter(({ holes, range }) => {
+    const at = Math.min(Math.max(ms, range.fromMs), range.toMs);
+    return holes.some((hole) => at >= hole.fromMs && at <= hole.toMs);
+  });
 }
 
 /** `prod-02, dev-01/a late`: what a cell or a spoken line says of an instant. Missing is what a name alone means. */

@@ -4,10 +4,13 @@
  * from outside.
  */
 import type { KeyValue, SpanEvent, WireSpan, WireTrace } from '../api/jaeger';
+import { clusterOf } from './lanes';
 
 export interface Span {
   id: string;
   service: string;
+  /** Where it ran; empty where it does not say. */
+  cluster: string;
   operation: string;
   /** Microseconds from the start of the trace. */
   startUs: number;
@@ -34,6 +37,7 @@ export interface Trace {
   durationUs: number;
   spans: Span[];
   services: string[];
+  clusters: string[];
   errors: number;
 }
 
@@ -48,6 +52,7 @@ export function buildTrace(wire: WireTrace): Trace {
     durationUs: Number.isFinite(endUs) ? Math.max(endUs - startUs, 0) : 0,
     spans: flat,
     services: [...new Set(flat.map((span) => span.service))].sort(),
+    clusters: [...new Set(flat.map((span) => span.cluster))].sort(),
     errors: flat.filter((span) => span.error).length,
   };
 }
@@ -122,6 +127,7 @@ function shape(
   return {
     id: span.spanID,
     service: process?.serviceName ?? 'unknown',
+    cluster: clusterOf(process?.tags ?? [], tags),
     operation: span.operationName,
     startUs: span.startTime - startUs,
     durationUs: span.duration,
@@ -165,6 +171,11 @@ export function visibleSpans(spans: readonly Span[], fold: Fold, only?: Readonly
   return out;
 }
 
+/** What `key=value` looks into: attributes of the span, of what sent it, and its cluster by whatever name. */
+function pairsOf(span: Span): readonly KeyValue[] {
+  return [...span.tags, ...span.process, { key: 'cluster', value: span.cluster }];
+}
+
 /** Spans whose service, operation, id or any attribute holds the text. */
 export function findSpans(spans: readonly Span[], text: string): Set<number> {
   const wanted = text.trim().toLowerCase();
@@ -173,7 +184,7 @@ export function findSpans(spans: readonly Span[], text: string): Set<number> {
   const pair = /^([\w.\-/]+)=(.*)$/.exec(wanted);
   spans.forEach((span, i) => {
     const hit = pair
-      ? span.tags.some(
+      ? pairsOf(span).some(
           (tag) =>
             tag.key.toLowerCase() === pair[1] &&
             String(tag.value)

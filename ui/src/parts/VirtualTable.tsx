@@ -27,6 +27,8 @@ interface Props {
   rowPx?: number;
   /** Columns share the width there is; without it they keep theirs and the table scrolls sideways. */
   fit?: boolean;
+  /** With `fit`: narrower than this it scrolls sideways all the same. */
+  leastPx?: number;
   /** Identity of a row where the same place may come to hold another. */
   keyOf?: (row: number) => string;
 }
@@ -44,7 +46,10 @@ export function VirtualTable({ label, columns, count, height, cell, onRow, curre
     overscan: rowPx > ROW_PX ? 4 : 12,
     ...(more.keyOf ? { getItemKey: more.keyOf } : {}),
   });
-  const template = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+  const template = {
+    gridTemplateColumns: columns.map((column) => column.width).join(' '),
+    ...(more.leastPx ? { minWidth: more.leastPx } : {}),
+  };
   const placed = rowPx === ROW_PX ? template : { ...template, height: rowPx };
   const size =
     height === 'fill' ? { flex: '1 1 0', minHeight: 0 } : { height: Math.min(height, count * rowPx + ROW_PX + 4) };

@@ -147,6 +147,8 @@ export interface TracesSearch extends CommonSearch {
 export interface TraceSearchState extends CommonSearch {
   span?: string | undefined;
   view?: 'table' | undefined;
+  /** Colours are of clusters instead of services. */
+  by?: 'cluster' | undefined;
   /** Zoom window in microseconds from the start of the trace, `a,b`. */
   zoom?: string | undefined;
   /** Span ids whose fold differs from the default; `depth` folds everything from that level down. */
@@ -289,6 +291,7 @@ export function traceSearch(raw: Record<string, unknown>): TraceSearchState {
   return {
     span: one(raw.span),
     view: choice(raw.view, ['table']),
+    by: choice(raw.by, ['cluster']),
     zoom: /^\d+,\d+$/.test(one(raw.zoom) ?? '') ? one(raw.zoom) : undefined,
     fold: one(raw.fold),
     depth: whole(raw.depth, 0, 1000),

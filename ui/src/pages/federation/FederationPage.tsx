@@ -145,15 +145,9 @@ function Facts({ data, atMs }: { data: Federation; atMs: number }) {
       <div className="panel fedFact">
         <h2>Links</h2>
         <strong className="fedBig">
-          {formatCount(sums.up)} of {formatCount(sums.peers)} up
+          {sums.peers === 0 ? '–' : `${formatCount(sums.up)} of ${formatCount(sums.peers)} up`}
         </strong>
-        <span className={`fresh ${sums.down > 0 ? 'bad' : sums.up < sums.peers ? 'warn' : 'good'}`}>
-          {sums.down > 0
-            ? `${formatCount(sums.down)} failing or left alone`
-            : sums.up < sums.peers
-              ? 'some still connecting'
-              : 'all answer'}
-        </span>
+        <LinkSum up={sums.up} down={sums.down} all={sums.peers} />
       </div>
       <div className="panel fedFact">
         <h2>First certificate to end</h2>
@@ -168,5 +162,15 @@ function Facts({ data, atMs }: { data: Federation; atMs: number }) {
         <span className="soft">{sums.slowest ? `p99 of ${sums.slowest.name}` : 'nobody was asked yet'}</span>
       </div>
     </section>
+  );
+}
+
+function LinkSum({ up, down, all }: { up: number; down: number; all: number }) {
+  if (all === 0) return <span className="fresh none">no peers</span>;
+  if (down > 0) return <span className="fresh bad">{formatCount(down)} failing or left alone</span>;
+  return up < all ? (
+    <span className="fresh warn">some still connecting</span>
+  ) : (
+    <span className="fresh good">all answer</span>
   );
 }

@@ -27,6 +27,7 @@ const COLUMNS = [
 ];
 const ROW_PX = 42;
 const HEIGHT = 380;
+const LEAST_PX = 1060;
 
 export function PeerTable({ peers, atMs, open, onOpen }: Props) {
   const { zone } = useView();
@@ -37,6 +38,8 @@ export function PeerTable({ peers, atMs, open, onOpen }: Props) {
       count={peers.length}
       height={HEIGHT}
       rowPx={ROW_PX}
+      fit
+      leastPx={LEAST_PX}
       keyOf={(row) => {
         const peer = peers[row];
         return peer ? `${peerName(peer)} ${peer.address}` : String(row);
@@ -49,7 +52,7 @@ export function PeerTable({ peers, atMs, open, onOpen }: Props) {
           case 'peer':
             return <Name peer={peer} open={open === peerName(peer)} onOpen={onOpen} />;
           case 'link':
-            return <Link peer={peer} since={peer.since === null ? '' : formatDateTime(peer.since * 1e3, zone)} />;
+            return <LinkCell peer={peer} atMs={atMs} />;
           case 'lag': {
             const lag = lagOf(peer, atMs);
             return <span className={`fresh ${toneOfAge(lag)}`}>{lag === null ? 'not told' : formatSpan(lag)}</span>;
@@ -103,13 +106,14 @@ function Name({ peer, open, onOpen }: { peer: Peer; open: boolean; onOpen: Props
   );
 }
 
-function Link({ peer, since }: { peer: Peer; since: string }) {
+function LinkCell({ peer, atMs }: { peer: Peer; atMs: number }) {
   const look = LINKS[peer.state];
+  const since = peer.since === null ? null : Math.max(0, atMs / 1e3 - peer.since);
   return (
     <div className="peerCell" title={[look.says, peer.lastError].filter(Boolean).join('\n')}>
       <span>
         <span className={`fresh ${look.tone}`}>{look.word}</span>
-        {since ? <span className="faint"> since {since}</span> : null}
+        {since === null ? null : <span className="faint"> for {formatSpan(since)}</span>}
       </span>
       <span className="clip soft">{look.tone === 'good' ? '' : peer.lastError}</span>
     </div>

@@ -24,7 +24,7 @@ export function RecentTable({ rows, of }: { rows: readonly Lack[]; of: string | 
         <h2>Recent answers that were not whole</h2>
         <span className="soft">
           {formatCount(rows.length)}
-          {of ? `, without ${of}` : ''}, the newest first
+          {of ? ` lacked ${of}` : ''}, the newest first
         </span>
       </div>
       {rows.length === 0 ? (
@@ -36,6 +36,8 @@ export function RecentTable({ rows, of }: { rows: readonly Lack[]; of: string | 
           label="Recent answers that were not whole"
           columns={COLUMNS}
           count={rows.length}
+          fit
+          leastPx={560}
           height={260}
           cell={(index, column) => {
             const row = rows[index];

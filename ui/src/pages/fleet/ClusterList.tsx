@@ -99,7 +99,7 @@ interface RowProps {
 function Row({ cluster, open, peerOf, onToggle }: RowProps) {
   const rate = cluster.signals.filter((one) => one.perSecond !== null);
   return (
-    <div className={`clusterRow ${cluster.tone}`}>
+    <div className="clusterRow" data-tone={cluster.tone}>
       <div className="clusterName">
         <button
           type="button"

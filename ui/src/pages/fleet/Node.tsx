@@ -12,7 +12,7 @@ import type { CommonSearch } from '../../state/search';
 import { pickCommon, useView } from '../../state/view';
 
 /** Fixed, so that the columns of all nodes stand under each other. */
-const WIDTHS = ['7%', '10%', '8%', '14%', '11%', '9%', '8%', '9%', '12%', '12%'];
+const WIDTHS = ['6%', '10%', '8%', '13%', '10%', '9%', '8%', '9%', '13.5%', '13.5%'];
 const COLOURS: Record<string, string> = {
   metrics: 'var(--series-0)',
   logs: 'var(--series-2)',

@@ -2,14 +2,14 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { memo, useRef, useState } from 'react';
 import { useCanvas } from '../../chart/useCanvas';
-import type { Trace } from '../../lib/trace';
+import type { Span, Trace } from '../../lib/trace';
 import type { Window } from '../../lib/zoom';
 import { paintMinimap } from './waterfallPaint';
 
 interface Props {
   trace: Trace;
   window: Window;
-  colour: (service: string) => string;
+  colour: (span: Span) => string;
   onWindow: (window: Window) => void;
 }
 

@@ -24,12 +24,14 @@ export function SpanTable({ trace, rows, self, selected, onSelect }: Props) {
     };
     return [...rows].sort((a, b) => value(b) - value(a));
   }, [rows, by, trace, self]);
+  const many = trace.clusters.length > 1;
   const order = (key: Key) => ({
     onSort: () => setBy(by === key ? 'tree' : key),
     sort: by === key ? (key === 'start' ? ('ascending' as const) : ('descending' as const)) : undefined,
   });
   const columns = [
     { key: 'service', title: 'Service', width: 'minmax(120px, 1fr)' },
+    ...(many ? [{ key: 'cluster', title: 'Cluster', width: 'minmax(90px, 0.6fr)' }] : []),
     { key: 'operation', title: 'Operation', width: 'minmax(200px, 3fr)' },
     { key: 'start', title: 'Start', width: '90px', align: 'right' as const, ...order('start') },
     { key: 'duration', title: 'Duration', width: '90px', align: 'right' as const, ...order('duration') },
@@ -49,10 +51,12 @@ export function SpanTable({ trace, rows, self, selected, onSelect }: Props) {
         const index = sorted[row] ?? -1;
         const span = trace.spans[index];
         if (!span) return '';
-        switch (column) {
-          case 0:
+        switch (columns[column]?.key) {
+          case 'service':
             return span.service;
-          case 1:
+          case 'cluster':
+            return span.cluster || '–';
+          case 'operation':
             return (
               <button
                 type="button"
@@ -63,13 +67,13 @@ export function SpanTable({ trace, rows, self, selected, onSelect }: Props) {
                 {span.operation}
               </button>
             );
-          case 2:
+          case 'start':
             return formatDurationUs(span.startUs);
-          case 3:
+          case 'duration':
             return formatDurationUs(span.durationUs);
-          case 4:
+          case 'self':
             return formatDurationUs(self[index] ?? 0);
-          case 5:
+          case 'kind':
             return span.kind;
           default:
             return span.error ? <span className="tag bad">error</span> : '';

@@ -1,17 +1,21 @@
 /** One trace: facts, the whole in a strip, the waterfall or its table, and the chosen span beside it. */
 import { Link, useParams, useSearch } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
+import type { Coverage } from '../../api/coverage';
 import { traceById, type WireTrace } from '../../api/jaeger';
 import { ApiError } from '../../api/http';
 import { assignSlots, slotVariable } from '../../lib/colour';
+import { type LaneGap, laneGaps } from '../../lib/lanes';
 import { formatDateTimeMs, formatDurationUs } from '../../lib/timeformat';
-import { buildTrace, findSpans, type Fold, selfTimes, type Trace, visibleSpans } from '../../lib/trace';
+import { buildTrace, findSpans, type Fold, selfTimes, type Span, type Trace, visibleSpans } from '../../lib/trace';
 import { formatCount } from '../../lib/units';
 import { parseWindow, type Window, windowText } from '../../lib/zoom';
 import { Problem } from '../../parts/Problem';
+import { WarnIcon } from '../../shell/icons';
 import { useAnswer } from '../../state/answers';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon, usePatch, useView } from '../../state/view';
+import { Lanes } from './Lanes';
 import { Minimap } from './Minimap';
 import { logsOf, SpanDetail } from './SpanDetail';
 import { SpanTable } from './SpanTable';
@@ -26,6 +30,9 @@ export default function TracePage() {
   const wire = answer.isPlaceholderData ? undefined : answer.data?.data;
   const gone = wire === null || (answer.error instanceof ApiError && answer.error.status === 404);
   if (gone) {
+    const coverage = answer.error instanceof ApiError ? answer.error.coverage : (answer.data?.coverage ?? []);
+    const gaps = laneGaps(coverage);
+    if (gaps.length > 0) return <NotAmong id={id} gaps={gaps} onRetry={() => void answer.refetch()} />;
     return (
       <div className="empty">
         <h2>No trace {id}</h2>
@@ -43,7 +50,7 @@ export default function TracePage() {
       </div>
     );
   return wire ? (
-    <Loaded wire={wire} />
+    <Loaded wire={wire} coverage={answer.data?.coverage ?? []} />
   ) : (
     <div className="empty">
       <span className="busy" />
@@ -51,14 +58,49 @@ export default function TracePage() {
   );
 }
 
-function Loaded({ wire }: { wire: WireTrace }) {
+/** Nobody who answered has it; somebody who did not may. */
+function NotAmong({ id, gaps, onRetry }: { id: string; gaps: readonly LaneGap[]; onRetry: () => void }) {
+  return (
+    <div className="empty">
+      <h2>No trace {id} among the clusters that answered</h2>
+      <p>These did not answer whole and may hold it:</p>
+      <ul className="traceAbsent">
+        {gaps.map((gap) => (
+          <li key={gap.name}>
+            <WarnIcon />{' '}
+            <Link to="/federation" search={(before: CommonSearch) => ({ ...pickCommon(before), peer: gap.name })}>
+              {gap.name}
+            </Link>{' '}
+            {gap.state}
+            {gap.reason ? `: ${gap.reason}` : ''}
+          </li>
+        ))}
+      </ul>
+      <button type="button" className="btn" onClick={onRetry}>
+        Ask again
+      </button>
+    </div>
+  );
+}
+
+function Loaded({ wire, coverage }: { wire: WireTrace; coverage: readonly Coverage[] }) {
   const search = useSearch({ from: '/trace/$id' });
   const { zone } = useView();
   const patch = usePatch();
   const trace = useMemo(() => buildTrace(wire), [wire]);
   const self = useMemo(() => selfTimes(trace.spans), [trace]);
   const slots = useMemo(() => assignSlots(trace.services), [trace]);
-  const colour = useCallback((service: string) => slotVariable(slots.get(service) ?? 0), [slots]);
+  const serviceColour = useCallback((service: string) => slotVariable(slots.get(service) ?? 0), [slots]);
+  const places = useMemo(() => assignSlots(trace.clusters), [trace]);
+  const clusterColour = useCallback((cluster: string) => slotVariable(places.get(cluster) ?? 0), [places]);
+  const stripe = useCallback((span: Span) => clusterColour(span.cluster), [clusterColour]);
+  const many = trace.clusters.length > 1;
+  const byCluster = many && search.by === 'cluster';
+  const colour = useCallback(
+    (span: Span) => (byCluster ? clusterColour(span.cluster) : serviceColour(span.service)),
+    [byCluster, clusterColour, serviceColour],
+  );
+  const only = search.only ? /^cluster=(.+)$/.exec(search.find ?? '')?.[1] : undefined;
   const fold = useMemo<Fold>(
     () => ({ depth: search.depth, toggled: new Set(search.fold?.split(',') ?? []) }),
     [search.depth, search.fold],
@@ -87,7 +129,16 @@ function Loaded({ wire }: { wire: WireTrace }) {
   };
   return (
     <div className="page tracePage">
-      <Head trace={trace} colour={colour} />
+      <Head trace={trace} colour={serviceColour} />
+      <Lanes
+        trace={trace}
+        coverage={coverage}
+        colour={clusterColour}
+        only={only}
+        onOnly={(cluster) =>
+          patch({ find: cluster ? `cluster=${cluster}` : undefined, only: cluster ? 'match' : undefined })
+        }
+      />
       <div className="row traceTools">
         <input
           className="field traceFind"
@@ -138,6 +189,26 @@ function Loaded({ wire }: { wire: WireTrace }) {
           </button>
         ) : null}
         <span className="grow" />
+        {many ? (
+          <div className="group" role="group" aria-label="Colour by">
+            <button
+              type="button"
+              className="btn"
+              aria-pressed={!byCluster}
+              onClick={() => patch({ by: undefined }, 'replace')}
+            >
+              By service
+            </button>
+            <button
+              type="button"
+              className="btn"
+              aria-pressed={byCluster}
+              onClick={() => patch({ by: 'cluster' }, 'replace')}
+            >
+              By cluster
+            </button>
+          </div>
+        ) : null}
         <Link
           to="/logs"
           search={(before: CommonSearch) => ({ ...pickCommon(before), ...logsOf(trace, undefined) })}
@@ -179,6 +250,7 @@ function Loaded({ wire }: { wire: WireTrace }) {
                 selected={selected}
                 matches={matches}
                 colour={colour}
+                stripe={many ? stripe : undefined}
                 onSelect={select}
                 onToggle={toggle}
                 onFoldAll={(folded) => patch({ depth: folded ? 0 : undefined, fold: undefined }, 'replace')}

@@ -6,7 +6,7 @@ import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import { useCanvas } from '../../chart/useCanvas';
 import { formatDurationUs } from '../../lib/timeformat';
-import { type Fold, isFolded, type Trace } from '../../lib/trace';
+import { type Fold, isFolded, type Span, type Trace } from '../../lib/trace';
 import { pan, type Window, zoomAt } from '../../lib/zoom';
 import { arrowX, paintWaterfall, ROW_PX, RULER_PX, type Scene, xToTime } from './waterfallPaint';
 
@@ -17,7 +17,8 @@ interface Props {
   fold: Fold;
   selected: number;
   matches: ReadonlySet<number>;
-  colour: (service: string) => string;
+  colour: (span: Span) => string;
+  stripe: ((span: Span) => string) | undefined;
   onSelect: (index: number) => void;
   onToggle: (index: number) => void;
   onFoldAll: (folded: boolean) => void;
@@ -25,7 +26,20 @@ interface Props {
 }
 
 export function Waterfall(props: Props) {
-  const { trace, rows, window: view, fold, selected, matches, colour, onSelect, onToggle, onFoldAll, onWindow } = props;
+  const {
+    trace,
+    rows,
+    window: view,
+    fold,
+    selected,
+    matches,
+    colour,
+    stripe,
+    onSelect,
+    onToggle,
+    onFoldAll,
+    onWindow,
+  } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hover, setHover] = useState(-1);
@@ -41,6 +55,7 @@ export function Waterfall(props: Props) {
     hover,
     matches,
     colour,
+    stripe,
     folded: (index) => {
       const span = trace.spans[index];
       return span !== undefined && isFolded(span, fold);
@@ -130,7 +145,7 @@ export function Waterfall(props: Props) {
       </div>
       <div className="srOnly" aria-live="polite">
         {chosen
-          ? `${chosen.service} ${chosen.operation}, ${formatDurationUs(chosen.durationUs)}, level ${chosen.depth + 1}${chosen.error ? ', error' : ''}`
+          ? `${chosen.service} ${chosen.operation}${stripe && chosen.cluster ? ` in ${chosen.cluster}` : ''}, ${formatDurationUs(chosen.durationUs)}, level ${chosen.depth + 1}${chosen.error ? ', error' : ''}`
           : ''}
       </div>
     </div>

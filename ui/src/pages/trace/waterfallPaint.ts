@@ -8,6 +8,7 @@ import { ticks, type Window } from '../../lib/zoom';
 export const ROW_PX = 22;
 export const RULER_PX = 22;
 const INDENT_PX = 12;
+const STRIPE_PX = 4;
 /** Deeper spans keep this indent: past it the name would have no room left. */
 const DEEPEST_INDENT = 16;
 
@@ -22,8 +23,10 @@ export interface Scene {
   hover: number;
   matches: ReadonlySet<number>;
   folded: (index: number) => boolean;
-  /** A colour expression per service. */
-  colour: (service: string) => string;
+  /** A colour expression for a span: of its service or of its cluster. */
+  colour: (span: Span) => string;
+  /** That of its cluster, as a stripe at the edge; absent where all spans ran in one. */
+  stripe: ((span: Span) => string) | undefined;
 }
 
 export function arrowX(span: Span): number {
@@ -82,13 +85,23 @@ export function paintWaterfall(surface: Surface, scene: Scene): void {
     const span = scene.trace.spans[index];
     if (!span) continue;
     const top = RULER_PX + row * ROW_PX - scene.scrollTop;
-    let colour = palette.get(span.service);
-    if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
+    const colour = inked(palette, scene.colour(span));
     paintBackground(c, scene, index, top, width, marks, ink);
     paintBar(c, scene, span, top, width, colour, ink);
     paintName(c, scene, span, index, top, colour, ink);
+    if (scene.stripe) {
+      c.fillStyle = inked(palette, scene.stripe(span));
+      c.fillRect(0, top, STRIPE_PX, ROW_PX);
+    }
   }
   paintRuler(c, scene, width, height, marks, ink);
+}
+
+/** A style is asked for once per colour, not per span. */
+function inked(palette: Map<string, string>, expression: string): string {
+  let colour = palette.get(expression);
+  if (colour === undefined) palette.set(expression, (colour = resolveColour(expression)));
+  return colour;
 }
 
 function paintBackground(
@@ -276,9 +289,7 @@ export function paintMinimap(
   const stride = Math.ceil(spans.length / MINIMAP_SPANS);
   spans.forEach((span, i) => {
     if (i % stride !== 0 && !span.error) return;
-    let colour = palette.get(span.service);
-    if (colour === undefined) palette.set(span.service, (colour = resolveColour(scene.colour(span.service))));
-    c.fillStyle = colour;
+    c.fillStyle = inked(palette, scene.colour(span));
     c.fillRect(
       (span.startUs / whole) * width,
       2 + i * dy,
