@@ -25,12 +25,7 @@ export function TopBar({ title, actions, rangeOpened, onRangeOpen }: Props) {
       <h1>{title}</h1>
       <TenantPicker />
       <ScopePicker />
-      <button
-        type="button"
-        className="btn quiet paletteButton"
-        aria-label="Go to, find a metric, paste a trace id (Ctrl K)"
-        onClick={actions.palette}
-      >
+      <button type="button" className="btn quiet paletteButton" onClick={actions.palette}>
         <SearchIcon />
         <span className="grow">Go to, find a metric, paste a trace id</span>
         <kbd>Ctrl K</kbd>
