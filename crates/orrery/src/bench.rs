@@ -1,5 +1,7 @@
 //! `orrery bench write | query | verify`: load and proof, aimed at any address. `orrery bench peers`: several
-//! programs side by side on this machine.
+//! programs side by side on this machine. `orrery bench shop`: a service that makes telemetry of its own.
+
+mod shop;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -27,6 +29,8 @@ enum What {
     Verify(Verify),
     /// Start several programs one after another and measure each with the same data and queries
     Peers(Peers),
+    /// Run one service of a small shop that traces, logs and counts what it does over OTLP
+    Shop(shop::Shop),
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +154,7 @@ pub fn run(args: Bench) -> Result<()> {
             What::Query(q) => query(q).await,
             What::Verify(v) => verify(v).await,
             What::Peers(p) => peers(p).await,
+            What::Shop(s) => print(&shop::run(s).await?, false),
         }
     })
 }
