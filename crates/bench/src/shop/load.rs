@@ -42,12 +42,15 @@ impl Load {
 
     /// Sends until `stop` starts. How many requests were left out.
     pub(super) async fn run(&self, stop: &Shutdown) -> u64 {
+        if self.rate <= 0.0 {
+            return 0;
+        }
         let (mut skipped, mut seconds) = (0, 0.0);
         let mut open = JoinSet::new();
         let mut random = Random::split(self.seed, 0x10ad);
         let client = Client::default();
         let began = self.clock.monotonic();
-        while self.rate > 0.0 {
+        loop {
             let swell = 1.0 + SWING * (seconds * std::f64::consts::TAU / SWELL_SECONDS).sin();
             // Gaps between independent arrivals are distributed exponentially.
             seconds += -(1.0 - random.unit()).ln() / (self.rate * swell);

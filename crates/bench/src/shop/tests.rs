@@ -124,7 +124,8 @@ async fn a_request_that_crosses_three_services_is_one_trace_with_the_right_paren
     let otlp = [collector.url.as_str()];
     // A name of no story never fails.
     let warehouse = open(options("warehouse", &otlp, &[]), told().0, &stop).await;
-    let checkout = open(options("checkout", &otlp, &[warehouse.url.clone()]), told().0, &stop).await;
+    let checkout =
+        open(options("checkout", &otlp, std::slice::from_ref(&warehouse.url)), told().0, &stop).await;
     let call = [format!("{}/checkout", checkout.url)];
     let frontend = open(options("frontend", &otlp, &call), told().0, &stop).await;
     let answer = Client::new().unwrap().send(Request::post(format!("{}/orders", frontend.url), "")).await;
@@ -170,7 +171,8 @@ async fn a_request_that_crosses_three_services_is_one_trace_with_the_right_paren
 async fn metrics_have_exemplars_of_the_trace_and_native_histograms_and_are_the_same_at_each_replica() {
     let (a, b, stop) = (Collector::start(0).await, Collector::start(0).await, Shutdown::new());
     let stock = open(options("elsewhere", &[], &[]), told().0, &stop).await;
-    let shop = open(options("anything", &[&a.url, &b.url], &[stock.url.clone()]), told().0, &stop).await;
+    let shop =
+        open(options("anything", &[&a.url, &b.url], std::slice::from_ref(&stock.url)), told().0, &stop).await;
     let client = Client::new().unwrap();
     for path in ["/", "/", "/nowhere"] {
         client.send(Request::get(format!("{}{path}", shop.url))).await.unwrap();
