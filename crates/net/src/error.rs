@@ -1,9 +1,11 @@
 //! Why an answer did not come.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use base::Kind;
 use thiserror::Error;
+
+use crate::tls::Reason;
 
 #[derive(Debug, Clone, Error)]
 pub enum Error {
@@ -15,6 +17,12 @@ pub enum Error {
     Timeout { url: String, after: Duration },
     #[error("asking {url}: the answer is longer than {limit} bytes")]
     TooLarge { url: String, limit: usize },
+    /// A certificate, key or list that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+    /// A handshake that failed; the message names the other side.
+    #[error("{message}")]
+    Tls { reason: Reason, message: String },
 }
 
 impl Error {
@@ -24,6 +32,10 @@ impl Error {
             Error::Unreachable { .. } => Kind::Unavailable,
             Error::Timeout { .. } => Kind::Timeout,
             Error::TooLarge { .. } => Kind::Limited,
+            Error::File { .. } => Kind::Invalid,
+            Error::Tls { reason: Reason::Timeout, .. } => Kind::Timeout,
+            Error::Tls { reason: Reason::Closed, .. } => Kind::Unavailable,
+            Error::Tls { .. } => Kind::Denied,
         }
     }
 }

@@ -1,14 +1,18 @@
 //! Outgoing HTTP: clients with time-outs, a cap on what they read, authentication, TLS, proxies and our user
-//! agent; and DNS lookups of record types the system's resolver does not offer.
+//! agent; TLS of listeners and between nodes; certificates; and DNS lookups of record types the system's
+//! resolver does not offer.
 //!
 //! This crate exists because it fences in TLS and the HTTP client. It must never know what it carries. Start
-//! reading at [`Client`], then [`settings`] for what can be chosen.
+//! reading at [`Client`], then [`settings`] for what can be chosen; for connections between nodes at [`tls`],
+//! for what their certificates say at [`certs`].
 
+pub mod certs;
 mod connect;
 pub mod dns;
 mod error;
 mod oauth2;
 pub mod settings;
+pub mod tls;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
