@@ -11,6 +11,7 @@
 pub mod accept;
 mod client;
 mod convert;
+mod evaluate;
 mod pack;
 pub mod reverse;
 mod server;
@@ -19,6 +20,7 @@ mod unpack;
 pub use client::Client;
 pub use server::Server;
 
+use contract::{Capabilities, Dialect};
 use model::{Labels, Signal, TimestampNs};
 
 /// What a node says about itself.
@@ -34,9 +36,19 @@ pub struct Announcement {
     pub signals: Vec<Signal>,
     /// See [`contract::Capabilities::filters_lines`].
     pub filters_lines: bool,
+    /// See [`contract::Capabilities::evaluates`].
+    pub evaluates: Vec<Dialect>,
     pub held: Vec<Held>,
     /// Whom it asks for others.
     pub beyond: Vec<Beyond>,
+}
+
+impl Announcement {
+    /// What it says it can do.
+    pub fn capabilities(&self) -> Capabilities {
+        let (signals, evaluates) = (self.signals.clone(), self.evaluates.clone());
+        Capabilities { signals, filters_lines: self.filters_lines, evaluates }
+    }
 }
 
 /// Who asks.

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 use async_trait::async_trait;
 use base::memory::{Reservation, Use};
 use contract::{
-    Capabilities, Coverage, Direction, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest,
-    LogsRequest, MetadataRequest, NamedField, QueryLimits, Result, Select, Selection, SeriesData,
-    SeriesRequest, SpansRequest,
+    Capabilities, Coverage, Direction, Error, EvaluateRequest, Evaluated, ExemplarsRequest,
+    LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField, QueryLimits, Result,
+    Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use futures::{StreamExt, stream};
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
@@ -18,6 +18,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 use super::{
     Announcement, Asker, MAX_MESSAGE_BYTES,
     convert::{self, limit_to, matchers_to, scope_to, selectors_to},
+    evaluate,
     unpack::{self, Unpack, UnpackLogs, UnpackSeries, UnpackSpans},
 };
 
@@ -40,11 +41,7 @@ impl Client {
 
     /// The same connection to a peer that can do what it announced.
     pub fn with(&self, announcement: &Announcement) -> Self {
-        let (signals, filters_lines) = (announcement.signals.clone(), announcement.filters_lines);
-        Client {
-            peer: self.peer.clone(),
-            can: Capabilities { signals, filters_lines, ..Capabilities::default() },
-        }
+        Client { peer: self.peer.clone(), can: announcement.capabilities() }
     }
 
     /// Asks the peer who it is, and says who asks.
@@ -84,6 +81,8 @@ struct Parts {
 enum Said {
     Unit(Vec<u8>),
     Strings(Vec<String>),
+    Rows(pb::Rows),
+    Summary(pb::Summary),
     End(Coverage),
 }
 
@@ -104,6 +103,8 @@ impl Parts {
         Ok(Some(match message.part {
             Some(Part::Unit(unit)) => Said::Unit(unit),
             Some(Part::Strings(s)) => Said::Strings(s.values),
+            Some(Part::Rows(rows)) => Said::Rows(rows),
+            Some(Part::Summary(summary)) => Said::Summary(summary),
             Some(Part::End(coverage)) => {
                 self.ended = true;
                 Said::End(convert::coverage_from(coverage)?)
@@ -117,7 +118,14 @@ impl Parts {
     }
 }
 
-fn unexpected(what: &str) -> Error {
+fn unexpected(part: &Said) -> Error {
+    let what = match part {
+        Said::Unit(_) => "batches",
+        Said::Strings(_) => "strings",
+        Said::Rows(_) => "rows",
+        Said::Summary(_) => "a summary",
+        Said::End(_) => "an end",
+    };
     Error::new(base::Kind::Corrupt, format!("the answer has {what} where none belong"))
 }
 
@@ -156,11 +164,11 @@ impl<U: Unpack> Items<U> {
         match self.parts.next().await? {
             None => return Ok(false),
             Some(Said::Unit(unit)) => self.unpack.push(&unit, &mut self.items)?,
-            Some(Said::Strings(_)) => return Err(unexpected("strings")),
             Some(Said::End(coverage)) => {
                 *self.coverage.lock() = coverage;
                 self.unpack.flush(&mut self.items);
             }
+            Some(other) => return Err(unexpected(&other)),
         }
         Ok(true)
     }
@@ -186,7 +194,7 @@ async fn list<T>(
         let bytes = match &said {
             Said::Unit(unit) => unit.len(),
             Said::Strings(values) => values.iter().map(|v| v.len() + 24).sum(),
-            Said::End(_) => 0,
+            Said::Rows(_) | Said::Summary(_) | Said::End(_) => 0,
         };
         held.grow(bytes as u64)?;
         match said {
@@ -198,11 +206,11 @@ async fn list<T>(
 }
 
 fn texts(part: Said) -> Result<Vec<String>> {
-    if let Said::Strings(values) = part { Ok(values) } else { Err(unexpected("batches")) }
+    if let Said::Strings(values) = part { Ok(values) } else { Err(unexpected(&part)) }
 }
 
 fn units<T>(read: impl Fn(&[u8]) -> Result<Vec<T>>) -> impl FnMut(Said) -> Result<Vec<T>> {
-    move |part| if let Said::Unit(unit) = part { read(&unit) } else { Err(unexpected("strings")) }
+    move |part| if let Said::Unit(unit) = part { read(&unit) } else { Err(unexpected(&part)) }
 }
 
 fn names_request(r: &LabelNamesRequest) -> pb::NamesRequest {
@@ -296,6 +304,22 @@ impl Select for Client {
         let request = pb::ExemplarsRequest { scope, selectors };
         let stream = self.peer.clone().exemplars(request).await.map_err(|s| failed(&s))?.into_inner();
         list(stream, &r.scope.limits, units(unpack::exemplars)).await
+    }
+
+    async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {
+        let mut answer = evaluate::Unpacked::new(&r.scope.limits)?;
+        let request = evaluate::request_to(r);
+        let stream = self.peer.clone().evaluate(request).await.map_err(|s| failed(&s))?.into_inner();
+        let mut parts = Parts::new(stream);
+        while let Some(said) = parts.next().await? {
+            match said {
+                Said::Rows(rows) => answer.rows(rows)?,
+                Said::Summary(summary) => answer.summary(summary)?,
+                Said::End(coverage) => return Ok(answer.whole(coverage)),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Err(Error::unavailable("the answer broke off without an end"))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -12,7 +12,7 @@ use model::{AnyValue, Labels, MatchOp, Matcher, Signal, SpanKind, TenantId, Time
 use proto::peer as pb;
 use tokio::time::Instant;
 
-use super::{Announcement, Asker, Beyond, Held};
+use super::{Announcement, Asker, Beyond, Held, evaluate};
 
 /// Names of limits that an error may carry over the wire.
 const LIMITS: [&str; 5] =
@@ -288,6 +288,7 @@ pub(super) fn announcement_to(a: Announcement) -> pb::AnnounceResponse {
         version: a.version,
         signals: a.signals.iter().map(|s| s.as_str().to_owned()).collect(),
         filters_lines: a.filters_lines,
+        evaluates: a.evaluates.iter().map(evaluate::dialect_to).collect(),
         node: a.node,
         beyond: a.beyond.into_iter().map(beyond).collect(),
     }
@@ -295,7 +296,7 @@ pub(super) fn announcement_to(a: Announcement) -> pb::AnnounceResponse {
 
 pub(super) fn announcement_from(a: pb::AnnounceResponse) -> Result<Announcement> {
     let most = |b: &pb::Beyond| b.labels.len().max(b.held.len());
-    let all = [a.labels.len(), a.signals.len(), a.held.len(), a.beyond.len()];
+    let all = [a.labels.len(), a.signals.len(), a.held.len(), a.beyond.len(), a.evaluates.len()];
     if all.into_iter().chain(a.beyond.iter().map(most)).any(|n| n > MAX_ANNOUNCED) {
         let message = format!("the peer announces more than {MAX_ANNOUNCED} labels, signals or sources");
         return Err(Error::new(Kind::Corrupt, message));
@@ -315,6 +316,7 @@ pub(super) fn announcement_from(a: pb::AnnounceResponse) -> Result<Announcement>
         version: a.version,
         signals: a.signals.iter().map(|s| Signal::new(s)).collect(),
         filters_lines: a.filters_lines,
+        evaluates: a.evaluates.iter().filter_map(evaluate::dialect_from).collect(),
         held: held_from(a.held),
         beyond: a.beyond.into_iter().map(beyond).collect(),
     })

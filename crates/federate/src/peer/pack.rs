@@ -33,7 +33,7 @@ fn unit(batch: Batch) -> Result<pb::Part> {
     Ok(pb::Part { part: Some(pb::part::Part::Unit(bytes)) })
 }
 
-fn encoded(batches: &[Batch]) -> Result<Vec<u8>> {
+pub(super) fn encoded(batches: &[Batch]) -> Result<Vec<u8>> {
     wire::native::encode(&TenantId::default(), None, 0, batches)
         .map_err(|e| Error::internal(format!("encoding an answer for a peer: {e}")))
 }

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Announcement, Asker, MAX_MESSAGE_BYTES,
     convert::{self, limit_from, matchers_from, scope_from, selectors_from},
+    evaluate,
     pack::{self, Pack, PackLogs, PackSeries, PackSpans, Parts},
 };
 
@@ -129,8 +130,9 @@ impl peer_server::Peer for Server {
         r: Request<pb::AnnounceRequest>,
     ) -> Result<Response<pb::AnnounceResponse>, Status> {
         let said = (self.announce)(&convert::asker_from(r.into_inner()));
-        let Capabilities { signals, filters_lines, .. } = self.select.capabilities();
-        Ok(Response::new(convert::announcement_to(Announcement { signals, filters_lines, ..said })))
+        let Capabilities { signals, filters_lines, evaluates } = self.select.capabilities();
+        let said = Announcement { signals, filters_lines, evaluates, ..said };
+        Ok(Response::new(convert::announcement_to(said)))
     }
 
     type SeriesStream = Stream;
@@ -141,6 +143,7 @@ impl peer_server::Peer for Server {
     type SetsStream = Stream;
     type MetadataStream = Stream;
     type ExemplarsStream = Stream;
+    type EvaluateStream = Stream;
 
     async fn series(&self, r: Request<pb::SeriesRequest>) -> Answer {
         let (select, r) = (self.select.clone(), self.series_request(r.into_inner()));
@@ -188,6 +191,16 @@ impl peer_server::Peer for Server {
             select.exemplars(ExemplarsRequest { scope, selectors: selectors_from(r.selectors)? }).await
         };
         Ok(list(call, pack::exemplars))
+    }
+
+    async fn evaluate(&self, r: Request<pb::EvaluateRequest>) -> Answer {
+        let (select, r) = (self.select.clone(), evaluate::request_from(r.into_inner(), &self.limits));
+        let call = async move {
+            let mut answer = select.evaluate(r?).await?;
+            let coverage = std::mem::take(&mut answer.coverage);
+            Ok((answer, coverage))
+        };
+        Ok(list(call, evaluate::pack))
     }
 }
 

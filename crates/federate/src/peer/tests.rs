@@ -24,6 +24,8 @@ use crate::{
     fixtures::{Act, Script, append, member, refused, scope, series, series_request},
 };
 
+mod evaluate_it;
+
 /// A server on a port of its own, and a client of it.
 async fn connected(select: Arc<dyn Select>, limits: QueryLimits) -> (Client, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

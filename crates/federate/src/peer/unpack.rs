@@ -87,7 +87,7 @@ impl Unpack for UnpackSeries {
     }
 }
 
-fn series(batch: MetricBatch) -> Result<Vec<SeriesData>> {
+pub(super) fn series(batch: MetricBatch) -> Result<Vec<SeriesData>> {
     let of = batch.series.len();
     let mut out: Vec<SeriesData> =
         batch.series.into_iter().map(|labels| SeriesData { labels, ..SeriesData::default() }).collect();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contract::{
-    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogsRequest,
-    MetadataRequest, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Capabilities, Coverage, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
+    LabelValuesRequest, LogsRequest, MetadataRequest, Result, Select, Selection, SeriesData, SeriesRequest,
+    SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
 
@@ -60,16 +61,16 @@ impl Select for Linked {
         self.inner.exemplars(r).await
     }
 
+    async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {
+        self.link.enter().await?;
+        self.inner.evaluate(r).await
+    }
+
     /// As announced last. One that was never heard of may have everything, so that it is asked and found missing.
     fn capabilities(&self) -> Capabilities {
         if self.foreign {
             return self.inner.capabilities();
         }
-        let Some(known) = self.link.known() else { return Capabilities::default() };
-        Capabilities {
-            signals: known.signals.clone(),
-            filters_lines: known.filters_lines,
-            ..Capabilities::default()
-        }
+        self.link.known().map(|known| known.capabilities()).unwrap_or_default()
     }
 }
