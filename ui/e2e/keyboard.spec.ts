@@ -10,6 +10,7 @@ test('g and a letter go to a page and keep the range', async ({ page }) => {
     ['k', 'Cardinality'],
     ['l', 'Logs'],
     ['t', 'Traces'],
+    ['e', 'Federation'],
     ['f', 'Fleet'],
   ] as const) {
     await page.keyboard.press('g');

@@ -68,9 +68,8 @@ export function PeerDetail({ peer, atMs, onClose }: Props) {
                 ))}
           </dd>
         </dl>
-        <div className="peerHolds">
+        <div className="peerHolds" tabIndex={0} role="region" aria-label="What it holds">
           <table className="grid">
-            <caption className="srOnly">What it holds</caption>
             <thead>
               <tr>
                 <th scope="col">Signal</th>
