@@ -4,7 +4,7 @@ import type { Gap } from '../lib/gaps';
 import { niceStep } from '../lib/steps';
 import type { Range, Zone } from '../lib/time';
 import { formatTick } from '../lib/timeformat';
-import { bandsOf, paintHatch } from './hatch';
+import { type Band, bandsOf, paintHatch } from './hatch';
 import { drawMark, type Mark } from './marks';
 import { resolveColour } from './options';
 import type { Surface } from './useCanvas';
@@ -37,6 +37,7 @@ export interface Picture {
 const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 /** Colours of the ramp in styles/tokens.css. */
 const STOPS = 5;
+const STRIP_PX = 10;
 
 /** The same edges as the line chart, so that time lines up between the two. */
 export function placeOf(width: number, height: number): Place {
@@ -63,13 +64,10 @@ export function paintHeat({ context: c, width, height }: Surface, picture: Pictu
   c.beginPath();
   c.rect(place.left, place.top, place.right - place.left, place.bottom - place.top);
   c.clip();
-  paintHatch(
-    c,
-    bandsOf(picture.gaps, picture.range, (ms) => xOf(place, picture.range, ms / 1e3)),
-    place.top,
-    place.bottom,
-  );
+  const bands = bandsOf(picture.gaps, picture.range, (ms) => xOf(place, picture.range, ms / 1e3));
+  paintHatch(c, bands, place.top, place.bottom);
   cells(c, place, picture);
+  gapStrip(c, place, bands);
   for (const q of picture.lines) percentile(c, place, picture, q);
   cursor(c, place, picture);
   picture.marks.forEach((mark, i) => drawMark(c, ...markPlace(place, picture, mark), i === picture.mark));
@@ -79,6 +77,13 @@ export function paintHeat({ context: c, width, height }: Surface, picture: Pictu
     const { from, to } = picture.drag;
     c.fillRect(Math.min(from, to), place.top, Math.abs(to - from), place.bottom - place.top);
   }
+}
+
+/** Cells cover the hatch where others still sent something: a strip along the upper edge is never covered. */
+function gapStrip(c: CanvasRenderingContext2D, place: Place, bands: readonly Band[]): void {
+  c.fillStyle = resolveColour('var(--surface)');
+  for (const band of bands) c.fillRect(band.left, place.top, band.right - band.left, STRIP_PX);
+  paintHatch(c, bands, place.top, place.top + STRIP_PX);
 }
 
 export function markPlace(
