@@ -5,20 +5,22 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use contract::Select;
+use contract::{Coverage, Part, Select};
 use eval::{Grid, Meter, Note, Notes};
+use model::TimeRange;
 
 use crate::{
-    Answer, EngineOptions, Error, Explain, InstantSample, QueryContext, RangeSeries, SampleValue, Stats,
-    Timings, Value,
+    Answer, EngineOptions, Error, Explain, Expr, InstantSample, QueryContext, RangeSeries, SampleValue,
+    Stats, Timings, Value,
     ast::{NodeKind, ValueType},
     error::line_and_column,
-    exec::{Asked, Evaluator, Finished, Outcome},
+    exec::{Asked, Evaluator, Finished, Outcome, Wanted},
     explain::explain,
-    fetch,
+    fetch::{self, Data, fetch},
+    gather::gather,
     literal::MAX_DURATION_MS,
     parse,
     plan::{Context, Plan},
@@ -80,6 +82,11 @@ impl Engine {
         self.run(q, grid, end_ms, false, ctx).await
     }
 
+    /// The same over something else.
+    pub(crate) fn over(&self, select: Arc<dyn Select>) -> Self {
+        Engine { select, options: self.options }
+    }
+
     async fn run(
         &self,
         q: &str,
@@ -88,7 +95,6 @@ impl Engine {
         instant: bool,
         ctx: &QueryContext,
     ) -> Result<Answer, Error> {
-        let began = Instant::now();
         let expr = parse(q, &self.options.parser())?;
         let ty = expr.value_type();
         if !instant && !matches!(ty, ValueType::Scalar | ValueType::Vector) {
@@ -98,69 +104,178 @@ impl Engine {
             )));
         }
         let lookback_ms = ctx.lookback_ms.unwrap_or(self.options.lookback_ms).clamp(1, MAX_DURATION_MS);
+        let (options, wanted) = (self.options, Wanted::Answer);
+        let question =
+            Question { text: q, expr, grid, end_ms, instant, lookback_ms, options, wanted, split: true };
+        let Computed { made, coverage, stats } = self.compute(question, ctx, dressed).await?;
+        let timings = Timings { sort: made.sorting, ..stats.timings };
+        let (warnings, infos) =
+            (texts(&made.notes.warnings, "warning", q), texts(&made.notes.infos, "info", q));
+        let stats = Stats { timings, ..stats };
+        Ok(Answer { value: made.value, warnings, infos, coverage, stats, explain: made.explain })
+    }
+
+    /// Plans, reads and evaluates; `finish` puts what came out in shape, on the thread that evaluated. Where that
+    /// shows that leaving pieces of the query to others decided something by chance, all of it is done here.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        mut question: Question<'_>,
+        ctx: &QueryContext,
+        finish: fn(Finished, Grid) -> T,
+    ) -> Result<Computed<T>, Error> {
+        let began = Instant::now();
+        loop {
+            match self.attempt(&question, ctx, began, finish).await? {
+                Some(computed) => return Ok(computed),
+                None if question.split => question.split = false,
+                None => return Err(Error::Internal("what was read whole did not decide".to_owned())),
+            }
+        }
+    }
+
+    async fn attempt<T: Send + 'static>(
+        &self,
+        question: &Question<'_>,
+        ctx: &QueryContext,
+        began: Instant,
+        finish: fn(Finished, Grid) -> T,
+    ) -> Result<Option<Computed<T>>, Error> {
+        let (grid, lookback_ms) = (question.grid, question.lookback_ms);
         let context = Context {
-            text: q,
-            options: &self.options,
+            text: question.text,
+            options: &question.options,
             lookback_ms,
             max_steps: ctx.limits.max_samples,
-            step_ms: if instant { 0 } else { grid.step_ms },
-            end_ms,
+            step_ms: if question.instant { 0 } else { grid.step_ms },
+            end_ms: question.end_ms,
         };
-        let plan = Plan::new(expr, grid, &context)?;
+        let mut plan = Plan::new(question.expr.clone(), grid, &context)?;
+        let parts = if question.split { self.parts_of(&plan) } else { Vec::new() };
+        if !parts.is_empty() {
+            plan.divide(&parts, question.wanted == Wanted::Pieces, &context);
+        }
         let cancelled = CancelOnDrop::default();
         let meter = Meter::new(&ctx.limits.memory, ctx.limits.deadline)?.limited_to(ctx.limits.max_bytes);
         let mut meter = meter.cancelled_by(Arc::clone(&cancelled.0));
         let mut stats = Stats::default();
-        let data = fetch::fetch(&self.select, &plan, ctx, &mut meter, &mut stats).await?;
+        let data = self.read(question, &plan, &parts, ctx, &mut meter, &mut stats).await?;
         let coverage = data.coverage.clone();
         stats.timings.prepare = began.elapsed();
         let asked = Asked {
-            options: self.options,
+            options: question.options,
             lookback_ms,
-            instant,
+            instant: question.instant,
             max_samples: ctx.limits.max_samples,
             per_step: ctx.per_step_stats,
             profile: ctx.explain,
+            wanted: question.wanted,
         };
         let evaluator = Evaluator { plan, data, meter, asked };
         // Evaluation computes without waiting, for seconds if the query is large.
-        let done = tokio::task::spawn_blocking(move || evaluate(evaluator, grid))
+        let done = tokio::task::spawn_blocking(move || evaluate(evaluator, grid, finish))
             .await
             .map_err(|e| Error::Internal(e.to_string()))?;
-        let Evaluated { value, notes, explain, stats: evaluated } = done?;
-        let stats = Stats {
-            samples: stats.samples,
-            series: stats.series,
-            timings: Timings { prepare: stats.timings.prepare, ..evaluated.timings },
-            ..evaluated
-        };
-        let (warnings, infos) = (texts(&notes.warnings, "warning", q), texts(&notes.infos, "info", q));
-        Ok(Answer { value, warnings, infos, coverage, stats, explain })
+        Ok(done?.map(|Evaluated { made, stats: evaluated }| {
+            let (prepare, samples, series) = (stats.timings.prepare, stats.samples, stats.series);
+            let timings = Timings { prepare, ..evaluated.timings };
+            Computed { made, coverage, stats: Stats { samples, series, timings, ..evaluated } }
+        }))
+    }
+
+    /// The parts that what the query looks at divides into; none where it does not.
+    fn parts_of(&self, plan: &Plan) -> Vec<Part> {
+        let selectors: Vec<_> = plan.fetches.iter().map(|f| f.matchers.clone()).collect();
+        let first = plan.fetches.iter().map(|f| f.first_ms).min();
+        let last = plan.fetches.iter().map(|f| f.last_ms).max();
+        let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
+        self.select.parts(&selectors, TimeRange::from_ms_inclusive(first, last)).unwrap_or_default()
+    }
+
+    /// Selects what is evaluated here, and asks the parts for the rest meanwhile.
+    async fn read(
+        &self,
+        question: &Question<'_>,
+        plan: &Plan,
+        parts: &[Part],
+        ctx: &QueryContext,
+        meter: &mut Meter,
+        stats: &mut Stats,
+    ) -> Result<Data, Error> {
+        if plan.split.pushes.is_empty() {
+            return fetch(&self.select, plan, ctx, meter, stats).await;
+        }
+        let engine = Engine { select: self.select.clone(), options: question.options };
+        let (mut fork, mut moved) = (meter.fork(), Stats::default());
+        let gathered = gather(&engine, plan, parts, ctx, question.lookback_ms, &mut fork, &mut moved);
+        let selected = fetch(&self.select, plan, ctx, meter, stats);
+        let (mut data, gathered) = futures::future::try_join(selected, gathered).await?;
+        stats.samples = stats.samples.saturating_add(moved.samples);
+        stats.series = stats.series.saturating_add(moved.series);
+        if stats.samples > ctx.limits.max_samples {
+            return Err(fetch::too_many_samples(ctx.limits.max_samples));
+        }
+        data.coverage.merge(gathered.coverage);
+        data.pushed = gathered.pushed;
+        Ok(data)
     }
 }
 
+/// A parsed query, and how it is to be answered.
+pub(crate) struct Question<'a> {
+    pub text: &'a str,
+    pub expr: Expr,
+    pub grid: Grid,
+    /// The end that was asked for, which may lie behind the last step.
+    pub end_ms: i64,
+    pub instant: bool,
+    pub lookback_ms: i64,
+    pub options: EngineOptions,
+    pub wanted: Wanted,
+    /// Leave to the parts of what is asked what they can compute by themselves.
+    pub split: bool,
+}
+
+pub(crate) struct Computed<T> {
+    pub made: T,
+    pub coverage: Coverage,
+    pub stats: Stats,
+}
+
 /// What comes back from the thread that evaluates.
-struct Evaluated {
-    value: Value,
-    notes: Notes,
-    explain: Option<Explain>,
+struct Evaluated<T> {
+    made: T,
     /// What was counted after reading.
     stats: Stats,
 }
 
-/// Evaluates, and puts the answer in order: both take long for large ones.
-fn evaluate(evaluator: Evaluator, grid: Grid) -> Result<Evaluated, Error> {
-    let asked = evaluator.asked;
+/// Evaluates, and puts the answer in shape: both take long for large ones. Nothing where chance decided.
+fn evaluate<T>(
+    evaluator: Evaluator,
+    grid: Grid,
+    finish: fn(Finished, Grid) -> T,
+) -> Result<Option<Evaluated<T>>, Error> {
     let began = Instant::now();
-    let Finished { outcome, ordered, notes, peak_bytes, tally, profile, plan, reads } = evaluator.run()?;
+    let Some(finished) = evaluator.run()? else { return Ok(None) };
+    let (peak_bytes, tally) = (finished.peak_bytes, &finished.tally);
     let mut stats = Stats { peak_bytes, queryable_samples: tally.total, ..Stats::default() };
     stats.queryable_per_step = grid.times().zip(tally.per_step.iter().copied()).collect();
     stats.timings.evaluate = began.elapsed();
-    let explain = asked.profile.then(|| explain(&plan, &profile, &reads));
+    Ok(Some(Evaluated { made: finish(finished, grid), stats }))
+}
+
+/// An answer in order.
+struct Dressed {
+    value: Value,
+    notes: Notes,
+    explain: Option<Explain>,
+    sorting: Duration,
+}
+
+fn dressed(f: Finished, grid: Grid) -> Dressed {
+    let explain = f.asked.profile.then(|| explain(&f.plan, &f.profile, &f.reads, &f.moved));
     let began = Instant::now();
-    let value = dress(outcome, ordered, grid, asked.instant);
-    stats.timings.sort = began.elapsed();
-    Ok(Evaluated { value, notes, explain, stats })
+    let value = dress(f.outcome, f.ordered, grid, f.asked.instant);
+    Dressed { value, notes: f.notes, explain, sorting: began.elapsed() }
 }
 
 /// Tells an evaluation on another thread that nobody waits for it any more.
@@ -201,6 +316,8 @@ fn texts(notes: &[Note], sort: &str, q: &str) -> Vec<String> {
 
 fn dress(outcome: Outcome, ordered: bool, grid: Grid, instant: bool) -> Value {
     match outcome {
+        // Only asked for by other nodes, which dress it themselves.
+        Outcome::Pieces(_) => Value::Vector(Vec::new()),
         Outcome::String(s) => Value::String { t_ms: grid.start_ms, s },
         Outcome::Scalar(c) if instant => {
             Value::Scalar { t_ms: grid.start_ms, v: c.float(0).unwrap_or(f64::NAN) }

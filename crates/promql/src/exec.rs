@@ -10,6 +10,7 @@ mod info;
 mod job;
 mod labels;
 mod profile;
+mod pushed;
 mod ranges;
 mod recall;
 mod select;
@@ -19,7 +20,7 @@ mod tally;
 use std::collections::HashMap;
 
 use eval::{
-    AggregateOp, Column, Env, Grid, Meter, Notes, Parameter, Reducer, Series, Side, Span, aggregate, binary,
+    AggregateOp, Column, Env, Grid, Meter, Notes, Parameter, Pieces, Series, Side, Span, aggregate, binary,
     binary_scalar,
 };
 
@@ -31,7 +32,9 @@ use crate::{
     EngineOptions, Error, RangeSeries, ValueType,
     ast::{Aggregate, Binary, NodeId, NodeKind},
     fetch::{Data, Read},
+    gather::Moved,
     plan::Plan,
+    split::How,
 };
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -55,6 +58,17 @@ pub(crate) struct Asked {
     pub per_step: bool,
     /// Measure each node.
     pub profile: bool,
+    pub wanted: Wanted,
+}
+
+/// In what shape a result is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Answer,
+    /// Rows with names that are still to be dropped, to be evaluated further.
+    Rows,
+    /// The pieces of the aggregation that the query is.
+    Pieces,
 }
 
 /// What the whole query came to.
@@ -62,6 +76,7 @@ pub(crate) enum Outcome {
     Scalar(Column),
     String(String),
     Rows(Vec<Series>),
+    Pieces(Vec<Pieces>),
     /// A range selector or subquery by itself: its samples.
     Raw(Vec<RangeSeries>),
 }
@@ -76,10 +91,14 @@ pub(crate) struct Finished {
     pub profile: Profile,
     pub plan: Plan,
     pub reads: Vec<Read>,
+    /// By push: what each part did.
+    pub moved: Vec<Vec<Moved>>,
+    pub asked: Asked,
 }
 
 impl Evaluator {
-    pub fn run(self) -> Result<Finished> {
+    /// Nothing where what came from elsewhere does not decide the result.
+    pub fn run(self) -> Result<Option<Finished>> {
         let Evaluator { plan, data, meter, asked } = self;
         let ordered = crate::engine::is_ordered(&plan.expr);
         let mut run = Run {
@@ -93,20 +112,18 @@ impl Evaluator {
             tally: Tally::new(asked.per_step.then(|| plan.grid.len())),
             profile: Profile::new(plan.expr.nodes.len(), asked.profile),
             kept: HashMap::new(),
+            undecided: false,
         };
         run.meter.check_deadline()?;
-        let root = plan.expr.unwrap_parens(plan.expr.root());
-        let outcome = match plan.expr.kind(root) {
-            NodeKind::Matrix { .. } | NodeKind::Subquery(_) if asked.instant => Outcome::Raw(run.raw(root)?),
-            _ => match run.eval(root)? {
-                Val::Scalar(c) => Outcome::Scalar(c),
-                Val::String(s) => Outcome::String(s),
-                Val::Rows(rows) => Outcome::Rows(run.finish(rows)?),
-            },
+        let outcome = match run.outcome(asked) {
+            // What an undecided result leads to may be an error that the right one does not.
+            _ if run.undecided => return Ok(None),
+            outcome => outcome?,
         };
         let Run { notes, meter, tally, profile, .. } = run;
         let (peak_bytes, reads) = (meter.peak_bytes(), data.reads);
-        Ok(Finished { outcome, notes, peak_bytes, ordered, tally, profile, plan, reads })
+        let moved = data.pushed.into_iter().map(|p| p.moved).collect();
+        Ok(Some(Finished { outcome, notes, peak_bytes, ordered, tally, profile, plan, reads, moved, asked }))
     }
 }
 
@@ -131,6 +148,8 @@ struct Run<'a> {
     profile: Profile,
     /// Results that are wanted again, by class.
     kept: HashMap<u32, Kept>,
+    /// Something depends on an order that was lost on the way from elsewhere.
+    undecided: bool,
 }
 
 fn bytes_of(rows: &[Series]) -> usize {
@@ -138,6 +157,22 @@ fn bytes_of(rows: &[Series]) -> usize {
 }
 
 impl<'a> Run<'a> {
+    fn outcome(&mut self, asked: Asked) -> Result<Outcome> {
+        let root = self.plan.expr.unwrap_parens(self.plan.expr.root());
+        Ok(match self.kind(root) {
+            NodeKind::Aggregate(a) if asked.wanted == Wanted::Pieces => {
+                Outcome::Pieces(self.pieces(root, a)?)
+            }
+            NodeKind::Matrix { .. } | NodeKind::Subquery(_) if asked.instant => Outcome::Raw(self.raw(root)?),
+            _ => match self.eval(root)? {
+                Val::Scalar(c) => Outcome::Scalar(c),
+                Val::String(s) => Outcome::String(s),
+                Val::Rows(rows) if asked.wanted == Wanted::Answer => Outcome::Rows(self.finish(rows)?),
+                Val::Rows(rows) => Outcome::Rows(rows),
+            },
+        })
+    }
+
     fn env(&mut self, span: &Span) -> Env<'_> {
         Env {
             meter: &mut self.meter,
@@ -173,6 +208,9 @@ impl<'a> Run<'a> {
 
     /// A node at the steps of its own.
     fn node(&mut self, id: NodeId) -> Result<Val> {
+        if let Some(rows) = self.pushed_rows(id)? {
+            return Ok(Val::Rows(rows));
+        }
         if self.plan.type_of(id) == ValueType::Vector
             && let Some(job) = self.fused(id)?
         {
@@ -267,7 +305,7 @@ impl<'a> Run<'a> {
         let mut at = id;
         while let NodeKind::Binary(b) = self.kind(at) {
             // What is evaluated apart from this chain is an operand of it.
-            if at != id && (self.plan.repeated(at).is_some() || self.plan.shared().of(at).is_some()) {
+            if at != id && !self.stands_alone(at) {
                 break;
             }
             operators.push((at, b));
@@ -311,12 +349,17 @@ impl<'a> Run<'a> {
 
     fn aggregate(&mut self, id: NodeId, a: &Aggregate) -> Result<Vec<Series>> {
         if a.parameter.is_none()
-            && self.stands_alone(a.expr)
-            && let Some(job) = self.fused(a.expr)?
+            && let Some(reducer) = self.reduced(id, a, false)?
         {
-            return self.reduce(a, job);
+            let span = self.span(a.expr);
+            let rows = reducer.finish(&mut self.env(span))?;
+            self.settle(0, &rows)?;
+            return Ok(rows);
         }
-        let input = self.rows(a.expr)?;
+        let input = match self.pushed(id, How::Picks) {
+            Some(pushed) => self.took(pushed)?,
+            None => self.rows(a.expr)?,
+        };
         let consumed = bytes_of(&input);
         let label;
         let numbers;
@@ -328,6 +371,10 @@ impl<'a> Run<'a> {
             (_, Some(p)) => {
                 numbers = self.scalar(p)?;
                 self.note_parameter(a.op, p, &numbers);
+                if matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk) && self.plan.split.is_above(id) {
+                    self.meter.work(input.len().saturating_mul(numbers.len()))?;
+                    self.undecided |= pushed::picks_by_chance(a, &numbers, &input);
+                }
                 Parameter::Numbers(&numbers)
             }
             _ => Parameter::None,
@@ -344,18 +391,9 @@ impl<'a> Run<'a> {
     /// Whether a node is evaluated for the one above it only, at the same steps.
     fn stands_alone(&self, id: NodeId) -> bool {
         let id = self.plan.expr.unwrap_parens(id);
-        self.plan.repeated(id).is_none() && self.plan.shared().of(id).is_none()
-    }
-
-    /// Rows go from the job into the groups' accumulators and are let go of.
-    fn reduce(&mut self, a: &Aggregate, job: job::Job<'a>) -> Result<Vec<Series>> {
-        let span = self.span(a.expr);
-        let labels = job.labels.iter().map(|(l, _)| l);
-        let mut reducer = Reducer::new(a.op, &a.grouping, labels, job.steps);
-        self.work(job, |i, row, run| Ok(reducer.take(i, row.as_ref(), &mut run.env(span))?))?;
-        let rows = reducer.finish(&mut self.env(span))?;
-        self.settle(0, &rows)?;
-        Ok(rows)
+        self.plan.repeated(id).is_none()
+            && self.plan.shared().of(id).is_none()
+            && self.plan.pushed(id).is_none()
     }
 
     /// Says so when a quantile or ratio lies outside of what makes sense.

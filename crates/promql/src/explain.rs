@@ -8,6 +8,7 @@ use crate::{
     ast::{At, Extent, NodeId, NodeKind, Selector},
     exec::Profile,
     fetch::Read,
+    gather::Moved,
     literal::format_duration,
     plan::Plan,
 };
@@ -57,7 +58,8 @@ pub struct ReadStats {
     pub last_ms: i64,
 }
 
-pub(crate) fn explain(plan: &Plan, profile: &Profile, reads: &[Read]) -> Explain {
+/// `moved` is, by push, what each part did.
+pub(crate) fn explain(plan: &Plan, profile: &Profile, reads: &[Read], moved: &[Vec<Moved>]) -> Explain {
     let mut out = Explain::default();
     let mut waiting: Vec<(NodeId, Option<usize>)> = vec![(plan.expr.root(), None)];
     while let Some((id, parent)) = waiting.pop() {
@@ -90,10 +92,45 @@ pub(crate) fn explain(plan: &Plan, profile: &Profile, reads: &[Read]) -> Explain
             time: measured.time,
             read,
         });
+        if let Some(push) = plan.pushed(id) {
+            let all = moved.get(push).into_iter().flatten();
+            out.nodes.extend(all.map(|m| elsewhere(plan, push, m, at, reads.len() + push)));
+            continue;
+        }
         let children = plan.expr.children(id);
         waiting.extend(children.into_iter().rev().map(|c| (c, Some(at))));
     }
     out
+}
+
+/// What one part did of the query. Its read is what it read; its bytes are those that came here.
+fn elsewhere(plan: &Plan, push: usize, m: &Moved, parent: usize, id: usize) -> ExplainNode {
+    let push = plan.split.pushes.get(push);
+    let text = push.map(|p| p.text.clone()).unwrap_or_default();
+    let operator = match (&m.error, m.here) {
+        (Some(_), _) => format!("no answer from {}", m.part),
+        (None, false) => format!("pushed to {}", m.part),
+        (None, true) => format!("evaluated here for {}", m.part),
+    };
+    ExplainNode {
+        parent: Some(parent),
+        operator,
+        detail: m.error.as_ref().map_or_else(|| text.clone(), |e| format!("{text}: {e}")),
+        steps: push.map_or(0, |p| p.grid.len()),
+        series: m.rows,
+        bytes: m.bytes,
+        time: m.time,
+        read: Some(ReadStats {
+            id,
+            series: m.series_read,
+            samples: m.samples_read,
+            bytes: m.bytes,
+            time: m.time,
+            first_ms: push.map_or(0, |p| p.first_ms),
+            last_ms: push.map_or(0, |p| p.last_ms),
+        }),
+        ..ExplainNode::default()
+    }
 }
 
 fn described(plan: &Plan, id: NodeId) -> (String, String) {

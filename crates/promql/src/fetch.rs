@@ -13,7 +13,7 @@ use eval::{
 use futures::StreamExt;
 use model::{Labels, TimeRange};
 
-use crate::{Error, QueryContext, Stats, plan::Plan};
+use crate::{Error, QueryContext, Stats, gather::Pushed, plan::Plan};
 
 /// One series with its samples, staleness markers included.
 pub(crate) struct Fetched {
@@ -24,9 +24,12 @@ pub(crate) struct Fetched {
 }
 
 /// Everything a plan needs, by index of its fetches.
+#[derive(Default)]
 pub(crate) struct Data {
     pub series: Vec<Vec<Fetched>>,
     pub reads: Vec<Read>,
+    /// What was evaluated elsewhere, by index of the plan's pushes.
+    pub pushed: Vec<Pushed>,
     pub coverage: Coverage,
 }
 
@@ -46,7 +49,7 @@ pub(crate) async fn fetch(
     meter: &mut Meter,
     stats: &mut Stats,
 ) -> Result<Data, Error> {
-    let mut data = Data { series: Vec::new(), reads: Vec::new(), coverage: Coverage::default() };
+    let mut data = Data::default();
     for f in &plan.fetches {
         let began = Instant::now();
         let mut read = Read::default();
@@ -68,13 +71,7 @@ pub(crate) async fn fetch(
             stats.samples = stats.samples.saturating_add(samples);
             stats.series += 1;
             if stats.samples > ctx.limits.max_samples {
-                return Err(Error::Limit(
-                    format!(
-                        "query.max_samples of {} is reached: the query reads more samples",
-                        ctx.limits.max_samples
-                    ),
-                    "query.max_samples",
-                ));
+                return Err(too_many_samples(ctx.limits.max_samples));
             }
             if list.len() as u64 >= ctx.limits.max_series {
                 return Err(Error::Limit(
@@ -99,6 +96,13 @@ pub(crate) async fn fetch(
         data.reads.push(Read { time: began.elapsed(), ..read });
     }
     Ok(data)
+}
+
+pub(crate) fn too_many_samples(max: u64) -> Error {
+    Error::Limit(
+        format!("query.max_samples of {max} is reached: the query reads more samples"),
+        "query.max_samples",
+    )
 }
 
 fn convert(mut s: contract::SeriesData) -> Fetched {

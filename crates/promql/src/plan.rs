@@ -10,6 +10,7 @@
 //! hoist     what is the same at every step is evaluated at one
 //! share     equal parts are evaluated once
 //! fetches   equal and overlapping reads become one
+//! split     what parts can compute is left to them
 //! ```
 
 mod fetches;
@@ -20,6 +21,7 @@ mod share;
 
 pub(crate) use fetches::info_matchers;
 
+use contract::Part;
 use eval::Grid;
 use model::Matcher;
 
@@ -27,6 +29,7 @@ use crate::{
     EngineOptions, Error, ValueType,
     ast::{At, Duration, Expr, Modifiers, NodeId, NodeKind, Subquery},
     functions::FunctionId,
+    split::{Split, split},
 };
 use share::Shared;
 
@@ -60,6 +63,8 @@ pub(crate) struct Plan {
     /// By node: the steps its result is repeated to, if it is evaluated at one step.
     repeated: Vec<Option<Grid>>,
     shared: Shared,
+    /// What is evaluated elsewhere.
+    pub split: Split,
 }
 
 /// What a plan depends on beside the tree.
@@ -89,6 +94,7 @@ impl Plan {
             types: Vec::new(),
             repeated: vec![None; n],
             shared: Shared::default(),
+            split: Split::default(),
         };
         plan.types = types(&plan.expr);
         let steady = hoist::steady(&plan.expr);
@@ -102,6 +108,22 @@ impl Plan {
             )));
         }
         Ok(plan)
+    }
+
+    /// Leaves to the parts what they can compute by themselves; that is not read here any more.
+    /// `in_pieces` says that the outermost aggregation is wanted in pieces.
+    pub fn divide(&mut self, parts: &[Part], in_pieces: bool, cx: &Context<'_>) {
+        self.split = split(self, parts, in_pieces, cx);
+        if !self.split.pushes.is_empty() {
+            self.fetches.clear();
+            self.fetch_of.fill(None);
+            self.collect_fetches(cx);
+        }
+    }
+
+    /// What is pushed at a node, by index.
+    pub fn pushed(&self, id: NodeId) -> Option<usize> {
+        self.split.at(id)
     }
 
     pub fn grid_of(&self, id: NodeId) -> Option<Grid> {
@@ -163,7 +185,7 @@ impl Plan {
     }
 
     /// The range around a selector, if it stands in a range selector.
-    fn range_of(&self, id: NodeId) -> Option<i64> {
+    pub(crate) fn range_of(&self, id: NodeId) -> Option<i64> {
         // A range selector is made right after its selector.
         match self.expr.nodes.get(id.0 as usize + 1).map(|n| &n.kind) {
             Some(NodeKind::Matrix { selector, range }) if *selector == id => Some(range.millis()),

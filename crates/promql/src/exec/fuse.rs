@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         let mut operators = Vec::new();
         let mut at = id;
         while operators.len() <= MAX_STAGES {
-            if at != id && (self.plan.repeated(at).is_some() || self.plan.shared().of(at).is_some()) {
+            if self.plan.pushed(at).is_some() || at != id && !self.stands_alone(at) {
                 return None;
             }
             match self.kind(at) {

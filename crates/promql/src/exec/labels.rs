@@ -96,6 +96,9 @@ impl<'a> Run<'a> {
             }
             rows.retain(|r| !r.column.is_empty());
             let value = |r: &Series| r.column.float(0).unwrap_or(f64::NAN);
+            if self.plan.split.is_above(id) && self.grid(id).len() == 1 {
+                self.undecided |= super::pushed::has_equals(rows.iter().map(value).collect());
+            }
             rows.sort_by(|a, b| {
                 let (a, b) = (value(a), value(b));
                 // Not-a-number comes last either way.

@@ -29,6 +29,14 @@ impl Tally {
         }
     }
 
+    /// The same for one that may have been counted over more steps than any here.
+    pub fn join(&mut self, other: &Tally) {
+        if self.per_step.len() < other.per_step.len() {
+            self.per_step.resize(other.per_step.len(), 0);
+        }
+        self.merge(other);
+    }
+
     /// Adds what one step came to, at each of `steps`.
     pub fn repeat(&mut self, one: &Tally, steps: usize) {
         for step in 0..steps {

@@ -36,7 +36,7 @@ impl Plan {
         let mut wanted: Vec<(NodeId, Fetch)> = Vec::new();
         for (id, node) in self.expr.nodes() {
             let (NodeKind::Selector(s), Some(grid)) = (&node.kind, self.grid_of(id)) else { continue };
-            if info_arguments[id.0 as usize] {
+            if info_arguments[id.0 as usize] || self.split.is_hidden(id) {
                 continue;
             }
             let range = self.range_of(id);

@@ -6,6 +6,7 @@
 
 mod compliance;
 mod corpus;
+mod divided;
 mod memory;
 mod notation;
 mod property;

@@ -19,17 +19,30 @@ type Samples = BTreeMap<i64, (i64, Sample)>;
 #[derive(Default)]
 pub struct Memory {
     series: Mutex<BTreeMap<Labels, Samples>>,
+    /// Clusters that series are dealt to by chance, each then named in a label.
+    clusters: u64,
 }
 
+/// What a series that was dealt carries.
+pub const CLUSTER: &str = "cluster";
+
 impl Memory {
+    pub fn dealt_to(clusters: u64) -> Self {
+        Memory { clusters, ..Memory::default() }
+    }
+
     pub fn clear(&self) {
         self.series.lock().clear();
     }
 
     /// A sample that stands already stays.
     pub fn put(&self, labels: &Labels, t_ms: i64, start_ms: i64, sample: Sample) {
+        let labels = match self.clusters {
+            0 => labels.clone(),
+            n => labels.with(CLUSTER, &format!("c{}", labels.stable_hash() % n)),
+        };
         let mut series = self.series.lock();
-        series.entry(labels.clone()).or_default().entry(t_ms).or_insert((start_ms, sample));
+        series.entry(labels).or_default().entry(t_ms).or_insert((start_ms, sample));
     }
 }
 

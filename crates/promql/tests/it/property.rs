@@ -67,7 +67,7 @@ fn leaf() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn query() -> impl Strategy<Value = String> {
+pub fn query() -> impl Strategy<Value = String> {
     leaf().prop_recursive(3, 12, 2, |inner| {
         let two = (inner.clone(), inner.clone());
         let one = prop::sample::select(vec![

@@ -12,6 +12,7 @@ use promql::{Answer, Engine, EngineOptions, Error, Experimental, QueryContext, S
 use regex::Regex;
 
 use crate::{
+    divided,
     memory::{Memory, Sample},
     notation::{self, Item},
 };
@@ -23,6 +24,8 @@ pub struct Case {
     pub outcome: Result<(), String>,
     /// What the engine said it cannot do yet.
     pub unsupported: Option<String>,
+    /// How the answer over parts differs from the one over the whole.
+    pub differs: Option<String>,
 }
 
 #[derive(Default)]
@@ -72,6 +75,8 @@ pub fn options() -> EngineOptions {
 pub struct Runner {
     memory: Arc<Memory>,
     engine: Engine,
+    /// Over the same series in parts. What is expected is then compared without the label that tells them apart.
+    divided: Option<Engine>,
     runtime: tokio::runtime::Runtime,
     context: QueryContext,
 }
@@ -80,9 +85,13 @@ impl Runner {
     pub fn new(options: EngineOptions) -> Self {
         let memory = Arc::new(Memory::default());
         let engine = Engine::new(memory.clone(), options);
+        Self::with(memory, engine, None)
+    }
+
+    pub fn with(memory: Arc<Memory>, engine: Engine, divided: Option<Engine>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let context = QueryContext::new(Tenants::one(TenantId::new("test").unwrap()));
-        Runner { memory, engine, runtime, context }
+        Runner { memory, engine, divided, runtime, context }
     }
 
     /// Runs a script; an error is one of the script itself.
@@ -225,15 +234,36 @@ impl Runner {
         }
         let mut unsupported = None;
         let outcome = self.check(&query, when, &expected, &mut unsupported);
-        Ok(Case { line: number, query, outcome, unsupported })
+        let differs = self.divided.as_ref().and_then(|divided| self.compare_with(divided, &query, when));
+        Ok(Case { line: number, query, outcome, unsupported, differs })
     }
 
     fn ask(&self, query: &str, when: When) -> Result<Answer, Error> {
+        let mut answer = self.ask_of(&self.engine, query, when)?;
+        if self.divided.is_some() {
+            divided::forget_cluster(&mut answer.value);
+        }
+        Ok(answer)
+    }
+
+    fn ask_of(&self, engine: &Engine, query: &str, when: When) -> Result<Answer, Error> {
         self.runtime.block_on(async {
             match when {
-                When::Instant(t) => self.engine.instant(query, t, &self.context).await,
-                When::Range(a, b, s) => self.engine.range(query, a, b, s, &self.context).await,
+                When::Instant(t) => engine.instant(query, t, &self.context).await,
+                When::Range(a, b, s) => engine.range(query, a, b, s, &self.context).await,
             }
+        })
+    }
+
+    /// At its time, and over a range around it.
+    fn compare_with(&self, divided: &Engine, query: &str, when: When) -> Option<String> {
+        let around = match when {
+            When::Instant(t) => vec![when, When::Range(t - 120_000, t + 60_000, 60_000)],
+            When::Range(..) => vec![when],
+        };
+        around.into_iter().find_map(|when| {
+            let (whole, parts) = (self.ask_of(&self.engine, query, when), self.ask_of(divided, query, when));
+            divided::difference(&whole, &parts).map(|d| format!("{query}: {d}"))
         })
     }
 
@@ -481,7 +511,7 @@ fn same_sample(expected: &Item, got: &Sample) -> bool {
     }
 }
 
-fn same_histogram(a: &Histogram, b: &Histogram) -> bool {
+pub fn same_histogram(a: &Histogram, b: &Histogram) -> bool {
     let (mut a, mut b) = (a.clone(), b.clone());
     eval::histogram::compact(&mut a);
     eval::histogram::compact(&mut b);

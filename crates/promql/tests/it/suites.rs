@@ -33,7 +33,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("type_and_unit", 29),
 ];
 
-fn scripts(folder: &PathBuf) -> Vec<(String, String)> {
+pub fn scripts(folder: &PathBuf) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().path())
