@@ -37,6 +37,9 @@ pub enum Error {
     /// Of several asked, or of one, nobody answered. `list` names each with its reason.
     #[error("{list}")]
     Nobody { list: String, kind: Kind, limit: Option<&'static str> },
+    /// What a peer is configured with can never work.
+    #[error("{name} is {value:?}, wanted is {wanted}")]
+    Setting { name: &'static str, value: String, wanted: &'static str },
 }
 
 impl Error {
@@ -48,6 +51,7 @@ impl Error {
             Error::Lost => Kind::Internal,
             Error::Memory(_) => Kind::Unavailable,
             Error::Nobody { kind, .. } => *kind,
+            Error::Setting { .. } => Kind::Invalid,
         }
     }
 

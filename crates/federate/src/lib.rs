@@ -2,16 +2,18 @@
 //! again a `Select` (the node's own store, a peer, a foreign system).
 //!
 //! This crate exists because its tests must link light, and because fan-out has a reader of its own: whoever wants to
-//! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage or HTTP. Start
-//! reading at [`Federation`], then [`routes`] (who asks whom), [`query`] (who was asked and what became of it), [`feed`]
-//! (how one member is read), [`series`] (how answers become one) and [`replicas`] (how several that hold the same are
-//! seen as one). Nodes of our own kind are watched by [`peers`] and speak [`peer`]'s protocol.
+//! know what becomes of an answer when somebody is slow, gone or wrong. It must never know storage, and of HTTP only
+//! how to ask others ([`foreign`]). Start reading at [`Federation`], then [`routes`] (who asks whom), [`query`] (who was
+//! asked and what became of it), [`feed`] (how one member is read), [`series`] (how answers become one) and [`replicas`]
+//! (how several that hold the same are seen as one). Nodes of our own kind are watched by [`peers`] and speak [`peer`]'s
+//! protocol.
 
 mod counts;
 mod dedup;
 mod error;
 mod federation;
 mod feed;
+pub mod foreign;
 mod lists;
 mod logs;
 mod member;

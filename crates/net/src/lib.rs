@@ -10,13 +10,14 @@ pub mod certs;
 mod connect;
 pub mod dns;
 mod error;
+mod incoming;
 mod oauth2;
 pub mod settings;
 pub mod tls;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use connect::{Material, Route, header_map, setup};
 use oauth2::Tokens;
 use parking_lot::Mutex;
@@ -24,6 +25,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 
 pub use error::Error;
 pub use http::{Method, StatusCode, header};
+pub use incoming::Incoming;
 pub use settings::{Auth, OAuth2, Proxy, Secret, Settings, Tls, TlsVersion};
 
 /// What every outgoing request says it comes from.
@@ -152,12 +154,24 @@ impl Client {
         }
     }
 
+    /// Sends a request and gives the answer out as it comes in. The time-out counts to the last byte.
+    ///
+    /// # Errors
+    /// As [`Client::send`], as far as they show before the body does.
+    pub async fn open(&self, request: Request) -> Result<Incoming, Error> {
+        let (url, after) = (request.url.clone(), request.timeout);
+        match tokio::time::timeout(after, self.begin(request)).await {
+            Ok(incoming) => incoming,
+            Err(_) => Err(Error::Timeout { url: shown(&url), after }),
+        }
+    }
+
     async fn exchange(&self, request: Request) -> Result<Answer, Error> {
+        self.begin(request).await?.whole().await
+    }
+
+    async fn begin(&self, request: Request) -> Result<Incoming, Error> {
         let Request { method, url, headers, auth, body, timeout, max_answer_bytes, unix_socket } = request;
-        let fail = |e: reqwest::Error| match e.is_timeout() {
-            true => Error::Timeout { url: shown(&url), after: timeout },
-            false => Error::Unreachable { url: shown(&url), reason: chain(&e) },
-        };
         let (client, asked, host) = self.route(&url, unix_socket)?;
         let mut builder = client.request(method, &asked).timeout(timeout).body(body);
         for (name, value) in headers {
@@ -171,16 +185,8 @@ impl Client {
         builder = self.authorised(builder, auth, timeout).await?;
         // Last, so that a header the settings name replaces one of ours.
         builder = builder.headers(header_map(&self.0.settings.headers)?);
-        let mut response = builder.send().await.map_err(fail)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut read = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(fail)? {
-            if read.len() + chunk.len() > max_answer_bytes {
-                return Err(Error::TooLarge { url: shown(&url), limit: max_answer_bytes });
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: read.freeze() })
+        let response = builder.send().await.map_err(|e| incoming::fail(&e, &url, timeout))?;
+        Ok(Incoming::new(response, url, timeout, max_answer_bytes))
     }
 
     async fn authorised(

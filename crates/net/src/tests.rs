@@ -119,6 +119,21 @@ async fn an_answer_past_its_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_can_be_read_as_it_comes_in() {
+    let (url, _served) = server(vec![answer("200 OK", "X-Kind: a\r\n", &"x".repeat(100_000))]).await;
+    let mut incoming = Client::default().open(Request::get(&url)).await.unwrap();
+    assert_eq!((incoming.status.as_u16(), incoming.header("x-kind")), (200, "a"));
+    let mut read = 0;
+    while let Some(piece) = incoming.next().await.unwrap() {
+        read += piece.len();
+    }
+    assert_eq!(read, 100_000);
+    let (url, _served) = server(vec![answer("200 OK", "", &"x".repeat(100))]).await;
+    let request = Request { max_answer_bytes: 99, ..Request::get(&url) };
+    assert!(Client::default().open(request).await.unwrap().whole().await.is_err());
+}
+
+#[tokio::test]
 async fn a_certificate_that_cannot_be_read_is_named() {
     let ca = Some(Secret::File("/nowhere/ca.pem".into()));
     let client = Client::with(Settings { tls: Tls { ca, ..Tls::default() }, ..Settings::default() });

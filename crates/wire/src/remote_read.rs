@@ -1,16 +1,18 @@
 //! Prometheus remote read (`prometheus.io/docs/prometheus/latest/querying/remote_read_api`): a snappy-packed
 //! `prometheus.ReadRequest` in; out either one snappy-packed `prometheus.ReadResponse` of samples, or a stream
-//! of frames, each one series with its samples as TSDB chunks.
+//! of frames, each one series with its samples as TSDB chunks. [`answer`] is the asking side.
 //!
 //! ```text
 //! frame   | length uvarint | crc32c u32 big endian | ChunkedReadResponse ... |       the checksum is of the message
 //! ```
 
+pub mod answer;
 mod bits;
 mod chunk;
 
 use model::{Histogram, Labels, MatchOp, Matcher};
 
+pub use self::chunk::{Chunk, Encoding, chunks};
 use crate::{
     Error,
     protobuf::{Fault, Reader, Value, Writer, take_varint},

@@ -9,7 +9,7 @@ pub mod v2;
 
 use model::{Exemplar, MetricBatch, MetricKind, MetricMetadata, metric::HistogramSample};
 
-pub(crate) use self::histogram::encode as encode_histogram;
+pub(crate) use self::histogram::{decode as decode_histogram, encode as encode_histogram};
 pub use self::{encode::encode, known::KnownSeries};
 use crate::{
     Decoded, Error, Limits, Reason, Refusals,

@@ -20,22 +20,24 @@ use super::{
 /// Samples of one chunk, as Prometheus cuts them. Larger: readers decode more than they want.
 const MAX_SAMPLES: u16 = 120;
 
+/// How a chunk is packed; the numbers are `prometheus.Chunk.Encoding`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub enum Encoding {
     Xor = 1,
     FloatHistogram = 3,
 }
 
+/// At most 120 samples of one series; first and last time, both included.
 #[derive(Debug)]
-pub(super) struct Chunk {
-    pub(super) min_ms: i64,
-    pub(super) max_ms: i64,
-    pub(super) encoding: Encoding,
-    pub(super) data: Vec<u8>,
+pub struct Chunk {
+    pub min_ms: i64,
+    pub max_ms: i64,
+    pub encoding: Encoding,
+    pub data: Vec<u8>,
 }
 
 /// The series' samples, in ascending order of time.
-pub(super) fn chunks<'a>(s: &'a ReadSeries<'a>) -> impl Iterator<Item = Chunk> + 'a {
+pub fn chunks<'a>(s: &'a ReadSeries<'a>) -> impl Iterator<Item = Chunk> + 'a {
     let (mut float, mut histogram) = (0, 0);
     std::iter::from_fn(move || {
         let next_float = s.timestamps_ms.get(float).copied();

@@ -17,16 +17,16 @@ struct Side {
 }
 
 /// A histogram message as read.
-pub(super) struct Read {
-    pub(super) timestamp_ms: i64,
+pub(crate) struct Read {
+    pub(crate) timestamp_ms: i64,
     /// 0 where unknown; version 1.0 has no place for it.
-    pub(super) start_ms: i64,
+    pub(crate) start_ms: i64,
     /// The histogram, or why it is refused.
-    pub(super) histogram: Result<Histogram, String>,
+    pub(crate) histogram: Result<Histogram, String>,
 }
 
 /// Reads the message of either version. `Err` means that the bytes are no protobuf.
-pub(super) fn decode(body: &[u8], max: usize) -> Result<Read, Fault> {
+pub(crate) fn decode(body: &[u8], max: usize) -> Result<Read, Fault> {
     let mut h = Histogram { is_integer: true, ..Histogram::default() };
     let (mut positive, mut negative) = (Side::default(), Side::default());
     let (mut timestamp_ms, mut start_ms) = (0, 0);
