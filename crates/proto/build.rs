@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/trace/v1/trace_service.proto",
@@ -12,6 +12,8 @@ const FILES: [&str; 8] = [
     "io/prometheus/client/metrics.proto",
     "loki/push.proto",
     "orrery/peer/v1/peer.proto",
+    "thanos/store.proto",
+    "thanos/info.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

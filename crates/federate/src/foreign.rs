@@ -11,11 +11,16 @@
 
 mod error;
 mod gather;
+mod jaeger;
 mod labels;
 mod line;
+mod loki;
 mod prometheus;
 mod selector;
 mod site;
+mod tempo;
+mod thanos;
+mod traces;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,15 +36,33 @@ use crate::{Error, Result};
 pub enum ForeignKind {
     /// Prometheus, Thanos Query, Mimir, VictoriaMetrics: the Prometheus HTTP API, below `/api/v1` of the address.
     Prometheus,
+    /// Thanos StoreAPI over gRPC: a sidecar, a store gateway, another query.
+    Thanos,
+    /// Loki's HTTP API, below `/loki/api/v1`.
+    Loki,
+    /// Tempo's HTTP API, below `/api`.
+    Tempo,
+    /// Jaeger's HTTP API, below `/api`.
+    Jaeger,
 }
 
 impl ForeignKind {
-    pub const ALL: [ForeignKind; 1] = [ForeignKind::Prometheus];
+    pub const ALL: [ForeignKind; 5] = [
+        ForeignKind::Prometheus,
+        ForeignKind::Thanos,
+        ForeignKind::Loki,
+        ForeignKind::Tempo,
+        ForeignKind::Jaeger,
+    ];
 
     /// As it is written in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             ForeignKind::Prometheus => "prometheus",
+            ForeignKind::Thanos => "thanos",
+            ForeignKind::Loki => "loki",
+            ForeignKind::Tempo => "tempo",
+            ForeignKind::Jaeger => "jaeger",
         }
     }
 
@@ -60,13 +83,14 @@ pub struct ForeignSettings {
     /// The cluster it answers for; what coverage calls it.
     pub name: String,
     pub kind: ForeignKind,
-    /// `http://host:port/prefix`; the prefix is what stands before the API's own paths.
+    /// `http://host:port/prefix`; the prefix is what stands before the API's own paths. StoreAPI: `host:port`, or
+    /// `https://host:port`.
     pub url: String,
     /// Added to everything it gives, in place of a label of its own with the same name.
     pub labels: Labels,
     /// Who asks, over which TLS, through which proxy, with which further headers.
     pub http: net::Settings,
-    /// Sent as `X-Scope-OrgID`: the tenant there.
+    /// Sent as `X-Scope-OrgID` (StoreAPI: `THANOS-TENANT`): the tenant there.
     pub tenant: Option<String>,
     /// The tenant here that everything belongs to.
     pub owner: TenantId,
@@ -84,6 +108,10 @@ pub fn open(settings: ForeignSettings, clock: Clock) -> Result<Arc<dyn Select>> 
     }
     Ok(match settings.kind {
         ForeignKind::Prometheus => Arc::new(prometheus::Prometheus::new(settings, clock)?),
+        ForeignKind::Thanos => Arc::new(thanos::Thanos::new(settings)?),
+        ForeignKind::Loki => Arc::new(loki::Loki::new(settings, clock)?),
+        ForeignKind::Tempo => Arc::new(tempo::Tempo::new(settings, clock)?),
+        ForeignKind::Jaeger => Arc::new(jaeger::Jaeger::new(settings, clock)?),
     })
 }
 
@@ -126,4 +154,4 @@ fn sorted<T: Ord>(mut list: Vec<T>, limit: Option<usize>) -> Vec<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -27,6 +27,7 @@ mod routes;
 mod rules;
 mod series;
 mod spans;
+pub mod storeapi;
 
 #[cfg(test)]
 mod fixtures;

@@ -1,5 +1,5 @@
-//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, and
-//! what our own nodes ask each other.
+//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, Thanos
+//! StoreAPI, and what our own nodes ask each other.
 //!
 //! This crate exists to fence in generated code and its build dependencies. It must never know anything else:
 //! no label, no batch, no limit. The definitions in `protos/` are the public interfaces written down with what
@@ -53,4 +53,9 @@ pub use prost::Message;
 /// What one node asks another.
 pub mod peer {
     pub use crate::generated::orrery::peer::v1::*;
+}
+
+/// Thanos StoreAPI (`thanos.Store`) and [`thanos::info`] (`thanos.info.Info`).
+pub mod thanos {
+    pub use crate::generated::thanos::*;
 }

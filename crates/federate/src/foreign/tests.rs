@@ -2,11 +2,11 @@ use model::{Batch, Matcher, TimeRange};
 
 use super::*;
 
-pub(super) mod real;
-pub(super) mod server;
+pub(crate) mod real;
+pub(crate) mod server;
 
 /// Settings of a peer called `legacy`, whose label is `cluster="legacy"`.
-pub(super) fn settings(kind: ForeignKind, url: &str) -> ForeignSettings {
+pub(crate) fn settings(kind: ForeignKind, url: &str) -> ForeignSettings {
     ForeignSettings {
         name: "legacy".to_owned(),
         kind,
@@ -19,12 +19,12 @@ pub(super) fn settings(kind: ForeignKind, url: &str) -> ForeignSettings {
     }
 }
 
-pub(super) fn opened(kind: ForeignKind, url: &str) -> Arc<dyn Select> {
+pub(crate) fn opened(kind: ForeignKind, url: &str) -> Arc<dyn Select> {
     open(settings(kind, url), Clock::system()).unwrap()
 }
 
 /// A metrics batch of series with their samples.
-pub(super) fn metrics(series: &[(Labels, Vec<(i64, f64)>)]) -> Batch {
+pub(crate) fn metrics(series: &[(Labels, Vec<(i64, f64)>)]) -> Batch {
     let mut batch = model::MetricBatch::default();
     for (labels, samples) in series {
         let s = batch.push_series(labels.clone());

@@ -31,6 +31,20 @@ pub fn decode_json(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>,
     Ok(from_message(message, options))
 }
 
+/// The trace inside Tempo's `TraceByIDResponse`, whose field 1 it is: bytes for [`decode_protobuf`]. Empty where there
+/// is none.
+pub fn enveloped(body: &[u8]) -> Result<Vec<u8>, Error> {
+    let fault = |f| Error::protobuf("trace by id", f);
+    let (mut out, mut r) = (Vec::new(), crate::protobuf::Reader::new(body));
+    while let Some((field, value)) = r.next().map_err(fault)? {
+        if field == 1 {
+            // A message that comes in parts is their concatenation.
+            out.extend_from_slice(value.bytes().map_err(fault)?);
+        }
+    }
+    Ok(out)
+}
+
 /// Converts a decoded request. A span without a valid trace id or span id is refused.
 pub fn from_message(request: ExportTraceServiceRequest, options: &Options) -> Decoded<SpanBatch> {
     let mut d = Decoded { batch: SpanBatch::default(), refused: Refusals::default(), all_timed: true };
@@ -190,6 +204,11 @@ pub fn encode(batch: &SpanBatch) -> ExportTraceServiceRequest {
     }
     groups.retain(|g| g.scope_spans.iter().any(|s| !s.spans.is_empty()));
     ExportTraceServiceRequest { resource_spans: groups }
+}
+
+/// [`encode`] as bytes.
+pub fn encode_bytes(batch: &SpanBatch) -> Vec<u8> {
+    encode(batch).encode_to_vec()
 }
 
 fn span_to(s: &Span) -> PbSpan {

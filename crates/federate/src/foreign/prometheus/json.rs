@@ -85,6 +85,9 @@ impl JsonHistogram {
         let mut buckets = Vec::with_capacity(self.buckets.len());
         for (rule, lower, upper, count) in &self.buckets {
             let b = Bucket { lower: parse(lower)?, upper: parse(upper)?, count: parse(count)? };
+            if b.lower.is_nan() || b.upper.is_nan() {
+                return Err(format!("a bucket from {lower:?} to {upper:?}"));
+            }
             match *rule == CLOSED && b.lower == -b.upper {
                 true => (h.zero_threshold, h.zero_count) = (b.upper, b.count),
                 false => buckets.push(b),

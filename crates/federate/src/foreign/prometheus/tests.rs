@@ -554,7 +554,8 @@ async fn a_real_prometheus_gives_back_what_was_written_to_it() {
         let mut kept = keep.iter();
         s.timestamps_ms.retain(|_| *kept.next().unwrap());
         s.values.retain(|v| !model::is_stale_marker(*v));
-        s.histograms.iter_mut().for_each(|h| h.2.is_integer = false);
+        // Of an empty zero bucket nothing is told.
+        s.histograms.iter_mut().for_each(|h| (h.2.is_integer, h.2.zero_threshold) = (false, 2f64.powi(-128)));
     }
     assert_eq!(bits(&got), bits(&want));
     let names = LabelNamesRequest {
@@ -589,8 +590,15 @@ async fn a_real_victoriametrics_gives_back_what_was_written_to_it() {
     assert!(net::Client::default().send(flush).await.unwrap().status.is_success());
     let peer = opened(ForeignKind::Prometheus, &running.url);
     let any = || vec![Matcher::equal("__name__", "m")];
-    let (got, _) = all(&peer, any(), end - 90_000_000, end).await;
-    assert_eq!(bits(&got), bits(&expected(&held)));
+    let (mut got, _) = all(&peer, any(), end - 90_000_000, end).await;
+    // It keeps about twelve decimal digits of values that have more.
+    let mut want = expected(&held);
+    let odd = |list: &mut Vec<SeriesData>| list.extract_if(.., |s| s.labels.value("s") == "3").next().unwrap();
+    let (rounded, exact) = (odd(&mut got), odd(&mut want));
+    assert_eq!(rounded.timestamps_ms, exact.timestamps_ms);
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-18;
+    assert!(rounded.values.iter().zip(&exact.values).all(near), "{:?}", rounded.values);
+    assert_eq!(bits(&got), bits(&want));
     let scope = series_request(Vec::new(), TimeRange::from_ms_inclusive(end - 90_000_000, end)).scope;
     let names = LabelNamesRequest { scope, signal: Signal::METRICS, selectors: vec![any()], limit: None };
     assert_eq!(peer.label_names(names.clone()).await.unwrap().0, ["__name__", "cluster", "s", "zone"]);

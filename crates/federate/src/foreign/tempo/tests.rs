@@ -1,0 +1,128 @@
+use model::{Attributes, Span, TimeRange, attributes::Resource, span::SpanOrigin};
+
+use super::*;
+use crate::{
+    fixtures::series_request,
+    foreign::{
+        ForeignKind,
+        tests::server::{Asked, Reply, serve},
+    },
+};
+
+const T0: i64 = 1_700_000_000_000_000_000;
+
+fn batch(n: u8) -> SpanBatch {
+    let mut trace_id = [0; 16];
+    trace_id[15] = n;
+    let span = |i: u8, start_ns| Span {
+        trace_id,
+        span_id: [i; 8],
+        name: format!("op {i}"),
+        start_ns,
+        end_ns: start_ns + 5_000_000,
+        ..Span::default()
+    };
+    let resource = Resource { attributes: Attributes::from_iter([("service.name", "web")]), ..Resource::default() };
+    SpanBatch {
+        origins: vec![SpanOrigin { resource, ..SpanOrigin::default() }],
+        spans: vec![span(1, T0 + i64::from(n)), span(2, T0 + i64::from(n) + 100)],
+    }
+}
+
+/// Answers the first trace as 2.6 does and the second as versions before.
+fn answers(asked: &Asked) -> Reply {
+    let protobuf = |enveloped: bool, n: u8| {
+        let trace = wire::otlp::traces::encode_bytes(&batch(n));
+        let mut body = Vec::new();
+        if enveloped {
+            body.push(0x0a);
+            let mut length = trace.len();
+            while length >= 0x80 {
+                body.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            body.push(length as u8);
+        }
+        body.extend(trace);
+        Reply::new(200, "application/protobuf", body)
+    };
+    match asked.path.as_str() {
+        "/api/v2/traces/00000000000000000000000000000001" => protobuf(true, 1),
+        "/api/traces/00000000000000000000000000000002" => protobuf(false, 2),
+        "/api/search" => {
+            assert!(asked.get("q").starts_with('{') && asked.get("start") < asked.get("end"));
+            Reply::json(r#"{"traces":[{"traceID":"1","rootServiceName":"web"},{"traceID":"2"}],"metrics":{}}"#)
+        }
+        "/api/v2/search/tags" => Reply::json(
+            r#"{"scopes":[{"name":"span","tags":["http.route"]},{"name":"intrinsic","tags":["duration"]},{"name":"resource","tags":["service.name"]}]}"#,
+        ),
+        "/api/v2/search/tag/resource.service.name/values" => {
+            Reply::json(r#"{"tagValues":[{"type":"string","value":"web"},{"type":"string","value":"db"}]}"#)
+        }
+        "/api/v2/search/tag/name/values" => {
+            assert_eq!(asked.get("q"), "{resource.service.name = \"web\"}");
+            Reply::json(r#"{"tagValues":[{"type":"string","value":"GET"}]}"#)
+        }
+        _ => Reply::none(),
+    }
+}
+
+async fn peer() -> Arc<dyn Select> {
+    let s = crate::foreign::tests::settings(ForeignKind::Tempo, &serve(|asked| answers(&asked)).await);
+    crate::foreign::open(s, Clock::manual(T0 + 3_600_000_000_000)).unwrap()
+}
+
+fn request(filters: Vec<SpanFilter>) -> SpansRequest {
+    SpansRequest { scope: series_request(Vec::new(), TimeRange::ALL).scope, trace_ids: Vec::new(), filters, max_traces: None }
+}
+
+async fn found(r: SpansRequest) -> Vec<(u8, String)> {
+    let (pieces, coverage) = peer().await.spans(r).await.unwrap().collect().await.unwrap();
+    assert!(coverage.is_complete());
+    assert!(pieces.iter().flat_map(|p| &p.origins).all(|o| o.resource.attributes.get_str("cluster") == Some("legacy")));
+    pieces.iter().flat_map(|p| &p.spans).map(|s| (s.trace_id[15], s.name.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_search_finds_traces_of_both_versions_and_gives_the_spans_that_pass() {
+    let all = found(request(Vec::new())).await;
+    assert_eq!(all.iter().map(|s| s.0).collect::<Vec<_>>(), [2, 1, 2, 1]);
+    let some = found(request(vec![SpanFilter::Name("op 2".into())])).await;
+    assert_eq!(some, [(2, "op 2".to_owned()), (1, "op 2".to_owned())]);
+    let mut one = [0; 16];
+    one[15] = 2;
+    let by_id = SpansRequest { trace_ids: vec![one, [0xee; 16]], ..request(Vec::new()) };
+    assert_eq!(found(by_id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn tags_and_their_values_are_listed() {
+    let peer = peer().await;
+    let scope = series_request(Vec::new(), TimeRange::ALL).scope;
+    let names = LabelNamesRequest { scope: scope.clone(), signal: Signal::TRACES, selectors: Vec::new(), limit: None };
+    assert_eq!(peer.label_names(names).await.unwrap().0, ["cluster", "http.route", "service.name"]);
+    let values = async |field: NamedField| {
+        let r = LabelValuesRequest { scope: scope.clone(), signal: Signal::TRACES, field, selectors: Vec::new(), limit: None };
+        peer.label_values(r).await.unwrap().0
+    };
+    assert_eq!(values(NamedField::Service).await, ["db", "web"]);
+    assert_eq!(values(NamedField::Operation { service: Some("web".into()), kind: None }).await, ["GET"]);
+    assert_eq!(values(NamedField::Attribute("cluster".into())).await, ["legacy"]);
+}
+
+#[test]
+fn filters_are_written_as_traceql() {
+    let filters = [
+        SpanFilter::Service("a\"b".into()),
+        SpanFilter::Kind(SpanKind::Server),
+        SpanFilter::MinDurationNs(1_000_000),
+        SpanFilter::Error(true),
+        SpanFilter::Attribute("http.code".into(), AnyValue::Int(5)),
+        SpanFilter::Attribute("n".into(), "6".into()),
+        SpanFilter::Attribute("a b".into(), "x".into()),
+    ];
+    let want = "{resource.service.name = \"a\\\"b\" && kind = server && duration >= 1000000ns && status = error && \
+                .http.code = 5 && (.n = \"6\" || .n = 6) && .\"a b\" = \"x\"}";
+    assert_eq!(traceql(&filters), want);
+    assert_eq!(traceql(&[]), "{}");
+}
