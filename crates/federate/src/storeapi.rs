@@ -12,7 +12,8 @@ mod series;
 use std::{sync::Arc, time::Duration};
 
 use contract::{
-    Coverage, CoverageState, LabelNamesRequest, LabelValuesRequest, NamedField, QueryLimits, Scope, Select, Tenants,
+    Coverage, CoverageState, LabelNamesRequest, LabelValuesRequest, NamedField, QueryLimits, Scope, Select,
+    Tenants,
 };
 use futures::stream::BoxStream;
 use model::{Labels, Matcher, Signal, TenantId, TimeRange};
@@ -57,7 +58,8 @@ impl StoreApi {
     /// Whether anything here can match: an external label that a matcher rejects is on every series that has none of
     /// its own, which is all of them where clusters are told apart by it.
     fn may_match(&self, matchers: &[Matcher]) -> bool {
-        let sets = if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
+        let sets =
+            if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
         sets.iter().any(|set| matchers.iter().all(|m| set.get(&m.name).is_none_or(|v| m.matches(v))))
     }
 
@@ -111,7 +113,8 @@ fn told(coverage: &Coverage, abort: bool) -> Result<Vec<String>, Status> {
 impl Info for StoreApi {
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
         let (min_time, max_time) = (self.held)();
-        let sets = if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
+        let sets =
+            if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
         let label_sets = sets.iter().map(|s| LabelSet { labels: convert::labels(s) }).collect();
         Ok(Response::new(InfoResponse {
             label_sets,
@@ -131,7 +134,10 @@ impl Info for StoreApi {
 impl Store for StoreApi {
     type SeriesStream = BoxStream<'static, Result<pb::SeriesResponse, Status>>;
 
-    async fn series(&self, request: Request<pb::SeriesRequest>) -> Result<Response<Self::SeriesStream>, Status> {
+    async fn series(
+        &self,
+        request: Request<pb::SeriesRequest>,
+    ) -> Result<Response<Self::SeriesStream>, Status> {
         series::answer(self, request.into_inner()).await.map(Response::new)
     }
 

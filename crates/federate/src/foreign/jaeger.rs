@@ -58,13 +58,19 @@ impl Jaeger {
         coverage(&self.site.name, Signal::TRACES, scope, warnings)
     }
 
-    async fn listed<T: DeserializeOwned>(&self, path: &str, form: &Form, limits: &QueryLimits) -> Result<Vec<T>> {
+    async fn listed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &Form,
+        limits: &QueryLimits,
+    ) -> Result<Vec<T>> {
         let body: Body<T> = self.site.json(self.site.request(path, form), limits).await?;
         Ok(body.data.unwrap_or_default())
     }
 
     async fn trace(&self, trace: &str, limits: &QueryLimits) -> Result<Vec<SpanBatch>> {
-        let got = self.site.ask(self.site.request(&format!("/api/traces/{trace}"), &Form::new()), limits).await?;
+        let got =
+            self.site.ask(self.site.request(&format!("/api/traces/{trace}"), &Form::new()), limits).await?;
         if got.status.as_u16() == 404 {
             return Ok(Vec::new());
         }
@@ -92,7 +98,9 @@ impl Jaeger {
             match f {
                 SpanFilter::Name(n) => form.push(("operation", n)),
                 SpanFilter::MinDurationNs(d) => form.push(("minDuration", format!("{}us", d.max(0) / 1000))),
-                SpanFilter::MaxDurationNs(d) => form.push(("maxDuration", format!("{}us", d.max(0) / 1000 + 1))),
+                SpanFilter::MaxDurationNs(d) => {
+                    form.push(("maxDuration", format!("{}us", d.max(0) / 1000 + 1)))
+                }
                 SpanFilter::Attribute(key, value) => {
                     // Tags are compared as text there.
                     tags.insert(key, AnyValue::to_string(&value).into());
@@ -151,11 +159,13 @@ impl Select for Jaeger {
             false => {
                 let ids: Vec<String> = r.trace_ids.iter().map(|t| hex(t)).collect();
                 let limits = &r.scope.limits;
-                let fetched = stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
+                let fetched =
+                    stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
                 fetched.try_collect::<Vec<_>>().await?.into_iter().flatten().collect()
             }
         };
-        let labels = super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
+        let labels =
+            super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
         answer(found, &r, &labels, self.coverage(&r.scope, &warnings))
     }
 
@@ -221,7 +231,7 @@ impl Select for Jaeger {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: vec![Signal::TRACES], filters_lines: false }
+        Capabilities { signals: vec![Signal::TRACES], filters_lines: false, ..Capabilities::default() }
     }
 }
 

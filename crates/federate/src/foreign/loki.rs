@@ -83,7 +83,12 @@ impl Loki {
     }
 
     /// Selectors that Loki takes and that together say the same, no stream in two of them.
-    async fn parts(&self, matchers: Vec<Matcher>, range: (i64, i64), limits: &QueryLimits) -> Result<Vec<Vec<Matcher>>> {
+    async fn parts(
+        &self,
+        matchers: Vec<Matcher>,
+        range: (i64, i64),
+        limits: &QueryLimits,
+    ) -> Result<Vec<Vec<Matcher>>> {
         if !matchers.iter().all(Matcher::matches_empty) {
             return Ok(vec![matchers]);
         }
@@ -108,7 +113,12 @@ impl Loki {
         Ok(parts)
     }
 
-    async fn listed<T: DeserializeOwned>(&self, path: &str, form: &Form, limits: &QueryLimits) -> Result<Vec<T>> {
+    async fn listed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &Form,
+        limits: &QueryLimits,
+    ) -> Result<Vec<T>> {
         #[derive(Deserialize)]
         #[serde(bound = "T: DeserializeOwned")]
         struct Body<T> {
@@ -134,7 +144,9 @@ impl Loki {
                 let found: Vec<BTreeMap<String, String>> =
                     self.listed("/loki/api/v1/series", &form, &scope.limits).await?;
                 let dressed = found.into_iter().map(|pairs| added.dress(Labels::from_pairs(pairs)));
-                sets.extend(dressed.filter(|l| selectors.is_empty() || selectors.iter().any(|s| all_match(s, l))));
+                sets.extend(
+                    dressed.filter(|l| selectors.is_empty() || selectors.iter().any(|s| all_match(s, l))),
+                );
             }
         }
         Ok(sets.into_iter().collect())
@@ -203,7 +215,8 @@ impl Reading {
             }
             batch.records.push(record);
         }
-        let warnings: Vec<String> = self.parts.iter_mut().flat_map(|p| std::mem::take(&mut p.warnings)).collect();
+        let warnings: Vec<String> =
+            self.parts.iter_mut().flat_map(|p| std::mem::take(&mut p.warnings)).collect();
         if !warnings.is_empty() {
             let told = coverage(&self.loki.name, Signal::LOGS, &self.request.scope, &warnings);
             self.warnings.lock().merge(told);
@@ -238,7 +251,8 @@ impl Select for Loki {
         let Some(sent) = added.sent(&r.matchers) else { return none() };
         let Some(range) = self.bounded(&r.scope, OLDEST_NS) else { return none() };
         let parts = self.parts(sent, range, &r.scope.limits).await?;
-        let question = |m: Vec<Matcher>| Question { query: query(&m, &r.line_filters), range, direction: r.direction };
+        let question =
+            |m: Vec<Matcher>| Question { query: query(&m, &r.line_filters), range, direction: r.direction };
         let warnings = Arc::new(parking_lot::Mutex::new(self.coverage(&r.scope, &[])));
         let reading = Reading {
             parts: parts.into_iter().map(|m| Pages::new(question(m))).collect(),
@@ -313,7 +327,7 @@ impl Select for Loki {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: vec![Signal::LOGS], filters_lines: true }
+        Capabilities { signals: vec![Signal::LOGS], filters_lines: true, ..Capabilities::default() }
     }
 }
 

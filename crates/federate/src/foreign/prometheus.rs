@@ -147,7 +147,7 @@ impl Select for Prometheus {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: vec![Signal::METRICS], filters_lines: false }
+        Capabilities { signals: vec![Signal::METRICS], filters_lines: false, ..Capabilities::default() }
     }
 }
 

@@ -124,7 +124,8 @@ fn traceql(filters: &[SpanFilter]) -> String {
         SpanFilter::Error(true) => "status = error".to_owned(),
         SpanFilter::Error(false) => "status != error".to_owned(),
         SpanFilter::Attribute(key, value) => {
-            let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
+            let plain =
+                !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
             let name = if plain { format!(".{key}") } else { format!(".{}", quoted(key)) };
             match value {
                 AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Bool(_) => format!("{name} = {value}"),
@@ -136,7 +137,8 @@ fn traceql(filters: &[SpanFilter]) -> String {
             }
         }
     };
-    let all: Vec<String> = filters.iter().filter(|f| !matches!(f, SpanFilter::Kind(SpanKind::Unspecified))).map(one).collect();
+    let all: Vec<String> =
+        filters.iter().filter(|f| !matches!(f, SpanFilter::Kind(SpanKind::Unspecified))).map(one).collect();
     format!("{{{}}}", all.join(" && "))
 }
 
@@ -154,7 +156,8 @@ impl Select for Tempo {
                 let mut form = self.window(&r.scope);
                 form.push(("q", traceql(&sent(&r.filters, &self.labels))));
                 form.push(("limit", most.to_string()));
-                let found: Found = self.site.json(self.site.request("/api/search", &form), &r.scope.limits).await?;
+                let found: Found =
+                    self.site.json(self.site.request("/api/search", &form), &r.scope.limits).await?;
                 let found: Vec<String> = found.traces.unwrap_or_default().into_iter().map(|t| t.id).collect();
                 if r.max_traces.is_none() && found.len() >= most {
                     warnings.push(format!("no more than {most} traces were asked for"));
@@ -162,11 +165,14 @@ impl Select for Tempo {
                 found
             }
         };
-        let ids: Vec<String> = ids.into_iter().filter_map(|i: String| id::<16>(&i).map(|i| hex(&i))).collect();
+        let ids: Vec<String> =
+            ids.into_iter().filter_map(|i: String| id::<16>(&i).map(|i| hex(&i))).collect();
         let limits = &r.scope.limits;
-        let fetched = stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
+        let fetched =
+            stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
         let found: Vec<SpanBatch> = fetched.try_collect().await?;
-        let labels = super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
+        let labels =
+            super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
         answer(found, &r, &labels, self.coverage(&r.scope, &warnings))
     }
 
@@ -230,7 +236,7 @@ impl Select for Tempo {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: vec![Signal::TRACES], filters_lines: false }
+        Capabilities { signals: vec![Signal::TRACES], filters_lines: false, ..Capabilities::default() }
     }
 }
 

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use contract::{
-    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField,
-    QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
+    NamedField, QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
-use model::{Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, matcher::all_match};
+use model::{
+    Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, matcher::all_match,
+};
 use parking_lot::Mutex;
 use proto::thanos::{self as pb, info::InfoRequest, series_response::Result as Frame};
 
@@ -92,9 +94,14 @@ impl Thanos {
             return Ok(told.clone());
         }
         let mut info = self.link.info()?;
-        let answer = self.link.within(limits, info.info(self.link.request(InfoRequest {}, limits)?)).await?.into_inner();
+        let answer = self
+            .link
+            .within(limits, info.info(self.link.request(InfoRequest {}, limits)?))
+            .await?
+            .into_inner();
         let sets = answer.label_sets.into_iter().map(|s| from_labels(s.labels)).collect();
-        let store = answer.store.ok_or_else(|| Error::invalid(format!("{} offers no StoreAPI", self.name)))?;
+        let store =
+            answer.store.ok_or_else(|| Error::invalid(format!("{} offers no StoreAPI", self.name)))?;
         let told = Told { sets, min_ms: store.min_time, max_ms: store.max_time };
         *self.told.lock() = Some((tokio::time::Instant::now(), told.clone()));
         Ok(told)
@@ -139,17 +146,31 @@ impl Thanos {
         Ok(warnings)
     }
 
-    fn request(&self, (min_time, max_time): (i64, i64), matchers: &[Matcher], skip_chunks: bool) -> pb::SeriesRequest {
+    fn request(
+        &self,
+        (min_time, max_time): (i64, i64),
+        matchers: &[Matcher],
+        skip_chunks: bool,
+    ) -> pb::SeriesRequest {
         // Aggregates: none but what was written (RAW is 0); resolution 0 for the same reason. Warnings are wanted.
         let matchers = from_matchers(matchers);
-        pb::SeriesRequest { min_time, max_time, matchers, aggregates: vec![0], skip_chunks, ..Default::default() }
+        pb::SeriesRequest {
+            min_time,
+            max_time,
+            matchers,
+            aggregates: vec![0],
+            skip_chunks,
+            ..Default::default()
+        }
     }
 }
 
 /// Chunks of a series as pieces; `what` is wrong where it has none as they were written.
 fn pieces(name: &str, chunks: Vec<pb::AggrChunk>) -> Result<Vec<Piece>> {
     let one = |c: pb::AggrChunk| {
-        let raw = c.raw.ok_or_else(|| garbled(name, "a chunk", "it holds aggregates, though none were asked for"))?;
+        let raw = c
+            .raw
+            .ok_or_else(|| garbled(name, "a chunk", "it holds aggregates, though none were asked for"))?;
         let encoding = u8::try_from(raw.r#type + 1).unwrap_or(u8::MAX);
         Ok(Piece::Packed { encoding, data: Bytes::from(raw.data) })
     };
@@ -187,7 +208,8 @@ impl Select for Thanos {
         if let Some(asked) = self.asked(&r.scope, &r.selectors).await? {
             for s in &asked.selectors {
                 let (start, end) = asked.range;
-                let request = pb::LabelNamesRequest { start, end, matchers: from_matchers(s), ..Default::default() };
+                let request =
+                    pb::LabelNamesRequest { start, end, matchers: from_matchers(s), ..Default::default() };
                 let mut store = self.link.store()?;
                 let asking = store.label_names(self.link.request(request, &r.scope.limits)?);
                 let answer = self.link.within(&r.scope.limits, asking).await?.into_inner();
@@ -256,7 +278,7 @@ impl Select for Thanos {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: vec![Signal::METRICS], filters_lines: false }
+        Capabilities { signals: vec![Signal::METRICS], filters_lines: false, ..Capabilities::default() }
     }
 }
 

@@ -51,7 +51,8 @@ pub(super) fn answer(
             }
             bytes = bytes.saturating_add(span.heap_bytes() as u64);
             if bytes > limits.max_bytes {
-                let message = format!("the query reads more than query.max_bytes ({}) of spans", limits.max_bytes);
+                let message =
+                    format!("the query reads more than query.max_bytes ({}) of spans", limits.max_bytes);
                 return Err(Error::limited("query.max_bytes", message));
             }
             span.origin = span.origin.saturating_add(first);

@@ -21,7 +21,9 @@ pub(crate) fn matchers(list: &[pb::LabelMatcher]) -> Result<Vec<Matcher>, Status
             1 => MatchOp::NotEqual,
             2 => MatchOp::Regex,
             3 => MatchOp::NotRegex,
-            other => return Err(Status::invalid_argument(format!("matcher of type {other} on {:?}", m.name))),
+            other => {
+                return Err(Status::invalid_argument(format!("matcher of type {other} on {:?}", m.name)));
+            }
         };
         Matcher::new(&m.name, op, &m.value).map_err(|e| Status::invalid_argument(e.to_string()))
     };
@@ -61,7 +63,9 @@ pub(crate) fn status(e: contract::Error) -> Status {
 /// An error of somebody else's server as ours.
 pub(crate) fn from_status(name: &str, s: &Status) -> contract::Error {
     let kind = match s.code() {
-        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::Unimplemented => Kind::Invalid,
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::Unimplemented => {
+            Kind::Invalid
+        }
         Code::NotFound => Kind::NotFound,
         Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
         Code::ResourceExhausted => Kind::Limited,
@@ -69,6 +73,7 @@ pub(crate) fn from_status(name: &str, s: &Status) -> contract::Error {
         Code::DataLoss => Kind::Corrupt,
         _ => Kind::Unavailable,
     };
-    let words: String = s.message().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
+    let words: String =
+        s.message().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
     contract::Error::new(kind, format!("{name} answered {:?}: {words}", s.code()))
 }

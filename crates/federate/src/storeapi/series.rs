@@ -127,7 +127,10 @@ async fn samples(api: &StoreApi, asked: model::TimeRange, making: Making) -> Res
             chunks.sort_by_key(|c| (c.min_time, c.max_time));
             split(&labels, chunks)
         });
-        return Ok(Made { series: stream::iter(series.map(Ok)).boxed(), coverage: Box::new(move || coverage.clone()) });
+        return Ok(Made {
+            series: stream::iter(series.map(Ok)).boxed(),
+            coverage: Box::new(move || coverage.clone()),
+        });
     }
     let ended = Arc::new(Mutex::new(Coverage::default()));
     let said = ended.clone();
@@ -206,14 +209,17 @@ fn frames(made: Made, batch: usize, abort: bool) -> Frames {
                         }
                     }
                 }
-                let batch = (!good.is_empty()).then(|| Ok(frame(Frame::Batch(pb::SeriesBatch { series: good }))));
+                let batch =
+                    (!good.is_empty()).then(|| Ok(frame(Frame::Batch(pb::SeriesBatch { series: good }))));
                 stream::iter(batch.into_iter().chain(bad.map(Err)))
             })
             .boxed(),
     };
     let last = stream::once(async move {
         match told(&coverage(), abort) {
-            Ok(list) => stream::iter(list.into_iter().map(|w| Ok(frame(Frame::Warning(w)))).collect::<Vec<_>>()),
+            Ok(list) => {
+                stream::iter(list.into_iter().map(|w| Ok(frame(Frame::Warning(w)))).collect::<Vec<_>>())
+            }
             Err(e) => stream::iter(vec![Err(e)]),
         }
     });

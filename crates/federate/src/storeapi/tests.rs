@@ -69,7 +69,8 @@ fn samples(n: i64) -> Vec<(i64, f64)> {
 
 async fn holding(list: &[(&[(&str, &str)], i64)]) -> Arc<dyn Select> {
     let fake = Fake::new();
-    let all: Vec<_> = list.iter().map(|(l, n)| (Labels::from_pairs(l.iter().copied()), samples(*n))).collect();
+    let all: Vec<_> =
+        list.iter().map(|(l, n)| (Labels::from_pairs(l.iter().copied()), samples(*n))).collect();
     append(&fake, metrics(&all)).await;
     Arc::new(fake)
 }
@@ -118,7 +119,11 @@ fn replica_labels_go_before_sorting_and_replicas_become_one_series() {
         let got = read(&frames(&api, r).await.unwrap());
         assert_eq!(got.iter().map(|s| s.0.value("x")).collect::<Vec<_>>(), ["1", "2"]);
         assert!(got.iter().all(|s| s.0.get("replica").is_none()));
-        let r = pb::LabelNamesRequest { without_replica_labels: vec!["replica".into()], end: i64::MAX, ..Default::default() };
+        let r = pb::LabelNamesRequest {
+            without_replica_labels: vec!["replica".into()],
+            end: i64::MAX,
+            ..Default::default()
+        };
         let names = Store::label_names(&api, Request::new(r)).await.unwrap().into_inner().names;
         assert_eq!(names, ["__name__", "x"]);
     });
@@ -127,7 +132,8 @@ fn replica_labels_go_before_sorting_and_replicas_become_one_series() {
 #[test]
 fn labels_alone_limits_and_batches_are_as_asked_for() {
     run(async {
-        let held = holding(&[(&[("__name__", "a")], 3), (&[("__name__", "b")], 3), (&[("__name__", "c")], 3)]).await;
+        let held =
+            holding(&[(&[("__name__", "a")], 3), (&[("__name__", "b")], 3), (&[("__name__", "c")], 3)]).await;
         let api = api(held, &[]);
         let any = [Matcher::new("__name__", MatchOp::Regex, ".+").unwrap()];
         let labels = pb::SeriesRequest { skip_chunks: true, ..request(&any) };
@@ -135,11 +141,17 @@ fn labels_alone_limits_and_batches_are_as_asked_for() {
         assert!(got.len() == 3 && got.iter().all(|s| s.1.is_empty()));
         let two = pb::SeriesRequest { limit: 2, ..request(&any) };
         assert_eq!(read(&frames(&api, two).await.unwrap()).len(), 2);
-        let batched = frames(&api, pb::SeriesRequest { response_batch_size: 8, ..request(&any) }).await.unwrap();
+        let batched =
+            frames(&api, pb::SeriesRequest { response_batch_size: 8, ..request(&any) }).await.unwrap();
         assert!(batched.iter().all(|f| matches!(f, Frame::Batch(_))) && read(&batched).len() == 3);
         let nothing = pb::SeriesRequest { min_time: 5, max_time: 4, ..request(&any) };
         assert!(frames(&api, nothing).await.unwrap().is_empty());
-        let r = pb::LabelValuesRequest { label: "__name__".into(), end: i64::MAX, limit: 2, ..Default::default() };
+        let r = pb::LabelValuesRequest {
+            label: "__name__".into(),
+            end: i64::MAX,
+            limit: 2,
+            ..Default::default()
+        };
         let values = Store::label_values(&api, Request::new(r)).await.unwrap().into_inner().values;
         assert_eq!(values, ["a", "b"]);
     });
@@ -158,7 +170,9 @@ fn what_is_missing_is_a_warning_or_an_error_as_the_caller_wants() {
         let any = [Matcher::equal("__name__", "a")];
         let got = frames(&api, request(&any)).await.unwrap();
         assert_eq!(read(&got).len(), 1);
-        let warned = got.iter().any(|f| matches!(f, Frame::Warning(w) if w == "local partial: a segment is unreadable"));
+        let warned = got
+            .iter()
+            .any(|f| matches!(f, Frame::Warning(w) if w == "local partial: a segment is unreadable"));
         assert!(warned, "{got:?}");
         let strict = pb::SeriesRequest { partial_response_strategy: 1, ..request(&any) };
         assert_eq!(frames(&api, strict).await.unwrap_err().code(), tonic::Code::Aborted);
@@ -185,7 +199,10 @@ fn info_tells_labels_and_times() {
         let info = Info::info(&api, Request::new(InfoRequest {})).await.unwrap().into_inner();
         assert_eq!(info.label_sets.len(), 1);
         let store = info.store.unwrap();
-        assert_eq!((store.min_time, store.max_time, store.supports_without_replica_labels), (T0, i64::MAX, true));
+        assert_eq!(
+            (store.min_time, store.max_time, store.supports_without_replica_labels),
+            (T0, i64::MAX, true)
+        );
     });
 }
 

@@ -123,13 +123,15 @@ impl Trace {
     pub(super) fn read(self) -> Result<SpanBatch, String> {
         let mut batch = SpanBatch::default();
         for s in self.spans {
-            let process = s.process.clone().or_else(|| self.processes.get(&s.process_id).cloned()).unwrap_or_default();
+            let process =
+                s.process.clone().or_else(|| self.processes.get(&s.process_id).cloned()).unwrap_or_default();
             let (span, scope) = s.read()?;
             let mut resource = attributes(process.tags);
             if take(&mut resource, "service.name").is_none() || !process.service.is_empty() {
                 resource.0.insert(0, ("service.name".to_owned(), AnyValue::String(process.service)));
             }
-            let origin = SpanOrigin { resource: Resource { attributes: resource, ..Resource::default() }, scope };
+            let origin =
+                SpanOrigin { resource: Resource { attributes: resource, ..Resource::default() }, scope };
             let known = batch.origins.iter().position(|o| *o == origin);
             let index = known.unwrap_or_else(|| {
                 batch.origins.push(origin);
@@ -144,7 +146,9 @@ impl Trace {
 impl JsonSpan {
     fn read(self) -> Result<(Span, Scope), String> {
         let ids = |trace: &str, span: &str| {
-            let bad = |what: &str, text: &str| format!("{:?} is no {what} id", text.chars().take(64).collect::<String>());
+            let bad = |what: &str, text: &str| {
+                format!("{:?} is no {what} id", text.chars().take(64).collect::<String>())
+            };
             Ok::<_, String>((
                 id::<16>(trace).ok_or_else(|| bad("trace", trace))?,
                 id::<8>(span).ok_or_else(|| bad("span", span))?,
@@ -252,7 +256,10 @@ mod tests {
         let batch = batch.unwrap();
         let s = &batch.spans[0];
         assert_eq!((s.trace_id[15], s.span_id[7], s.parent_span_id[7]), (0xab, 1, 2));
-        assert_eq!((s.start_ns, s.end_ns, s.kind), (1_700_000_000_000_001_000, 1_700_000_000_000_251_000, SpanKind::Server));
+        assert_eq!(
+            (s.start_ns, s.end_ns, s.kind),
+            (1_700_000_000_000_001_000, 1_700_000_000_000_251_000, SpanKind::Server)
+        );
         assert_eq!((s.status.code, s.status.message.as_str()), (StatusCode::Error, "boom"));
         assert_eq!(s.attributes, Attributes::from_iter([("n", 7i64)]));
         assert_eq!((s.events[0].name.as_str(), s.links.len(), s.links[0].trace_id[15]), ("retry", 1, 0xcd));

@@ -42,7 +42,11 @@ fn answers(asked: &Asked) -> Reply {
         }
         ("/api/traces", "db") => list(&trace("a3", "db", "server", T0 + 2)),
         ("/api/traces/000000000000000000000000000000a1", _) => list(&trace("a1", "web", "server", T0)),
-        _ => Reply::new(404, "application/json", r#"{"data":null,"errors":[{"code":404,"msg":"trace not found"}]}"#),
+        _ => Reply::new(
+            404,
+            "application/json",
+            r#"{"data":null,"errors":[{"code":404,"msg":"trace not found"}]}"#,
+        ),
     }
 }
 
@@ -52,13 +56,23 @@ async fn peer() -> Arc<dyn Select> {
 }
 
 fn request(filters: Vec<SpanFilter>, max_traces: Option<usize>) -> SpansRequest {
-    SpansRequest { scope: series_request(Vec::new(), TimeRange::ALL).scope, trace_ids: Vec::new(), filters, max_traces }
+    SpansRequest {
+        scope: series_request(Vec::new(), TimeRange::ALL).scope,
+        trace_ids: Vec::new(),
+        filters,
+        max_traces,
+    }
 }
 
 async fn found(r: SpansRequest) -> Vec<u8> {
     let (pieces, coverage) = peer().await.spans(r).await.unwrap().collect().await.unwrap();
     assert!(coverage.is_complete());
-    assert!(pieces.iter().flat_map(|p| &p.origins).all(|o| o.resource.attributes.get_str("cluster") == Some("legacy")));
+    assert!(
+        pieces
+            .iter()
+            .flat_map(|p| &p.origins)
+            .all(|o| o.resource.attributes.get_str("cluster") == Some("legacy"))
+    );
     pieces.iter().flat_map(|p| &p.spans).map(|s| s.trace_id[15]).collect()
 }
 
@@ -70,7 +84,17 @@ async fn a_search_goes_through_services_and_filters_what_jaeger_cannot() {
     assert_eq!(found(request(vec![SpanFilter::Kind(SpanKind::Server)], Some(9))).await, [0xa3, 0xa1]);
     let ours = |v: &str| vec![SpanFilter::Attribute("cluster".into(), v.into())];
     assert_eq!(found(request(ours("legacy"), Some(9))).await.len(), 3);
-    let (none, _) = peer().await.spans(request(vec![SpanFilter::Attribute("http.route".into(), "/".into()), SpanFilter::Service("web".into())], Some(9))).await.unwrap().collect().await.unwrap();
+    let (none, _) = peer()
+        .await
+        .spans(request(
+            vec![SpanFilter::Attribute("http.route".into(), "/".into()), SpanFilter::Service("web".into())],
+            Some(9),
+        ))
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     assert!(none.is_empty(), "what came lacks the tag that was asked for");
 }
 
@@ -91,7 +115,8 @@ async fn services_and_operations_are_listed() {
     let peer = peer().await;
     let values = async |field: NamedField| {
         let scope = series_request(Vec::new(), TimeRange::ALL).scope;
-        let r = LabelValuesRequest { scope, signal: Signal::TRACES, field, selectors: Vec::new(), limit: None };
+        let r =
+            LabelValuesRequest { scope, signal: Signal::TRACES, field, selectors: Vec::new(), limit: None };
         peer.label_values(r).await.unwrap().0
     };
     assert_eq!(values(NamedField::Service).await, ["db", "web"]);
@@ -105,7 +130,12 @@ async fn services_and_operations_are_listed() {
 async fn a_search_without_a_limit_says_when_there_may_be_more() {
     let url = serve(|asked| match asked.path.as_str() {
         "/api/services" => list(r#""web""#),
-        _ => list(&(0..MOST_TRACES).map(|i| trace(&format!("{:x}", i + 1), "web", "server", T0)).collect::<Vec<_>>().join(",")),
+        _ => list(
+            &(0..MOST_TRACES)
+                .map(|i| trace(&format!("{:x}", i + 1), "web", "server", T0))
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
     })
     .await;
     let selection = opened(ForeignKind::Jaeger, &url).spans(request(Vec::new(), None)).await.unwrap();

@@ -63,7 +63,12 @@ impl Pages {
     }
 
     /// The time of the next record; `wanted` is how many more are of use.
-    pub(super) async fn peek(&mut self, site: &Site, limits: &QueryLimits, wanted: usize) -> Result<Option<i64>> {
+    pub(super) async fn peek(
+        &mut self,
+        site: &Site,
+        limits: &QueryLimits,
+        wanted: usize,
+    ) -> Result<Option<i64>> {
         while self.ready.is_empty() {
             if !self.turn(site, limits, wanted).await? {
                 return Ok(None);
@@ -151,7 +156,10 @@ impl Pages {
         let mut before = std::mem::take(&mut self.seen);
         // What stands at the edge is counted before repeats go, so that it is known whole on the next page.
         if full && let Some(edge) = last {
-            entries.iter().filter(|e| e.at_ns == edge).for_each(|e| *self.seen.entry(key(e)).or_default() += 1);
+            entries
+                .iter()
+                .filter(|e| e.at_ns == edge)
+                .for_each(|e| *self.seen.entry(key(e)).or_default() += 1);
         }
         let came = entries.len();
         entries.retain(|e| match before.get_mut(&key(e)) {
@@ -182,7 +190,8 @@ impl Pages {
             self.page = (self.page * 2).min(self.most);
             return;
         }
-        self.warnings.push(format!("more than {} records at {edge} ns are more than one page gives", self.most));
+        self.warnings
+            .push(format!("more than {} records at {edge} ns are more than one page gives", self.most));
         self.seen.clear();
         self.window = Some(if newest { (window.0, edge) } else { (edge.saturating_add(1), window.1) });
         self.page = PAGE.min(self.most);

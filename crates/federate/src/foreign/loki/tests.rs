@@ -27,10 +27,15 @@ struct Theirs {
 fn parsed(query: &str) -> (Vec<Matcher>, Vec<String>) {
     let (selector, filters) = query.strip_prefix('{').unwrap().split_once('}').unwrap();
     let one = |text: &str| {
-        let (op, sign) = [(MatchOp::Regex, "=~"), (MatchOp::NotRegex, "!~"), (MatchOp::NotEqual, "!="), (MatchOp::Equal, "=")]
-            .into_iter()
-            .find(|(_, sign)| text.contains(&format!("{sign}\"")))
-            .unwrap();
+        let (op, sign) = [
+            (MatchOp::Regex, "=~"),
+            (MatchOp::NotRegex, "!~"),
+            (MatchOp::NotEqual, "!="),
+            (MatchOp::Equal, "="),
+        ]
+        .into_iter()
+        .find(|(_, sign)| text.contains(&format!("{sign}\"")))
+        .unwrap();
         let (name, value) = text.split_once(sign).unwrap();
         Matcher::new(name, op, value.trim_matches('"')).unwrap()
     };
@@ -44,7 +49,8 @@ impl Theirs {
         match asked.path.as_str() {
             "/loki/api/v1/labels" if self.records.is_empty() => Reply::json(r#"{"status":"success"}"#),
             "/loki/api/v1/labels" => {
-                let names: BTreeSet<&str> = self.records.iter().flat_map(|r| r.0.iter().map(|(n, _)| n)).collect();
+                let names: BTreeSet<&str> =
+                    self.records.iter().flat_map(|r| r.0.iter().map(|(n, _)| n)).collect();
                 list(serde_json::to_string(&names).unwrap())
             }
             "/loki/api/v1/label/app/values" => list(r#"["b","a"]"#.to_owned()),
@@ -64,7 +70,11 @@ impl Theirs {
         assert!(asked.headers.contains("x-loki-response-encoding-flags: categorize-labels"));
         let (matchers, contains) = parsed(asked.get("query"));
         if matchers.iter().all(Matcher::matches_empty) {
-            return Reply::new(400, "text/plain", "parse error : queries require at least one regexp or equality matcher");
+            return Reply::new(
+                400,
+                "text/plain",
+                "parse error : queries require at least one regexp or equality matcher",
+            );
         }
         let number = |name: &str| asked.get(name).parse::<i64>().unwrap();
         let (start, end, limit) = (number("start"), number("end"), number("limit") as usize);
@@ -73,7 +83,10 @@ impl Theirs {
             return Reply::new(400, "text/plain", text);
         }
         if limit > self.most {
-            let text = format!("max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {})", self.most);
+            let text = format!(
+                "max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {})",
+                self.most
+            );
             return Reply::new(400, "text/plain", text);
         }
         let mut found: Vec<_> = self
@@ -95,7 +108,10 @@ impl Theirs {
             .into_iter()
             .map(|(l, values)| serde_json::json!({"stream": l.iter().collect::<BTreeMap<_, _>>(), "values": values}))
             .collect();
-        Reply::json(serde_json::json!({"status": "success", "data": {"resultType": "streams", "result": result}}).to_string())
+        Reply::json(
+            serde_json::json!({"status": "success", "data": {"resultType": "streams", "result": result}})
+                .to_string(),
+        )
     }
 
     async fn open(self) -> Arc<dyn Select> {
@@ -106,7 +122,13 @@ impl Theirs {
     }
 }
 
-fn request(matchers: Vec<Matcher>, from: i64, to: i64, direction: Direction, limit: Option<usize>) -> LogsRequest {
+fn request(
+    matchers: Vec<Matcher>,
+    from: i64,
+    to: i64,
+    direction: Direction,
+    limit: Option<usize>,
+) -> LogsRequest {
     let range = TimeRange::new(TimestampNs(from), TimestampNs(to));
     let scope = series_request(Vec::new(), range).scope;
     LogsRequest { scope, matchers, line_filters: Vec::new(), direction, limit }
@@ -180,9 +202,12 @@ proptest! {
 async fn pages_of_a_loki_that_gives_few_meet_without_loss_or_repeats() {
     for direction in [Direction::NewestFirst, Direction::OldestFirst] {
         // Three of each time, so that every page of seven ends among records of one time.
-        let records: Vec<_> = (0..90).map(|i| (app(if i % 2 == 0 { "a" } else { "b" }), T0 + i / 3, format!("{i}"))).collect();
+        let records: Vec<_> =
+            (0..90).map(|i| (app(if i % 2 == 0 { "a" } else { "b" }), T0 + i / 3, format!("{i}"))).collect();
         let theirs = Theirs { records, most: 7 }.open().await;
-        let (got, coverage) = lines(&theirs, request(vec![Matcher::equal("cluster", "legacy")], T0, T0 + 100, direction, None)).await;
+        let (got, coverage) =
+            lines(&theirs, request(vec![Matcher::equal("cluster", "legacy")], T0, T0 + 100, direction, None))
+                .await;
         let mut numbers: Vec<i64> = got.iter().map(|r| r.2.parse().unwrap()).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..90).collect::<Vec<_>>(), "{direction:?}");
@@ -238,7 +263,8 @@ async fn metadata_are_attributes_and_filters_are_sent() {
 
 #[tokio::test]
 async fn names_values_and_streams_carry_our_labels() {
-    let records = vec![(app("a"), T0, String::new()), (Labels::from_pairs([("env", "x")]), T0, String::new())];
+    let records =
+        vec![(app("a"), T0, String::new()), (Labels::from_pairs([("env", "x")]), T0, String::new())];
     let theirs = Theirs { records, most: 5000 }.open().await;
     let names = |selectors| LabelNamesRequest {
         scope: series_request(Vec::new(), TimeRange::ALL).scope,

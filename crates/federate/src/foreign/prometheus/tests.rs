@@ -5,9 +5,7 @@ use std::{
 };
 
 use contract::{CoverageState, fake::Fake};
-use model::{
-    Histogram, MatchOp, Matcher, MetricBatch, TimeRange, histogram::BucketSpan, stale_marker,
-};
+use model::{Histogram, MatchOp, Matcher, MetricBatch, TimeRange, histogram::BucketSpan, stale_marker};
 use proptest::prelude::*;
 use wire::remote_read::{ReadForm, ReadSeries, decode, push_frames, push_series, response};
 
@@ -593,7 +591,8 @@ async fn a_real_victoriametrics_gives_back_what_was_written_to_it() {
     let (mut got, _) = all(&peer, any(), end - 90_000_000, end).await;
     // It keeps about twelve decimal digits of values that have more.
     let mut want = expected(&held);
-    let odd = |list: &mut Vec<SeriesData>| list.extract_if(.., |s| s.labels.value("s") == "3").next().unwrap();
+    let odd =
+        |list: &mut Vec<SeriesData>| list.extract_if(.., |s| s.labels.value("s") == "3").next().unwrap();
     let (rounded, exact) = (odd(&mut got), odd(&mut want));
     assert_eq!(rounded.timestamps_ms, exact.timestamps_ms);
     let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-18;

@@ -22,7 +22,8 @@ fn batch(n: u8) -> SpanBatch {
         end_ns: start_ns + 5_000_000,
         ..Span::default()
     };
-    let resource = Resource { attributes: Attributes::from_iter([("service.name", "web")]), ..Resource::default() };
+    let resource =
+        Resource { attributes: Attributes::from_iter([("service.name", "web")]), ..Resource::default() };
     SpanBatch {
         origins: vec![SpanOrigin { resource, ..SpanOrigin::default() }],
         spans: vec![span(1, T0 + i64::from(n)), span(2, T0 + i64::from(n) + 100)],
@@ -51,7 +52,9 @@ fn answers(asked: &Asked) -> Reply {
         "/api/traces/00000000000000000000000000000002" => protobuf(false, 2),
         "/api/search" => {
             assert!(asked.get("q").starts_with('{') && asked.get("start") < asked.get("end"));
-            Reply::json(r#"{"traces":[{"traceID":"1","rootServiceName":"web"},{"traceID":"2"}],"metrics":{}}"#)
+            Reply::json(
+                r#"{"traces":[{"traceID":"1","rootServiceName":"web"},{"traceID":"2"}],"metrics":{}}"#,
+            )
         }
         "/api/v2/search/tags" => Reply::json(
             r#"{"scopes":[{"name":"span","tags":["http.route"]},{"name":"intrinsic","tags":["duration"]},{"name":"resource","tags":["service.name"]}]}"#,
@@ -73,13 +76,23 @@ async fn peer() -> Arc<dyn Select> {
 }
 
 fn request(filters: Vec<SpanFilter>) -> SpansRequest {
-    SpansRequest { scope: series_request(Vec::new(), TimeRange::ALL).scope, trace_ids: Vec::new(), filters, max_traces: None }
+    SpansRequest {
+        scope: series_request(Vec::new(), TimeRange::ALL).scope,
+        trace_ids: Vec::new(),
+        filters,
+        max_traces: None,
+    }
 }
 
 async fn found(r: SpansRequest) -> Vec<(u8, String)> {
     let (pieces, coverage) = peer().await.spans(r).await.unwrap().collect().await.unwrap();
     assert!(coverage.is_complete());
-    assert!(pieces.iter().flat_map(|p| &p.origins).all(|o| o.resource.attributes.get_str("cluster") == Some("legacy")));
+    assert!(
+        pieces
+            .iter()
+            .flat_map(|p| &p.origins)
+            .all(|o| o.resource.attributes.get_str("cluster") == Some("legacy"))
+    );
     pieces.iter().flat_map(|p| &p.spans).map(|s| (s.trace_id[15], s.name.clone())).collect()
 }
 
@@ -99,10 +112,21 @@ async fn a_search_finds_traces_of_both_versions_and_gives_the_spans_that_pass() 
 async fn tags_and_their_values_are_listed() {
     let peer = peer().await;
     let scope = series_request(Vec::new(), TimeRange::ALL).scope;
-    let names = LabelNamesRequest { scope: scope.clone(), signal: Signal::TRACES, selectors: Vec::new(), limit: None };
+    let names = LabelNamesRequest {
+        scope: scope.clone(),
+        signal: Signal::TRACES,
+        selectors: Vec::new(),
+        limit: None,
+    };
     assert_eq!(peer.label_names(names).await.unwrap().0, ["cluster", "http.route", "service.name"]);
     let values = async |field: NamedField| {
-        let r = LabelValuesRequest { scope: scope.clone(), signal: Signal::TRACES, field, selectors: Vec::new(), limit: None };
+        let r = LabelValuesRequest {
+            scope: scope.clone(),
+            signal: Signal::TRACES,
+            field,
+            selectors: Vec::new(),
+            limit: None,
+        };
         peer.label_values(r).await.unwrap().0
     };
     assert_eq!(values(NamedField::Service).await, ["db", "web"]);

@@ -19,7 +19,6 @@ impl Asked {
     pub(crate) fn get(&self, name: &str) -> &str {
         self.form.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
-
 }
 
 pub(crate) struct Reply {

@@ -35,20 +35,33 @@ impl Link {
         let bad = |wanted| Error::Setting { name: "url", value: s.url.clone(), wanted };
         let url = if s.url.contains("://") { s.url.clone() } else { format!("http://{}", s.url) };
         let parsed = url::Url::parse(&url).map_err(|_| bad("host:port, or https://host:port"))?;
-        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() || parsed.port().is_none() {
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() || parsed.port().is_none()
+        {
             return Err(bad("host:port, or https://host:port"));
         }
         if !matches!(s.http.auth, Auth::None | Auth::Header { .. }) {
             let value = "basic or oauth2".to_owned();
-            return Err(Error::Setting { name: "auth", value, wanted: "a bearer token or none: StoreAPI is gRPC" });
+            return Err(Error::Setting {
+                name: "auth",
+                value,
+                wanted: "a bearer token or none: StoreAPI is gRPC",
+            });
         }
         if s.http.tls.insecure_skip_verify {
             let value = "insecure_skip_verify".to_owned();
-            return Err(Error::Setting { name: "tls", value, wanted: "a CA: StoreAPI is not asked unverified" });
+            return Err(Error::Setting {
+                name: "tls",
+                value,
+                wanted: "a CA: StoreAPI is not asked unverified",
+            });
         }
         if parsed.scheme() == "https" && s.http.tls.ca.is_none() {
             let value = "no ca".to_owned();
-            return Err(Error::Setting { name: "tls", value, wanted: "the CA that signed the store's certificate" });
+            return Err(Error::Setting {
+                name: "tls",
+                value,
+                wanted: "the CA that signed the store's certificate",
+            });
         }
         Ok(Link {
             name: s.name.clone(),
@@ -113,9 +126,8 @@ impl Link {
         let mut request = Request::new(message);
         request.set_timeout(left(self.timeout, limits));
         let mut headers: Vec<(String, String)> = Vec::new();
-        let reveal = |s: &net::Secret| {
-            s.reveal().map_err(|e| contract::Error::invalid(format!("{}: {e}", self.name)))
-        };
+        let reveal =
+            |s: &net::Secret| s.reveal().map_err(|e| contract::Error::invalid(format!("{}: {e}", self.name)));
         if let Auth::Header { scheme, credentials } = &self.http.auth {
             headers.push(("authorization".to_owned(), format!("{scheme} {}", reveal(credentials)?)));
         }

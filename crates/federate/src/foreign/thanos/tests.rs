@@ -5,10 +5,16 @@ use futures::{StreamExt, stream::BoxStream};
 use model::TimeRange;
 use proptest::prelude::*;
 use proto::thanos::{
-    info::{InfoResponse, LabelSet, StoreInfo, info_server::{Info, InfoServer}},
+    info::{
+        InfoResponse, LabelSet, StoreInfo,
+        info_server::{Info, InfoServer},
+    },
     store_server::{Store, StoreServer},
 };
-use tonic::{Request, Response, Status, transport::{Server, server::TcpIncoming}};
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, server::TcpIncoming},
+};
 
 use super::*;
 use crate::{
@@ -25,12 +31,17 @@ const T0: i64 = 1_700_000_000_000;
 async fn serve<S: Store + Info + Clone>(store: S) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let server = Server::builder().add_service(StoreServer::new(store.clone())).add_service(InfoServer::new(store));
+    let server =
+        Server::builder().add_service(StoreServer::new(store.clone())).add_service(InfoServer::new(store));
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }
 
-async fn all(select: &Arc<dyn Select>, matchers: Vec<Matcher>, range: TimeRange) -> (Vec<SeriesData>, Coverage) {
+async fn all(
+    select: &Arc<dyn Select>,
+    matchers: Vec<Matcher>,
+    range: TimeRange,
+) -> (Vec<SeriesData>, Coverage) {
     select.series(series_request(matchers, range)).await.unwrap().collect().await.unwrap()
 }
 
@@ -76,7 +87,10 @@ impl Store for Scripted {
         &self,
         _: Request<pb::LabelNamesRequest>,
     ) -> std::result::Result<Response<pb::LabelNamesResponse>, Status> {
-        Ok(Response::new(pb::LabelNamesResponse { names: vec!["job".into()], warnings: vec!["one is gone".into()] }))
+        Ok(Response::new(pb::LabelNamesResponse {
+            names: vec!["job".into()],
+            warnings: vec!["one is gone".into()],
+        }))
     }
 
     async fn label_values(
@@ -90,7 +104,12 @@ impl Store for Scripted {
 fn framed(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> pb::Series {
     let labels = Labels::from_pairs(labels.iter().copied());
     let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
-    let read = wire::remote_read::ReadSeries { labels: &labels, timestamps_ms: &times, values: &values, histograms: &[] };
+    let read = wire::remote_read::ReadSeries {
+        labels: &labels,
+        timestamps_ms: &times,
+        values: &values,
+        histograms: &[],
+    };
     let chunks = wire::remote_read::chunks(&read)
         .map(|c| pb::AggrChunk {
             min_time: c.min_ms,
@@ -106,7 +125,10 @@ async fn batches_hints_warnings_and_series_in_pieces_are_understood() {
     let frames = vec![
         Frame::Hints(vec![1, 2, 3]),
         Frame::Batch(pb::SeriesBatch {
-            series: vec![framed(&[("__name__", "b")], &[(T0, 1.0)]), framed(&[("__name__", "a")], &[(T0, 2.0)])],
+            series: vec![
+                framed(&[("__name__", "b")], &[(T0, 1.0)]),
+                framed(&[("__name__", "a")], &[(T0, 2.0)]),
+            ],
         }),
         Frame::Series(framed(&[("__name__", "a")], &[(T0, 2.0), (T0 + 5, 3.0), (T0 + 50, 4.0)])),
         Frame::Warning("fetching block 01H: timed out".into()),
@@ -132,11 +154,16 @@ async fn a_store_is_asked_only_where_its_labels_and_times_can_match() {
     let peer = opened(ForeignKind::Thanos, &serve(store).await);
     let at = |a: i64, b: i64| TimeRange::from_ms_inclusive(T0 + a, T0 + b);
     let (both, coverage) = all(&peer, vec![Matcher::equal("region", "eu")], at(0, 10)).await;
-    let got: Vec<_> = both.iter().map(|s| (s.labels.metric_name(), s.labels.value("cluster"), s.timestamps_ms.len())).collect();
+    let got: Vec<_> = both
+        .iter()
+        .map(|s| (s.labels.metric_name(), s.labels.value("cluster"), s.timestamps_ms.len()))
+        .collect();
     assert_eq!(got, [("a", "legacy", 1), ("b", "legacy", 1)]);
     assert!(coverage.is_complete());
     // Asked with any of these it would refuse the names of the matchers.
-    for (name, value, range) in [("region", "us", at(0, 10)), ("cluster", "x", at(0, 10)), ("job", "a", at(2000, 3000))] {
+    for (name, value, range) in
+        [("region", "us", at(0, 10)), ("cluster", "x", at(0, 10)), ("job", "a", at(2000, 3000))]
+    {
         let (none, coverage) = all(&peer, vec![Matcher::equal(name, value)], range).await;
         assert!(none.is_empty() && coverage.is_complete(), "{name}");
     }
