@@ -398,6 +398,8 @@ fn speaks_against(error: &Error, timeout: Duration) -> bool {
             told.limit.is_none()
                 && matches!(told.kind, base::Kind::Unavailable | base::Kind::Timeout | base::Kind::Corrupt)
         }
-        Error::Outrun | Error::Lost | Error::Memory(_) | Error::Nobody { .. } | Error::Setting { .. } => false,
+        Error::Outrun | Error::Lost | Error::Memory(_) | Error::Nobody { .. } | Error::Setting { .. } => {
+            false
+        }
     }
 }

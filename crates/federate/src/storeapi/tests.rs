@@ -78,7 +78,7 @@ async fn holding(list: &[(&[(&str, &str)], i64)]) -> Arc<dyn Select> {
 #[test]
 fn series_come_sorted_by_their_whole_labels_in_chunks_of_120() {
     run(async {
-        let held = holding(&[(&[("__name__", "a"), ("z", "1")], 500), (&[("__name__", "a")], 3)]).await;
+        let held = holding(&[(&[("__name__", "a"), ("b", "1")], 500), (&[("__name__", "a")], 3)]).await;
         let api = api(held, &[("dc", "eu")]);
         let got = read(&frames(&api, request(&[Matcher::equal("__name__", "a")])).await.unwrap());
         assert!(got.windows(2).all(|w| w[0].0 < w[1].0), "{got:?}");
