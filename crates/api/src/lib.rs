@@ -30,7 +30,7 @@ pub mod tenant;
 pub mod ui;
 
 pub use error::Error;
-pub use listen::{Bound, Doors, Listeners, open, serve};
+pub use listen::{Bound, Doors, Listener, Listeners, PeerConnection, PeerConnections, Token, open, serve};
 pub use router::router;
 pub use state::{
     ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, Running, TargetHealth, TargetStatus, VersionInfo,

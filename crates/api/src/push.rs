@@ -8,10 +8,11 @@ use axum::{
     extract::{ConnectInfo, Request},
     response::{IntoResponse, Response},
 };
-use base::memory::Use;
+use base::{Kind, memory::Use};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{Receipt, Sender};
-use model::TenantId;
+use model::{ClusterName, TenantId};
+use net::tls::PeerIdentity;
 
 use crate::{
     AppState, Error,
@@ -37,8 +38,10 @@ impl Push {
         check: impl FnOnce(&HeaderMap) -> Result<T, Error>,
     ) -> Result<(Self, T), Error> {
         let (head, incoming) = request.into_parts();
-        let checked = check(&head.headers).and_then(|c| Ok((c, tenant::for_write(&head.headers)?)));
-        let (checked, tenant) = match checked {
+        let identity = head.extensions.get::<PeerIdentity>();
+        let checked =
+            check(&head.headers).and_then(|c| Ok((c, tenant::for_write(&head.headers)?, proved(identity)?)));
+        let (checked, tenant, cluster) = match checked {
             Ok(good) => good,
             Err(e) => {
                 body::discard(incoming, body::discarded_at_most(state.ingest.max_body_bytes())).await;
@@ -49,6 +52,7 @@ impl Push {
         let sender = Sender {
             addr: peer.map(|p| p.0.ip().to_string()).unwrap_or_default(),
             user_agent: header_text(&head.headers, &header::USER_AGENT).to_owned(),
+            cluster,
         };
         Ok((Push { tenant, sender, headers: head.headers, incoming }, checked))
     }
@@ -60,6 +64,15 @@ impl Push {
             body::read(state, &self.headers, self.incoming, limit, "ingest.max_body", Use::Ingest).await?;
         Ok((self.tenant, self.sender, held))
     }
+}
+
+/// The cluster whose telemetry the sender may bring, where its certificate names one.
+fn proved(identity: Option<&PeerIdentity>) -> Result<Option<ClusterName>, Error> {
+    let named = identity.and_then(|i| i.cluster.as_deref());
+    named
+        .map(ClusterName::new)
+        .transpose()
+        .map_err(|e| Error::new(Kind::Denied, format!("the certificate's {e}")))
 }
 
 /// A header's text, empty where absent or not ASCII.

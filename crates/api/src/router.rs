@@ -24,7 +24,7 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use crate::{AppState, Error, admin, body, jaeger, layers, loki, otlp, prom, ui};
+use crate::{AppState, Error, admin, body, jaeger, layers, listen, loki, otlp, prom, ui};
 
 /// The main port.
 pub fn router(state: AppState) -> Router {
@@ -89,6 +89,7 @@ fn finish(routes: Router<AppState>, state: AppState) -> Router {
         .route("/-/healthy", get(admin::healthy))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(listen::guard))
         .layer(middleware::from_fn_with_state(state.clone(), layers::observe))
         // Bodies are bounded by body::read, which also answers in the protocol's own shape.
         .layer(DefaultBodyLimit::disable())

@@ -1,7 +1,6 @@
 //! From as written to checked. All problems are collected, so that one run names them all.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,9 +10,7 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::{
     error::{Error, Problem},
-    node::{
-        Collect, Disk, Files, Host, Http, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention,
-    },
+    node::{Collect, Disk, Files, Host, Http, Ingest, Memory, Node, OwnTraces, Pods, Query, Retention},
     prometheus,
     scalar::{self, Amount, Scalar},
     written::{self, Field, NotYet},
@@ -33,12 +30,10 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let mut c = Checker { path, text, problems: Vec::new(), notices: Vec::new() };
     for (name, key) in [
         ("bucket", &w.bucket),
-        ("tls", &w.tls),
         ("peers", &w.peers),
         ("forward", &w.forward),
         ("collector", &w.collector),
         ("alertmanager", &w.alertmanager),
-        ("listen.peers", &w.listen.peers),
         ("listen.elasticsearch", &w.listen.elasticsearch),
         ("listen.syslog", &w.listen.syslog),
         ("listen.zipkin", &w.listen.zipkin),
@@ -55,6 +50,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let replica = w.external_labels.as_ref().and_then(|l| l.get("replica"));
     let inherited = external_labels.get("replica").filter(|_| replica.is_none()).cloned();
     let cluster = c.cluster(&w.cluster);
+    let tls = c.tls(&w.tls);
     let node = Node {
         cluster,
         replica: replica
@@ -67,7 +63,8 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             })
             .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok())),
         external_labels,
-        listen: c.listen(&w.listen, w.insecure.unwrap_or(false)),
+        listen: c.listen(&w.listen, tls.as_ref(), w.tls.is_some(), w.insecure.unwrap_or(false)),
+        tls,
         http: http(w.http),
         retention: c.retention(&w.retention, &data_dir),
         memory: Memory {
@@ -236,43 +233,6 @@ impl Checker<'_> {
                 None
             }
         }
-    }
-
-    fn listen(&mut self, w: &written::Listen, insecure: bool) -> Listen {
-        Listen {
-            http: self.address("listen.http", &w.http, "127.0.0.1:9494", insecure),
-            otlp_grpc: self.address("listen.otlp_grpc", &w.otlp_grpc, "127.0.0.1:4317", insecure),
-            otlp_http: self.address("listen.otlp_http", &w.otlp_http, "127.0.0.1:4318", insecure),
-        }
-    }
-
-    /// An address, `off`, or the default. Anything but loopback needs `insecure: true`, since this version
-    /// serves no TLS.
-    fn address(
-        &mut self,
-        field: &str,
-        f: &Field<Scalar>,
-        default: &str,
-        insecure: bool,
-    ) -> Option<SocketAddr> {
-        let text = f.as_ref().map_or(default, |s| &s.value.0);
-        if text == "off" || text == "false" {
-            return None;
-        }
-        let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
-        let address = text.to_socket_addrs().ok().and_then(|mut a| a.next());
-        if let Some(s) = f {
-            match address {
-                None => self.problem(field, s.referenced, format!("{text:?} is not host:port or off")),
-                Some(a) if !a.ip().is_loopback() && !insecure => self.problem(
-                    field,
-                    s.referenced,
-                    format!("{text} is reachable from other machines without TLS; use 127.0.0.1 behind a proxy, or set insecure: true"),
-                ),
-                Some(_) => {}
-            }
-        }
-        address
     }
 
     fn retention(&mut self, w: &written::Retention, data_dir: &Path) -> Retention {

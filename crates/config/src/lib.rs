@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod listen;
 mod node;
 mod otlp;
 mod prometheus;
@@ -16,9 +17,8 @@ pub mod written;
 mod yaml;
 
 pub use error::{Error, Problem};
-pub use node::{
-    Collect, Disk, Files, Host, Http, Ingest, Listen, Memory, Node, OwnTraces, Pods, Query, Retention,
-};
+pub use listen::{Listen, Listener};
+pub use node::{Collect, Disk, Files, Host, Http, Ingest, Memory, Node, OwnTraces, Pods, Query, Retention};
 pub use otlp::Otlp;
 pub use rules::{RuleExpression, rule_expressions};
 pub use scalar::duration;

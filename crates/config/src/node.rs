@@ -1,10 +1,10 @@
 //! The checked configuration: every default filled in, every number in its unit.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use model::{ClusterName, ReplicaName};
 
-use crate::error::Problem;
+use crate::{error::Problem, listen::Listen};
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
@@ -15,6 +15,8 @@ pub struct Node {
     pub external_labels: BTreeMap<String, String>,
     pub data_dir: PathBuf,
     pub listen: Listen,
+    /// This node towards other clusters.
+    pub tls: Option<net::tls::ClientSettings>,
     pub http: Http,
     pub retention: Retention,
     pub memory: Memory,
@@ -30,14 +32,6 @@ pub struct Node {
     pub text: String,
     /// What the files ask for that this version does not do, each with its line.
     pub notices: Vec<Problem>,
-}
-
-/// Where the node listens; `None` is off.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listen {
-    pub http: Option<SocketAddr>,
-    pub otlp_grpc: Option<SocketAddr>,
-    pub otlp_http: Option<SocketAddr>,
 }
 
 /// What the HTTP API allows.

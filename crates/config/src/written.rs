@@ -23,7 +23,7 @@ pub struct Node {
     pub cluster: Field<String>,
     pub external_labels: Option<BTreeMap<String, Spanned<String>>>,
     pub data_dir: Field<String>,
-    pub listen: Listen,
+    pub listen: crate::listen::Written,
     pub http: Http,
     pub insecure: Option<bool>,
     pub roles: Field<Vec<String>>,
@@ -37,24 +37,11 @@ pub struct Node {
     pub collect: Collect,
     pub prometheus: Option<Spanned<Prometheus>>,
     pub bucket: NotYet,
-    pub tls: NotYet,
+    pub tls: Field<crate::listen::WrittenTls>,
     pub peers: NotYet,
     pub forward: NotYet,
     pub collector: NotYet,
     pub alertmanager: NotYet,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    pub http: Field<Scalar>,
-    pub otlp_grpc: Field<Scalar>,
-    pub otlp_http: Field<Scalar>,
-    pub peers: NotYet,
-    pub elasticsearch: NotYet,
-    pub syslog: NotYet,
-    pub zipkin: NotYet,
-    pub jaeger: NotYet,
 }
 
 #[derive(Debug, Default, Deserialize)]

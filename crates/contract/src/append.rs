@@ -80,6 +80,8 @@ pub enum RefusalReason {
     TooLarge,
     /// A data type this version does not store.
     Unsupported,
+    /// It names another cluster than the sender's certificate.
+    OtherCluster,
 }
 
 impl RefusalReason {
@@ -93,6 +95,7 @@ impl RefusalReason {
             RefusalReason::SeriesLimit => "series_limit",
             RefusalReason::TooLarge => "too_large",
             RefusalReason::Unsupported => "unsupported",
+            RefusalReason::OtherCluster => "other_cluster",
         }
     }
 }

@@ -5,9 +5,10 @@
 //! 2. unpack under the cap;
 //! 3. decode, collecting refusals of single items;
 //! 4. name the batch by content where every item has its own time;
-//! 5. add up what came as differences;
-//! 6. stamp the cluster;
-//! 7. append, which returns once everything is durable.
+//! 5. take out what a sender may not speak for;
+//! 6. add up what came as differences;
+//! 7. stamp the cluster;
+//! 8. append, which returns once everything is durable.
 
 mod body;
 mod otlp;
@@ -28,7 +29,7 @@ use wire::{Decoded, Reason, otlp::metrics::Deltas};
 
 use self::body::{Salt, expected_bytes, fit, unpack};
 use crate::{
-    Error, LokiFormat, Options, Result, Sender, delta::Accumulator, known::Known, stamp, stats::Stats,
+    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, known::Known, stamp, stats::Stats,
 };
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
@@ -251,19 +252,20 @@ impl Ingest {
         let (unit, id, unpacked, at, held) =
             if inline { work()? } else { tokio::task::spawn_blocking(work).await?? };
         self.stats.unpacked(request.protocol, unpacked);
-        self.append(request.tenant, unit, id, (received_ns, &at), held).await
+        self.append(request, unit, id, (received_ns, &at), held).await
     }
 
     /// The last steps: add up, stamp, append, and one receipt for what both sides refused.
     async fn append(
         &self,
-        tenant: &TenantId,
+        request: &Request<'_>,
         unit: Plain,
         batch_id: Option<BatchId>,
         (received_ns, at): (i64, &Resolved),
         held: Reservation,
     ) -> Result<(Receipt, Written)> {
-        let Plain { decoded: Decoded { mut batch, refused, .. }, deltas } = unit;
+        let Plain { decoded: Decoded { mut batch, refused, .. }, mut deltas } = unit;
+        let (tenant, proved) = (request.tenant, request.sender.cluster.as_ref());
         let signal = batch.signal();
         let mut receipt = Receipt::default();
         for r in refused {
@@ -274,6 +276,17 @@ impl Ingest {
                 count: r.count,
                 detail,
             });
+        }
+        if let Some(own) = proved {
+            let foreign = claim::keep_own(&mut batch, &mut deltas, own);
+            if foreign.items > 0 {
+                receipt.refused.push(Refusal {
+                    signal,
+                    reason: RefusalReason::OtherCluster,
+                    count: foreign.items,
+                    detail: format!("of cluster {:?}, but the certificate is for {own}", foreign.named),
+                });
+            }
         }
         let mut running = None;
         if let (Batch::Metrics(m), Some(limits), false) =
@@ -290,7 +303,7 @@ impl Ingest {
         if is_empty(&batch) {
             return Ok((receipt, Written::default()));
         }
-        if let Some(cluster) = &at.options.cluster {
+        if let Some(cluster) = proved.or(at.options.cluster.as_ref()) {
             stamp::cluster(&mut batch, cluster);
         }
         let sent = Written::of(&batch);

@@ -11,6 +11,7 @@ pub mod admit;
 pub mod error;
 pub mod options;
 
+mod claim;
 mod delta;
 mod known;
 mod stamp;

@@ -85,6 +85,8 @@ pub struct Sender {
     /// The peer's address without its port: a retry comes from another port.
     pub addr: String,
     pub user_agent: String,
+    /// The cluster its certificate names. It brings that cluster's telemetry and no other's.
+    pub cluster: Option<ClusterName>,
 }
 
 /// What an OTLP request is.

@@ -7,7 +7,7 @@
 
 use model::{Attributes, Batch, ClusterName, Labels};
 
-const LABEL: &str = "cluster";
+pub(crate) const LABEL: &str = "cluster";
 const ATTRIBUTE: &str = "k8s.cluster.name";
 /// Resource attributes that name a cluster already.
 const NAMES: [&str; 2] = [ATTRIBUTE, "cluster.id"];
@@ -32,7 +32,7 @@ pub fn cluster(batch: &mut Batch, cluster: &ClusterName) {
     }
 }
 
-fn named(attributes: &Attributes) -> Option<&str> {
+pub(crate) fn named(attributes: &Attributes) -> Option<&str> {
     NAMES.iter().find_map(|n| attributes.get_str(n))
 }
 

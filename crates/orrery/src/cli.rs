@@ -26,6 +26,11 @@ pub enum Command {
         #[command(subcommand)]
         what: Check,
     },
+    /// Make, explain and deny certificates
+    Certs {
+        #[command(subcommand)]
+        what: crate::certs::Certs,
+    },
     /// Bring in samples of another program
     Import(crate::import::Import),
     /// Back up a store, while its node runs or stands still

@@ -11,7 +11,7 @@ use contract::{Append, AppendUnit, Receipt};
 use model::{ClusterName, TenantId};
 use parking_lot::Mutex;
 
-use crate::node::settings;
+use crate::{listeners::own_client, node::settings};
 
 /// Where a node exporter listens unless told otherwise.
 const NODE_EXPORTER: &str = "127.0.0.1:9100";
@@ -206,19 +206,21 @@ impl Scraping {
         if !self.config.collect.scrape_defaults {
             return jobs;
         }
-        let mut add = |name: &str, target: String| {
+        let mut add = |name: &str, target: String, (scheme, http): (&str, net::Settings)| {
             if !jobs.iter().any(|j| j.job_name == name) {
                 jobs.push(scrape::ScrapeConfig {
                     interval: Duration::from_secs(15),
+                    scheme: scheme.to_owned(),
+                    http,
                     ..scrape::ScrapeConfig::of(name, [target])
                 });
             }
         };
         if let Some(own) = self.own {
-            add("orrery", own.to_string());
+            add("orrery", own.to_string(), own_client(self.config.listen.http.as_ref()));
         }
         if self.node_exporter {
-            add("node", NODE_EXPORTER.to_owned());
+            add("node", NODE_EXPORTER.to_owned(), own_client(None));
         }
         jobs
     }

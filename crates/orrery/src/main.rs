@@ -3,6 +3,7 @@
 
 mod backup;
 mod bench;
+mod certs;
 mod check;
 mod cli;
 mod collect;
@@ -10,6 +11,7 @@ mod compare;
 mod fleet;
 mod hooks;
 mod import;
+mod listeners;
 mod logging;
 mod node;
 mod progress;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         cli::Command::Run(args) => run::run(&args),
         cli::Command::Check { what: cli::Check::Config { file } } => check::config(&file),
+        cli::Command::Certs { what } => certs::run(what),
         cli::Command::Import(args) => import::run(args),
         cli::Command::Backup(args) => backup::run(args),
         cli::Command::Restore(args) => backup::restore(args),

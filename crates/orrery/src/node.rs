@@ -22,7 +22,7 @@ use contract::{Append, Select};
 use parking_lot::Mutex;
 use store::{LocalObjects, Store};
 
-use crate::{collect::Collect, fleet::Fleet, hooks::Hooks, logging::OwnTraces, watch};
+use crate::{collect::Collect, fleet::Fleet, hooks::Hooks, listeners, logging::OwnTraces, watch};
 
 pub struct Node {
     shared: Arc<Shared>,
@@ -61,11 +61,8 @@ impl Node {
         watch::start(budget.clone(), &metrics, clock.clone(), &shutdown);
 
         // First, so that whoever watches the node is told that it lives while a long log is read.
-        let listeners = api::Listeners {
-            http: config.listen.http,
-            otlp_grpc: config.listen.otlp_grpc,
-            otlp_http: config.listen.otlp_http,
-        };
+        let tls_metrics = net::tls::TlsMetrics::new(&metrics);
+        let listeners = listeners::of(&config, &clock, &tls_metrics)?;
         let doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
         let (store, objects) = open_store(&config, &clock, &budget, &metrics).await?;
         store.run(&shutdown).context("starting the store's background work")?;
@@ -122,7 +119,7 @@ impl Node {
         let bound = doors.serve(state);
         // Collectors last: the node they scrape first of all is this one.
         shared.collect.start(&config, bound.http, traces.0);
-        announce(&bound);
+        announce(&bound, &config.listen);
         Ok(Node { shared, shutdown })
     }
 
@@ -246,12 +243,16 @@ async fn open_store(
 }
 
 /// One plain line for whoever started the node by hand.
-fn announce(bound: &api::Bound) {
+fn announce(bound: &api::Bound, listen: &config::Listen) {
     let shown = |a: Option<std::net::SocketAddr>| a.map_or("off".to_owned(), |a| a.to_string());
     if let Some(http) = bound.http {
-        println!("Orrery {} is ready: http://{http}/", env!("CARGO_PKG_VERSION"));
+        let scheme = if listen.http.as_ref().is_some_and(|l| l.tls.is_some()) { "https" } else { "http" };
+        println!("Orrery {} is ready: {scheme}://{http}/", env!("CARGO_PKG_VERSION"));
     }
     println!("OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
+    if let Some(peers) = bound.peers {
+        println!("peers {peers}");
+    }
 }
 
 /// From the checked configuration to the options of each part.

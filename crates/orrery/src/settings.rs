@@ -12,6 +12,7 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
         ("external_labels", old.external_labels == new.external_labels),
         ("data_dir", old.data_dir == new.data_dir),
         ("listen", old.listen == new.listen),
+        ("tls", old.tls == new.tls),
         ("http", old.http == new.http),
         ("query", old.query == new.query),
         ("promql", old.promql_experimental == new.promql_experimental),
@@ -145,7 +146,7 @@ pub fn retention_text(c: &config::Node) -> String {
 
 /// The settings that Prometheus has flags for, under those names: tools read them there.
 pub fn flags(c: &config::Node, file: Option<&Path>) -> BTreeMap<String, String> {
-    let address = c.listen.http.map_or("off".to_owned(), |a| a.to_string());
+    let address = c.listen.http.as_ref().map_or("off".to_owned(), |l| l.address.to_string());
     let time = c.retention.metrics.map_or("0s".to_owned(), format_duration);
     let size = c.retention.max_bytes.map_or("0B".to_owned(), |b| format!("{b}B"));
     let flags = [

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use api::{Bound, Listeners};
+use api::{Bound, Listener, Listeners};
 use base::{MemoryBudget, Shutdown};
 use proto::otlp::collector::{
     logs::logs_service_client::LogsServiceClient,
@@ -17,12 +17,12 @@ use tonic::{Code, Request, codec::CompressionEncoding, transport::Channel};
 
 use crate::node;
 
-fn any_port() -> Option<SocketAddr> {
-    Some(SocketAddr::from(([127, 0, 0, 1], 0)))
+fn any_port() -> Option<Listener> {
+    Some(SocketAddr::from(([127, 0, 0, 1], 0)).into())
 }
 
 async fn started(state: api::AppState, shutdown: &Shutdown) -> Bound {
-    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port() };
+    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), peers: None };
     api::serve(listeners, state, shutdown).await.expect("free ports on the loopback")
 }
 
@@ -68,7 +68,11 @@ async fn each_listener_serves_its_routes_and_drains_at_shutdown() {
 async fn a_port_that_is_taken_names_its_configuration_key() {
     let shutdown = Shutdown::new();
     let bound = started(node::state(), &shutdown).await;
-    let taken = Listeners { otlp_http: bound.otlp_http, http: any_port(), otlp_grpc: None };
+    let taken = Listeners {
+        otlp_http: bound.otlp_http.map(Listener::from),
+        http: any_port(),
+        ..Listeners::default()
+    };
     let err = api::serve(taken, node::state(), &shutdown).await.unwrap_err();
     assert!(err.to_string().starts_with("listen.otlp_http: cannot listen on 127.0.0.1:"), "{err}");
     shutdown.start();
@@ -138,7 +142,7 @@ async fn grpc_exports_work_on_both_ports_packed_or_not() {
 async fn a_starting_node_lives_and_says_so_until_it_serves() {
     let shutdown = Shutdown::new();
     let state = node::state();
-    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port() };
+    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), peers: None };
     let doors = api::open(listeners, &state.options, &shutdown).await.unwrap();
     let (http, grpc) = (doors.bound.http.unwrap(), doors.bound.otlp_grpc.unwrap());
     assert!(exchange(http, HEALTHY).await.starts_with("HTTP/1.1 200"));

@@ -12,4 +12,5 @@ mod read;
 mod readers;
 mod remote_write;
 mod scenario;
+mod secure;
 mod shapes;

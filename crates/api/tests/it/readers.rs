@@ -36,7 +36,7 @@ async fn promtool_reads_instants_ranges_series_and_labels() {
     let shutdown = Shutdown::new();
     let state = node::state();
     store_one_sample(&api::router(state.clone())).await;
-    let http = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let http = Some(SocketAddr::from(([127, 0, 0, 1], 0)).into());
     let listeners = Listeners { http, ..Listeners::default() };
     let bound = api::serve(listeners, state, &shutdown).await.unwrap();
     let url = format!("http://{}", bound.http.unwrap());

@@ -52,8 +52,11 @@ pub(super) struct Salt(xxhash_rust::xxh3::Xxh3);
 impl Salt {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        let Sender { addr, user_agent } = request.sender;
-        for part in [request.tenant.as_str(), request.endpoint, addr, user_agent] {
+        let Sender { addr, user_agent, cluster } = request.sender;
+        // What is stored of the same body depends on whose certificate it came with.
+        let cluster = cluster.as_ref().map(|c| c.as_str());
+        let parts = [request.tenant.as_str(), request.endpoint, addr, user_agent];
+        for part in parts.into_iter().chain(cluster) {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }

@@ -41,7 +41,7 @@ fn rig_with(budget: MemoryBudget, options: Options) -> Rig {
     let metrics = Metrics::default();
     let clock = Clock::manual(1_700_000_000_000_000_000);
     let ingest = Ingest::new(probe.clone(), budget, &metrics, clock, options);
-    let sender = Sender { addr: "10.0.0.1".into(), user_agent: "test".into() };
+    let sender = Sender { addr: "10.0.0.1".into(), user_agent: "test".into(), cluster: None };
     Rig { ingest, probe, metrics, tenant: TenantId::default(), sender }
 }
 
