@@ -185,6 +185,11 @@ impl Core {
         self.shelves().iter().map(|s| s.load()).map(|l| l.active + l.frozen).sum()
     }
 
+    /// Bytes of what heads know of series, which stay when they are flushed.
+    pub(crate) fn series_bytes(&self) -> u64 {
+        self.shelves().iter().map(|s| s.load().registry).sum()
+    }
+
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.shelves().iter().map(|s| s.live().bytes()).sum()
     }
@@ -197,10 +202,11 @@ impl Core {
         self.unpublished.lock().values().sum()
     }
 
-    /// How large heads may get before a flush: as configured, but never so large that flushing them would
-    /// not fit into the memory limit.
+    /// How much heads may hold before a flush: as configured, but never so much that flushing it would not fit
+    /// into the memory limit.
     pub(crate) fn max_head_bytes(&self) -> u64 {
-        self.policy.load().flush.max_head_bytes.min(self.budget.limit_bytes() / 6)
+        let share = head_share(self.budget.limit_bytes(), self.series_bytes());
+        self.policy.load().flush.max_head_bytes.min(share)
     }
 
     /// Records or spans of one segment, as held in memory. Larger: fewer files, and more memory while
@@ -223,4 +229,25 @@ impl Core {
 
 pub(crate) fn ns(d: std::time::Duration) -> i64 {
     i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// What samples, records and spans may take of a memory limit before they are flushed: a sixth of it. What is known of
+/// series stays after a flush, so with many of them less is left for samples, down to a sixteenth: below that flushes
+/// would follow each other.
+fn head_share(limit: u64, series: u64) -> u64 {
+    (limit / 4).saturating_sub(series).max(limit / 16).min(limit / 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_series_leave_less_of_the_memory_limit_for_their_samples() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(head_share(1024 * MIB, 0), 1024 * MIB / 6);
+        assert_eq!(head_share(1024 * MIB, 156 * MIB), 100 * MIB);
+        assert_eq!(head_share(1024 * MIB, 900 * MIB), 64 * MIB);
+        assert_eq!(head_share(512 * MIB, 10 * MIB), 512 * MIB / 6);
+    }
 }

@@ -88,7 +88,8 @@ pub(crate) struct Load {
     /// Bytes that flushing the active head would free, and those of frozen heads.
     pub(crate) active: u64,
     pub(crate) frozen: u64,
-    /// Bytes of the registry that a freeze would free.
+    /// Bytes of the registry of series, and those of them that a freeze would free.
+    pub(crate) registry: u64,
     pub(crate) idle: u64,
     /// When the oldest of what the active head has to flush was received.
     pub(crate) received_ns: Option<i64>,
@@ -280,12 +281,13 @@ impl Shelf {
 
     pub(crate) fn load(&self) -> Load {
         let state = self.state.read();
-        let (active, idle, content) = match &state.head {
-            Head::Metrics(h) => (h.sample_bytes(), h.idle_bytes(), h.has_content()),
-            other => (other.bytes(), 0, other.bytes() > 0),
+        let (active, registry, idle, content) = match &state.head {
+            Head::Metrics(h) => (h.sample_bytes(), h.registry_bytes(), h.idle_bytes(), h.has_content()),
+            other => (other.bytes(), 0, 0, other.bytes() > 0),
         };
         Load {
             active: active as u64,
+            registry: registry as u64,
             frozen: state.frozen.iter().map(|f| f.bytes).sum(),
             idle,
             received_ns: state.since.first.filter(|_| content).map(|_| state.since.received_ns),

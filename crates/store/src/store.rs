@@ -176,6 +176,7 @@ impl Store {
             self.core.counts.bytes.get_or_create(&pair("place", place)).set(bytes);
         };
         gauge("head", self.core.head_bytes());
+        gauge("series", self.core.series_bytes());
         gauge("wal", self.core.log.bytes());
         gauge("segments", self.core.segment_bytes());
         gauge("garbage", self.core.garbage_bytes());

@@ -233,7 +233,8 @@ impl MetricsHead {
         self.metadata.contains_key(family)
     }
 
-    fn registry_bytes(&self) -> usize {
+    /// Bytes of what is known of series, which stays when samples are flushed.
+    pub(crate) fn registry_bytes(&self) -> usize {
         self.registry.bytes() + self.metadata_bytes
     }
 
