@@ -360,6 +360,11 @@ impl<T: Send + 'static> Selection<T> {
         Selection { items, coverage: Arc::new(Mutex::new(coverage)) }
     }
 
+    /// Other items with the same coverage: what these became on the way.
+    pub fn with_items<U>(self, items: BoxStream<'static, Result<U>>) -> Selection<U> {
+        Selection { items, coverage: self.coverage }
+    }
+
     /// The coverage as known so far; final once `items` has ended.
     pub fn coverage(&self) -> Coverage {
         self.coverage.lock().clone()
