@@ -11,6 +11,7 @@ use serde_saphyr::{Location, Spanned};
 use crate::{
     error::{Error, Problem},
     node::{Collect, Disk, Files, Host, Http, Ingest, Memory, Node, OwnTraces, Pods, Query, Retention},
+    peers::{self, Peers},
     prometheus,
     scalar::{self, Amount, Scalar},
     written::{self, Field, NotYet},
@@ -30,7 +31,6 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let mut c = Checker { path, text, problems: Vec::new(), notices: Vec::new() };
     for (name, key) in [
         ("bucket", &w.bucket),
-        ("peers", &w.peers),
         ("forward", &w.forward),
         ("collector", &w.collector),
         ("alertmanager", &w.alertmanager),
@@ -41,7 +41,19 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     ] {
         c.not_yet(name, key);
     }
-    c.roles(&w.roles);
+    let keeps = c.roles(&w.roles);
+    let peers_file = w.peers_file.as_ref().map(|f| c.resolve(&f.value));
+    let peers = match w.peers.is_some() {
+        true => peers::check(text, peers_file, &mut c),
+        false => Peers { file: peers_file, ..Peers::default() },
+    };
+    if let (false, true, Some(r)) = (keeps, peers.list.is_empty() && peers.file.is_none(), &w.roles) {
+        c.problem(
+            "roles",
+            r.referenced,
+            "a node that keeps nothing needs peers or peers_file: it would answer nothing",
+        );
+    }
     let data_dir = c.resolve(w.data_dir.as_ref().map_or("data", |d| &d.value));
     let prometheus = w.prometheus.map(|p| c.prometheus(p)).unwrap_or_default();
     // What this node says of itself wins over what a file written for Prometheus says.
@@ -63,6 +75,8 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             })
             .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok())),
         external_labels,
+        keeps,
+        peers,
         listen: c.listen(&w.listen, tls.as_ref(), w.tls.is_some(), w.insecure.unwrap_or(false)),
         tls,
         http: http(w.http),
@@ -116,6 +130,17 @@ impl<'a> Checker<'a> {
 
     pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.problems, self.notices)
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// For a file that stands by itself.
+    pub(crate) fn of_file(path: &'a Path) -> Self {
+        Checker { path, text: "", problems: Vec::new(), notices: Vec::new() }
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 }
 
@@ -216,11 +241,18 @@ impl Checker<'_> {
         })
     }
 
-    fn roles(&mut self, roles: &Field<Vec<String>>) {
-        if let Some(r) = roles
-            && r.value != ["all"]
-        {
-            self.problem("roles", r.referenced, "only [all] is supported by this version");
+    /// Whether the node has a store.
+    fn roles(&mut self, roles: &Field<Vec<String>>) -> bool {
+        let Some(r) = roles else { return true };
+        let names: Vec<&str> = r.value.iter().map(String::as_str).collect();
+        match names.as_slice() {
+            ["all"] => true,
+            ["query"] => false,
+            _ => {
+                let message = "use [all], or [query] for a node that keeps nothing and asks its peers";
+                self.problem("roles", r.referenced, message);
+                true
+            }
         }
     }
 

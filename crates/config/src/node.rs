@@ -13,6 +13,9 @@ pub struct Node {
     pub replica: Option<ReplicaName>,
     /// All external labels, `replica` included.
     pub external_labels: BTreeMap<String, String>,
+    /// Whether the node has a store; one without asks its peers only.
+    pub keeps: bool,
+    pub peers: crate::peers::Peers,
     pub data_dir: PathBuf,
     pub listen: Listen,
     /// This node towards other clusters.

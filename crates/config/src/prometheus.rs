@@ -12,11 +12,11 @@ mod cloud;
 mod discovery;
 mod elsewhere;
 mod global;
-mod http;
+pub(crate) mod http;
 mod kubernetes;
 mod relabel;
 mod scrape;
-mod section;
+pub(crate) mod section;
 
 use std::{
     collections::BTreeMap,

@@ -38,7 +38,9 @@ pub struct Node {
     pub prometheus: Option<Spanned<Prometheus>>,
     pub bucket: NotYet,
     pub tls: Field<crate::listen::WrittenTls>,
-    pub peers: NotYet,
+    /// Read by another reader.
+    pub peers: Option<Spanned<IgnoredAny>>,
+    pub peers_file: Field<String>,
     pub forward: NotYet,
     pub collector: NotYet,
     pub alertmanager: NotYet,

@@ -34,8 +34,8 @@ pub(super) fn is_reserved(header: &str) -> bool {
 }
 
 /// The settings, and which ways of proving who asks were written.
-pub(super) struct HttpClient {
-    pub(super) settings: Settings,
+pub(crate) struct HttpClient {
+    pub(crate) settings: Settings,
     pub(super) basic: bool,
     pub(super) authorization: bool,
     pub(super) oauth2: bool,
@@ -45,7 +45,7 @@ pub(super) struct HttpClient {
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// Takes the client's keys out of a section.
-pub(super) fn http(s: &mut Section<'_>, c: &mut Checker<'_>) -> HttpClient {
+pub(crate) fn http(s: &mut Section<'_>, c: &mut Checker<'_>) -> HttpClient {
     let basic_auth = basic_auth(s, c);
     let authorization = authorization(s, c);
     let oauth2 = oauth2(s, c);

@@ -8,17 +8,17 @@ use crate::{
     yaml::{At, Entry, Node, Value},
 };
 
-pub(super) struct Section<'n> {
+pub(crate) struct Section<'n> {
     /// Dotted, for messages.
-    pub(super) field: String,
-    pub(super) at: At,
+    pub(crate) field: String,
+    pub(crate) at: At,
     entries: &'n [Entry],
     taken: Vec<bool>,
 }
 
 impl<'n> Section<'n> {
     /// Reads `node` as a map; null is an empty one.
-    pub(super) fn open(node: &'n Node, field: impl Into<String>, c: &mut Checker<'_>) -> Option<Self> {
+    pub(crate) fn open(node: &'n Node, field: impl Into<String>, c: &mut Checker<'_>) -> Option<Self> {
         let field = field.into();
         let entries: &[Entry] = match &node.value {
             Value::Map(entries) => entries,
@@ -31,11 +31,11 @@ impl<'n> Section<'n> {
         Some(Section { field, at: node.at, entries, taken: vec![false; entries.len()] })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn take(&mut self, key: &str) -> Option<&'n Node> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'n Node> {
         let i = self.entries.iter().position(|e| e.key == key)?;
         if let Some(t) = self.taken.get_mut(i) {
             *t = true;
@@ -44,26 +44,26 @@ impl<'n> Section<'n> {
     }
 
     /// Where the value of a key is, or the section itself.
-    pub(super) fn place(&self, key: &str) -> At {
+    pub(crate) fn place(&self, key: &str) -> At {
         self.entries.iter().find(|e| e.key == key).map_or(self.at, |e| e.node.at)
     }
 
-    pub(super) fn name(&self, key: &str) -> String {
+    pub(crate) fn name(&self, key: &str) -> String {
         format!("{}.{key}", self.field)
     }
 
     /// A problem with the value of a key.
-    pub(super) fn problem(&self, key: &str, c: &mut Checker<'_>, message: impl Into<String>) {
+    pub(crate) fn problem(&self, key: &str, c: &mut Checker<'_>, message: impl Into<String>) {
         c.problem_at(&self.name(key), self.place(key), message);
     }
 
     /// A problem with the section as a whole.
-    pub(super) fn wrong(&self, c: &mut Checker<'_>, message: impl Into<String>) {
+    pub(crate) fn wrong(&self, c: &mut Checker<'_>, message: impl Into<String>) {
         c.problem_at(&self.field, self.at, message);
     }
 
     /// Names every key that nobody took.
-    pub(super) fn finish(self, c: &mut Checker<'_>) {
+    pub(crate) fn finish(self, c: &mut Checker<'_>) {
         for (entry, taken) in self.entries.iter().zip(&self.taken) {
             if !taken {
                 let place = if self.field.is_empty() { "here" } else { &self.field };
@@ -74,12 +74,12 @@ impl<'n> Section<'n> {
     }
 
     /// Text, where it is there and not empty.
-    pub(super) fn text(&mut self, key: &str, c: &mut Checker<'_>) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &str, c: &mut Checker<'_>) -> Option<String> {
         self.written_text(key, c).filter(|t| !t.is_empty())
     }
 
     /// Text as written, which may be empty.
-    pub(super) fn written_text(&mut self, key: &str, c: &mut Checker<'_>) -> Option<String> {
+    pub(crate) fn written_text(&mut self, key: &str, c: &mut Checker<'_>) -> Option<String> {
         match &self.take(key)?.value {
             Value::Null => None,
             Value::Scalar(text, _) => Some(text.clone()),
@@ -106,7 +106,7 @@ impl<'n> Section<'n> {
         }
     }
 
-    pub(super) fn flag(&mut self, key: &str, c: &mut Checker<'_>) -> Option<bool> {
+    pub(crate) fn flag(&mut self, key: &str, c: &mut Checker<'_>) -> Option<bool> {
         self.parsed(key, c, |t| match t.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "y" => Ok(true),
             "false" | "no" | "off" | "n" => Ok(false),
@@ -114,30 +114,30 @@ impl<'n> Section<'n> {
         })
     }
 
-    pub(super) fn count(&mut self, key: &str, c: &mut Checker<'_>) -> Option<u64> {
+    pub(crate) fn count(&mut self, key: &str, c: &mut Checker<'_>) -> Option<u64> {
         let number = |t: &str| t.replace('_', "").parse();
         self.parsed(key, c, |t| number(t).map_err(|_| format!("{t:?} is not a whole number of at least 0")))
     }
 
-    pub(super) fn integer(&mut self, key: &str, c: &mut Checker<'_>) -> Option<i64> {
+    pub(crate) fn integer(&mut self, key: &str, c: &mut Checker<'_>) -> Option<i64> {
         let number = |t: &str| t.replace('_', "").parse();
         self.parsed(key, c, |t| number(t).map_err(|_| format!("{t:?} is not a whole number")))
     }
 
-    pub(super) fn number(&mut self, key: &str, c: &mut Checker<'_>) -> Option<f64> {
+    pub(crate) fn number(&mut self, key: &str, c: &mut Checker<'_>) -> Option<f64> {
         self.parsed(key, c, |t| t.parse().map_err(|_| format!("{t:?} is not a number")))
     }
 
-    pub(super) fn duration(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Duration> {
         self.parsed(key, c, scalar::duration)
     }
 
     /// A size with its unit, in powers of 1024 whatever the unit is called, as Prometheus has it.
-    pub(super) fn size(&mut self, key: &str, c: &mut Checker<'_>) -> Option<u64> {
+    pub(crate) fn size(&mut self, key: &str, c: &mut Checker<'_>) -> Option<u64> {
         self.parsed(key, c, size)
     }
 
-    pub(super) fn list(&mut self, key: &str, c: &mut Checker<'_>) -> Option<&'n [Node]> {
+    pub(crate) fn list(&mut self, key: &str, c: &mut Checker<'_>) -> Option<&'n [Node]> {
         match &self.take(key)?.value {
             Value::Null => None,
             Value::List(items) => Some(items),
@@ -148,13 +148,13 @@ impl<'n> Section<'n> {
         }
     }
 
-    pub(super) fn texts(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Vec<String>> {
+    pub(crate) fn texts(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Vec<String>> {
         let items = self.list(key, c)?;
         Some(items.iter().filter_map(|n| text_of(n, &self.name(key), c)).collect())
     }
 
     /// A map of names and single values, in the order written.
-    pub(super) fn pairs(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<(String, String, At)> {
+    pub(crate) fn pairs(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<(String, String, At)> {
         let Some(node) = self.take(key) else { return Vec::new() };
         let name = self.name(key);
         let Some(mut inner) = Section::open(node, name.clone(), c) else { return Vec::new() };
@@ -169,14 +169,14 @@ impl<'n> Section<'n> {
     }
 
     /// A map of names and lists of values.
-    pub(super) fn lists(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn lists(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<(String, Vec<String>)> {
         let Some(mut inner) = self.section(key, c) else { return Vec::new() };
         let names: Vec<&str> = inner.entries.iter().map(|e| e.key.as_str()).collect();
         names.into_iter().map(|n| (n.to_owned(), inner.texts(n, c).unwrap_or_default())).collect()
     }
 
     /// A map inside this one.
-    pub(super) fn section(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Section<'n>> {
+    pub(crate) fn section(&mut self, key: &str, c: &mut Checker<'_>) -> Option<Section<'n>> {
         let node = self.take(key)?;
         if node.value == Value::Null {
             return None;
@@ -185,7 +185,7 @@ impl<'n> Section<'n> {
     }
 
     /// The maps of a list; an empty entry is a problem.
-    pub(super) fn sections(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<Section<'n>> {
+    pub(crate) fn sections(&mut self, key: &str, c: &mut Checker<'_>) -> Vec<Section<'n>> {
         let Some(items) = self.list(key, c) else { return Vec::new() };
         let mut out = Vec::new();
         for node in items {
@@ -199,7 +199,7 @@ impl<'n> Section<'n> {
     }
 
     /// Names of the keys of this section.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'n str> + use<'n> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'n str> + use<'n> {
         self.entries.iter().map(|e| e.key.as_str())
     }
 }
