@@ -60,3 +60,7 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
 pub async fn fleet(State(state): State<AppState>) -> Json<serde_json::Value> {
     Json(state.hooks.fleet())
 }
+
+pub async fn federation(State(state): State<AppState>) -> Json<serde_json::Value> {
+    Json(state.hooks.federation())
+}

@@ -7,15 +7,24 @@ use axum::{
     response::IntoResponse,
 };
 use base::Kind;
-use contract::{QueryLimits, Tenants};
+use contract::{Coverage, QueryLimits, Tenants};
 
-use crate::{AppState, Error, params::Params, tenant};
+use crate::{
+    AppState, Error, coverage,
+    params::{Params, bad},
+    state::Reads,
+    tenant,
+};
 
 /// The parts of a read request. `E` is the protocol's own error answer.
 pub struct Ask<E> {
     pub state: AppState,
     pub params: Params,
     pub tenants: Tenants,
+    /// What this request is answered from: `dedup=false` shows every replica by itself.
+    pub reads: Reads,
+    /// An answer that is not complete is an error (`partial=deny`).
+    denies_partial: bool,
     /// Request headers some protocols read flags from.
     pub headers: http::HeaderMap,
     error: PhantomData<fn() -> E>,
@@ -28,8 +37,46 @@ impl<E: From<Error> + IntoResponse> FromRequest<AppState> for Ask<E> {
         let headers = request.headers().clone();
         let tenants = tenant::for_read(&headers)?;
         let params = Params::read(state, request).await?;
-        Ok(Ask { state: state.clone(), params, tenants, headers, error: PhantomData })
+        let reads = if dedup(&params)? { &state.reads } else { &state.reads_apart };
+        Ok(Ask {
+            reads: reads.clone(),
+            denies_partial: denies_partial(&params)?,
+            state: state.clone(),
+            params,
+            tenants,
+            headers,
+            error: PhantomData,
+        })
     }
+}
+
+/// `dedup=false`, as Thanos has it.
+fn dedup(params: &Params) -> Result<bool, Error> {
+    flag(params, "dedup").map(|d| d.unwrap_or(true))
+}
+
+/// `partial=deny`, or Thanos' `partial_response=false`.
+fn denies_partial(params: &Params) -> Result<bool, Error> {
+    match params.get("partial") {
+        Some("deny") => Ok(true),
+        Some("allow") => Ok(false),
+        Some(other) => Err(bad("partial", other, "it must be allow or deny")),
+        None => flag(params, "partial_response").map(|p| p == Some(false)),
+    }
+}
+
+fn flag(params: &Params, name: &str) -> Result<Option<bool>, Error> {
+    match params.get(name) {
+        None | Some("") => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(other) => Err(bad(name, other, "it must be true or false")),
+    }
+}
+
+/// An answer that knows what it covers; `None` where no telemetry was read.
+pub trait Covered {
+    fn covered(&self) -> Option<&Coverage>;
 }
 
 /// Engines check their deadline; this is for the one that forgets.
@@ -38,9 +85,11 @@ const OVERTIME: Duration = Duration::from_secs(5);
 impl<E> Ask<E> {
     /// Takes a turn at the gate and runs `work` with limits whose deadline is the client's `timeout` or the
     /// node's, counted from now, the wait included.
+    ///
+    /// An answer that is not complete is an error where the client said `partial=deny`.
     pub async fn run<T, F>(&self, work: impl FnOnce(QueryLimits) -> F) -> Result<T, Error>
     where
-        T: Send + 'static,
+        T: Covered + Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let timeout = self.params.duration("timeout")?.unwrap_or(self.state.options.query_timeout);
@@ -55,8 +104,37 @@ impl<E> Ask<E> {
         };
         let ran = self.state.pool().run(turn);
         match tokio::time::timeout(timeout + OVERTIME, ran).await {
-            Ok(done) => done,
+            Ok(done) => self.whole(done?),
             Err(_) => Err(Error::new(Kind::Timeout, "the query did not finish within query.timeout")),
         }
+    }
+
+    /// The answer, unless it is less than the client will have.
+    fn whole<T: Covered>(&self, answer: T) -> Result<T, Error> {
+        match answer.covered() {
+            Some(c) if self.denies_partial && !c.is_complete() => {
+                Err(Error::unavailable(format!("partial=deny: {}", coverage::warnings(c).join("; "))))
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incomplete_answer_is_allowed_and_replicas_are_merged_unless_the_client_says_otherwise() {
+        let p = |q: &str| Params::from_query(q);
+        assert!(!denies_partial(&p("")).unwrap() && dedup(&p("")).unwrap());
+        assert!(denies_partial(&p("partial=deny")).unwrap());
+        assert!(!denies_partial(&p("partial=allow&partial_response=false")).unwrap());
+        assert!(denies_partial(&p("partial_response=false")).unwrap());
+        assert!(!dedup(&p("dedup=false")).unwrap() && !dedup(&p("dedup=0")).unwrap());
+        for wrong in ["partial=no", "partial_response=deny"] {
+            assert!(denies_partial(&p(wrong)).is_err(), "{wrong}");
+        }
+        assert!(dedup(&p("dedup=maybe")).is_err());
     }
 }

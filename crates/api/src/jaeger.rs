@@ -87,6 +87,12 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
         .map_err(|e| Error::new(base::Kind::Internal, format!("the answer has no JSON form: {e}")))
 }
 
+impl crate::ask::Covered for Answered {
+    fn covered(&self) -> Option<&Coverage> {
+        Some(&self.coverage)
+    }
+}
+
 impl IntoResponse for Answered {
     fn into_response(mut self) -> Response {
         let incomplete = coverage::warnings(&self.coverage).into_iter();

@@ -33,5 +33,6 @@ pub use error::Error;
 pub use listen::{Bound, Doors, Listener, Listeners, PeerConnection, PeerConnections, Token, open, serve};
 pub use router::router;
 pub use state::{
-    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, Running, TargetHealth, TargetStatus, VersionInfo,
+    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus,
+    VersionInfo,
 };

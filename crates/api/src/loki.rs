@@ -82,6 +82,12 @@ pub(crate) struct Answered {
     pub memory: Option<Reservation>,
 }
 
+impl crate::ask::Covered for Answered {
+    fn covered(&self) -> Option<&Coverage> {
+        Some(&self.coverage)
+    }
+}
+
 impl IntoResponse for Answered {
     fn into_response(mut self) -> Response {
         let mut w = Writer(Vec::with_capacity(self.data.len() + 512));

@@ -113,6 +113,12 @@ impl Answered {
     }
 }
 
+impl ask::Covered for Answered {
+    fn covered(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
+    }
+}
+
 impl IntoResponse for Answered {
     fn into_response(mut self) -> Response {
         let mut w = Writer(Vec::with_capacity(self.data.len() + 512));

@@ -38,6 +38,7 @@ pub fn router(state: AppState) -> Router {
         .route("/ready", get(admin::loki_ready))
         .route("/metrics", get(admin::metrics))
         .route("/api/v1/orrery/fleet", get(admin::fleet))
+        .route("/api/v1/orrery/federation", get(admin::federation))
         .merge(prom::routes())
         .merge(loki::routes())
         .merge(jaeger::routes())

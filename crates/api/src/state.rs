@@ -12,11 +12,19 @@ use crate::{
     layers::HttpMetrics,
 };
 
-/// Everything the API is made of. Handed over once, at start.
-pub struct Parts {
+/// What reads are answered from.
+#[derive(Clone)]
+pub struct Reads {
     pub select: Arc<dyn Select>,
     pub promql: Arc<promql::Engine>,
     pub logql: Arc<logql::Engine>,
+}
+
+/// Everything the API is made of. Handed over once, at start.
+pub struct Parts {
+    pub reads: Reads,
+    /// The same with every replica by itself, for `dedup=false`.
+    pub reads_apart: Reads,
     pub ingest: Arc<ingest::Ingest>,
     pub metrics: Metrics,
     pub clock: Clock,
@@ -180,8 +188,11 @@ pub trait NodeHooks: Send + Sync {
     /// Reads the configuration again and applies it. `Err` says why the old one stays.
     async fn reload(&self) -> Result<(), String>;
 
-    /// This node's status for the Fleet page: an object, shown as it is.
+    /// The status of this node and of what it knows of others, for the Fleet page: an object, shown as it is.
     fn fleet(&self) -> serde_json::Value;
+
+    /// This node's peers and their links, for the Federation page: an object, shown as it is.
+    fn federation(&self) -> serde_json::Value;
 
     /// Scrape targets.
     fn targets(&self) -> Vec<TargetStatus>;

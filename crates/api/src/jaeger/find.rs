@@ -34,7 +34,7 @@ struct Reads {
 
 pub async fn traces(ask: Ask) -> Result<Answered, JaegerError> {
     let wanted = Wanted::read(&ask.params, ask.state.clock.now_ns())?;
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let mut reads = Reads { tenants, limits, coverage: Coverage::default() };
         match wanted {
@@ -59,7 +59,7 @@ pub async fn trace(Path(TracePath { id }): Path<TracePath>, ask: Ask) -> Result<
     let start = time_ns(&ask.params, "start")?.unwrap_or(TimeRange::ALL.start.0);
     let end = time_ns(&ask.params, "end")?.map_or(TimeRange::ALL.end.0, |t| t.saturating_add(1000));
     let range = TimeRange::new(TimestampNs(start), TimestampNs(end));
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let mut reads = Reads { tenants, limits, coverage: Coverage::default() };
         let answer = reads.answer(&*select, vec![wanted], range, true).await?;

@@ -27,7 +27,7 @@ pub struct ServicePath {
 }
 
 async fn list(ask: &Ask, field: NamedField) -> Result<Answered, JaegerError> {
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let (found, coverage) = values(&*select, tenants, limits, field).await?;
         Ok(Answered {
@@ -64,7 +64,7 @@ pub async fn operations(ask: Ask) -> Result<Answered, JaegerError> {
         Some(text) => vec![kind(text).ok_or_else(|| bad("spanKind", text, "it is not a span kind"))?],
         None => ALL_KINDS.to_vec(),
     };
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let (mut found, mut coverage) = (Vec::new(), Coverage::default());
         for kind in kinds {

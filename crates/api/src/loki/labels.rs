@@ -13,7 +13,7 @@ const DEFAULT_NS: i64 = 6 * 3_600_000_000_000;
 
 pub async fn names(ask: Ask) -> Result<Answered, LokiError> {
     let (range, selectors) = (range(&ask)?, query_selector(&ask)?);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
@@ -26,7 +26,7 @@ pub async fn names(ask: Ask) -> Result<Answered, LokiError> {
 
 pub async fn values(Path(name): Path<String>, ask: Ask) -> Result<Answered, LokiError> {
     let (range, selectors) = (range(&ask)?, query_selector(&ask)?);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
@@ -42,7 +42,7 @@ pub async fn series(ask: Ask) -> Result<Answered, LokiError> {
     let range = range(&ask)?;
     let given = ask.params.all("match[]").chain(ask.params.all("match")).filter(|s| !matches!(*s, "" | "{}"));
     let selectors = given.map(selector).collect::<Result<Vec<_>, _>>()?;
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };

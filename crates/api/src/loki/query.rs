@@ -29,7 +29,7 @@ pub async fn instant(ask: Ask) -> Result<Answered, LokiError> {
     let query = p.require("query")?.to_owned();
     let at = p.loki_time_ns("time")?.unwrap_or_else(|| ask.state.clock.now_ns());
     let (limit, direction, labelling) = (limit(p)?, direction(p)?, labelling(&ask));
-    let (engine, tenants) = (ask.state.logql.clone(), ask.tenants.clone());
+    let (engine, tenants) = (ask.reads.logql.clone(), ask.tenants.clone());
     let run = |limits| async move {
         let began = Instant::now();
         let context = QueryContext { tenants, limits };
@@ -45,7 +45,7 @@ pub async fn range(ask: Ask) -> Result<Answered, LokiError> {
     let (start, end) = time_range(p, ask.state.clock.now_ns(), HOUR_NS)?;
     let step = step_ns(p, start, end)?;
     let (limit, direction, labelling) = (limit(p)?, direction(p)?, labelling(&ask));
-    let (engine, tenants) = (ask.state.logql.clone(), ask.tenants.clone());
+    let (engine, tenants) = (ask.reads.logql.clone(), ask.tenants.clone());
     let run = |limits| async move {
         let began = Instant::now();
         let context = QueryContext { tenants, limits };

@@ -13,7 +13,7 @@ pub async fn query(ask: Ask) -> Result<Answered, PromError> {
     if selectors.is_empty() {
         return Ok(Answered { data: b"[]".to_vec(), ..Answered::default() });
     }
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };

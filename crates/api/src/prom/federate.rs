@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse, Response};
-use base::memory::Use;
-use contract::{QueryLimits, Scope, SeriesData, SeriesHints, SeriesRequest};
+use base::memory::{Reservation, Use};
+use contract::{Coverage, QueryLimits, Scope, SeriesData, SeriesHints, SeriesRequest};
 use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue, header};
 use model::{Labels, TimeRange, labels::METRIC_NAME, metric::is_stale_marker};
 use wire::exposition::write::{Exposed, ExposedValue, Names, write_protobuf, write_text};
 
-use crate::{Error, ask, body::Outgoing, layers, push::header_text, status};
+use crate::{Error, ask, body::Outgoing, coverage, layers, push::header_text, status};
 
 /// An error as plain text: a scraper shows it to people.
 pub struct Plain(Error);
@@ -33,22 +33,24 @@ pub async fn federate(ask: ask::Ask<Plain>) -> Result<Response, Plain> {
         ask.params.all("match[]").map(|text| super::selector("match[]", text)).collect::<Result<_, _>>()?;
     let (now, lookback) = (ask.state.clock.now_ms(), ask.state.options.lookback_delta.as_millis() as i64);
     let range = TimeRange::from_ms_inclusive(now.saturating_sub(lookback), now);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let external = ask.state.options.external_labels.clone();
     let form = Form::asked(&ask.headers);
     let run = |limits: QueryLimits| async move {
         let mut found: BTreeMap<Labels, Exposed> = BTreeMap::new();
         let mut memory = limits.memory.reserve(Use::Query, 0)?;
+        let mut coverage = Coverage::default();
         for matchers in selectors {
             let scope = Scope { tenants: tenants.clone(), range, limits: limits.clone() };
             let request = SeriesRequest { scope, matchers, hints: SeriesHints::default() };
-            let mut series = select.series(request).await?.items;
-            while let Some(s) = series.try_next().await? {
+            let mut series = select.series(request).await?;
+            while let Some(s) = series.items.try_next().await? {
                 if let Some(newest) = newest(s, &external) {
                     memory.grow(3 * newest.labels.packed_len() as u64 + 128)?;
                     found.insert(newest.labels.clone(), newest);
                 }
             }
+            coverage.merge(series.coverage());
         }
         let mut samples: Vec<Exposed> = found.into_values().collect();
         samples.sort_by(|a, b| a.labels.metric_name().cmp(b.labels.metric_name()));
@@ -56,12 +58,26 @@ pub async fn federate(ask: ask::Ask<Plain>) -> Result<Response, Plain> {
             Form::Protobuf => write_protobuf(&samples),
             Form::Text(names) => write_text(&samples, names),
         };
-        Ok((body, memory))
+        Ok(Exposition { body, memory, coverage })
     };
-    let (body, memory) = ask.run(run).await?;
+    let Exposition { body, memory, coverage } = ask.run(run).await?;
     let mut response = Response::new(Outgoing::body(body, Some(memory)));
+    coverage::stamp(&mut response, &coverage);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media()));
     Ok(response)
+}
+
+/// What a scraper is sent. The format has no place for coverage, so it stands in the header alone.
+struct Exposition {
+    body: Vec<u8>,
+    memory: Reservation,
+    coverage: Coverage,
+}
+
+impl ask::Covered for Exposition {
+    fn covered(&self) -> Option<&Coverage> {
+        Some(&self.coverage)
+    }
 }
 
 /// Always written, so that the scraper does not put this node in the place of an instance that a series lacks.

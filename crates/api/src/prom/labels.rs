@@ -16,7 +16,7 @@ pub async fn series(ask: Ask) -> Result<Answered, PromError> {
         return Err(Error::invalid("no match[] parameter provided").into());
     }
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
@@ -37,7 +37,7 @@ pub async fn series(ask: Ask) -> Result<Answered, PromError> {
 pub async fn names(ask: Ask) -> Result<Answered, PromError> {
     let selectors = selectors(&ask, "match[]")?;
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
@@ -55,7 +55,7 @@ pub async fn values(Path(name): Path<String>, ask: Ask) -> Result<Answered, Prom
     }
     let selectors = selectors(&ask, "match[]")?;
     let (range, limit) = (time_range(&ask)?, ask.params.limit("limit")?);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let budget = limits.memory.clone();
         let scope = Scope { tenants, range, limits };
@@ -72,7 +72,7 @@ pub async fn metadata(ask: Ask) -> Result<Answered, PromError> {
     let limit = count(&ask, "limit")?;
     let per_metric = ask.params.limit("limit_per_metric")?;
     let family = ask.params.get("metric").map(str::to_owned);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits| async move {
         let scope = Scope { tenants, range: TimeRange::ALL, limits };
         let (found, coverage) = select.metadata(MetadataRequest { scope, family, limit }).await?;

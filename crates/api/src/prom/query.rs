@@ -21,7 +21,7 @@ pub async fn instant(ask: Ask) -> Result<Answered, PromError> {
     let at = p.time_ms("time")?.unwrap_or_else(|| ask.state.clock.now_ms());
     let shape = Shape::read(p)?;
     let lookback_ms = Some(lookback_ms(&ask)?);
-    let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
+    let (engine, tenants) = (ask.reads.promql.clone(), ask.tenants.clone());
     let asked = Instant::now();
     let run = |limits| async move {
         let began = Instant::now();
@@ -48,7 +48,7 @@ pub async fn range(ask: Ask) -> Result<Answered, PromError> {
     let step = step_ms(p, start, end)?;
     let shape = Shape::read(p)?;
     let lookback_ms = Some(lookback_ms(&ask)?);
-    let (engine, tenants) = (ask.state.promql.clone(), ask.tenants.clone());
+    let (engine, tenants) = (ask.reads.promql.clone(), ask.tenants.clone());
     let asked = Instant::now();
     let run = |limits| async move {
         let began = Instant::now();
@@ -197,6 +197,6 @@ pub async fn parse(ask: Ask) -> Result<Answered, PromError> {
 
 pub(super) fn parsed(ask: &Ask) -> Result<promql::Expr, Error> {
     let query = ask.params.require("query")?;
-    let expr = promql::parse(query, &ask.state.promql.options().parser());
+    let expr = promql::parse(query, &ask.reads.promql.options().parser());
     expr.map_err(|e| promql::Error::from(e).into())
 }

@@ -14,15 +14,16 @@ use base::{
     memory::Use,
 };
 use bytes::Bytes;
-use contract::{QueryLimits, Scope, Select, SeriesData, SeriesHints, SeriesRequest, Tenants};
+use contract::{Coverage, QueryLimits, Scope, Select, SeriesData, SeriesHints, SeriesRequest, Tenants};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, header};
 use model::{Labels, Matcher, TimeRange};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use wire::remote_read::{self, ReadForm, ReadQuery, ReadRequest, ReadSeries};
 
-use crate::{AppState, Error, body, body::Outgoing, layers, push::header_text, status, tenant};
+use crate::{AppState, Error, body, body::Outgoing, coverage, layers, push::header_text, status, tenant};
 
 /// A request is matchers and times.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -64,7 +65,7 @@ async fn take(state: &AppState, request: Request) -> Result<(Tenants, ReadReques
 async fn answer(state: &AppState, tenants: Tenants, request: ReadRequest) -> Result<Response, Error> {
     let form = request.form().map_err(|e| Error::invalid(e.to_string()))?;
     let reading = Reading {
-        select: state.select.clone(),
+        select: state.reads.select.clone(),
         tenants,
         limits: state.query_limits(state.options.query_timeout),
         external: state.options.external_labels.clone(),
@@ -121,14 +122,16 @@ async fn samples(state: &AppState, reading: Reading) -> Result<Response, Error> 
     let work = async move {
         let mut memory = reading.limits.memory.reserve(Use::Query, 0)?;
         let mut results = Vec::with_capacity(reading.queries.len());
+        let mut coverage = Coverage::default();
         for q in &reading.queries {
-            let mut found = reading.select.series(reading.request(q)).await?.items;
+            let mut found = reading.select.series(reading.request(q)).await?;
             let mut result = Vec::new();
-            while let Some(s) = found.try_next().await? {
+            while let Some(s) = found.items.try_next().await? {
                 let before = result.len();
                 remote_read::push_series(&mut result, &series(&reading.labels(&s.labels), &s));
                 memory.grow((result.len() - before) as u64)?;
             }
+            coverage.merge(found.coverage());
             results.push(result);
         }
         // The whole message and its packed form beside the results.
@@ -140,10 +143,11 @@ async fn samples(state: &AppState, reading: Reading) -> Result<Response, Error> 
             packed.map_err(|e| Error::new(base::Kind::Limited, format!("packing the answer: {e}")))?;
         memory.shrink_to(packed.len() as u64);
         drop(pass);
-        Ok((packed, memory))
+        Ok((packed, memory, coverage))
     };
-    let (packed, memory) = state.pool().run(work).await?;
+    let (packed, memory, coverage) = state.pool().run(work).await?;
     let mut response = Response::new(Outgoing::body(packed, Some(memory)));
+    coverage::stamp(&mut response, &coverage);
     let h = response.headers_mut();
     h.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
     h.insert(header::CONTENT_ENCODING, HeaderValue::from_static("snappy"));
@@ -154,8 +158,10 @@ async fn chunks(state: &AppState, reading: Reading) -> Result<Response, Error> {
     let pass = state.gate().enter(reading.limits.deadline).await?;
     let (send, mut receive) = mpsc::channel::<Result<Bytes, Error>>(PIECES_AHEAD);
     let (state, failed) = (state.clone(), send.clone());
+    let known = Arc::new(Mutex::new(Coverage::default()));
+    let told = known.clone();
     let work = async move {
-        let done = stream_series(&reading, &send).await;
+        let done = stream_series(&reading, &send, &told).await;
         drop(pass);
         done
     };
@@ -167,24 +173,51 @@ async fn chunks(state: &AppState, reading: Reading) -> Result<Response, Error> {
     });
     // Until the first piece an error can still be a status.
     let first = receive.recv().await.transpose()?;
+    let coverage = known.lock().clone();
     let rest = ReceiverStream::new(receive).inspect_err(|e| {
         tracing::warn!(error = %e, "a remote read answer broke off");
     });
     let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest));
     let media = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
-    Ok(([(header::CONTENT_TYPE, media)], body).into_response())
+    let mut response = ([(header::CONTENT_TYPE, media)], body).into_response();
+    coverage::stamp(&mut response, &coverage);
+    Ok(response)
 }
 
-async fn stream_series(reading: &Reading, send: &mpsc::Sender<Result<Bytes, Error>>) -> Result<(), Error> {
-    let mut piece = Vec::new();
+/// Sends the series of all queries. The head of the answer says what was covered when the first piece went out;
+/// who fails after that breaks the answer off, since nothing else in it could say so.
+async fn stream_series(
+    reading: &Reading,
+    send: &mpsc::Sender<Result<Bytes, Error>>,
+    known: &Mutex<Coverage>,
+) -> Result<(), Error> {
+    let (mut piece, mut sent) = (Vec::new(), None);
+    let mut coverage = Coverage::default();
     for (i, q) in reading.queries.iter().enumerate() {
-        let mut found = reading.select.series(reading.request(q)).await?.items;
-        while let Some(s) = found.try_next().await? {
+        let mut found = reading.select.series(reading.request(q)).await?;
+        while let Some(s) = found.items.try_next().await? {
             remote_read::push_frames(&mut piece, i, &series(&reading.labels(&s.labels), &s), FRAME_BYTES);
-            if piece.len() >= PIECE_BYTES && send.send(Ok(std::mem::take(&mut piece).into())).await.is_err() {
+            if piece.len() < PIECE_BYTES {
+                continue;
+            }
+            if sent.is_none() {
+                let mut so_far = coverage.clone();
+                so_far.merge(found.coverage());
+                *known.lock() = so_far.clone();
+                sent = Some(so_far.state());
+            }
+            if send.send(Ok(std::mem::take(&mut piece).into())).await.is_err() {
                 return Ok(());
             }
         }
+        coverage.merge(found.coverage());
+    }
+    if sent.is_some_and(|said| coverage.state() > said) {
+        let missing = coverage::warnings(&coverage).join("; ");
+        return Err(Error::unavailable(format!("the answer was begun and is not complete: {missing}")));
+    }
+    if sent.is_none() {
+        *known.lock() = coverage;
     }
     if !piece.is_empty() {
         let _ = send.send(Ok(piece.into())).await;

@@ -29,7 +29,7 @@ pub async fn metadata(ask: Ask) -> Result<Answered, PromError> {
     let now = ask.state.clock.now_ms();
     let recent = now.saturating_sub(ask.state.options.lookback_delta.as_millis() as i64);
     let range = TimeRange::from_ms_inclusive(recent, now);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let scope = Scope { tenants, range, limits };
         let request = MetadataRequest { scope: scope.clone(), family: metric.clone(), limit: None };

@@ -27,7 +27,7 @@ pub async fn status(ask: Ask) -> Result<Answered, PromError> {
     };
     let now = ask.state.clock.now_ms();
     let first = now.saturating_sub(RECENT_MS);
-    let (select, tenants) = (ask.state.select.clone(), ask.tenants.clone());
+    let (select, tenants) = (ask.reads.select.clone(), ask.tenants.clone());
     let run = |limits: QueryLimits| async move {
         let scope = Scope { tenants, range: TimeRange::from_ms_inclusive(first, now), limits };
         let request =
@@ -109,7 +109,7 @@ pub async fn wal_replay() -> Result<Answered, PromError> {
 
 /// What is switched on, by the part it belongs to.
 pub async fn features(State(state): State<AppState>) -> Result<Answered, PromError> {
-    let on = state.promql.options().experimental;
+    let on = state.reads.promql.options().experimental;
     Ok(Answered::of(&json!({
         "api": {
             "admin": state.options.enable_admin,

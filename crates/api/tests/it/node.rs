@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::{ApiOptions, AppState, NodeHooks, Parts, Running, TargetHealth, TargetStatus};
+use api::{ApiOptions, AppState, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base::{Clock, MemoryBudget, Metrics};
@@ -51,10 +51,14 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
         ingest::Options::default(),
     );
     let hooks = Hooks { panics: options.version.revision == PANIC };
-    AppState::new(Parts {
+    let reads = Reads {
         promql: Arc::new(promql::Engine::new(store.clone(), promql::EngineOptions::default())),
         logql: Arc::new(logql::Engine::new(store.clone(), logql::EngineOptions::default())),
         select: store,
+    };
+    AppState::new(Parts {
+        reads_apart: reads.clone(),
+        reads,
         ingest: Arc::new(ingest),
         metrics,
         clock,
@@ -101,6 +105,10 @@ impl NodeHooks for Hooks {
     fn fleet(&self) -> serde_json::Value {
         assert!(!self.panics, "no fleet today");
         serde_json::json!({"nodes": [{"name": "local"}]})
+    }
+
+    fn federation(&self) -> serde_json::Value {
+        serde_json::json!({"cluster": "local", "peers": []})
     }
 
     fn targets(&self) -> Vec<TargetStatus> {
