@@ -14,7 +14,7 @@ pub struct Hooks(pub Arc<Shared>);
 #[async_trait]
 impl NodeHooks for Hooks {
     fn is_healthy(&self) -> Result<(), String> {
-        self.0.store.broken().map_or(Ok(()), Err)
+        self.0.store.as_ref().and_then(|s| s.broken()).map_or(Ok(()), Err)
     }
 
     fn is_ready(&self) -> Result<(), String> {
@@ -32,7 +32,11 @@ impl NodeHooks for Hooks {
     }
 
     fn fleet(&self) -> serde_json::Value {
-        self.0.fleet.describe(&self.0.store.status())
+        self.0.fleet()
+    }
+
+    fn federation(&self) -> serde_json::Value {
+        self.0.federation()
     }
 
     fn targets(&self) -> Vec<TargetStatus> {
@@ -54,11 +58,11 @@ impl NodeHooks for Hooks {
         range: TimeRange,
     ) -> contract::Result<()> {
         let tenants: Vec<_> = tenants.iter().cloned().collect();
-        Ok(self.0.store.delete_series(&tenants, &selectors, range).await?)
+        Ok(self.0.store()?.delete_series(&tenants, &selectors, range).await?)
     }
 
     async fn clean_tombstones(&self) -> contract::Result<()> {
-        Ok(self.0.store.clean_deleted().await?)
+        Ok(self.0.store()?.clean_deleted().await?)
     }
 
     async fn snapshot(&self, with_head: bool) -> contract::Result<String> {

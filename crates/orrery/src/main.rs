@@ -14,6 +14,8 @@ mod import;
 mod listeners;
 mod logging;
 mod node;
+mod origin;
+mod peering;
 mod progress;
 mod run;
 mod watch;

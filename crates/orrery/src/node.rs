@@ -22,7 +22,16 @@ use contract::{Append, Select};
 use parking_lot::Mutex;
 use store::{LocalObjects, Store};
 
-use crate::{collect::Collect, fleet::Fleet, hooks::Hooks, listeners, logging::OwnTraces, watch};
+use crate::{
+    collect::Collect,
+    fleet::Fleet,
+    hooks::Hooks,
+    listeners,
+    logging::OwnTraces,
+    origin::{KeepsNothing, Noted, Origin},
+    peering::{Ground, Peering},
+    watch,
+};
 
 pub struct Node {
     shared: Arc<Shared>,
@@ -33,12 +42,14 @@ pub struct Node {
 pub struct Shared {
     pub path: Option<PathBuf>,
     pub config: ArcSwap<config::Node>,
-    pub store: Arc<Store>,
+    /// None where the node keeps nothing (`roles: [query]`).
+    pub store: Option<Arc<Store>>,
     pub ingest: Arc<ingest::Ingest>,
     pub collect: Arc<Collect>,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
-    objects: LocalObjects,
+    objects: Option<LocalObjects>,
+    peering: Option<Arc<Peering>>,
     /// One reload at a time: two at once could leave two readers on one file.
     reloading: tokio::sync::Mutex<()>,
     last_reload: Mutex<LastReload>,
@@ -63,11 +74,27 @@ impl Node {
         // First, so that whoever watches the node is told that it lives while a long log is read.
         let tls_metrics = net::tls::TlsMetrics::new(&metrics);
         let listeners = listeners::of(&config, &clock, &tls_metrics)?;
-        let doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
-        let (store, objects) = open_store(&config, &clock, &budget, &metrics).await?;
-        store.run(&shutdown).context("starting the store's background work")?;
-        let append: Arc<dyn Append> = store.clone();
-        let select: Arc<dyn Select> = store.clone();
+        let mut doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
+        let (store, objects) = match config.keeps {
+            true => {
+                let (store, objects) = open_store(&config, &clock, &budget, &metrics).await?;
+                store.run(&shutdown).context("starting the store's background work")?;
+                (Some(store), Some(objects))
+            }
+            false => (None, None),
+        };
+        let origin = Origin::new(config.cluster.clone(), &config.external_labels);
+        let append = way_in(&config, store.clone(), &origin).await?;
+        let ground = Ground {
+            config: &config,
+            store: store.clone(),
+            origin,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            tls: tls_metrics,
+            shutdown: shutdown.clone(),
+        };
+        let peering = Peering::start(ground).await?;
         let ingest = Arc::new(ingest::Ingest::new(
             append.clone(),
             budget.clone(),
@@ -96,19 +123,17 @@ impl Node {
             collect,
             budget: budget.clone(),
             objects,
+            peering,
             reloading: tokio::sync::Mutex::new(()),
             last_reload: Mutex::new(LastReload { taken: true, configured_ns: clock.now_ns() }),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         });
         let config = shared.config.load_full();
+        let (together, apart) = shared.selects()?;
         let state = api::AppState::new(api::Parts {
-            promql: Arc::new(promql::Engine::new(select.clone(), settings::promql(&config))),
-            logql: Arc::new(logql::Engine::new(
-                select.clone(),
-                logql::EngineOptions { clock: clock.clone(), ..Default::default() },
-            )),
-            select,
+            reads: reads(together, &config, &clock),
+            reads_apart: reads(apart, &config, &clock),
             ingest,
             metrics,
             clock,
@@ -116,9 +141,14 @@ impl Node {
             options: settings::api(&config),
             hooks: Arc::new(Hooks(shared.clone())),
         });
+        if let (Some(peering), Some(connections)) = (&shared.peering, doors.peers.take()) {
+            peering.serve(connections, &config, &shared.budget, &shutdown);
+        }
         let bound = doors.serve(state);
         // Collectors last: the node they scrape first of all is this one.
-        shared.collect.start(&config, bound.http, traces.0);
+        if config.keeps {
+            shared.collect.start(&config, bound.http, traces.0);
+        }
         announce(&bound, &config.listen);
         Ok(Node { shared, shutdown })
     }
@@ -133,13 +163,40 @@ impl Node {
         if let Err(left) = self.shutdown.finished(Duration::from_secs(4)).await {
             tracing::warn!("{left} task(s) did not end in time");
         }
-        self.shared.store.close(Duration::from_secs(4)).await.context("closing the store")?;
+        if let Some(store) = &self.shared.store {
+            store.close(Duration::from_secs(4)).await.context("closing the store")?;
+        }
         tracing::info!("stopped");
         Ok(())
     }
 }
 
 impl Shared {
+    /// The store, for what needs one.
+    pub fn store(&self) -> contract::Result<&Arc<Store>> {
+        self.store.as_ref().ok_or_else(keeps_nothing)
+    }
+
+    /// What queries read from: replicas as one, and apart.
+    fn selects(&self) -> Result<(Arc<dyn Select>, Arc<dyn Select>)> {
+        match (&self.peering, &self.store) {
+            (Some(peering), _) => Ok(peering.reads()),
+            (None, Some(store)) => Ok((store.clone(), store.clone())),
+            (None, None) => anyhow::bail!("a node that keeps nothing needs peers: it would answer nothing"),
+        }
+    }
+
+    /// For the Fleet page.
+    pub fn fleet(&self) -> serde_json::Value {
+        let status = self.store.as_ref().map(|s| s.status());
+        self.fleet.describe(status.as_ref(), self.peering.as_ref().map(|p| p.status()).unwrap_or_default())
+    }
+
+    /// For the Federation page.
+    pub fn federation(&self) -> serde_json::Value {
+        self.fleet.federation(self.peering.as_deref())
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.shutdown.is_started()
     }
@@ -177,7 +234,8 @@ impl Shared {
         let time = api::params::format_rfc3339(seconds).replace(['-', ':'], "");
         let name = format!("{time}-{now:016x}");
         let dir = self.config.load().data_dir.join("snapshots").join(&name);
-        let taken = self.store.snapshot(&self.objects, &dir, with_heads).await;
+        let Some(objects) = &self.objects else { return Err(keeps_nothing()) };
+        let taken = self.store()?.snapshot(objects, &dir, with_heads).await;
         if taken.is_err() {
             let _ = std::fs::remove_dir_all(&dir);
         }
@@ -192,13 +250,51 @@ impl Shared {
         let old = self.config.load_full();
         settings::only_reloadable(&old, &new)?;
         self.budget.set_limit(new.memory.limit_bytes);
-        self.store.set_policy(settings::policy(&new));
+        if let Some(peering) = &self.peering {
+            peering.set(&new)?;
+        }
+        if let Some(store) = &self.store {
+            store.set_policy(settings::policy(&new));
+        }
         self.ingest.set_options(settings::ingest(&new));
-        self.collect.reload(&old, &new).await;
+        if new.keeps {
+            self.collect.reload(&old, &new).await;
+        }
         self.config.store(Arc::new(new));
         tracing::info!(file = %path.display(), "the configuration was reloaded");
         Ok(())
     }
+}
+
+fn keeps_nothing() -> contract::Error {
+    contract::Error::invalid("this node keeps nothing (roles: [query]); ask a node of the cluster for it")
+}
+
+/// Engines over one way of looking at what there is.
+fn reads(select: Arc<dyn Select>, config: &config::Node, clock: &Clock) -> api::Reads {
+    api::Reads {
+        promql: Arc::new(promql::Engine::new(select.clone(), settings::promql(config))),
+        logql: Arc::new(logql::Engine::new(
+            select.clone(),
+            logql::EngineOptions { clock: clock.clone(), ..Default::default() },
+        )),
+        select,
+    }
+}
+
+/// Where what the node is sent and collects goes.
+async fn way_in(
+    config: &config::Node,
+    store: Option<Arc<Store>>,
+    origin: &Arc<Origin>,
+) -> Result<Arc<dyn Append>> {
+    let Some(store) = store else { return Ok(Arc::new(KeepsNothing)) };
+    if config.listen.peers.is_none() && config.peers == config::Peers::default() {
+        return Ok(store);
+    }
+    let tenants = store.status().tenants;
+    origin.learn(&*store, tenants).await.context("looking for clusters in the store")?;
+    Ok(Arc::new(Noted { append: store, origin: origin.clone() }))
 }
 
 /// Says what the configuration asks for and this version does not do.

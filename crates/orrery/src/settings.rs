@@ -10,6 +10,10 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
     let fixed = [
         ("cluster", old.cluster == new.cluster),
         ("external_labels", old.external_labels == new.external_labels),
+        ("roles", old.keeps == new.keeps),
+        ("tls", old.tls == new.tls),
+        ("peers, from none to some or back", old.peers.list.is_empty() == new.peers.list.is_empty()),
+        ("peers_file", old.peers.file == new.peers.file),
         ("data_dir", old.data_dir == new.data_dir),
         ("listen", old.listen == new.listen),
         ("tls", old.tls == new.tls),

@@ -127,8 +127,9 @@ impl Link {
 
     fn own_labels(&self, known: Option<&Announcement>) -> Labels {
         let mut labels = match known {
-            Some(known) if !known.labels.is_empty() => known.labels.to_builder(),
-            _ => Labels::from_pairs([("cluster", self.settings.name.as_str())]).to_builder(),
+            // One that says that nothing is on everything is believed: it holds more than its cluster's.
+            Some(known) => known.labels.to_builder(),
+            None => Labels::from_pairs([("cluster", self.settings.name.as_str())]).to_builder(),
         };
         self.settings.labels.iter().for_each(|(n, v)| {
             labels.set(n, v);

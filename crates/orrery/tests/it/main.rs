@@ -12,6 +12,7 @@ mod beside;
 mod commands;
 mod crash;
 mod endure;
+mod federation;
 mod history;
 mod lab;
 mod lifecycle;

@@ -25,6 +25,8 @@ pub struct Home {
     extra: String,
     /// Any free one where it is 0; a sender that outlives the node needs the same again.
     http_port: u16,
+    /// Where other nodes ask it, if they may.
+    peers_port: Option<u16>,
 }
 
 /// A node that collects nothing by itself, so that tests see only what they sent.
@@ -38,12 +40,17 @@ impl Home {
 
     /// A configuration that begins with nothing but data directory and free ports.
     pub fn with(extra: &str) -> Self {
-        Home { dir: tempfile::tempdir().unwrap(), extra: extra.to_owned(), http_port: 0 }
+        Home { dir: tempfile::tempdir().unwrap(), extra: extra.to_owned(), http_port: 0, peers_port: None }
     }
 
     /// A node that has the same port whenever it is started.
     pub fn on_port(http_port: u16, extra: &str) -> Self {
         Home { http_port, ..Self::new(extra) }
+    }
+
+    /// A node that other nodes ask on that port of this machine.
+    pub fn asked_on(peers_port: u16, extra: &str) -> Self {
+        Home { peers_port: Some(peers_port), ..Self::new(extra) }
     }
 
     pub fn config(&self) -> PathBuf {
@@ -56,8 +63,10 @@ impl Home {
 
     pub fn write_config(&self, extra: &str) {
         let port = self.http_port;
-        let listen =
-            format!("{{http: '127.0.0.1:{port}', otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0'}}");
+        let peers = self.peers_port.map(|p| format!(", peers: '127.0.0.1:{p}'")).unwrap_or_default();
+        let listen = format!(
+            "{{http: '127.0.0.1:{port}', otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0'{peers}}}"
+        );
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
     }
 

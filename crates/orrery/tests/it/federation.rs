@@ -1,0 +1,209 @@
+//! Four nodes over mutual TLS: dev-01, prod-01 as a pair of replicas, and ops-01, which keeps nothing and asks them all.
+
+use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+
+use model::{Labels, MetricBatch};
+use net::Request;
+use serde_json::{Value, json};
+
+use crate::{
+    lifecycle::now_ns,
+    node::{Home, Node, encode, eventually},
+};
+
+/// A port that nobody listens on just now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A CA and a certificate for each cluster, by the command that users have.
+fn certificates(dir: &Path, clusters: &[&str]) {
+    let run = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_orrery")).arg("certs").args(args).output().unwrap();
+        assert!(out.status.success(), "certs {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    };
+    let dir = dir.to_str().unwrap();
+    run(&["init", dir]);
+    for cluster in clusters {
+        run(&["issue", dir, cluster, "--dns", "localhost", "--ip", "127.0.0.1"]);
+    }
+}
+
+struct Fleet {
+    _certs: tempfile::TempDir,
+    dev: Node,
+    prod: Vec<Option<Node>>,
+    prod_homes: Vec<Home>,
+    ops: Node,
+    _homes: Vec<Home>,
+}
+
+fn start() -> Fleet {
+    let certs = tempfile::tempdir().unwrap();
+    certificates(certs.path(), &["dev-01", "prod-01", "ops-01"]);
+    let tls = |cluster: &str| {
+        let file = |name: String| certs.path().join(name).display().to_string();
+        let (cert, key) = (file(format!("{cluster}.crt")), file(format!("{cluster}.key")));
+        format!("tls: {{cert: '{cert}', key: '{key}', ca: '{}'}}\n", file("ca.crt".to_owned()))
+    };
+    let ports = [free_port(), free_port(), free_port()];
+    let home = |port: u16, cluster: &str, labels: &str| {
+        let extra = format!("cluster: {cluster}\nexternal_labels: {{{labels}}}\n{}", tls(cluster));
+        Home::asked_on(port, &extra)
+    };
+    let dev = home(ports[0], "dev-01", "region: eu");
+    let prod = [home(ports[1], "prod-01", "replica: a"), home(ports[2], "prod-01", "replica: b")];
+    let shares = "replication: {metrics: mirrored, logs: sharded, traces: sharded}";
+    let ops = Home::new(&format!(
+        "cluster: ops-01\nroles: [query]\n{}peers:\n  - {{name: dev-01, address: 'localhost:{}', timeout: 3s}}\n  - {{name: prod-01, replica: a, address: 'localhost:{}', timeout: 3s, {shares}}}\n  - {{name: prod-01, replica: b, address: 'localhost:{}', timeout: 3s, {shares}}}\n",
+        tls("ops-01"),
+        ports[0],
+        ports[1],
+        ports[2],
+    ));
+    let nodes = Fleet {
+        dev: dev.start(),
+        prod: prod.iter().map(|h| Some(h.start())).collect(),
+        ops: ops.start(),
+        _homes: vec![dev, ops],
+        prod_homes: prod.into_iter().collect(),
+        _certs: certs,
+    };
+    nodes
+}
+
+impl Fleet {
+    fn prod(&self, i: usize) -> &Node {
+        self.prod[i].as_ref().unwrap()
+    }
+
+    fn kill_prod(&mut self, i: usize) {
+        self.prod[i].take().unwrap().kill();
+    }
+}
+
+async fn write(node: &Node, metric: &str, labels: &[(&str, &str)], values: &[(i64, f64)]) {
+    let mut batch = MetricBatch::default();
+    let pairs = std::iter::once(("__name__", metric)).chain(labels.iter().copied());
+    let series = batch.push_series(Labels::from_pairs(pairs));
+    values.iter().for_each(|(t, v)| batch.samples.push(series, *t, *v));
+    let body = snap::raw::Encoder::new().compress_vec(&wire::remote_write::encode(&batch)).unwrap();
+    let request = Request::post(format!("{}/api/v1/write", node.http), body)
+        .header("content-type", "application/x-protobuf")
+        .header("content-encoding", "snappy");
+    let answer = node.client.send(request).await.unwrap();
+    assert!(answer.status.is_success(), "{}", answer.excerpt());
+}
+
+async fn log(node: &Node, at_ns: i64, line: &str) {
+    let body = json!({"streams": [{"stream": {"app": "shop"}, "values": [[at_ns.to_string(), line]]}]});
+    let answer = node.post("/loki/api/v1/push", "application/json", body.to_string()).await;
+    assert!(answer.status.is_success(), "{}", answer.excerpt());
+}
+
+async fn span(node: &Node, id: &str, parent: &str, service: &str, at_ns: i64) {
+    let body = json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]},
+        "scopeSpans": [{"spans": [{
+            "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": id, "parentSpanId": parent, "name": "pay",
+            "kind": 2, "startTimeUnixNano": at_ns.to_string(), "endTimeUnixNano": (at_ns + 1_000_000).to_string(),
+        }]}],
+    }]});
+    let answer = node.post("/v1/traces", "application/json", body.to_string()).await;
+    assert!(answer.status.is_success(), "{}", answer.excerpt());
+}
+
+/// State by cluster and replica of an answer's coverage.
+fn states(v: &Value) -> Vec<String> {
+    let sources = v["coverage"].as_array().cloned().unwrap_or_default();
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    sources.iter().map(|s| format!("{} {}", text(&s["cluster"]), text(&s["state"]))).collect()
+}
+
+fn query(text: &str) -> String {
+    format!("/api/v1/query?query={}&timeout=8s", encode(text))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_keeps_nothing_answers_for_every_cluster_and_says_who_is_missing() {
+    let mut fleet = start();
+    let now_ms = now_ns() / 1_000_000;
+    let times: Vec<i64> = (0..20).map(|i| now_ms - 300_000 + i * 15_000).collect();
+    let ramp = |by: f64| times.iter().enumerate().map(|(i, t)| (*t, i as f64 * by)).collect::<Vec<_>>();
+    write(&fleet.dev, "requests_total", &[("job", "shop")], &ramp(1.0)).await;
+    for i in 0..2 {
+        write(fleet.prod(i), "requests_total", &[("job", "shop")], &ramp(10.0)).await;
+    }
+    log(&fleet.dev, now_ns() - 3_000_000_000, "dev line").await;
+    log(fleet.prod(0), now_ns() - 2_000_000_000, "prod line of a").await;
+    log(fleet.prod(1), now_ns() - 1_000_000_000, "prod line of b").await;
+    span(&fleet.dev, "b7ad6b7169203331", "", "frontend", now_ns() - 2_000_000).await;
+    span(fleet.prod(1), "00f067aa0ba902b7", "b7ad6b7169203331", "payment", now_ns() - 1_000_000).await;
+
+    // Everything is there: every cluster once, replicas as one.
+    let v = fleet.ops.json(&query("count by (cluster) (requests_total)")).await;
+    let rows = v["data"]["result"].as_array().unwrap();
+    let counts: Vec<_> = rows
+        .iter()
+        .map(|r| (r["metric"]["cluster"].as_str().unwrap(), r["value"][1].as_str().unwrap()))
+        .collect();
+    assert_eq!(counts, [("dev-01", "1"), ("prod-01", "1")], "{v}");
+    assert_eq!(states(&v), ["dev-01 complete", "prod-01 complete"], "{v}");
+    let rate = fleet.ops.value("sum(rate(requests_total[4m]))").await;
+    assert!((rate - 11.0 / 15.0).abs() < 1e-9, "{rate}");
+    let v = fleet.ops.json(&format!("{}&dedup=false", query("requests_total{cluster=\"prod-01\"}"))).await;
+    let replicas: Vec<_> =
+        v["data"]["result"].as_array().unwrap().iter().map(|r| r["metric"]["replica"].clone()).collect();
+    assert_eq!(replicas, [json!("a"), json!("b")], "{v}");
+    let v = fleet.ops.json(&query("requests_total{region=\"eu\"}")).await;
+    assert_eq!(v["data"]["result"].as_array().unwrap().len(), 1, "{v}");
+    let v = fleet.ops.json(&query("requests_total{cluster=\"dev-01\"}")).await;
+    assert_eq!(states(&v), ["dev-01 complete"], "only the cluster that can match is asked: {v}");
+    assert_eq!(fleet.ops.lines("{app=\"shop\"}").await, ["prod line of b", "prod line of a", "dev line"]);
+    let trace = fleet.ops.json("/jaeger/api/traces/0af7651916cd43dd8448eb211c80319c").await;
+    assert_eq!(trace["data"][0]["spans"].as_array().unwrap().len(), 2, "{trace}");
+
+    // One replica is gone: metrics are whole, logs are not.
+    fleet.kill_prod(1);
+    let v = fleet.ops.json(&query("sum(requests_total)")).await;
+    assert_eq!(states(&v), ["dev-01 complete", "prod-01 complete"], "{v}");
+    let v = fleet.ops.json("/loki/api/v1/query_range?query=%7Bapp%3D%22shop%22%7D&timeout=8s").await;
+    assert_eq!(states(&v), ["dev-01 complete", "prod-01 partial"], "{v}");
+
+    // The cluster is gone: the answer says so in the body, the header and a warning, or is refused where that is wanted.
+    fleet.kill_prod(0);
+    let answer = fleet.ops.get(&query("sum(requests_total)")).await;
+    let v: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(states(&v), ["dev-01 complete", "prod-01 missing"], "{v}");
+    assert!(answer.header("x-orrery-coverage").contains("prod-01 metrics missing"), "{:?}", answer.headers);
+    assert!(v["warnings"][0].as_str().unwrap().contains("prod-01"), "{v}");
+    assert_eq!(v["data"]["result"][0]["value"][1], "19", "{v}");
+    let denied = fleet.ops.get(&format!("{}&partial=deny", query("sum(requests_total)"))).await;
+    assert_eq!(denied.status.as_u16(), 503, "{}", denied.excerpt());
+    assert!(denied.excerpt().contains("prod-01"), "{}", denied.excerpt());
+    let trace = fleet.ops.get("/jaeger/api/traces/0af7651916cd43dd8448eb211c80319c?timeout=8s").await;
+    assert_eq!(trace.status.as_u16(), 200, "a missing cluster is a gap: {}", trace.excerpt());
+
+    let v = fleet.ops.json("/api/v1/orrery/federation").await;
+    let peers = v["peers"].as_array().unwrap();
+    assert_eq!(peers.len(), 3, "{v}");
+    assert!(peers[0]["state"] == "up" && peers[1]["state"] != "up", "{v}");
+    assert!(v["recent"].as_array().unwrap().iter().any(|r| r["cluster"] == "prod-01"), "{v}");
+
+    // It comes back by itself.
+    fleet.prod[0] = Some(fleet.prod_homes[0].start());
+    eventually("prod-01 answers again", Duration::from_secs(60), async || {
+        let v = fleet.ops.json(&query("sum(requests_total)")).await;
+        (states(&v) == ["dev-01 complete", "prod-01 complete"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_keeps_nothing_refuses_what_it_is_sent_and_says_where_to_send_it() {
+    let fleet = start();
+    let body = json!({"streams": [{"stream": {"a": "b"}, "values": [[now_ns().to_string(), "x"]]}]});
+    let answer = fleet.ops.post("/loki/api/v1/push", "application/json", body.to_string()).await;
+    assert_eq!(answer.status.as_u16(), 400, "{}", answer.excerpt());
+    assert!(answer.excerpt().contains("keeps nothing"), "{}", answer.excerpt());
+}
