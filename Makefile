@@ -3,10 +3,14 @@
 # Outside the checkout, so that a fresh clone reuses what an earlier one built.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orrery/target
 
-.PHONY: run build test ui unit browser interop tidy lint fuzz bench clean
+.PHONY: run demo build test ui unit browser interop tidy lint fuzz bench clean
 
 run: build
 	@exec "$(CARGO_TARGET_DIR)/fast/orrery" run $(ARGS)
+
+# Three clusters and a traced shop on this machine; ARGS="--ports 19500" where 9500 and on are taken.
+demo: build
+	@exec "$(CARGO_TARGET_DIR)/fast/orrery" demo $(ARGS)
 
 build:
 	@scripts/build.sh

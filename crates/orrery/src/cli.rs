@@ -41,6 +41,8 @@ pub enum Command {
     Compare(crate::compare::Compare),
     /// Put load on any address and measure it
     Bench(crate::bench::Bench),
+    /// Run three clusters and a traced shop on this machine, and say what to look at
+    Demo(crate::demo::Demo),
 }
 
 /// Where to and how.

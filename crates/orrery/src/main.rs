@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod collect;
 mod compare;
+mod demo;
 mod fleet;
 mod hooks;
 mod import;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         // Whether something differs is an outcome of its own.
         cli::Command::Compare(args) => return compare::run(args),
         cli::Command::Bench(args) => bench::run(args),
+        cli::Command::Demo(args) => demo::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@
 mod beside;
 mod commands;
 mod crash;
+mod demo;
 mod endure;
 mod federation;
 mod history;
