@@ -119,6 +119,8 @@ impl Sweep {
             self.query.finish()?;
             return Ok(None);
         }
+        // A reader that needs no more does not come back.
+        self.query.publish();
         Ok(Some(out.take()))
     }
 

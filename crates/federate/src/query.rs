@@ -314,8 +314,8 @@ impl Query {
         Error::Nobody { list, kind, limit }
     }
 
-    /// Writes down how complete the answer is as far as it is known.
-    fn publish(&self) {
+    /// Writes down how complete the answer is as far as it is known: of what has been read so far that is all.
+    pub(crate) fn publish(&self) {
         let mut all = Coverage::default();
         let mut groups: BTreeMap<&str, Coverage> = BTreeMap::new();
         for asked in &self.asked {
@@ -371,7 +371,8 @@ impl Query {
             ..SourceCoverage::complete(member.name.clone(), self.signal.clone(), self.scope.range)
         };
         let (error, said, covered) = match &asked.state {
-            State::Asked => return Coverage::default(),
+            // Whoever stops reading before the end has what it needs of this one.
+            State::Asked => return Coverage::one(own),
             State::Answered(said) if said.sources().is_empty() => return Coverage::one(own),
             State::Answered(said) => return self.named(member, said, |source| source),
             State::Failed { error, said, covered } => (error, said, covered),
