@@ -11,7 +11,7 @@ use serde_saphyr::{Location, Spanned};
 use crate::{
     error::{Error, Problem},
     node::{Collect, Disk, Files, Host, Http, Ingest, Memory, Node, OwnTraces, Pods, Query, Retention},
-    peers::{self, Peers},
+    peers::{self, PeerKind, Peers},
     prometheus,
     scalar::{self, Amount, Scalar},
     written::{self, Field, NotYet},
@@ -63,6 +63,13 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let inherited = external_labels.get("replica").filter(|_| replica.is_none()).cloned();
     let cluster = c.cluster(&w.cluster);
     let tls = c.tls(&w.tls);
+    if let (true, Some(p)) =
+        (w.tls.is_none() && peers.list.iter().any(|p| p.kind == PeerKind::Orrery), &w.peers)
+    {
+        let message =
+            "nodes ask each other over mutual TLS only: add tls: {cert, key, ca} (orrery certs makes them)";
+        c.problem("peers", p.referenced, message);
+    }
     let node = Node {
         cluster,
         replica: replica

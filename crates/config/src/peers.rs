@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_a_name_and_an_address_and_the_rest_is_filled_in() {
-        let text = "peers:\n  - {name: prod-01, address: 'prod-01.example.com:9495', replica: a}\n  - {name: prod-01, address: 'other:9495', replica: b}\n  - name: legacy\n    kind: prometheus\n    url: http://prometheus:9090/\n    labels: {region: eu}\n    timeout: 3s\n    bearer_token: hidden\n  - {name: legacy, kind: loki, url: 'http://loki:3100', tenant: t1}\n";
+        let text = "tls: {cert: c, key: k, ca: a}\npeers:\n  - {name: prod-01, address: 'prod-01.example.com:9495', replica: a}\n  - {name: prod-01, address: 'other:9495', replica: b}\n  - name: legacy\n    kind: prometheus\n    url: http://prometheus:9090/\n    labels: {region: eu}\n    timeout: 3s\n    bearer_token: hidden\n  - {name: legacy, kind: loki, url: 'http://loki:3100', tenant: t1}\n";
         let peers = parse(text, Path::new("o.yaml")).unwrap().peers.list;
         assert_eq!(peers.len(), 4);
         let (first, legacy) = (&peers[0], &peers[2]);
@@ -327,6 +327,7 @@ mod tests {
             "\"both\" is not known, use mirrored or sharded",
             "h is there twice with no replica",
             "takes no HTTP client keys",
+            "nodes ask each other over mutual TLS only",
         ] {
             assert!(found.iter().any(|p| p.contains(wanted)), "{wanted}: {found:#?}");
         }

@@ -17,7 +17,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn an_empty_file_gives_working_defaults() {
     let n = parse("# nothing\n", Path::new("o.yaml")).unwrap();
-    assert_eq!(n.listen.http.unwrap().address.to_string(), "127.0.0.1:9494");
+    assert_eq!(n.listen.http.as_ref().unwrap().address.to_string(), "127.0.0.1:9494");
     assert_eq!(n.retention.logs, Some(Duration::from_secs(14 * 86_400)));
     assert!(n.memory.limit_bytes > 0 && n.disk.reserve_bytes > 0);
     assert!(n.collect.host.is_some());

@@ -19,9 +19,7 @@ use federate::{
         Asker, Held, Server,
         accept::{self, Accepted},
     },
-    peers::{
-        Connected, Connector, Foreign, Incomplete, Own, PeerSettings, PeerStatus, Peers, Plain, Source, Start,
-    },
+    peers::{Connected, Connector, Foreign, Incomplete, Own, PeerSettings, PeerStatus, Peers, Source, Start},
 };
 use futures::StreamExt;
 use model::{Labels, Signal, TenantId, TimestampNs};
@@ -81,7 +79,7 @@ impl Peering {
                 shutdown.spawn(async move { watched.watch(async move { ending.started().await }).await });
                 Arc::new(Mutual { tls: tls.clone() })
             }
-            None => Arc::new(Plain),
+            None => Arc::new(NoTls),
         };
         let fixed = store.iter().map(|s| own_member(config, s.clone(), &origin)).collect();
         let start = Start {
@@ -227,6 +225,23 @@ impl Peering {
         held.collect()
     }
 
+    /// The labels that tell each cluster from others: this node's own and its peers'.
+    pub fn label_sets(&self) -> Vec<Labels> {
+        let own = self.store.iter().map(|_| self.origin.external().clone());
+        let peers = self.peers.status().into_iter().map(|p| {
+            let cluster = Labels::from_pairs([("cluster", p.name.as_str())]);
+            let mut all = p.labels.to_builder();
+            cluster.iter().for_each(|(n, v)| {
+                all.set(n, v);
+            });
+            all.build()
+        });
+        let mut sets: Vec<Labels> = own.chain(peers).filter(|l| !l.is_empty()).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+
     pub fn status(&self) -> Vec<PeerStatus> {
         self.peers.status()
     }
@@ -304,6 +319,18 @@ fn open(peer: &config::Peer, clock: &Clock) -> Result<Arc<dyn Select>> {
         timeout: peer.timeout,
     };
     Ok(federate::foreign::open(settings, clock.clone())?)
+}
+
+/// What a node without certificates has instead of connections.
+struct NoTls;
+
+#[async_trait]
+impl Connector for NoTls {
+    async fn connect(&self, _: &PeerSettings, address: &str) -> std::io::Result<Connected> {
+        let message =
+            format!("{address} is asked over mutual TLS only, and this node has no tls: {{cert, key, ca}}");
+        Err(std::io::Error::other(message))
+    }
 }
 
 /// Connections that both sides prove themselves on.

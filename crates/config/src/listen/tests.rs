@@ -92,7 +92,7 @@ fn what_is_missing_or_makes_no_sense_is_named_with_its_line() {
         "listen.http: client_ca means nothing without tls",
         "o.yaml:7:10: listen.otlp_http.tls: needs cert and key",
         "o.yaml:8:18: listen.otlp_http.min_version: \"1.1\" is not known",
-        "o.yaml:9:48: listen.otlp_grpc.deny: means nothing without client_ca",
+        "o.yaml:9:45: listen.otlp_grpc.deny: means nothing without client_ca",
     ] {
         assert!(p.iter().any(|m| m.contains(part)), "{part} is missing in {p:#?}");
     }
