@@ -44,6 +44,12 @@ pub fn router(state: AppState) -> Router {
         .merge(jaeger::routes())
         .merge(otlp::http::routes())
         .merge(otlp::grpc::routes());
+    let routes = match &state.store_api {
+        Some(services) => routes
+            .route_service("/thanos.Store/{*method}", services.clone())
+            .route_service("/thanos.info.Info/{*method}", services.clone()),
+        None => routes,
+    };
     finish(routes, state)
 }
 

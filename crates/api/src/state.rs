@@ -32,6 +32,8 @@ pub struct Parts {
     pub budget: MemoryBudget,
     pub options: ApiOptions,
     pub hooks: Arc<dyn NodeHooks>,
+    /// Thanos' StoreAPI and Info, for the main port.
+    pub store_api: Option<tonic::service::Routes>,
 }
 
 /// Cheap to clone; derefs to its [`Parts`].

@@ -19,8 +19,11 @@ use futures::stream::BoxStream;
 use model::{Labels, Matcher, Signal, TenantId, TimeRange};
 use proto::thanos::{
     self as pb,
-    info::{InfoRequest, InfoResponse, LabelSet, StoreInfo, info_server::Info},
-    store_server::Store,
+    info::{
+        InfoRequest, InfoResponse, LabelSet, StoreInfo,
+        info_server::{Info, InfoServer},
+    },
+    store_server::{Store, StoreServer},
 };
 use tonic::{Request, Response, Status};
 
@@ -49,6 +52,11 @@ fn range(start_ms: i64, end_ms: i64) -> TimeRange {
 }
 
 impl StoreApi {
+    /// Both services, to be put on a listener.
+    pub fn into_routes(self) -> tonic::service::Routes {
+        tonic::service::Routes::new(StoreServer::new(self.clone())).add_service(InfoServer::new(self))
+    }
+
     fn scope(&self, range: TimeRange) -> Scope {
         let deadline = std::time::Instant::now().checked_add(self.timeout);
         let limits = QueryLimits { deadline, ..self.limits.clone() };

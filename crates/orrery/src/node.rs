@@ -18,7 +18,9 @@ use std::{
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
-use contract::{Append, Select};
+use contract::{Append, QueryLimits, Select};
+use federate::storeapi::StoreApi;
+use model::{Labels, Signal, TenantId};
 use parking_lot::Mutex;
 use store::{LocalObjects, Store};
 
@@ -131,6 +133,7 @@ impl Node {
         });
         let config = shared.config.load_full();
         let (together, apart) = shared.selects()?;
+        let store_api = shared.store_api(together.clone(), &config);
         let state = api::AppState::new(api::Parts {
             reads: reads(together, &config, &clock),
             reads_apart: reads(apart, &config, &clock),
@@ -140,6 +143,7 @@ impl Node {
             budget,
             options: settings::api(&config),
             hooks: Arc::new(Hooks(shared.clone())),
+            store_api: Some(store_api.into_routes()),
         });
         if let (Some(peering), Some(connections)) = (&shared.peering, doors.peers.take()) {
             peering.serve(connections, &config, &shared.budget, &shutdown);
@@ -183,6 +187,34 @@ impl Shared {
             (Some(peering), _) => Ok(peering.reads()),
             (None, Some(store)) => Ok((store.clone(), store.clone())),
             (None, None) => anyhow::bail!("a node that keeps nothing needs peers: it would answer nothing"),
+        }
+    }
+
+    /// What a Thanos Query is answered with: everything of the default tenant, each cluster under its own labels.
+    fn store_api(&self, select: Arc<dyn Select>, config: &config::Node) -> StoreApi {
+        let options = settings::api(config);
+        let label_sets = self.peering.as_ref().map(|p| p.label_sets()).unwrap_or_default();
+        let (store, has_peers) = (self.store.clone(), self.peering.is_some());
+        let held = move || {
+            let status = store.as_ref().map(|s| s.status());
+            let metrics = status.iter().flat_map(|s| &s.signals).find(|s| s.signal == Signal::METRICS);
+            // What peers hold is not known exactly; a store that says too much is asked in vain at most.
+            (metrics.and_then(|m| m.oldest_ns).map_or(0, |ns| ns / 1_000_000), i64::MAX)
+        };
+        let begins = move || if has_peers { (0, i64::MAX) } else { held() };
+        StoreApi {
+            select,
+            tenant: TenantId::default(),
+            // A federation's series have the labels of whom they are from already.
+            external: if has_peers {
+                Labels::default()
+            } else {
+                Origin::new(config.cluster.clone(), &config.external_labels).external().clone()
+            },
+            label_sets,
+            held: Arc::new(begins),
+            limits: QueryLimits { memory: self.budget.clone(), ..options.limits },
+            timeout: options.query_timeout,
         }
     }
 

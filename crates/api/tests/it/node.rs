@@ -65,6 +65,7 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
         budget,
         options,
         hooks: Arc::new(hooks),
+        store_api: None,
     })
 }
 

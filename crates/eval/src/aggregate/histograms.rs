@@ -82,7 +82,7 @@ impl HistogramAggregate {
         let mut next = sum.clone();
         let mut added = next.add(h);
         let sums = !self.incremental && !is_mean;
-        if self.mean && added.is_ok() && !(sums && !next.has_overflow()) {
+        if self.mean && added.is_ok() && (!sums || next.has_overflow()) {
             next = sum.clone();
             next.scale(if self.incremental { before / all } else { 1.0 / all });
             added = next.add(&scaled(h, if is_mean { count / all } else { 1.0 / all }));

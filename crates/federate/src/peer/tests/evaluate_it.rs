@@ -74,7 +74,7 @@ fn answer() -> Evaluated {
             histograms: vec![(7, 1, Histogram { count: 2.0, ..Histogram::default() })],
             ..series("x", &[])
         },
-        drop_name: i % 2 == 0,
+        drop_name: i.is_multiple_of(2),
         piece: (i % 3) as u8,
     };
     Evaluated {
