@@ -17,7 +17,7 @@ mod look;
 mod page;
 mod plan;
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base::{Clock, Shutdown};
@@ -94,7 +94,10 @@ async fn live(
     if let Some(missing) = seen.missing() {
         tell.say(&format!("after {SEEN_WITHIN:?} {missing}; the logs in {} say why", plan.dir.display()));
     }
-    println!("{}", page::page(plan, all, &seen));
+    // Who reads the page may have gone by now, as `| head` does; the clusters stay.
+    if let Err(e) = std::io::stdout().write_all(page::page(plan, all, &seen).as_bytes()) {
+        tell.say(&format!("the page could not be printed: {e}"));
+    }
     loop {
         for process in all.iter_mut() {
             if let Some(event) = process.tend(&tell.clock)? {
@@ -170,6 +173,6 @@ impl Teller {
 
     fn say(&self, what: &str) {
         let seconds = self.clock.monotonic().duration_since(self.began).as_secs_f64();
-        eprintln!("{seconds:>6.1}s  {what}");
+        let _ = writeln!(std::io::stderr(), "{seconds:>6.1}s  {what}");
     }
 }

@@ -232,10 +232,10 @@ pub(crate) fn ns(d: std::time::Duration) -> i64 {
 }
 
 /// What samples, records and spans may take of a memory limit before they are flushed: a sixth of it. What is known of
-/// series stays after a flush, so with many of them less is left for samples, down to a sixteenth: below that flushes
+/// series stays after a flush, so with many of them less is left for samples, down to a twentieth: below that flushes
 /// would follow each other.
 fn head_share(limit: u64, series: u64) -> u64 {
-    (limit / 4).saturating_sub(series).max(limit / 16).min(limit / 6)
+    (limit / 4).saturating_sub(series).max(limit / 20).min(limit / 6)
 }
 
 #[cfg(test)]
@@ -247,7 +247,7 @@ mod tests {
         const MIB: u64 = 1 << 20;
         assert_eq!(head_share(1024 * MIB, 0), 1024 * MIB / 6);
         assert_eq!(head_share(1024 * MIB, 156 * MIB), 100 * MIB);
-        assert_eq!(head_share(1024 * MIB, 900 * MIB), 64 * MIB);
+        assert_eq!(head_share(1024 * MIB, 900 * MIB), 1024 * MIB / 20);
         assert_eq!(head_share(512 * MIB, 10 * MIB), 512 * MIB / 6);
     }
 }

@@ -68,6 +68,11 @@ impl Demo {
         std::fs::read_to_string(self.dir.path().join("progress.log")).unwrap_or_default()
     }
 
+    /// What a node told of itself.
+    fn log(&self, node: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join("demo").join(format!("{node}.log"))).unwrap_or_default()
+    }
+
     /// The process of a node, as the page says.
     fn pid(&self, node: &str) -> String {
         let line = self.page.lines().find(|l| l.split_whitespace().next() == Some(node)).unwrap();
@@ -82,7 +87,10 @@ impl Demo {
     async fn json(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.hub);
         let request = Request { timeout: Duration::from_secs(30), ..Request::get(url) };
-        let answer = self.client.send(request).await.unwrap();
+        let answer = match self.client.send(request).await {
+            Ok(answer) => answer,
+            Err(e) => panic!("{path}: {e}\n{}", self.log("ops-01")),
+        };
         serde_json::from_slice(&answer.body).unwrap_or_else(|e| panic!("{path}: {e}: {}", answer.excerpt()))
     }
 
