@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// PromQL as this engine understands it. Version 1 is Prometheus 3.x with all that is experimental there, and the
-/// pieces that [`eval::Piece`] numbers 0 to 10.
+/// pieces that [`eval::Piece`] numbers 0 to 11.
 pub const DIALECT: Dialect = Dialect { language: Language::PromQl, version: 1 };
 
 const DELAYED_NAMES: &str = "delayed_name_removal";

@@ -95,6 +95,17 @@ impl HistogramAggregate {
         self.note_added(added, "", env);
     }
 
+    /// Adds what a sum that was absorbed had lost to rounding. Means are taken only of sums that no float can hold.
+    pub(super) fn absorb_lost(&mut self, lost: &Histogram) {
+        if self.incompatible || self.incremental {
+            return;
+        }
+        if let Some(sum) = &mut self.sum {
+            // In the layout of the one absorbed before, so it can be added, and nothing is to be said of it again.
+            let _ = sum.add(lost);
+        }
+    }
+
     fn note_added(&mut self, added: Result<Added, IncompatibleSchemas>, name: &str, env: &mut Env<'_>) {
         match added {
             Ok(a) => {

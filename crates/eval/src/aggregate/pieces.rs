@@ -4,8 +4,8 @@
 //! | operator | floats | histograms |
 //! |---|---|---|
 //! | `min`, `max`, `group`, `count` | `Whole` | |
-//! | `sum` | `Sum`, `Compensation` | `Histograms` |
-//! | `avg` | `Sum` or `Mean`, `Compensation`, `Count` | `Histograms` or `HistogramMeans`, `HistogramCount` |
+//! | `sum` | `Sum`, `Compensation` | `Histograms`, `HistogramCompensation` |
+//! | `avg` | `Sum` or `Mean`, `Compensation`, `Count` | the same or `HistogramMeans`, `HistogramCount` |
 //! | `stddev`, `stdvar` | `Count`, `Mean`, `Spread` | |
 //!
 //! Where a part met floats and histograms at one step, or histograms that cannot be added, it says so instead of
@@ -51,6 +51,8 @@ pub enum Piece {
     Incompatible = 9,
     /// Hints of histograms that the one of their sum does not tell: 1 some counter was reset, 2 some was not.
     Hints = 10,
+    /// What [`Piece::Histograms`] lost to rounding, number by number; nothing where that is nothing.
+    HistogramCompensation = 11,
 }
 
 impl Piece {
@@ -72,6 +74,7 @@ impl Piece {
             HistogramCount,
             Incompatible,
             Hints,
+            HistogramCompensation,
         ]
         .into_iter()
         .find(|p| p.number() == number)
@@ -255,8 +258,15 @@ fn histogram_pieces(histograms: Histograms, out: &mut Columns) {
         if incompatible {
             out.at(Piece::Incompatible).set_float(step, 1.0);
         } else if let Some(sum) = sum {
-            let piece = if is_mean { Piece::HistogramMeans } else { Piece::Histograms };
-            out.at(piece).set_histogram(step, Arc::new(sum.finish()));
+            if is_mean {
+                out.at(Piece::HistogramMeans).set_histogram(step, Arc::new(sum.finish()));
+            } else {
+                let (sum, lost) = sum.parts();
+                out.at(Piece::Histograms).set_histogram(step, Arc::new(sum));
+                if let Some(lost) = lost {
+                    out.at(Piece::HistogramCompensation).set_histogram(step, Arc::new(lost));
+                }
+            }
             if let Some(count) = count {
                 out.at(Piece::HistogramCount).set_float(step, count);
             }
@@ -271,7 +281,12 @@ fn absorb_histograms(pieces: &Pieces, mean: bool, all: &mut Histograms, env: &mu
         for step in column.steps() {
             let count = pieces.float(Piece::HistogramCount, step).filter(|n| *n > 0.0);
             let (Some(h), true) = (column.histogram(step), !mean || count.is_some()) else { continue };
-            all.entry(step).or_insert_with(fresh).absorb(h, count.unwrap_or(1.0), is_mean, env);
+            let aggregate = all.entry(step).or_insert_with(fresh);
+            aggregate.absorb(h, count.unwrap_or(1.0), is_mean, env);
+            let lost = pieces.get(Piece::HistogramCompensation).and_then(|c| c.histogram(step));
+            if let Some(lost) = lost.filter(|_| !is_mean) {
+                aggregate.absorb_lost(lost);
+            }
         }
     }
     for (step, _) in pieces.floats(Piece::Incompatible) {

@@ -203,23 +203,37 @@ impl HistogramSum {
 
     /// The sum without empty buckets.
     pub fn finish(self) -> Histogram {
-        let side = |s: Side| -> (Vec<BucketSpan>, Vec<f64>) {
-            encode(&s.into_iter().map(|(i, k)| (i, k.value())).collect::<Vec<_>>())
+        self.histogram(|k| k.value())
+    }
+
+    /// The sum as it stands, and what it lost to rounding where that is something: added again, in that order, they
+    /// come to the same.
+    pub fn parts(self) -> (Histogram, Option<Histogram>) {
+        let lost = self.histogram(|k| if k.sum.is_finite() { k.c } else { 0.0 });
+        let numbers = [lost.zero_count, lost.count, lost.sum];
+        let mut all = numbers.iter().chain(&lost.positive_buckets).chain(&lost.negative_buckets);
+        let is_something = all.any(|c| *c != 0.0);
+        (self.histogram(|k| k.sum), is_something.then_some(lost))
+    }
+
+    fn histogram(&self, number: impl Fn(Kahan) -> f64) -> Histogram {
+        let side = |s: &Side| -> (Vec<BucketSpan>, Vec<f64>) {
+            encode(&s.iter().map(|(i, k)| (*i, number(*k))).collect::<Vec<_>>())
         };
-        let (positive_spans, positive_buckets) = side(self.positive);
-        let (negative_spans, negative_buckets) = side(self.negative);
+        let (positive_spans, positive_buckets) = side(&self.positive);
+        let (negative_spans, negative_buckets) = side(&self.negative);
         Histogram {
             reset_hint: self.reset_hint,
             schema: self.schema,
             zero_threshold: self.zero_threshold,
-            zero_count: self.zero.value(),
-            count: self.count.value(),
-            sum: self.sum.value(),
+            zero_count: number(self.zero),
+            count: number(self.count),
+            sum: number(self.sum),
             positive_spans,
             positive_buckets,
             negative_spans,
             negative_buckets,
-            custom_values: self.custom,
+            custom_values: self.custom.clone(),
             is_integer: false,
         }
     }
