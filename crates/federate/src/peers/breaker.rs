@@ -5,6 +5,7 @@
 //!    ▲                                     ▲                                                  │
 //!    └───────────────── it answers ────────┴───────────────── it fails: longer ───────────────┘
 //! ```
+//! The one question is whichever comes first: somebody's, or that of whoever watches the member.
 
 use std::time::Duration;
 
@@ -65,6 +66,14 @@ impl Breaker {
             self.state = State::HalfOpen { trying: now.checked_add(patience) };
         }
         passes
+    }
+
+    /// When a question may pass next, where none may now.
+    pub(super) fn opens_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed | State::HalfOpen { trying: None } => None,
+            State::Open { until } | State::HalfOpen { trying: Some(until) } => Some(until),
+        }
     }
 
     pub(super) fn succeeded(&mut self) {

@@ -238,7 +238,7 @@ impl Link {
         }
         if speaks_against(error, self.settings.timeout) {
             state.last_error = Some(error.reason());
-            state.breaker.failed(Instant::now(), &mut rand::rng());
+            self.note_failure(&mut state);
             if self.foreign.is_some() {
                 self.is_lost(&mut state);
             }
@@ -248,6 +248,47 @@ impl Link {
         }
         drop(state);
         self.show();
+    }
+
+    fn note_failure(&self, state: &mut State) {
+        let was_closed = state.breaker.is_closed();
+        state.breaker.failed(Instant::now(), &mut rand::rng());
+        if was_closed && !state.breaker.is_closed() {
+            // Whoever watches it has something to find out.
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether a question is due that finds out if the peer answers again; that question is begun with it.
+    pub(super) fn begin_trial(&self) -> bool {
+        let mut state = self.state.lock();
+        !state.breaker.is_closed() && state.breaker.admit(Instant::now(), true, self.settings.timeout)
+    }
+
+    /// What became of that question.
+    pub(super) fn tried(&self, outcome: Result<(), Error>) {
+        let mut state = self.state.lock();
+        match outcome {
+            Ok(()) => state.breaker.succeeded(),
+            Err(e) => {
+                state.last_error = Some(e.reason());
+                state.breaker.failed(Instant::now(), &mut rand::rng());
+            }
+        }
+        drop(state);
+        self.show();
+    }
+
+    /// The last minute.
+    pub(super) fn lately(&self) -> TimeRange {
+        let now = self.clock.now_ns();
+        TimeRange::new(TimestampNs(now.saturating_sub(60_000_000_000)), TimestampNs(now))
+    }
+
+    /// How long it is still left alone.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let at = self.state.lock().breaker.opens_at()?;
+        Some(at.saturating_duration_since(Instant::now()))
     }
 
     /// The peer has said who it is; true where that differs from what was known.

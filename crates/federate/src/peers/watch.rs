@@ -1,10 +1,12 @@
-//! The task that watches one peer: asks who it is, over and over, and notes the answer.
+//! The task that watches one peer: asks who it is, over and over, and notes the answer. One that says who it is and
+//! was left alone is put a small question when its rest is over, so that it counts again without anybody's asking.
 
 use std::{sync::Arc, time::Duration};
 
 use base::{Shutdown, backoff::Backoff};
-use contract::Error as Told;
-use tokio::time::{sleep, timeout};
+use contract::{Error as Told, LabelNamesRequest, Scope, Select, Tenants};
+use model::{Signal, TenantId};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Link, PeerSettings};
 use crate::{
@@ -38,7 +40,14 @@ pub(super) async fn watch(
                 if link.heard(said) {
                     changed();
                 }
-                EVERY
+                if link.begin_trial() {
+                    let outcome = tokio::select! {
+                        outcome = trial(&link, &client) => outcome,
+                        () = shutdown.started() => return,
+                    };
+                    link.tried(outcome);
+                }
+                link.rest().map_or(EVERY, |rest| rest.clamp(SOON, EVERY))
             }
             Err(e) => {
                 link.unheard(&e);
@@ -57,6 +66,17 @@ async fn announcement(link: &Link, client: &Client, asker: &Asker) -> Result<Ann
     let allowed = WITHIN.min(link.settings().timeout);
     let said = timeout(allowed, client.announce(asker)).await.map_err(|_| Error::Silent { allowed })?;
     expected(said.map_err(Error::Told)?, link.settings(), asker)
+}
+
+/// A question that any peer can answer from what it has in memory.
+async fn trial(link: &Link, client: &Client) -> Result<()> {
+    let allowed = link.settings().timeout;
+    let mut scope = Scope::new(Tenants::one(TenantId::default()), link.lately());
+    // Whom it asks in turn may be slow.
+    scope.limits.deadline = Some(Instant::now().into_std() + allowed / 2);
+    let request = LabelNamesRequest { scope, signal: Signal::METRICS, selectors: Vec::new(), limit: Some(1) };
+    let answer = timeout(allowed, client.label_names(request)).await;
+    answer.map_err(|_| Error::Silent { allowed })?.map(drop).map_err(Error::Told)
 }
 
 /// Only the one that was meant.
