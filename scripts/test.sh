@@ -16,6 +16,7 @@ packages() {
   { command -v victoria-metrics && command -v vmagent; } >/dev/null || missing+=(victoria-metrics)
   command -v python3 >/dev/null || missing+=(python3)
   command -v ip >/dev/null || missing+=(iproute2)
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

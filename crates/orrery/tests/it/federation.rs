@@ -1,6 +1,6 @@
 //! Four nodes over mutual TLS: dev-01, prod-01 as a pair of replicas, and ops-01, which keeps nothing and asks them all.
 
-use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use model::{Labels, MetricBatch};
 use net::Request;
@@ -9,12 +9,8 @@ use serde_json::{Value, json};
 use crate::{
     lifecycle::now_ns,
     node::{Home, Node, encode, eventually},
+    peers::free_port,
 };
-
-/// A port that nobody listens on just now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A CA and a certificate for each cluster, by the command that users have.
 fn certificates(dir: &Path, clusters: &[&str]) {

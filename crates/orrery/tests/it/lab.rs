@@ -4,8 +4,14 @@
 //! The test process sits on the same switch under the name `test`, so it asks every host by its address.
 //! Without root or `/dev/net/tun` there is no laboratory: tests print a line and pass, unless peers are required.
 
+mod apart;
+mod clusters;
 mod fault;
 mod links;
+mod matrix;
+mod questions;
+mod scripts;
+mod traces;
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +28,7 @@ use serde_json::Value;
 
 use crate::{node::root, peers};
 
+pub use clusters::{HUB, PEERS};
 pub use fault::Impostor;
 
 /// The test's own place on the switch.

@@ -11,6 +11,8 @@ use net::{Answer, Client, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::lab::Host;
+
 pub struct Node {
     child: Child,
     pub http: String,
@@ -22,11 +24,15 @@ pub struct Node {
 /// The directory and configuration that outlive a node, so that it can be started again.
 pub struct Home {
     pub dir: TempDir,
-    extra: String,
+    pub extra: String,
     /// Any free one where it is 0; a sender that outlives the node needs the same again.
     http_port: u16,
+    /// Where in a laboratory the node runs; otherwise on this machine's loopback.
+    host: Option<Host>,
     /// Where other nodes ask it, if they may.
-    peers_port: Option<u16>,
+    pub peers_port: Option<u16>,
+    /// What the node finds in its environment beside what the test has.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A node that collects nothing by itself, so that tests see only what they sent.
@@ -40,7 +46,19 @@ impl Home {
 
     /// A configuration that begins with nothing but data directory and free ports.
     pub fn with(extra: &str) -> Self {
-        Home { dir: tempfile::tempdir().unwrap(), extra: extra.to_owned(), http_port: 0, peers_port: None }
+        Home {
+            dir: tempfile::tempdir().unwrap(),
+            extra: extra.to_owned(),
+            http_port: 0,
+            host: None,
+            peers_port: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// A node on a host of a laboratory, reached by that host's address.
+    pub fn on_host(host: &Host, extra: &str) -> Self {
+        Home { host: Some(host.clone()), ..Self::new(&format!("insecure: true\n{extra}")) }
     }
 
     /// A node that has the same port whenever it is started.
@@ -53,6 +71,10 @@ impl Home {
         Home { peers_port: Some(peers_port), ..Self::new(extra) }
     }
 
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("orrery.yaml")
     }
@@ -63,18 +85,25 @@ impl Home {
 
     pub fn write_config(&self, extra: &str) {
         let port = self.http_port;
-        let peers = self.peers_port.map(|p| format!(", peers: '127.0.0.1:{p}'")).unwrap_or_default();
-        let listen = format!(
-            "{{http: '127.0.0.1:{port}', otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0'{peers}}}"
-        );
+        let at = self.host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |h| h.address.to_string());
+        let peers = self.peers_port.map_or_else(String::new, |p| format!(", peers: '{at}:{p}'"));
+        let listen = format!("{{http: '{at}:{port}', otlp_grpc: '{at}:0', otlp_http: '{at}:0'{peers}}}");
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_orrery");
+        let mut command = self.host.as_ref().map_or_else(|| Command::new(binary), |h| h.command(binary));
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
     }
 
     /// Starts a node and waits until it says that it is ready.
     pub fn start(&self) -> Node {
         self.write_config(&self.extra);
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_orrery"))
+        let mut child = self
+            .command()
             .args(["run", "--config"])
             .arg(self.config())
             .stdout(Stdio::piped())
@@ -150,6 +179,18 @@ impl Node {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
+        // Its threads stop one after the other.
+        while signal == "-STOP" && !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        threads.filter_map(Result::ok).all(|t| {
+            let stat = std::fs::read_to_string(t.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     pub fn kill(mut self) {

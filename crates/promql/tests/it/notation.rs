@@ -6,7 +6,7 @@ use model::{
     histogram::{BucketSpan, ResetHint},
 };
 
-use crate::memory::Sample;
+use super::memory::Sample;
 
 /// One place in a sequence; nothing where it is left out.
 #[derive(Debug, Clone)]
