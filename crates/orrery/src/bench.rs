@@ -3,7 +3,7 @@
 
 mod shop;
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base::{Clock, Shutdown};
@@ -258,7 +258,7 @@ async fn peers(p: Peers) -> Result<()> {
 
 /// One line that replaces itself.
 fn show(p: &Progress) {
-    eprint!("\r{p}   ");
+    let _ = write!(std::io::stderr(), "\r{p}   ");
 }
 
 fn print<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> Result<()> {

@@ -17,6 +17,8 @@ pub fn start(config: &config::Node) -> OwnTraces {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(true)
+        // It would tell of a stderr that is gone on stderr.
+        .log_internal_errors(false)
         .with_filter(filter);
     let (spans, exporter) = match config.collect.traces {
         Some(_) => {

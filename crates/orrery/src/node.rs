@@ -10,6 +10,8 @@
 //! write through the other, the API serves them all.
 
 use std::{
+    fmt::Write as _,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -370,17 +372,19 @@ async fn open_store(
     Ok((store, objects))
 }
 
-/// One plain line for whoever started the node by hand.
+/// Plain lines for whoever started the node by hand; the node goes on where nobody reads them to the end.
 fn announce(bound: &api::Bound, listen: &config::Listen) {
     let shown = |a: Option<std::net::SocketAddr>| a.map_or("off".to_owned(), |a| a.to_string());
+    let mut lines = String::new();
     if let Some(http) = bound.http {
         let scheme = if listen.http.as_ref().is_some_and(|l| l.tls.is_some()) { "https" } else { "http" };
-        println!("Orrery {} is ready: {scheme}://{http}/", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(lines, "Orrery {} is ready: {scheme}://{http}/", env!("CARGO_PKG_VERSION"));
     }
-    println!("OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
+    let _ = writeln!(lines, "OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
     if let Some(peers) = bound.peers {
-        println!("peers {peers}");
+        let _ = writeln!(lines, "peers {peers}");
     }
+    let _ = std::io::stdout().write_all(lines.as_bytes());
 }
 
 /// From the checked configuration to the options of each part.

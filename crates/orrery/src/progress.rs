@@ -56,11 +56,13 @@ impl Line {
     }
 
     fn write(&self, text: &str) {
-        match self.terminal {
+        let mut out = std::io::stderr().lock();
+        // The work goes on where nobody reads of it any more.
+        let _ = match self.terminal {
             // Back to the first column; what is left of a longer line is erased.
-            true => eprint!("\r{text}\x1b[K"),
-            false => eprintln!("{text}"),
-        }
-        let _ = std::io::stderr().flush();
+            true => write!(out, "\r{text}\x1b[K"),
+            false => writeln!(out, "{text}"),
+        };
+        let _ = out.flush();
     }
 }

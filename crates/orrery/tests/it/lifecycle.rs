@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::node::{Home, QUIET};
+use crate::{
+    node::{Home, QUIET, eventually},
+    peers::free_port,
+};
 
 #[tokio::test]
 async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
@@ -15,6 +18,34 @@ async fn a_node_is_healthy_ready_and_exposes_its_metrics() {
     assert!(text.contains("orrery_memory_limit_bytes") && text.ends_with("# EOF\n"), "{text}");
     let info = node.json("/api/v1/status/buildinfo").await;
     assert_eq!(info["data"]["buildUser"], concat!("orrery ", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn a_node_lives_on_when_nobody_reads_what_it_prints() {
+    let home = Home::on_port(free_port(), "");
+    home.write_config(QUIET);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(["run", "--config"])
+        .arg(home.config())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    let url = |path: &str| format!("http://127.0.0.1:{}{path}", home.http_port());
+    let client = net::Client::new().unwrap();
+    eventually("it is ready", Duration::from_secs(60), async || {
+        let answer = client.send(net::Request::get(url("/-/ready"))).await.ok()?;
+        answer.status.is_success().then_some(())
+    })
+    .await;
+    // A refused reload is told on stderr, too.
+    home.write_config("memory: {limit: lots}\n");
+    let refused = client.send(net::Request::post(url("/-/reload"), "")).await.unwrap();
+    assert!(!refused.status.is_success());
+    assert_eq!(client.send(net::Request::get(url("/-/healthy"))).await.unwrap().status, 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test]
