@@ -43,7 +43,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     }
     let keeps = c.roles(&w.roles);
     let peers_file = w.peers_file.as_ref().map(|f| c.resolve(&f.value));
-    let peers = match w.peers.is_some() {
+    let peers = match w.peers.is_some() || w.answer_to.is_some() {
         true => peers::check(text, peers_file, &mut c),
         false => Peers { file: peers_file, ..Peers::default() },
     };
@@ -70,6 +70,15 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             "nodes ask each other over mutual TLS only: add tls: {cert, key, ca} (orrery certs makes them)";
         c.problem("peers", p.referenced, message);
     }
+    if let (true, Some(a)) = (w.tls.is_none(), &w.answer_to) {
+        let message =
+            "nodes ask each other over mutual TLS only: add tls: {cert, key, ca} (orrery certs makes them)";
+        c.problem("answer_to", a.referenced, message);
+    }
+    let listen = c.listen(&w.listen, tls.as_ref(), w.tls.is_some(), w.insecure.unwrap_or(false));
+    if let (true, true, Some(p)) = (tls.is_some() && listen.peers.is_none(), peers.are_dialling(), &w.peers) {
+        c.problem("peers", p.referenced, "a peer dials this node, and listen.peers is off: nobody can");
+    }
     let node = Node {
         cluster,
         replica: replica
@@ -84,7 +93,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         external_labels,
         keeps,
         peers,
-        listen: c.listen(&w.listen, tls.as_ref(), w.tls.is_some(), w.insecure.unwrap_or(false)),
+        listen,
         tls,
         http: http(w.http),
         retention: c.retention(&w.retention, &data_dir),

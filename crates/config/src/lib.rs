@@ -21,7 +21,7 @@ pub use error::{Error, Problem};
 pub use listen::{Listen, Listener};
 pub use node::{Collect, Disk, Files, Host, Http, Ingest, Memory, Node, OwnTraces, Pods, Query, Retention};
 pub use otlp::Otlp;
-pub use peers::{Peer, PeerKind, Peers, Replication, Shared, read_peers};
+pub use peers::{AnswerTo, Peer, PeerKind, Peers, Replication, Shared, read_peers};
 pub use rules::{RuleExpression, rule_expressions};
 pub use scalar::duration;
 

@@ -1,4 +1,5 @@
-//! `peers`, `peers_file`, `replication`: others that this node asks beside its own store.
+//! `peers`, `peers_file`, `answer_to`: others that this node asks beside its own store, and others that it dials so that
+//! they can ask it.
 //!
 //! Entries are read as a tree, since those that speak HTTP have Prometheus' client keys inlined. A peers file holds a
 //! list of the same entries by itself, so that it can be written by a program and read again while the node runs.
@@ -30,6 +31,23 @@ pub struct Peers {
     pub list: Vec<Peer>,
     /// Watched, and joined with the list.
     pub file: Option<PathBuf>,
+    /// Whom this node dials, to be asked over that connection.
+    pub answer_to: Vec<AnswerTo>,
+}
+
+impl Peers {
+    /// Whether some are to dial this node.
+    pub fn are_dialling(&self) -> bool {
+        self.list.iter().any(|p| p.address.is_none())
+    }
+}
+
+/// A node that cannot reach this one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerTo {
+    pub name: ClusterName,
+    /// `host:port` of its `listen.peers`.
+    pub address: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +56,8 @@ pub struct Peer {
     pub name: ClusterName,
     pub replica: Option<ReplicaName>,
     pub kind: PeerKind,
-    /// `host:port`, or a URL for those that speak HTTP.
-    pub address: String,
+    /// `host:port`, or a URL for those that speak HTTP; `None` where it dials this node.
+    pub address: Option<String>,
     /// Labels that everything it holds carries: of an Orrery node it announces them itself, of a foreign system they
     /// are added to all it returns. `cluster` is always one of them.
     pub labels: BTreeMap<String, String>,
@@ -125,22 +143,46 @@ pub fn read_peers(path: &Path) -> Result<Vec<Peer>, Error> {
 
 /// The keys of the node's own file. `text` is the whole of it.
 pub(crate) fn check(text: &str, file: Option<PathBuf>, c: &mut Checker<'_>) -> Peers {
-    let found = match yaml::parse(text) {
-        Ok(root) => root.get("peers").map(|n| (list(n, "peers", c), n.at)),
+    let root = match yaml::parse(text) {
+        Ok(root) => root,
         Err(e) => {
             c.problem_at("peers", e.at, e.message);
-            None
+            return Peers { file, ..Peers::default() };
         }
     };
-    let list = found.map_or_else(Vec::new, |(list, at)| {
-        agree(&list, at, c);
+    let peers = root.get("peers").map_or_else(Vec::new, |n| {
+        let list = list(n, "peers", c);
+        agree(&list, n.at, c);
         list
     });
-    Peers { list, file }
+    let answer_to = root.get("answer_to").map_or_else(Vec::new, |n| {
+        let found = sections(n, "answer_to", c);
+        found.into_iter().filter_map(|s| answer_to(s, c)).collect()
+    });
+    Peers { list: peers, file, answer_to }
+}
+
+fn answer_to(mut s: Section<'_>, c: &mut Checker<'_>) -> Option<AnswerTo> {
+    let name = name(&mut s, "needs a name: that of the cluster that is to ask this one", c);
+    let address = address(&mut s, PeerKind::Orrery, c);
+    s.finish(c);
+    Some(AnswerTo { name: name?, address: address? })
+}
+
+fn name(s: &mut Section<'_>, needed: &str, c: &mut Checker<'_>) -> Option<ClusterName> {
+    let Some(name) = s.text("name", c) else {
+        s.wrong(c, needed);
+        return None;
+    };
+    ClusterName::new(&name).map_err(|e| s.problem("name", c, e.to_string())).ok()
 }
 
 /// Which keys of the file are read here, is told apart from those that other readers know.
 fn list(node: &Node, field: &str, c: &mut Checker<'_>) -> Vec<Peer> {
+    sections(node, field, c).into_iter().filter_map(|s| peer(s, c)).collect()
+}
+
+fn sections<'a>(node: &'a Node, field: &str, c: &mut Checker<'_>) -> Vec<Section<'a>> {
     let items = match &node.value {
         Value::Null => return Vec::new(),
         Value::List(items) => items,
@@ -152,22 +194,19 @@ fn list(node: &Node, field: &str, c: &mut Checker<'_>) -> Vec<Peer> {
     if items.len() > MAX_PEERS {
         c.problem_at(field, node.at, format!("has {} entries, at most {MAX_PEERS} are taken", items.len()));
     }
-    let sections =
-        items.iter().take(MAX_PEERS).filter_map(|n| Section::open(n, field, c)).collect::<Vec<_>>();
-    sections.into_iter().filter_map(|s| peer(s, c)).collect()
+    items.iter().take(MAX_PEERS).filter_map(|n| Section::open(n, field, c)).collect()
 }
 
 fn peer(mut s: Section<'_>, c: &mut Checker<'_>) -> Option<Peer> {
-    let name = s.text("name", c);
-    if name.is_none() {
-        s.wrong(c, "needs a name: that of the cluster it answers for");
-    }
-    let name = name.and_then(|n| ClusterName::new(&n).map_err(|e| s.problem("name", c, e.to_string())).ok());
+    let name = name(&mut s, "needs a name: that of the cluster it answers for", c);
     let replica = s
         .text("replica", c)
         .and_then(|r| ReplicaName::new(&r).map_err(|e| s.problem("replica", c, e.to_string())).ok());
     let kind = kind(&mut s, c);
-    let address = address(&mut s, kind, c);
+    let address = match s.flag("dials", c) {
+        Some(true) => dials(&mut s, kind, c),
+        _ => address(&mut s, kind, c).map(Some),
+    };
     let mut labels = BTreeMap::new();
     for (label, value, _) in s.pairs("labels", c) {
         labels.insert(label, value);
@@ -206,6 +245,26 @@ fn kind(s: &mut Section<'_>, c: &mut Checker<'_>) -> PeerKind {
         s.problem("kind", c, format!("{text:?} is not known, use one of {known}"));
         PeerKind::Orrery
     })
+}
+
+/// One that dials this node needs no address.
+fn dials(s: &mut Section<'_>, kind: PeerKind, c: &mut Checker<'_>) -> Option<Option<String>> {
+    if kind != PeerKind::Orrery {
+        let message =
+            format!("only nodes dial this one to be asked; a peer of kind {} does not", kind.as_str());
+        s.problem("dials", c, message);
+        return None;
+    }
+    for key in ["address", "url"] {
+        if s.text(key, c).is_some() {
+            s.problem(
+                key,
+                c,
+                "a peer that dials this node is not reached: leave it out, or dials".to_owned(),
+            );
+        }
+    }
+    Some(None)
 }
 
 /// The one of `address` and `url` that the kind needs.
@@ -307,7 +366,7 @@ mod tests {
         let (first, legacy) = (&peers[0], &peers[2]);
         assert_eq!((first.kind, first.timeout), (PeerKind::Orrery, DEFAULT_TIMEOUT));
         assert_eq!(first.labels.get("cluster").map(String::as_str), Some("prod-01"));
-        assert_eq!(legacy.address, "http://prometheus:9090");
+        assert_eq!(legacy.address.as_deref(), Some("http://prometheus:9090"));
         assert_eq!((legacy.timeout, legacy.labels.len()), (Duration::from_secs(3), 2));
         assert_ne!(legacy.http, Settings::default());
         assert_eq!(peers[3].tenant.as_deref(), Some("t1"));
@@ -331,6 +390,30 @@ mod tests {
         ] {
             assert!(found.iter().any(|p| p.contains(wanted)), "{wanted}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn one_side_says_that_it_is_dialled_and_the_other_whom_to_dial() {
+        let tls = "tls: {cert: c, key: k, ca: a}\n";
+        let hub =
+            parse(&format!("{tls}peers:\n  - {{name: dev-01, dials: true}}\n"), Path::new("o.yaml")).unwrap();
+        assert!(hub.peers.are_dialling() && hub.peers.list[0].address.is_none());
+        let text = format!("{tls}answer_to:\n  - {{name: ops-01, address: 'ops:9495'}}\n");
+        let behind = parse(&text, Path::new("o.yaml")).unwrap();
+        assert_eq!(behind.peers.answer_to[0].address, "ops:9495");
+        let text = "listen: {peers: off}\npeers:\n  - {name: a, dials: true, address: 'x:1'}\n  - {name: b, kind: loki, dials: true}\n  - {name: d, dials: true}\nanswer_to:\n  - {address: 'x:1'}\n  - {name: e, address: x}\n";
+        let found = problems(text);
+        for wanted in [
+            "a peer that dials this node is not reached",
+            "a peer of kind loki does not",
+            "answer_to: needs a name: that of the cluster that is to ask this one",
+            "answer_to.address: \"x\" is not host:port",
+            "answer_to: nodes ask each other over mutual TLS only",
+        ] {
+            assert!(found.iter().any(|p| p.contains(wanted)), "{wanted}: {found:#?}");
+        }
+        let found = problems(&format!("{tls}listen: {{peers: off}}\npeers:\n  - {{name: d, dials: true}}\n"));
+        assert!(found.iter().any(|p| p.contains("listen.peers is off")), "{found:#?}");
     }
 
     #[test]

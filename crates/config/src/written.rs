@@ -41,6 +41,8 @@ pub struct Node {
     /// Read by another reader.
     pub peers: Option<Spanned<IgnoredAny>>,
     pub peers_file: Field<String>,
+    /// Read by another reader.
+    pub answer_to: Option<Spanned<IgnoredAny>>,
     pub forward: NotYet,
     pub collector: NotYet,
     pub alertmanager: NotYet,

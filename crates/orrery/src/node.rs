@@ -147,6 +147,9 @@ impl Node {
             hooks: Arc::new(Hooks(shared.clone())),
             store_api: Some(store_api.into_routes()),
         });
+        if let Some(peering) = &shared.peering {
+            peering.answer_others(&config, &shared.budget, &shutdown);
+        }
         if let (Some(peering), Some(connections)) = (&shared.peering, doors.peers.take()) {
             peering.serve(connections, &config, &shared.budget, &shutdown);
         }

@@ -18,6 +18,7 @@ use federate::{
     peer::{
         Asker, Held, Server,
         accept::{self, Accepted},
+        reverse,
     },
     peers::{Connected, Connector, Foreign, Incomplete, Own, PeerSettings, PeerStatus, Peers, Source, Start},
 };
@@ -42,6 +43,8 @@ pub struct Peering {
     origin: Arc<Origin>,
     store: Option<Arc<Store>>,
     tls: Option<Arc<ClientTls>>,
+    own: Own,
+    connector: Arc<dyn Connector>,
     /// Foreign systems that were opened, so that a reload keeps those that did not change.
     opened: Mutex<Vec<(config::Peer, Arc<dyn Select>)>>,
     /// What the peers file held when it could last be read.
@@ -65,7 +68,7 @@ impl Peering {
     pub async fn start(ground: Ground<'_>) -> Result<Option<Arc<Self>>> {
         let Ground { config, store, origin, clock, metrics, tls: tls_metrics, shutdown } = ground;
         let asks = !config.peers.list.is_empty() || config.peers.file.is_some();
-        if !asks && config.listen.peers.is_none() {
+        if !asks && config.listen.peers.is_none() && config.peers.answer_to.is_empty() {
             return Ok(None);
         }
         let tls = match &config.tls {
@@ -86,7 +89,7 @@ impl Peering {
             own: own.clone(),
             fixed,
             replicas: Replicas::default(),
-            connector,
+            connector: connector.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
@@ -99,6 +102,8 @@ impl Peering {
             origin,
             store,
             tls,
+            own,
+            connector,
             opened: Mutex::default(),
             from_file: Mutex::default(),
             clock,
@@ -213,6 +218,29 @@ impl Peering {
         shutdown.spawn(serving);
     }
 
+    /// Keeps connections to those that cannot reach this node, and answers them over these.
+    pub fn answer_others(
+        self: &Arc<Self>,
+        config: &config::Node,
+        budget: &MemoryBudget,
+        shutdown: &Shutdown,
+    ) {
+        for to in &config.peers.answer_to {
+            let settings = PeerSettings {
+                name: to.name.as_str().to_owned(),
+                replica: None,
+                address: Some(to.address.clone()),
+                labels: Labels::default(),
+                timeout: ANSWER_WITHIN,
+                replication: Vec::new(),
+                grace: None,
+            };
+            let (connector, own) = (self.connector.clone(), self.own.asker());
+            let server = self.server(config, budget);
+            shutdown.spawn(reverse::answer_to(settings, connector, own, server, shutdown.clone()));
+        }
+    }
+
     /// What the own store has of each signal.
     fn held(&self) -> Vec<Held> {
         let Some(store) = &self.store else { return Vec::new() };
@@ -291,7 +319,7 @@ fn peer_settings(peer: &config::Peer) -> PeerSettings {
     PeerSettings {
         name: peer.name.as_str().to_owned(),
         replica: peer.replica.as_ref().map(|r| r.as_str().to_owned()),
-        address: Some(peer.address.clone()),
+        address: peer.address.clone(),
         labels: Labels::from_pairs(
             peer.labels.iter().filter(|(n, _)| keep(n)).map(|(n, v)| (n.clone(), v.clone())),
         ),
@@ -311,7 +339,7 @@ fn open(peer: &config::Peer, clock: &Clock) -> Result<Arc<dyn Select>> {
     let settings = ForeignSettings {
         name: peer.name.as_str().to_owned(),
         kind,
-        url: peer.address.clone(),
+        url: peer.address.clone().unwrap_or_default(),
         labels: Labels::from_pairs(peer.labels.iter().map(|(n, v)| (n.clone(), v.clone()))),
         http: peer.http.clone(),
         tenant: peer.tenant.clone(),

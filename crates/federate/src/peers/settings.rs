@@ -27,7 +27,8 @@ impl Own {
         [title, self.node.clone()].into_iter().filter(|n| !n.is_empty()).collect()
     }
 
-    pub(super) fn asker(&self) -> Asker {
+    /// Itself, as it asks others.
+    pub fn asker(&self) -> Asker {
         Asker {
             cluster: self.cluster.clone(),
             replica: self.replica.clone(),

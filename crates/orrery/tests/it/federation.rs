@@ -25,6 +25,13 @@ fn certificates(dir: &Path, clusters: &[&str]) {
     }
 }
 
+/// What a node of that cluster proves itself with.
+fn tls(certs: &Path, cluster: &str) -> String {
+    let file = |name: String| certs.join(name).display().to_string();
+    let (cert, key) = (file(format!("{cluster}.crt")), file(format!("{cluster}.key")));
+    format!("tls: {{cert: '{cert}', key: '{key}', ca: '{}'}}\n", file("ca.crt".to_owned()))
+}
+
 struct Fleet {
     _certs: tempfile::TempDir,
     dev: Node,
@@ -37,11 +44,7 @@ struct Fleet {
 fn start() -> Fleet {
     let certs = tempfile::tempdir().unwrap();
     certificates(certs.path(), &["dev-01", "prod-01", "ops-01"]);
-    let tls = |cluster: &str| {
-        let file = |name: String| certs.path().join(name).display().to_string();
-        let (cert, key) = (file(format!("{cluster}.crt")), file(format!("{cluster}.key")));
-        format!("tls: {{cert: '{cert}', key: '{key}', ca: '{}'}}\n", file("ca.crt".to_owned()))
-    };
+    let tls = |cluster: &str| tls(certs.path(), cluster);
     let ports = [free_port(), free_port(), free_port()];
     let home = |port: u16, cluster: &str, labels: &str| {
         let extra = format!("cluster: {cluster}\nexternal_labels: {{{labels}}}\n{}", tls(cluster));
@@ -211,4 +214,56 @@ async fn a_node_that_keeps_nothing_refuses_what_it_is_sent_and_says_where_to_sen
     let answer = fleet.ops.post("/loki/api/v1/push", "application/json", body.to_string()).await;
     assert_eq!(answer.status.as_u16(), 400, "{}", answer.excerpt());
     assert!(answer.excerpt().contains("keeps nothing"), "{}", answer.excerpt());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_nobody_can_reach_is_asked_over_the_connection_it_dials() {
+    let certs = tempfile::tempdir().unwrap();
+    certificates(certs.path(), &["dev-01", "ops-01", "lab-01"]);
+    let port = free_port();
+    let ops_home = Home::asked_on(
+        port,
+        &format!(
+            "cluster: ops-01\nroles: [query]\n{}peers:\n  - {{name: dev-01, dials: true, timeout: 3s}}\n",
+            tls(certs.path(), "ops-01"),
+        ),
+    );
+    let behind = |cluster: &str| {
+        let to = format!("answer_to:\n  - {{name: ops-01, address: 'localhost:{port}'}}\n");
+        Home::new(&format!("cluster: {cluster}\n{}{to}", tls(certs.path(), cluster)))
+    };
+    let dev_home = behind("dev-01");
+    let (ops, dev) = (ops_home.start(), dev_home.start());
+    let now_ms = now_ns() / 1_000_000;
+    write(&dev, "behind", &[("job", "nat")], &[(now_ms - 1000, 7.0)]).await;
+    let seen = async |ops: &Node| {
+        eventually("dev-01 has dialled", Duration::from_secs(60), async || {
+            let v = ops.json(&query("behind")).await;
+            (v["data"]["result"][0]["value"][1] == "7").then_some(states(&v))
+        })
+        .await
+    };
+    assert_eq!(seen(&ops).await, ["dev-01 complete"]);
+    let status = ops.json("/api/v1/orrery/federation").await;
+    assert_eq!(status["peers"][0]["direction"], "in", "{status}");
+
+    // One that nobody expects is not taken for it.
+    drop(dev);
+    let stranger_home = behind("lab-01");
+    let _stranger = stranger_home.start();
+    eventually("the hub refuses it", Duration::from_secs(60), async || {
+        let text = String::from_utf8(ops.get("/metrics").await.body.to_vec()).unwrap();
+        let refused =
+            text.lines().find(|l| l.contains("orrery_peer_dialled_total{") && l.contains("not_expected"))?;
+        (!refused.ends_with(" 0")).then_some(())
+    })
+    .await;
+    let v = ops.json(&query("behind")).await;
+    assert_eq!(v["error"], "dev-01: it has not dialled this node", "{v}");
+
+    // The hub starts anew, and is dialled again without anybody's doing.
+    let _dev = dev_home.start();
+    ops.kill();
+    let ops = ops_home.start();
+    assert_eq!(seen(&ops).await, ["dev-01 complete"]);
 }

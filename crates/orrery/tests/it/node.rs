@@ -86,8 +86,9 @@ impl Home {
     pub fn write_config(&self, extra: &str) {
         let port = self.http_port;
         let at = self.host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |h| h.address.to_string());
-        let peers = self.peers_port.map_or_else(String::new, |p| format!(", peers: '{at}:{p}'"));
-        let listen = format!("{{http: '{at}:{port}', otlp_grpc: '{at}:0', otlp_http: '{at}:0'{peers}}}");
+        let peers = self.peers_port.map_or_else(|| "off".to_owned(), |p| format!("'{at}:{p}'"));
+        let listen =
+            format!("{{http: '{at}:{port}', otlp_grpc: '{at}:0', otlp_http: '{at}:0', peers: {peers}}}");
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
     }
 
