@@ -93,7 +93,7 @@ const SERVICES: [Service; 5] = [
 
 impl Plan {
     pub fn new(dir: &Path, base: u16, load: f64) -> Result<Self> {
-        if base < 1024 || base > u16::MAX - PORTS {
+        if !(1024..=u16::MAX - PORTS).contains(&base) {
             bail!("--ports is {base}, it must be from 1024 to {}", u16::MAX - PORTS);
         }
         let dir = std::path::absolute(dir).with_context(|| format!("finding {}", dir.display()))?;

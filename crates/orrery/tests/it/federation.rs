@@ -60,15 +60,14 @@ fn start() -> Fleet {
         ports[1],
         ports[2],
     ));
-    let nodes = Fleet {
+    Fleet {
         dev: dev.start(),
         prod: prod.iter().map(|h| Some(h.start())).collect(),
         ops: ops.start(),
         _homes: vec![dev, ops],
         prod_homes: prod.into_iter().collect(),
         _certs: certs,
-    };
-    nodes
+    }
 }
 
 impl Fleet {

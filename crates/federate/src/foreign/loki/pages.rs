@@ -179,7 +179,7 @@ impl Pages {
             return;
         };
         self.window = Some(if newest { (window.0, edge.saturating_add(1)) } else { (edge, window.1) });
-        if first == last && fresh == 0 || first == last && limit >= self.page {
+        if first == last && (fresh == 0 || limit >= self.page) {
             self.crowd(window, edge, newest);
         }
     }

@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn slices_follow_what_the_one_before_held() {
-        assert_eq!(next_width(1000_000, 0), 4000_000);
-        assert_eq!(next_width(1000_000, 500_000), 2000_000);
-        assert_eq!(next_width(1000_000, 900_000), 1000_000);
-        assert_eq!(next_width(1000_000, 3_000_000), 250_000);
+        assert_eq!(next_width(1_000_000, 0), 4_000_000);
+        assert_eq!(next_width(1_000_000, 500_000), 2_000_000);
+        assert_eq!(next_width(1_000_000, 900_000), 1_000_000);
+        assert_eq!(next_width(1_000_000, 3_000_000), 250_000);
         assert_eq!(next_width(100_000, 30_000_000), LEAST_SLICE_MS);
     }
 }

@@ -193,7 +193,10 @@ fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> SeriesData {
     }
 }
 
-fn bits(list: &[SeriesData]) -> Vec<(Labels, Vec<(i64, u64)>, Vec<(i64, i64, Histogram)>)> {
+/// Labels, floats by their bits, histograms.
+type Bits = (Labels, Vec<(i64, u64)>, Vec<(i64, i64, Histogram)>);
+
+fn bits(list: &[SeriesData]) -> Vec<Bits> {
     let floats =
         |s: &SeriesData| s.timestamps_ms.iter().copied().zip(s.values.iter().map(|v| v.to_bits())).collect();
     list.iter().map(|s| (s.labels.clone(), floats(s), s.histograms.clone())).collect()

@@ -51,7 +51,8 @@ async fn a_hub_that_was_cut_off_is_whole_again_with_what_came_meanwhile() {
     let body: Value = serde_json::from_slice(&ask(&clusters.hub, TENANT, &path).await.body).unwrap();
     let found = body["data"]["result"].as_array().cloned().unwrap_or_default();
     assert_eq!(found.len(), NAMES.len(), "{body}");
-    assert!(found.iter().all(|r| r["value"][1] == rounds.to_string()), "{rounds} rounds: {body}");
+    let all = rounds.to_string();
+    assert!(found.iter().all(|r| r["value"][1] == all.as_str()), "{rounds} rounds: {body}");
     println!("{rounds} rounds apart, {} s", began.elapsed().as_secs());
 }
 

@@ -133,8 +133,8 @@ async fn answer(node: &Node, e: &Eval, rows: fn(&Value) -> Vec<String>) -> Resul
         return Err(answer.excerpt());
     }
     let body: Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
-    let sources = body["coverage"].as_array().into_iter().flatten();
-    if let Some(bad) = sources.filter(|s| s["state"] != "complete").next() {
+    let mut sources = body["coverage"].as_array().into_iter().flatten();
+    if let Some(bad) = sources.find(|s| s["state"] != "complete") {
         return Err(format!("not whole: {bad}"));
     }
     Ok(cut_off(rows(&body), &e.path))
@@ -201,7 +201,7 @@ fn logql_rows(body: &Value) -> Vec<String> {
 }
 
 /// Blocks of a script: the line that begins one, and the lines that belong to it.
-fn blocks<'a>(text: &'a str, belongs: fn(&str) -> bool) -> Vec<(&'a str, Vec<&'a str>)> {
+fn blocks(text: &str, belongs: fn(&str) -> bool) -> Vec<(&str, Vec<&str>)> {
     let mut out: Vec<(&str, Vec<&str>)> = Vec::new();
     let mut open = false;
     for line in text.lines().filter(|l| !l.trim_start().starts_with('#')) {
