@@ -14,6 +14,7 @@
 
 mod breaker;
 mod connector;
+mod counted;
 mod counts;
 mod latencies;
 mod link;

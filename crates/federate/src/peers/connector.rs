@@ -93,7 +93,7 @@ impl Dial {
             }
         };
         self.link.connected(connected.certificate_expires);
-        Ok(TokioIo::new(connected.io))
+        Ok(TokioIo::new(self.link.counted(connected.io)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use base::metrics::{Counters, Gauges, Metrics, Pairs};
 
-use super::PeerSettings;
+use super::{Io, PeerSettings, counted::Counted};
 use crate::member::title;
 
 #[derive(Clone)]
@@ -10,6 +10,8 @@ pub(super) struct LinkCounts {
     up: Gauges,
     open: Gauges,
     connections: Counters,
+    received: Counters,
+    sent: Counters,
     refused: Counters,
     unheard: Counters,
     dialled: Counters,
@@ -21,6 +23,14 @@ impl LinkCounts {
             up: metrics.gauges("peer_up", "Whether a peer said who it is when last asked."),
             open: metrics.gauges("peer_breaker_open", "Whether a peer is not asked, as it failed too often."),
             connections: metrics.counters("peer_connections", "Connections made to a peer."),
+            received: metrics.counters(
+                "peer_received_bytes",
+                "Bytes read from connections to a peer, inside TLS: answers, and what keeps them open.",
+            ),
+            sent: metrics.counters(
+                "peer_sent_bytes",
+                "Bytes written to connections to a peer, inside TLS: questions, and what keeps them open.",
+            ),
             refused: metrics.counters("peer_not_asked", "Questions that a peer was spared after failures."),
             unheard: metrics.counters(
                 "peer_announcements_missed",
@@ -40,6 +50,15 @@ impl LinkCounts {
 
     pub(super) fn connected(&self, peer: &PeerSettings) {
         self.connections.get_or_create(&pairs(peer)).inc();
+    }
+
+    /// The connection, its bytes counted from now on.
+    pub(super) fn counted(&self, peer: &PeerSettings, inner: Box<dyn Io>) -> Box<dyn Io> {
+        let labels = pairs(peer);
+        // Handles of their own: looking up a family for every packet would lock it.
+        let received = self.received.get_or_create(&labels).clone();
+        let sent = self.sent.get_or_create(&labels).clone();
+        Box::new(Counted { inner, received, sent })
     }
 
     pub(super) fn refused(&self, peer: &PeerSettings) {

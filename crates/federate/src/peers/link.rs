@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Connected, Incomplete, LinkState, PeerSettings, PeerStatus, breaker::Breaker, counts::LinkCounts,
+    Connected, Incomplete, Io, LinkState, PeerSettings, PeerStatus, breaker::Breaker, counts::LinkCounts,
     latencies::Latencies, recent::Recent,
 };
 use crate::{
@@ -344,6 +344,11 @@ impl Link {
     pub(super) fn connected(&self, certificate_expires: Option<TimestampNs>) {
         self.state.lock().certificate_expires = certificate_expires;
         self.counts.connected(&self.settings);
+    }
+
+    /// The same connection with its bytes counted.
+    pub(super) fn counted(&self, io: Box<dyn Io>) -> Box<dyn Io> {
+        self.counts.counted(&self.settings, io)
     }
 
     /// Hands over a connection that the peer dialled; one that waited till now is dropped.
