@@ -32,7 +32,7 @@ lint:
 fuzz:
 	@scripts/fuzz.sh
 
-# Beside Prometheus and VictoriaMetrics; SCALE=smoke (two minutes) or full.
+# Beside Prometheus and VictoriaMetrics, and a fleet; SCALE=smoke (some minutes) or full, ONLY=peers or fleet.
 bench: build
 	@scripts/bench.sh
 

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Measures this node beside Prometheus and VictoriaMetrics on this machine: same data, same sender, one after another.
-#   SCALE=smoke|full       two minutes that show that it works (the default), or what claims are made from
+# Then four clusters and a hub over mutual TLS: what a global sum moves, and how long it takes beside one cluster.
+#   SCALE=smoke|full       three minutes that show that it works (the default), or what claims are made from
 #   ORRERY_BINARY PROMETHEUS_BINARY VICTORIA_METRICS_BINARY    other binaries than the usual ones
-#   BENCH_ARGS             further arguments of `orrery bench peers`
-#   BENCH_DIR              where the programs keep their data meanwhile; a table and bench.json stay there
+#   ONLY=peers|fleet       one of the two
+#   BENCH_ARGS FLEET_ARGS  further arguments of `orrery bench peers` and `orrery bench fleet`
+#   BENCH_DIR              where the programs keep their data meanwhile; tables, bench.json and fleet.json stay there
 . "$(dirname "$0")/lib.sh"
 binary="${ORRERY_BINARY:-$CARGO_TARGET_DIR/fast/orrery}"
 dir="${BENCH_DIR:-$cache/bench}"
 mkdir -p "$dir"
 [ -x "$binary" ] || die "$binary is missing: make build"
 
-programs=(--program "orrery=$binary")
+programs=()
 # peer NAME PATH PACKAGE: measured when it is there, installed when that is allowed, else named as missing.
 peer() {
   local path="$2"
@@ -23,10 +25,30 @@ peer() {
     printf 'not measured: %s is missing at %s (Debian: apt-get install %s)\n' "$1" "$path" "$3" >&2
   fi
 }
-peer prometheus "${PROMETHEUS_BINARY:-/usr/bin/prometheus}" prometheus
-peer victoria-metrics "${VICTORIA_METRICS_BINARY:-/usr/bin/victoria-metrics}" victoria-metrics
+
+programs() {
+  programs=(--program "orrery=$binary")
+  peer prometheus "${PROMETHEUS_BINARY:-/usr/bin/prometheus}" prometheus
+  peer victoria-metrics "${VICTORIA_METRICS_BINARY:-/usr/bin/victoria-metrics}" victoria-metrics
+}
 
 # shellcheck disable=SC2086 # Arguments are meant to be several.
-"$binary" bench peers "${programs[@]}" --scale "${SCALE:-smoke}" --dir "$dir" \
-  --json-file "$dir/bench.json" ${BENCH_ARGS:-} | tee "$dir/table.txt"
-printf 'figures: %s\n' "$dir/bench.json"
+peers() {
+  "$binary" bench peers "${programs[@]}" --scale "${SCALE:-smoke}" --dir "$dir" \
+    --json-file "$dir/bench.json" ${BENCH_ARGS:-} | tee "$dir/table.txt"
+  printf 'figures: %s\n' "$dir/bench.json"
+}
+
+# shellcheck disable=SC2086
+fleet() {
+  "$binary" bench fleet --scale "${SCALE:-smoke}" --dir "$dir/fleet" \
+    --json-file "$dir/fleet.json" ${FLEET_ARGS:-} | tee "$dir/fleet.txt"
+  printf 'figures: %s\n' "$dir/fleet.json"
+}
+
+case "${ONLY:-all}" in
+  all) programs; peers; fleet ;;
+  peers) programs; peers ;;
+  fleet) fleet ;;
+  *) die "ONLY is $ONLY, it must be peers or fleet" ;;
+esac

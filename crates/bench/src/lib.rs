@@ -7,12 +7,14 @@
 //! verify   journal ─► query back ─► lost, doubled, unknown
 //! query    expressions ─► ask ─► latency, errors, answer sizes
 //! peers    binaries ─► started, loaded and asked one after another ─► figures side by side
+//! fleet    clusters and a hub over mutual TLS ─► a global sum ─► bytes moved, time beside each cluster alone
 //! shop     HTTP services that call each other ─► traces, lines and metrics of their own ─► OTLP
 //! ```
 //! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
 //! no API crate, only addresses. Start reading at [`options`], then [`run`].
 
 pub mod error;
+pub mod fleet;
 pub mod generate;
 pub mod journal;
 pub mod latency;
@@ -24,11 +26,14 @@ pub mod run;
 pub mod shop;
 pub mod verify;
 
+mod answer;
 mod payload;
+mod process;
 mod random;
 mod send;
 
 pub use error::Error;
+pub use fleet::{FleetOptions, FleetReport, fleet};
 pub use latency::Latencies;
 pub use options::{Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
 pub use peers::{Binary, PeersOptions, PeersReport, peers};

@@ -12,19 +12,19 @@ pub mod program;
 pub mod report;
 
 mod load;
-mod process;
 mod queries;
+mod running;
 
 use std::{path::PathBuf, time::Duration};
 
 use base::{Clock, Shutdown};
 
-use self::{process::Running, report::ProgramInfo};
 pub use self::{
     program::{Binary, Program},
     report::{Ingested, Order, PeersReport, Queried, QueryFigures},
 };
-use crate::{Error, Result};
+use self::{report::ProgramInfo, running::Running};
+use crate::{Error, Result, process};
 
 /// What is measured, and how much of it.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ pub async fn peers(
         report.programs.push(ProgramInfo {
             name: b.program.as_str().to_owned(),
             path: b.path.display().to_string(),
-            version: process::version(b).await?,
+            version: process::version(&b.path, b.program.version_flag()).await?,
         });
     }
     for &series in &o.sizes {

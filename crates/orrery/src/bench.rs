@@ -1,6 +1,8 @@
 //! `orrery bench write | query | verify`: load and proof, aimed at any address. `orrery bench peers`: several
-//! programs side by side on this machine. `orrery bench shop`: a service that makes telemetry of its own.
+//! programs side by side on this machine. `orrery bench fleet`: clusters and a hub on this machine. `orrery bench
+//! shop`: a service that makes telemetry of its own.
 
+mod fleet;
 mod shop;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
@@ -29,6 +31,8 @@ enum What {
     Verify(Verify),
     /// Start several programs one after another and measure each with the same data and queries
     Peers(Peers),
+    /// Start clusters and a hub over mutual TLS, and measure what a global sum moves and takes
+    Fleet(fleet::Fleet),
     /// Run one service of a small shop that traces, logs and counts what it does over OTLP
     Shop(shop::Shop),
 }
@@ -154,6 +158,7 @@ pub fn run(args: Bench) -> Result<()> {
             What::Query(q) => query(q).await,
             What::Verify(v) => verify(v).await,
             What::Peers(p) => peers(p).await,
+            What::Fleet(f) => print(&fleet::run(&f).await?, f.json),
             What::Shop(s) => print(&shop::run(s).await?, false),
         }
     })

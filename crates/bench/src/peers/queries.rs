@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use base::Clock;
-use net::{Client, Request};
-use serde::Deserialize;
+use net::Client;
 
-use super::{PeersOptions, process::Running, report::QueryFigures};
-use crate::{Error, Result};
+use super::{PeersOptions, report::QueryFigures, running::Running};
+use crate::{Error, Result, answer::Answered, process::get};
 
 /// However cheap a query is, it is asked no oftener: the kernel's clock then shows little of it anyway.
 const MOST_ASKED: usize = 400;
@@ -94,14 +93,15 @@ pub(super) async fn ask_all(
     let mut figures = Vec::new();
     for q in all(o) {
         let url = url(&running.url, &q, last_ms, o);
-        let answer = Answered::read(&ask(&client, &url, &q).await?);
-        let answer = answer.ok_or_else(|| bad(&url, format!("{} has no result that can be read", q.name)))?;
+        let answer = Answered::read(&get(&client, &url).await?);
+        let reason = || format!("{} has no result that can be read", q.name);
+        let answer = answer.ok_or_else(|| Error::Ask { url: url.clone(), reason: reason() })?;
         let before = running.cpu_seconds()?;
         let mut cpu = 0.0;
         let mut took = Vec::new();
         while took.len() < o.repeats.max(1) || (cpu < o.seen_cpu.as_secs_f64() && took.len() < MOST_ASKED) {
             let began = clock.monotonic();
-            ask(&client, &url, &q).await?;
+            get(&client, &url).await?;
             took.push(clock.monotonic().duration_since(began).as_secs_f64() * 1e3);
             cpu = running.cpu_seconds()? - before;
         }
@@ -121,61 +121,6 @@ pub(super) async fn ask_all(
         });
     }
     Ok(figures)
-}
-
-fn bad(url: &str, reason: String) -> Error {
-    Error::Ask { url: url.to_owned(), reason }
-}
-
-/// The body of an answer that is one; it is looked into once only, since reading it takes longer than giving it.
-async fn ask(client: &Client, url: &str, q: &Query) -> Result<Vec<u8>> {
-    let request =
-        Request { timeout: Duration::from_secs(300), max_answer_bytes: 1 << 30, ..Request::get(url) };
-    let answer = client.send(request).await.map_err(|e| bad(url, e.to_string()))?;
-    match answer.status.is_success() {
-        true => Ok(answer.body.to_vec()),
-        false => Err(bad(url, format!("{} answers {} {}", q.name, answer.status, answer.excerpt()))),
-    }
-}
-
-/// What an answer holds: enough to see whether two programs answer the same.
-#[derive(Debug, Default, PartialEq)]
-struct Answered {
-    series: u64,
-    points: u64,
-    /// Of all values that are numbers.
-    sum: f64,
-}
-
-impl Answered {
-    /// `None` where the body is no vector or matrix.
-    fn read(body: &[u8]) -> Option<Answered> {
-        #[derive(Deserialize)]
-        struct Body {
-            data: Data,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            result: Vec<Element>,
-        }
-        type Point = (f64, String);
-        #[derive(Deserialize)]
-        struct Element {
-            value: Option<Point>,
-            #[serde(default)]
-            values: Vec<Point>,
-        }
-        let body: Body = serde_json::from_slice(body).ok()?;
-        let mut out = Answered::default();
-        for element in body.data.result {
-            out.series += 1;
-            for (_, value) in element.value.into_iter().chain(element.values) {
-                out.points += 1;
-                out.sum += value.parse::<f64>().ok().filter(|v| v.is_finite()).unwrap_or(0.0);
-            }
-        }
-        Some(out)
-    }
 }
 
 fn url(base: &str, q: &Query, last_ms: i64, o: &PeersOptions) -> String {
@@ -211,17 +156,5 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), 40);
-    }
-
-    #[test]
-    fn an_answer_is_known_by_its_series_points_and_sum() {
-        let body = r#"{"status":"success","data":{"resultType":"matrix","result":[
-            {"metric":{"a":"b"},"values":[[1,"1.5"],[2.5,"NaN"],[3,"2"]]},{"metric":{},"values":[[1,"+Inf"]]}]}}"#;
-        let want = Answered { series: 2, points: 4, sum: 3.5 };
-        assert_eq!(Answered::read(body.as_bytes()), Some(want));
-        let body = r#"{"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"7"]}]}}"#;
-        assert_eq!(Answered::read(body.as_bytes()), Some(Answered { series: 1, points: 1, sum: 7.0 }));
-        assert_eq!(Answered::read(b"<html>"), None);
-        assert_eq!(Answered::read(br#"{"status":"error","error":"x"}"#), None);
     }
 }

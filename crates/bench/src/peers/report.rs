@@ -100,7 +100,7 @@ pub struct PeersReport {
 }
 
 impl PeersReport {
-    pub(super) fn of_machine() -> Self {
+    pub(crate) fn of_machine() -> Self {
         let kernel = rustix::system::uname();
         let text = |c: &std::ffi::CStr| c.to_string_lossy().into_owned();
         PeersReport {
