@@ -224,7 +224,7 @@ const REST: &[(&str, Verdict)] = &[
 const ESCAPING: &str = "the media type names how names are escaped since Prometheus 3";
 
 /// Five gauges, counters of two jobs and a histogram of buckets, every 15 seconds off the grid, as both take it.
-fn samples(from_ms: i64) -> MetricBatch {
+pub fn samples(from_ms: i64) -> MetricBatch {
     let mut batch = MetricBatch::default();
     let mut push = |pairs: &[(&str, String)], at: &dyn Fn(u64) -> f64| {
         let labels = pairs.iter().map(|(n, v)| (n.to_string(), v.clone()));
@@ -279,7 +279,7 @@ async fn ask(client: &Client, http: &str, row: &str, times: &[(&str, String); 3]
     client.send(Request { timeout: Duration::from_secs(30), ..request }).await.unwrap()
 }
 
-fn encoded(pairs: &str) -> String {
+pub fn encoded(pairs: &str) -> String {
     let one = |p: &str| {
         p.split_once('=').map_or_else(|| encode(p), |(n, v)| format!("{}={}", encode(n), encode(v)))
     };
@@ -311,7 +311,7 @@ fn has_shape(theirs: &Value, ours: &Value) -> bool {
 }
 
 /// Numbers as text within an ulp or two: sums are made in another order.
-fn alike(a: &Value, b: &Value) -> bool {
+pub fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
         (Value::Object(a), Value::Object(b)) => {

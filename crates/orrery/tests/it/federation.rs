@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A CA and a certificate for each cluster, by the command that users have.
-fn certificates(dir: &Path, clusters: &[&str]) {
+pub fn certificates(dir: &Path, clusters: &[&str]) {
     let run = |args: &[&str]| {
         let out = Command::new(env!("CARGO_BIN_EXE_orrery")).arg("certs").args(args).output().unwrap();
         assert!(out.status.success(), "certs {args:?}: {}", String::from_utf8_lossy(&out.stderr));
@@ -25,8 +25,8 @@ fn certificates(dir: &Path, clusters: &[&str]) {
     }
 }
 
-/// What a node of that cluster proves itself with.
-fn tls(certs: &Path, cluster: &str) -> String {
+/// The line of a configuration that names a cluster's certificate.
+pub fn tls(certs: &Path, cluster: &str) -> String {
     let file = |name: String| certs.join(name).display().to_string();
     let (cert, key) = (file(format!("{cluster}.crt")), file(format!("{cluster}.key")));
     format!("tls: {{cert: '{cert}', key: '{key}', ca: '{}'}}\n", file("ca.crt".to_owned()))
@@ -112,7 +112,7 @@ async fn span(node: &Node, id: &str, parent: &str, service: &str, at_ns: i64) {
 }
 
 /// State by cluster and replica of an answer's coverage.
-fn states(v: &Value) -> Vec<String> {
+pub fn states(v: &Value) -> Vec<String> {
     let sources = v["coverage"].as_array().cloned().unwrap_or_default();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     sources.iter().map(|s| format!("{} {}", text(&s["cluster"]), text(&s["state"]))).collect()

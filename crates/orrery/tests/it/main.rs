@@ -18,6 +18,7 @@ mod history;
 mod lab;
 mod lifecycle;
 mod limits;
+mod mixed;
 mod moving;
 mod node;
 mod peers;

@@ -46,6 +46,14 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Asks it to end, and waits until it has: what it holds is on the disk then.
+    pub fn terminate(mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -60,8 +68,14 @@ pub fn free_port() -> u16 {
 
 /// A Prometheus that takes remote writes and keeps its data below `dir`, and its address.
 pub async fn receiving_prometheus(binary: &Path, dir: &Path, features: &[&str]) -> (Peer, String) {
-    std::fs::write(dir.join("p.yml"), "global: {scrape_interval: 15s}\n").unwrap();
     let port = free_port();
+    let peer = prometheus_on(port, binary, dir, features).await;
+    (peer, format!("http://127.0.0.1:{port}"))
+}
+
+/// The same on a port, which it has again when it is started again.
+pub async fn prometheus_on(port: u16, binary: &Path, dir: &Path, features: &[&str]) -> Peer {
+    std::fs::write(dir.join("p.yml"), "global: {scrape_interval: 15s}\n").unwrap();
     let peer = Peer::start(
         Command::new(binary)
             .arg(format!("--config.file={}", dir.join("p.yml").display()))
@@ -70,12 +84,27 @@ pub async fn receiving_prometheus(binary: &Path, dir: &Path, features: &[&str]) 
             .args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"])
             .args(features),
     );
-    let url = format!("http://127.0.0.1:{port}");
+    ready("Prometheus", &format!("http://127.0.0.1:{port}/-/ready")).await;
+    peer
+}
+
+/// A VictoriaMetrics that keeps its data below `dir`.
+pub async fn victoria_metrics_on(port: u16, binary: &Path, dir: &Path) -> Peer {
+    let peer = Peer::start(
+        Command::new(binary)
+            .arg(format!("-storageDataPath={}", dir.join("victoria").display()))
+            .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+            .args(["-retentionPeriod=100y", "-search.latencyOffset=0s"]),
+    );
+    ready("VictoriaMetrics", &format!("http://127.0.0.1:{port}/health")).await;
+    peer
+}
+
+async fn ready(name: &str, url: &str) {
     let client = Client::new().unwrap();
-    eventually("Prometheus is ready", Duration::from_secs(60), async || {
-        let answer = client.send(Request::get(format!("{url}/-/ready"))).await.ok()?;
+    eventually(&format!("{name} is ready"), Duration::from_secs(60), async || {
+        let answer = client.send(Request::get(url)).await.ok()?;
         answer.status.is_success().then_some(())
     })
     .await;
-    (peer, url)
 }
