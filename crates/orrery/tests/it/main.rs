@@ -24,3 +24,4 @@ mod node;
 mod peers;
 mod readers;
 mod senders;
+mod versions;

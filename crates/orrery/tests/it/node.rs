@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -71,6 +71,11 @@ impl Home {
         Home { peers_port: Some(peers_port), ..Self::new(extra) }
     }
 
+    /// A node that others ask and that senders outlive.
+    pub fn lasting(http_port: u16, peers_port: u16, extra: &str) -> Self {
+        Home { http_port, peers_port: Some(peers_port), ..Self::new(extra) }
+    }
+
     pub fn http_port(&self) -> u16 {
         self.http_port
     }
@@ -92,8 +97,7 @@ impl Home {
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
     }
 
-    fn command(&self) -> Command {
-        let binary = env!("CARGO_BIN_EXE_orrery");
+    fn command(&self, binary: &Path) -> Command {
         let mut command = self.host.as_ref().map_or_else(|| Command::new(binary), |h| h.command(binary));
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         command
@@ -101,10 +105,15 @@ impl Home {
 
     /// Starts a node and waits until it says that it is ready.
     pub fn start(&self) -> Node {
+        self.start_as(Path::new(env!("CARGO_BIN_EXE_orrery")))
+    }
+
+    /// The same with another build of the program.
+    pub fn start_as(&self, binary: &Path) -> Node {
         self.write_config(&self.extra);
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut child = self
-            .command()
+            .command(binary)
             .args(["run", "--config"])
             .arg(self.config())
             .stdout(Stdio::piped())
