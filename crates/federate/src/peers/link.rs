@@ -31,6 +31,8 @@ const MARGIN_NS: i64 = 3600 * 1_000_000_000;
 const GRACE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Waiting for less than this in vain does not speak against a peer: whoever asked was in a hurry.
 const FAIR_WAIT: Duration = Duration::from_secs(2);
+/// Whoever asks in vain has a lost peer looked for at once, unless it was looked for within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The connection to one peer, or to a system of another kind.
 pub struct Link {
@@ -49,6 +51,8 @@ pub struct Link {
 struct State {
     known: Option<Arc<Announcement>>,
     heard_at: Option<Instant>,
+    /// When it was last not heard of.
+    unheard_at: Option<Instant>,
     /// Whether the last announcement, or the last question to one that announces nothing, was answered.
     up: bool,
     since: TimestampNs,
@@ -74,6 +78,7 @@ impl Link {
         let state = State {
             known: None,
             heard_at: None,
+            unheard_at: None,
             up: false,
             since: TimestampNs(clock.now_ns()),
             last_error: None,
@@ -185,6 +190,10 @@ impl Link {
             format!("not asked after {failures} failures in a row; the last: {last}")
         };
         self.counts.refused(&self.settings);
+        if !state.up && state.unheard_at.is_some_and(|at| at.elapsed() >= LOOK_AGAIN) {
+            // This question goes without it, the next one may not.
+            self.wake.notify_one();
+        }
         let (kind, limit) = (base::Kind::Unavailable, Some(NOT_ASKED));
         Err(Told { kind, message: reason, limit })
     }
@@ -316,6 +325,7 @@ impl Link {
         self.counts.unheard(&self.settings, error.class());
         let mut state = self.state.lock();
         state.last_error = Some(error.reason());
+        state.unheard_at = Some(Instant::now());
         state.breaker.failed(Instant::now(), &mut rand::rng());
         self.is_lost(&mut state);
         drop(state);

@@ -80,6 +80,25 @@ fn one_that_was_never_reached_is_missing_and_costs_nothing() {
 }
 
 #[test]
+fn one_that_is_back_is_found_by_those_who_ask_long_before_it_would_be_by_itself() {
+    run(async {
+        // Waits are random; of twenty some would be long.
+        for _ in 0..20 {
+            let net = Net::default();
+            let ops = node("ops-01", &net, vec![peer("dev-01")]).await;
+            // By now it is looked for at long intervals only.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let _dev = node("dev-01", &net, vec![]).await;
+            for _ in 0..4 {
+                ops.series().await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            assert_eq!(clusters(&ops.series().await.0), ["dev-01", "ops-01"]);
+        }
+    });
+}
+
+#[test]
 fn questions_before_the_first_answer_wait_for_it() {
     run(async {
         let net = Net::default();
