@@ -92,8 +92,21 @@ impl<E> Ask<E> {
         T: Covered + Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let timeout = self.params.duration("timeout")?.unwrap_or(self.state.options.query_timeout);
-        let timeout = timeout.min(self.state.options.query_timeout);
+        self.run_within(self.state.options.query_timeout, work).await
+    }
+
+    /// The same in a shorter time, for requests that ask more than once.
+    pub async fn run_within<T, F>(
+        &self,
+        most: Duration,
+        work: impl FnOnce(QueryLimits) -> F,
+    ) -> Result<T, Error>
+    where
+        T: Covered + Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let timeout = self.params.duration("timeout")?.unwrap_or(most);
+        let timeout = timeout.min(most).min(self.state.options.query_timeout);
         let limits = self.state.query_limits(timeout);
         let pass = self.state.gate().enter(limits.deadline).await?;
         let work = work(limits);
@@ -107,6 +120,11 @@ impl<E> Ask<E> {
             Ok(done) => self.whole(done?),
             Err(_) => Err(Error::new(Kind::Timeout, "the query did not finish within query.timeout")),
         }
+    }
+
+    /// Whether an answer that is not complete is an error.
+    pub fn denies_partial(&self) -> bool {
+        self.denies_partial
     }
 
     /// The answer, unless it is less than the client will have.

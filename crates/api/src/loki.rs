@@ -7,6 +7,7 @@ mod json;
 mod labels;
 mod push;
 mod query;
+mod tail;
 
 use axum::{
     Router,
@@ -23,6 +24,8 @@ use crate::{
     AppState, Error, ask, body::Outgoing, coverage, layers, prom::json::Writer, prom::json_response, status,
 };
 
+pub use tail::Tails;
+
 pub type Ask = ask::Ask<LokiError>;
 
 pub fn routes() -> Router<AppState> {
@@ -30,6 +33,7 @@ pub fn routes() -> Router<AppState> {
         .route("/loki/api/v1/push", post(push::push))
         .route("/loki/api/v1/query", get(query::instant).post(query::instant))
         .route("/loki/api/v1/query_range", get(query::range).post(query::range))
+        .route("/loki/api/v1/tail", get(tail::tail))
         .route("/loki/api/v1/format_query", get(query::format).post(query::format))
         .route("/loki/api/v1/labels", get(labels::names).post(labels::names))
         // The old spelling, which Fluent Bit's and older Grafana's probes still use.

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use base::{Clock, MemoryBudget, Metrics};
+use base::{Clock, MemoryBudget, Metrics, Shutdown};
 use contract::{QueryLimits, Select, Tenants};
 use model::{ClusterName, Labels, Matcher, TimeRange};
 
 use crate::{
     gate::{Gate, Pool},
     layers::HttpMetrics,
+    loki::Tails,
 };
 
 /// What reads are answered from.
@@ -32,6 +33,8 @@ pub struct Parts {
     pub budget: MemoryBudget,
     pub options: ApiOptions,
     pub hooks: Arc<dyn NodeHooks>,
+    /// Ends what outlasts its request: live tails.
+    pub shutdown: Shutdown,
     /// Thanos' StoreAPI and Info, for the main port.
     pub store_api: Option<tonic::service::Routes>,
 }
@@ -44,6 +47,7 @@ struct Inner {
     parts: Parts,
     gate: Gate,
     pool: Pool,
+    tails: Tails,
     http: HttpMetrics,
     started_ns: i64,
 }
@@ -54,9 +58,10 @@ impl AppState {
         let gate =
             Gate::new(parts.options.max_concurrent_queries, parts.options.max_queued_queries, &parts.metrics);
         let pool = Pool::new(parts.options.query_threads);
+        let tails = Tails::new(parts.options.max_tails, parts.options.max_tails_per_tenant, &parts.metrics);
         let http = HttpMetrics::new(&parts.metrics);
         let started_ns = parts.clock.now_ns();
-        AppState(Arc::new(Inner { parts, gate, pool, http, started_ns }))
+        AppState(Arc::new(Inner { parts, gate, pool, tails, http, started_ns }))
     }
 
     /// Bounds the queries that run at once.
@@ -67,6 +72,11 @@ impl AppState {
     /// Where queries run.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
+    }
+
+    /// Bounds live tails.
+    pub fn tails(&self) -> &Tails {
+        &self.0.tails
     }
 
     /// When this state was made, nanoseconds since 1970.
@@ -108,6 +118,10 @@ pub struct ApiOptions {
     pub max_concurrent_queries: usize,
     /// Queries that may wait for their turn; one more is refused at once (`query.max_queued`).
     pub max_queued_queries: usize,
+    /// Live tails that are open at once, on the node (`query.max_tails`) and of one tenant
+    /// (`query.max_tails_per_tenant`); one more is refused.
+    pub max_tails: usize,
+    pub max_tails_per_tenant: usize,
     /// Template of what a query may cost; its deadline and memory are replaced per query.
     pub limits: QueryLimits,
     /// Longest a client may take to send the head of its first request.
@@ -144,6 +158,8 @@ impl Default for ApiOptions {
             lookback_delta: Duration::from_secs(300),
             max_concurrent_queries: 20,
             max_queued_queries: 100,
+            max_tails: 100,
+            max_tails_per_tenant: 10,
             limits: QueryLimits::default(),
             header_read_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(180),

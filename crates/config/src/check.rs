@@ -328,6 +328,9 @@ impl Checker<'_> {
             timeout: self.duration("query.timeout", &w.timeout, Duration::from_secs(120)),
             max_concurrent: self.count("query.max_concurrent", &w.max_concurrent, 16).max(1) as usize,
             max_queued: self.count("query.max_queued", &w.max_queued, 100) as usize,
+            max_tails: self.count("query.max_tails", &w.max_tails, 100) as usize,
+            max_tails_per_tenant: self.count("query.max_tails_per_tenant", &w.max_tails_per_tenant, 10)
+                as usize,
             max_samples: self.count("query.max_samples", &w.max_samples, 50_000_000),
             max_series: self.count("query.max_series", &w.max_series, 1_000_000),
             max_bytes: self.bytes("query.max_bytes", &w.max_bytes, 8 << 30),

@@ -97,6 +97,9 @@ pub struct Query {
     pub max_concurrent: usize,
     /// Queries that wait for their turn; one more is refused.
     pub max_queued: usize,
+    /// Live tails that are open at once, on the node and of one tenant; one more is refused.
+    pub max_tails: usize,
+    pub max_tails_per_tenant: usize,
     pub max_samples: u64,
     pub max_series: u64,
     pub max_bytes: u64,

@@ -98,6 +98,8 @@ pub struct Query {
     pub timeout: Field<Scalar>,
     pub max_concurrent: Field<Scalar>,
     pub max_queued: Field<Scalar>,
+    pub max_tails: Field<Scalar>,
+    pub max_tails_per_tenant: Field<Scalar>,
     pub max_samples: Field<Scalar>,
     pub max_series: Field<Scalar>,
     pub max_bytes: Field<Scalar>,

@@ -145,6 +145,7 @@ impl Node {
             budget,
             options: settings::api(&config),
             hooks: Arc::new(Hooks(shared.clone())),
+            shutdown: shutdown.clone(),
             store_api: Some(store_api.into_routes()),
         });
         if let Some(peering) = &shared.peering {

@@ -119,6 +119,8 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
         lookback_delta: c.query.lookback,
         max_concurrent_queries: c.query.max_concurrent,
         max_queued_queries: c.query.max_queued,
+        max_tails: c.query.max_tails,
+        max_tails_per_tenant: c.query.max_tails_per_tenant,
         enable_lifecycle: c.http.enable_lifecycle,
         enable_admin: c.http.enable_admin,
         cors_origin: c.http.cors_origin.clone(),

@@ -138,7 +138,7 @@ impl Door {
                 answered
             }
         });
-        let served = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let served = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let mut served = std::pin::pin!(watcher.watch(served));
         // The builder's own timer starts once it knows the protocol; a peer that never says one, or opens
         // HTTP/2 and asks nothing, is cut here.

@@ -3,16 +3,18 @@
 //! ```text
 //! streams  {"stream":{…},"values":[["<ns>","<line>"], …]}
 //!          with categorised labels: ["<ns>","<line>",{"structuredMetadata":{…},"parsed":{…}}]
+//! tail     {"streams":[…],"dropped_entries":[{"labels":{…},"timestamp":"<ns>"}]}
 //! vector   {"metric":{…},"value":[<s>,"<v>"]}     matrix  {"metric":{…},"values":[[<s>,"<v>"], …]}
 //! ```
 
 use std::time::Duration;
 
+use contract::Coverage;
 use logql::{Answer, Entry, StreamEntries, Value, answer::by_all_labels};
 
 use model::Labels;
 
-use crate::prom::json::Writer;
+use crate::{coverage, prom::json::Writer};
 
 /// How the client wants the labels that parsers and structured metadata add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,33 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
     w.0
 }
 
+/// One message of a live tail. Of `dropped` labels and time, in nanoseconds; fields that say nothing are left out, but
+/// for `streams`.
+pub fn tail(
+    streams: Vec<StreamEntries>,
+    dropped: &[(Labels, i64)],
+    covered: Option<&Coverage>,
+    labelling: Labelling,
+) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.raw("{\"streams\":");
+    write_streams(&mut w, streams, labelling);
+    if labelling == Labelling::Categorised {
+        w.raw(",\"encodingFlags\":[\"categorize-labels\"]");
+    }
+    if !dropped.is_empty() {
+        w.raw(",\"dropped_entries\":").list(dropped, |w, (labels, at_ns)| {
+            w.raw("{\"labels\":").labels(labels);
+            w.raw(",\"timestamp\":\"").raw(&at_ns.to_string()).raw("\"}");
+        });
+    }
+    if let Some(covered) = covered {
+        w.raw(",\"coverage\":").raw(&coverage::to_json(covered).to_string());
+    }
+    w.raw("}");
+    w.0
+}
+
 /// What a result and its text take at most while both exist, roughly.
 pub fn expected_bytes(value: &Value) -> u64 {
     const POINT: usize = 16 + 40;
@@ -129,7 +158,6 @@ fn write_entry(w: &mut Writer, e: &Entry, labelling: Labelling) {
 
 #[cfg(test)]
 mod tests {
-    use contract::Coverage;
     use logql::Stats;
     use serde_json::{Value as Json, json};
 
@@ -150,6 +178,23 @@ mod tests {
             warnings: Vec::new(),
             stats: Stats::default(),
         }
+    }
+
+    #[test]
+    fn a_message_of_a_tail_has_streams_what_was_dropped_and_coverage_where_there_is_something_to_say() {
+        let Value::Streams(streams) = answer().value else { return };
+        let of = |dropped: &[_], covered, labelling| -> Json {
+            serde_json::from_slice(&tail(streams.clone(), dropped, covered, labelling)).unwrap()
+        };
+        let plain = of(&[], None, Labelling::Flat);
+        assert_eq!(plain.as_object().unwrap().len(), 1, "{plain}");
+        assert_eq!(plain["streams"][0]["values"][0][0], "1700000000000000001");
+        let dropped = [(Labels::from_pairs([("app", "x")]), 7)];
+        let full = of(&dropped, Some(&Coverage::default()), Labelling::Categorised);
+        assert_eq!(full["dropped_entries"], json!([{"labels": {"app": "x"}, "timestamp": "7"}]));
+        assert_eq!((&full["coverage"], &full["encodingFlags"][0]), (&json!([]), &json!("categorize-labels")));
+        assert_eq!(full["streams"][0]["values"][0][2]["structuredMetadata"], json!({"trace_id": "abc"}));
+        assert_eq!(tail(Vec::new(), &[], None, Labelling::Flat), b"{\"streams\":[]}");
     }
 
     #[test]

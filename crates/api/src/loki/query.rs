@@ -21,8 +21,8 @@ use crate::{
 
 /// Lines where the client names no limit, as in Loki.
 const DEFAULT_LIMIT: usize = 100;
-const HOUR_NS: i64 = 3_600_000_000_000;
-const SECOND_NS: i64 = 1_000_000_000;
+pub(super) const HOUR_NS: i64 = 3_600_000_000_000;
+pub(super) const SECOND_NS: i64 = 1_000_000_000;
 
 pub async fn instant(ask: Ask) -> Result<Answered, LokiError> {
     let p = &ask.params;
@@ -105,7 +105,7 @@ fn step_ns(p: &Params, start: i64, end: i64) -> Result<i64, Error> {
     }
 }
 
-fn limit(p: &Params) -> Result<usize, Error> {
+pub(super) fn limit(p: &Params) -> Result<usize, Error> {
     match p.get("limit") {
         None => Ok(DEFAULT_LIMIT),
         Some(text) => match p.limit("limit")? {
@@ -123,7 +123,7 @@ fn direction(p: &Params) -> Result<Direction, Error> {
     }
 }
 
-fn labelling(ask: &Ask) -> Labelling {
+pub(super) fn labelling(ask: &Ask) -> Labelling {
     let flags =
         ask.headers.get("x-loki-response-encoding-flags").and_then(|v| v.to_str().ok()).unwrap_or_default();
     match flags.split(',').any(|f| f.trim() == "categorize-labels") {

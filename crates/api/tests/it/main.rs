@@ -14,3 +14,4 @@ mod remote_write;
 mod scenario;
 mod secure;
 mod shapes;
+mod tail;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use api::{ApiOptions, AppState, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use base::{Clock, MemoryBudget, Metrics};
+use base::{Clock, MemoryBudget, Metrics, Shutdown};
 use contract::{Tenants, fake::Fake};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -65,6 +65,7 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
         budget,
         options,
         hooks: Arc::new(hooks),
+        shutdown: Shutdown::new(),
         store_api: None,
     })
 }

@@ -32,16 +32,16 @@ pub fn tls(certs: &Path, cluster: &str) -> String {
     format!("tls: {{cert: '{cert}', key: '{key}', ca: '{}'}}\n", file("ca.crt".to_owned()))
 }
 
-struct Fleet {
+pub struct Fleet {
     _certs: tempfile::TempDir,
-    dev: Node,
+    pub dev: Node,
     prod: Vec<Option<Node>>,
     prod_homes: Vec<Home>,
-    ops: Node,
+    pub ops: Node,
     _homes: Vec<Home>,
 }
 
-fn start() -> Fleet {
+pub fn start() -> Fleet {
     let certs = tempfile::tempdir().unwrap();
     certificates(certs.path(), &["dev-01", "prod-01", "ops-01"]);
     let tls = |cluster: &str| tls(certs.path(), cluster);
@@ -71,12 +71,16 @@ fn start() -> Fleet {
 }
 
 impl Fleet {
-    fn prod(&self, i: usize) -> &Node {
+    pub fn prod(&self, i: usize) -> &Node {
         self.prod[i].as_ref().unwrap()
     }
 
-    fn kill_prod(&mut self, i: usize) {
+    pub fn kill_prod(&mut self, i: usize) {
         self.prod[i].take().unwrap().kill();
+    }
+
+    pub fn start_prod(&mut self, i: usize) {
+        self.prod[i] = Some(self.prod_homes[i].start());
     }
 }
 
@@ -93,7 +97,7 @@ async fn write(node: &Node, metric: &str, labels: &[(&str, &str)], values: &[(i6
     assert!(answer.status.is_success(), "{}", answer.excerpt());
 }
 
-async fn log(node: &Node, at_ns: i64, line: &str) {
+pub async fn log(node: &Node, at_ns: i64, line: &str) {
     let body = json!({"streams": [{"stream": {"app": "shop"}, "values": [[at_ns.to_string(), line]]}]});
     let answer = node.post("/loki/api/v1/push", "application/json", body.to_string()).await;
     assert!(answer.status.is_success(), "{}", answer.excerpt());

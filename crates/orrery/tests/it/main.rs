@@ -24,4 +24,5 @@ mod node;
 mod peers;
 mod readers;
 mod senders;
+mod tail;
 mod versions;

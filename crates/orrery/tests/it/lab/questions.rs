@@ -7,11 +7,13 @@ use std::{
 };
 
 use model::{Labels, MetricBatch};
-use net::Answer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::clusters::{Clusters, Line, Spanned, ask, now_s};
-use crate::node::{Node, encode};
+use crate::{
+    node::{Node, encode},
+    tail::Tail,
+};
 
 pub const TENANT: &str = "lab";
 /// What the client grants an answer.
@@ -24,7 +26,18 @@ const MINUTE_S: i64 = 60;
 pub struct Question {
     pub name: &'static str,
     pub path: String,
+    /// The same as a live tail, where that is what is put.
+    tail: Option<String>,
     rows: fn(&Value) -> Rows,
+}
+
+/// What came of putting a question.
+struct Said {
+    /// `None` where it failed, and then why.
+    body: Result<Value, String>,
+    /// Where clients that know nothing of coverage look.
+    header: String,
+    warned: String,
 }
 
 /// What an answer says, as (cluster, text).
@@ -100,16 +113,19 @@ fn questions(base_s: i64) -> Vec<Question> {
         Question {
             name: "instant",
             path: format!("/api/v1/query?query={rate}&time={at}&{timeout}"),
+            tail: None,
             rows: series,
         },
         Question {
             name: "range",
             path: format!("/api/v1/query_range?query={all}&start={start}&end={end}&step=60&{timeout}"),
+            tail: None,
             rows: series,
         },
         Question {
             name: "labels",
             path: format!("/api/v1/label/instance/values?start={start}&end={end}&{timeout}"),
+            tail: None,
             rows: instances,
         },
         Question {
@@ -117,14 +133,27 @@ fn questions(base_s: i64) -> Vec<Question> {
             path: format!(
                 "/loki/api/v1/query_range?query={lines}&start={start_ns}&end={end_ns}&limit=1000&{timeout}"
             ),
+            tail: None,
             rows: entries,
         },
-        Question { name: "trace", path: format!("/jaeger/api/traces/{:032x}?{timeout}", 7), rows: spans },
+        Question {
+            name: "tail",
+            path: format!("/loki/api/v1/query_range?query={lines}&start={start_ns}&end={end_ns}&limit=1000"),
+            tail: Some(format!("/loki/api/v1/tail?query={lines}&start={start_ns}&limit=1000&{timeout}")),
+            rows: entries,
+        },
+        Question {
+            name: "trace",
+            path: format!("/jaeger/api/traces/{:032x}?{timeout}", 7),
+            tail: None,
+            rows: spans,
+        },
         Question {
             name: "search",
             path: format!(
                 "/jaeger/api/traces?service=shop&start={start_us}&end={end_us}&limit=100&{timeout}"
             ),
+            tail: None,
             rows: spans,
         },
     ]
@@ -186,24 +215,71 @@ impl Question {
     /// Asks the hub, and says what is wrong with the answer, if something is.
     pub async fn put(&self, hub: &Node, truth: &Rows) -> Result<Outcome, String> {
         let began = Instant::now();
-        let answer = ask(hub, TENANT, &self.path).await;
+        let said = match &self.tail {
+            None => self.answer(hub).await?,
+            Some(path) => self.follow(hub, path, truth).await,
+        };
         let took = began.elapsed();
-        let at = |e: String| format!("{}: {e} (after {took:?}, status {})", self.name, answer.status);
+        let at = |e: String| format!("{}: {e} (after {took:?})", self.name);
         if took > TIMEOUT + SLACK {
             return Err(at("the answer came too late".to_owned()));
         }
-        if !answer.status.is_success() {
-            return Ok(Outcome { took, incomplete: None });
+        match &said.body {
+            Err(_) => Ok(Outcome { took, incomplete: None }),
+            Ok(body) => {
+                let incomplete = self.judge(body, &said, truth).map_err(at)?;
+                Ok(Outcome { took, incomplete: Some(incomplete) })
+            }
         }
-        let incomplete = self.judge(&answer, truth).map_err(at)?;
-        Ok(Outcome { took, incomplete: Some(incomplete) })
     }
 
-    fn judge(&self, answer: &Answer, truth: &Rows) -> Result<BTreeMap<String, String>, String> {
-        let body: Value = serde_json::from_slice(&answer.body).map_err(|e| format!("not JSON: {e}"))?;
-        let incomplete = incomplete(&body)?;
-        let header = answer.header("x-orrery-coverage");
+    async fn answer(&self, hub: &Node) -> Result<Said, String> {
+        let answer = ask(hub, TENANT, &self.path).await;
+        let header = answer.header("x-orrery-coverage").to_owned();
+        if !answer.status.is_success() {
+            return Ok(Said { body: Err(answer.excerpt()), header, warned: String::new() });
+        }
+        let body: Value =
+            serde_json::from_slice(&answer.body).map_err(|e| format!("{}: not JSON: {e}", self.name))?;
         let warned = format!("{}{}", body["warnings"], body["errors"]);
+        Ok(Said { body: Ok(body), header, warned })
+    }
+
+    /// Reads a live tail until it has everything or has said who is missing, as long as an answer may take. Its lines
+    /// and what it said last are shown as one answer.
+    async fn follow(&self, hub: &Node, path: &str, truth: &Rows) -> Said {
+        let mut body = json!({"data": {"result": []}});
+        let reading = async {
+            let mut tail = Tail::open(hub, Some(TENANT), path).await?;
+            loop {
+                let mut message = tail.next().await.map_err(|code| format!("closed: {code:?}"))?;
+                if let (Some(all), Some(more)) =
+                    (body["data"]["result"].as_array_mut(), message["streams"].as_array_mut())
+                {
+                    all.append(more);
+                }
+                if !message["coverage"].is_null() {
+                    body["coverage"] = message["coverage"].take();
+                }
+                let is_whole = incomplete(&body).map(|i| i.is_empty());
+                if is_whole == Ok(false) || is_whole == Ok(true) && truth.is_subset(&(self.rows)(&body)) {
+                    return Ok::<_, String>(());
+                }
+            }
+        };
+        let ended = tokio::time::timeout(TIMEOUT, reading).await;
+        let said = body["coverage"].to_string();
+        let body = if let Ok(Err(e)) = ended { Err(e) } else { Ok(body) };
+        Said { body, header: said.clone(), warned: said }
+    }
+
+    fn judge(
+        &self,
+        body: &Value,
+        Said { header, warned, .. }: &Said,
+        truth: &Rows,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let incomplete = incomplete(body)?;
         for (cluster, said) in &incomplete {
             if !header.contains(cluster.as_str()) || !warned.contains(cluster.as_str()) {
                 return Err(format!("{cluster} ({said}) is not in header and warnings: {header} / {warned}"));
@@ -212,7 +288,7 @@ impl Question {
                 return Err(format!("no reason is given for {cluster}: {said}"));
             }
         }
-        let rows = (self.rows)(&body);
+        let rows = (self.rows)(body);
         if let Some(invented) = rows.difference(truth).next() {
             return Err(format!("the answer has what nobody has: {invented:?}"));
         }
