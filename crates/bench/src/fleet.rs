@@ -118,9 +118,8 @@ pub async fn fleet(
         outcome = measure(o, &mut fleet, &mut report, clock, &mut tell) => outcome,
         () = stop.started() => Ok(()),
     };
-    let ended = fleet.end(clock).await;
-    // Why it went wrong says more than that a program could not be ended any more.
-    outcome.and(ended).map(|()| report)
+    fleet.end(clock).await;
+    outcome.map(|()| report)
 }
 
 async fn measure(
