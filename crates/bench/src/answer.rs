@@ -54,7 +54,7 @@ mod tests {
     fn an_answer_is_known_by_its_series_points_and_sum() {
         let body = r#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"a":"b"},"values":[[1,"1.5"],[2.5,"NaN"],[3,"2"]]},{"metric":{},"values":[[1,"+Inf"]]}]}}"#;
-        let want = Answered { series: 2, points: 4, sum: 3.5 };
+        let want = Answered { series: 2, points: 4, sum: 3.5, ..Answered::default() };
         assert_eq!(Answered::read(body.as_bytes()), Some(want));
         let want = Answered { series: 1, points: 1, sum: 7.0, ..Answered::default() };
         let body = r#"{"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"7"]}]}}"#;
