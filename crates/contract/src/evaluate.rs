@@ -2,13 +2,14 @@
 //!
 //! A query over a whole that divides into [`Part`]s is answered by asking each part for what it can compute of it by
 //! itself and combining the answers. Which pieces of a query these are only the language can tell; see
-//! `promql::split`.
+//! `promql::split` and `logql::engine::split`.
 
 use std::{fmt, sync::Arc};
 
-use model::Labels;
+use base::Kind;
+use model::{Labels, Signal, TimeRange};
 
-use crate::{Coverage, Scope, Select, SeriesData};
+use crate::{Coverage, CoverageState, Error, Scope, Select, SeriesData, SourceCoverage};
 
 /// What a query is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +38,7 @@ pub struct EvaluateRequest {
     pub end_ms: i64,
     /// Above zero, also where start and end are the same.
     pub step_ms: i64,
-    /// How far back an instant selector looks for a sample.
+    /// How far back an instant selector looks for a sample; of no meaning to LogQL.
     pub lookback_ms: i64,
     /// What changes the meaning of the text, by the language's own names. One that is not known must be refused.
     pub features: Vec<String>,
@@ -67,10 +68,13 @@ pub struct Evaluated {
     pub warnings: Vec<Annotation>,
     pub infos: Vec<Annotation>,
     pub coverage: Coverage,
-    /// Read from storage, wherever that was.
+    /// Read from storage, wherever that was: series and samples, or of logs the series made of them and records.
     pub series_read: u64,
     pub samples_read: u64,
-    /// Looked at by the operators of the language, and the same by step where it was asked for.
+    /// Of log records the bytes of their lines.
+    pub bytes_read: u64,
+    /// Looked at by the operators of the language, and the same by step where it was asked for; of log records those
+    /// that passed all stages.
     pub samples_seen: u64,
     pub seen_per_step: Vec<u64>,
     /// Bytes in which it came from elsewhere; 0 where that is not known.
@@ -108,4 +112,43 @@ impl fmt::Debug for Part {
             .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
+}
+
+impl Part {
+    /// The coverage of a part that did not answer.
+    pub fn missing(&self, signal: &Signal, range: TimeRange, error: &Error) -> Coverage {
+        let text = error.to_string();
+        let plain = text.strip_prefix(&format!("{}: ", self.name)).unwrap_or(&text);
+        let mut all = Coverage::default();
+        for (cluster, replica) in &self.sources {
+            all.merge(Coverage::one(SourceCoverage {
+                replica: replica.clone(),
+                state: CoverageState::Missing,
+                covered: Vec::new(),
+                // A comma separates reasons.
+                reason: plain.replace(',', ";"),
+                ..SourceCoverage::complete(cluster.clone(), signal.clone(), range)
+            }));
+        }
+        all
+    }
+}
+
+/// The error of a question that none of the parts answered, each named with what it said.
+pub fn nobody(mut failed: Vec<(String, Error)>) -> Error {
+    if failed.len() == 1
+        && let Some((_, e)) = failed.pop()
+    {
+        return e;
+    }
+    let kind = match failed.first() {
+        Some((_, first)) if failed.iter().all(|(_, e)| e.kind == first.kind) => first.kind,
+        _ => Kind::Unavailable,
+    };
+    let named = |(part, e): &(String, Error)| {
+        let text = e.to_string();
+        if text.starts_with(&format!("{part}: ")) { text } else { format!("{part}: {text}") }
+    };
+    let list: Vec<String> = failed.iter().map(named).collect();
+    Error::new(kind, format!("none of the {} parts asked answered: {}", list.len(), list.join("; ")))
 }

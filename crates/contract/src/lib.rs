@@ -15,11 +15,13 @@ pub mod select;
 pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
 pub use coverage::{Coverage, CoverageState, SourceCoverage};
 pub use error::Error;
-pub use evaluate::{Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Part};
+pub use evaluate::{
+    Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Part, nobody,
+};
 pub use select::{
     Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
-    LogsRequest, MetadataRequest, NamedField, QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints,
-    SeriesRequest, SpanFilter, SpansRequest, Tenants,
+    LogsRequest, MetadataRequest, NamedField, Passing, QueryLimits, Scope, Select, Selection, SeriesData,
+    SeriesHints, SeriesRequest, SpanFilter, SpansRequest, Tenants,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

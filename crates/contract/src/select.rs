@@ -60,8 +60,8 @@ pub trait Select: Send + Sync {
         Ok((Vec::new(), Coverage::default()))
     }
 
-    /// Evaluates a query over what it holds, exactly as the caller would over [`Select::series`] of it. Those whose
-    /// capabilities name no dialect leave this as it is.
+    /// Evaluates a query over what it holds, exactly as the caller would over [`Select::series`] or [`Select::logs`]
+    /// of it. Those whose capabilities name no dialect leave this as it is.
     ///
     /// An error of kind `Invalid` says that it cannot: the caller then evaluates the query itself over what is
     /// selected here, and what is wrong with the query comes to light there. Limits are those of the scope, as for
@@ -71,11 +71,12 @@ pub trait Select: Send + Sync {
         Err(Error::invalid("queries are not evaluated here"))
     }
 
-    /// Disjoint parts that together hold everything in the range that one of the selectors can match; no series lies
-    /// in two of them, and for every two there is a label that both carry with different values. `None` where it
-    /// cannot be divided so. Asking the parts one by one costs, waits and reports as asking the whole does.
-    fn parts(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
-        let _ = (selectors, range);
+    /// Disjoint parts that together hold everything of a signal in the range that one of the selectors can match; no
+    /// series or stream lies in two of them, and for every two there is a label that both carry with different
+    /// values. `None` where it cannot be divided so, as spans never can. Asking the parts one by one costs, waits and
+    /// reports as asking the whole does.
+    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
+        let _ = (signal, selectors, range);
         None
     }
 
@@ -248,6 +249,26 @@ pub struct LogsRequest {
     pub line_filters: Vec<LineFilter>,
     pub direction: Direction,
     pub limit: Option<usize>,
+    /// Of use are only records that pass this. Implementations MAY leave out others, or ignore it; callers look at
+    /// every record again.
+    pub passing: Option<Passing>,
+}
+
+/// What a record must pass to be of use, beyond what every implementation can decide.
+///
+/// What passes comes as it is: stages that change lines and labels do so for whoever looks at it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passing {
+    /// Whoever does not understand it ignores the whole.
+    pub dialect: Dialect,
+    /// A log query, whose stages say what passes. Its selector is that of the request.
+    pub query: String,
+    /// No more records that pass are of use, from the asked end on. Unlike the request's own limit it means nothing
+    /// to whoever ignores the stages.
+    pub limit: Option<usize>,
+    /// Labels that the caller takes off, each where it has this value and is not the only one, before stages see
+    /// them.
+    pub unmarked: Vec<(String, String)>,
 }
 
 #[derive(Clone)]

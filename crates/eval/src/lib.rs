@@ -8,6 +8,7 @@
 //! Start reading at [`column`] (what a series over all steps is), then [`binary`], [`aggregate`] and [`window`].
 
 pub mod aggregate;
+mod apart;
 pub mod binary;
 mod by_labels;
 pub mod column;
@@ -22,6 +23,7 @@ pub mod rows;
 pub mod window;
 
 pub use aggregate::{AggregateOp, Grouping, Parameter, Piece, Pieces, Reducer, aggregate};
+pub use apart::{Apart, Kept};
 pub use binary::{BinaryOp, Cardinality, Matching, Side, binary, binary_scalar, scalar_op, with_scalar};
 pub use by_labels::{ByLabels, LabelSet, LabelsState};
 pub use column::{Cell, Column, Series, Value};

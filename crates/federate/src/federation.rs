@@ -167,9 +167,9 @@ impl Select for Federation {
         parts::evaluate(self, r).await
     }
 
-    fn parts(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
+    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
         let _ = range;
-        parts::parts(self, selectors)
+        parts::parts(self, signal, selectors)
     }
 
     /// What every member can do is what the whole can do. Signals are the exception: one that a single member has can

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use base::Metrics;
 use contract::{
     Append, AppendUnit, Capabilities, Coverage, CoverageState, Error, LabelNamesRequest, LabelValuesRequest,
-    LogsRequest, MetadataRequest, Result, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest,
-    SourceCoverage, SpansRequest, Tenants, fake::Fake,
+    LogsRequest, MetadataRequest, Passing, Result, Scope, Select, Selection, SeriesData, SeriesHints,
+    SeriesRequest, SourceCoverage, SpansRequest, Tenants, fake::Fake,
 };
 use futures::{StreamExt, stream};
 use model::{Batch, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
@@ -91,6 +91,8 @@ pub(crate) struct Script {
     pub(crate) open: Arc<()>,
     pub(crate) given: Arc<AtomicUsize>,
     pub(crate) told: Mutex<Option<Scope>>,
+    /// What the last question for logs said of what passes.
+    pub(crate) passing: Mutex<Option<Passing>>,
     /// Says from the beginning that it is not whole.
     pub(crate) partial: bool,
 }
@@ -153,6 +155,7 @@ impl Select for Script {
     }
 
     async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
+        *self.passing.lock() = r.passing.clone();
         self.begin(&r.scope).await?;
         Ok(self.selection(&self.logs, &r.scope, Signal::LOGS))
     }

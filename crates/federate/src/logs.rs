@@ -27,13 +27,18 @@ pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<
     let coverage = query.coverage();
     let open = |i: usize, member: Arc<Member>| {
         // Each may have all of the first records.
-        let request = LogsRequest { scope: query.told(i), ..r.clone() };
+        let mut request = LogsRequest { scope: query.told(i), ..r.clone() };
         let patience = query.patience(&member);
+        let mark = query.mark(&member);
+        if let (Some(passing), Some(mark)) = (&mut request.passing, &mark) {
+            // Whoever looks at the records again sees them without it.
+            passing.unmarked.push((mark.label.clone(), mark.replica.clone()));
+        }
         let select = member.select.clone();
         let call = async move { select.logs(request).await }.boxed();
         let rule = LogRule::new(query.range(), r.direction);
         let feed = Feed::start(call, rule, patience, query.limits().memory.clone());
-        Source::new(feed, query.mark(&member))
+        Source::new(feed, mark)
     };
     let sources: Vec<Source> = query.members().map(|(i, m)| open(i, m)).collect();
     query.watch(sources.iter().map(|s| s.feed.as_ref().map(Feed::ended)));

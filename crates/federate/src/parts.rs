@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use base::Kind;
-use contract::{EvaluateRequest, Evaluated, Part, Result};
+use contract::{EvaluateRequest, Evaluated, Language, Part, Result};
 use model::{Labels, Matcher, Signal};
 
 use crate::{Error, Federation, Member};
@@ -23,12 +23,20 @@ struct Unit {
     labels: Labels,
 }
 
-pub(crate) fn parts(federation: &Federation, selectors: &[Vec<Matcher>]) -> Option<Vec<Part>> {
+pub(crate) fn parts(
+    federation: &Federation,
+    signal: &Signal,
+    selectors: &[Vec<Matcher>],
+) -> Option<Vec<Part>> {
+    // A trace has spans wherever its requests went.
+    if *signal == Signal::TRACES {
+        return None;
+    }
     // The list may change while it is divided.
     let federation = &federation.now();
     let mut units: Vec<Unit> = Vec::new();
     for (at, member) in federation.members().iter().enumerate() {
-        if member.has(&Signal::METRICS) && member.alternatives(selectors).is_some() {
+        if member.has(signal) && member.alternatives(selectors).is_some() {
             add(&mut units, unit(federation, at, member));
         }
         if units.len() > MAX_UNITS {
@@ -99,7 +107,11 @@ pub(crate) async fn evaluate(federation: &Federation, r: EvaluateRequest) -> Res
     if federation.is_replica(member) {
         return Err(contract::Error::invalid("replicas are merged before a query over them is evaluated"));
     }
-    let mut query = federation.ask(&r.scope, &Signal::METRICS, |_| true)?;
+    let signal = match r.dialect.language {
+        Language::PromQl => Signal::METRICS,
+        Language::LogQl => Signal::LOGS,
+    };
+    let mut query = federation.ask(&r.scope, &signal, |_| true)?;
     if query.members().next().is_none() {
         // It has nothing of the time asked for, or somebody else asks it.
         query.finish()?;

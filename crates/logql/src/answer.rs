@@ -12,17 +12,38 @@ pub struct Answer {
     pub coverage: Coverage,
     pub warnings: Vec<String>,
     pub stats: Stats,
+    /// What each part of what was asked computed by itself; empty where nothing was left to parts.
+    pub parts: Vec<PartRead>,
+}
+
+/// What one part did for one piece of a metric query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartRead {
+    pub part: String,
+    /// What it was asked.
+    pub query: String,
+    /// Its records came, and the query was evaluated here.
+    pub here: bool,
+    /// Why nothing came.
+    pub error: Option<String>,
+    /// Series of its answer, and the bytes they came in.
+    pub rows: u64,
+    pub bytes: u64,
+    /// Records it read.
+    pub lines: u64,
 }
 
 /// What a query read and returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Records that came from the `Select`, before the engine's own filters.
+    /// Records that came from the `Select`, before the engine's own filters, or that parts read by themselves.
     pub lines: u64,
     /// Bytes of their lines.
     pub bytes: u64,
     /// Records that passed the whole pipeline.
     pub entries: u64,
+    /// Series that range aggregations made of them.
+    pub series: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -440,6 +440,21 @@ impl MetricExpr {
             MetricExpr::Variants(v) => v.variants.iter().for_each(|x| x.each_range(f)),
         }
     }
+
+    /// The same, to change them.
+    pub fn each_range_mut(&mut self, f: &mut impl FnMut(&mut RangeAggregation)) {
+        match self {
+            MetricExpr::Literal(_) | MetricExpr::Vector(_) => {}
+            MetricExpr::Range(r) => f(r),
+            MetricExpr::Aggregate(a) => a.inner.each_range_mut(f),
+            MetricExpr::Binary(b) => {
+                b.left.each_range_mut(f);
+                b.right.each_range_mut(f);
+            }
+            MetricExpr::LabelReplace(l) => l.inner.each_range_mut(f),
+            MetricExpr::Variants(v) => v.variants.iter_mut().for_each(|x| x.each_range_mut(f)),
+        }
+    }
 }
 
 /// Whether the matcher is a text condition that could also be read as an empty-compatible one.

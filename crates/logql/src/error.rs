@@ -80,6 +80,16 @@ impl Error {
         }
     }
 
+    pub(crate) fn too_many_bytes(max: u64) -> Self {
+        let message = format!("the query would read more than {max} bytes");
+        Error::Limited { limit: "query.max_bytes", message }
+    }
+
+    pub(crate) fn too_many_series(max: u64) -> Self {
+        let message = format!("maximum number of series ({max}) reached for a single query");
+        Error::Limited { limit: "query.max_series", message }
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Error::Invalid(message.into())
     }

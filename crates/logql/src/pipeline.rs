@@ -123,6 +123,18 @@ fn label_formats(formats: &[LabelFormat], clock: &Clock) -> Result<Vec<(String, 
     Ok(out)
 }
 
+/// Whether what stages make of a line depends on when they do.
+pub(crate) fn reads_clock(stages: &[Stage]) -> bool {
+    stages.iter().any(|s| match s {
+        Stage::LineFormat(t) => Template::reads_clock(t),
+        Stage::LabelFormat(formats) => formats.iter().any(|f| match &f.source {
+            FormatSource::Template(t) => Template::reads_clock(t),
+            FormatSource::Label(_) => false,
+        }),
+        _ => false,
+    })
+}
+
 impl Pipeline {
     /// Runs every step until one drops the row.
     pub fn run(&self, row: &mut Row<'_>) -> bool {

@@ -38,6 +38,12 @@ impl Template {
         Ok(Template { nodes, clock: clock.clone(), regexes: Mutex::new(HashMap::new()) })
     }
 
+    /// Whether what a text renders to depends on when that is done; a text that is no template counts as one that
+    /// does.
+    pub fn reads_clock(text: &str) -> bool {
+        parse::parse(text).map_or(true, |nodes| nodes.iter().any(|n| n.calls("now")))
+    }
+
     /// Renders over the row's labels. A label that is not there is empty.
     pub fn render(&self, row: &Row<'_>) -> Result<String, String> {
         exec::render(self, row)

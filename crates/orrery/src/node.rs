@@ -312,10 +312,7 @@ fn keeps_nothing() -> contract::Error {
 fn reads(select: Arc<dyn Select>, config: &config::Node, clock: &Clock) -> api::Reads {
     api::Reads {
         promql: Arc::new(promql::Engine::new(select.clone(), settings::promql(config))),
-        logql: Arc::new(logql::Engine::new(
-            select.clone(),
-            logql::EngineOptions { clock: clock.clone(), ..Default::default() },
-        )),
+        logql: Arc::new(logql::Engine::new(select.clone(), settings::logql(clock))),
         select,
     }
 }

@@ -84,7 +84,7 @@ impl Peering {
             }
             None => Arc::new(NoTls),
         };
-        let fixed = store.iter().map(|s| own_member(config, s.clone(), &origin)).collect();
+        let fixed = store.iter().map(|s| own_member(config, s.clone(), &origin, &clock)).collect();
         let start = Start {
             own: own.clone(),
             fixed,
@@ -186,7 +186,8 @@ impl Peering {
     /// What other nodes are answered with. Their replicas are theirs to merge.
     fn server(self: &Arc<Self>, config: &config::Node, budget: &MemoryBudget) -> Server {
         let apart: Arc<dyn Select> = Arc::new(self.federation.without_dedup());
-        let select = Arc::new(promql::Evaluating::new(apart, settings::promql(config)));
+        let sifting = logql::Evaluating::new(apart, settings::logql(&self.clock)).sifting();
+        let select = Arc::new(promql::Evaluating::new(Arc::new(sifting), settings::promql(config)));
         let limits = QueryLimits { memory: budget.clone(), ..settings::api(config).limits };
         let me = self.clone();
         let announce = move |asker: &Asker| {
@@ -295,14 +296,15 @@ fn own(config: &config::Node, origin: &Origin) -> Own {
 }
 
 /// The own store as the first member. It costs no connection, so it is asked whatever the question.
-fn own_member(config: &config::Node, store: Arc<Store>, origin: &Origin) -> Member {
+fn own_member(config: &config::Node, store: Arc<Store>, origin: &Origin, clock: &Clock) -> Member {
     let name = config.cluster.as_ref().map_or("local", |c| c.as_str());
     let labelled: Arc<dyn Select> = Arc::new(Labelled::new(store, origin.external()));
+    let of_logs = Arc::new(logql::Evaluating::new(labelled, settings::logql(clock)));
     Member {
         replica: config.replica.as_ref().map(|r| r.as_str().to_owned()),
         labels: origin.fixed(),
         timeout: config.query.timeout.min(ANSWER_WITHIN),
-        ..Member::new(name, Arc::new(promql::Evaluating::new(labelled, settings::promql(config))))
+        ..Member::new(name, Arc::new(promql::Evaluating::new(of_logs, settings::promql(config))))
     }
 }
 

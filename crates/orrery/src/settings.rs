@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Result, bail};
 use api::params::format_duration;
+use base::Clock;
 
 /// What a running node can take over. A key that cannot is named.
 pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
@@ -110,6 +111,10 @@ pub fn promql(c: &config::Node) -> promql::EngineOptions {
         delayed_name_removal: on("delayed_name_removal"),
         ..Default::default()
     }
+}
+
+pub fn logql(clock: &Clock) -> logql::EngineOptions {
+    logql::EngineOptions { clock: clock.clone(), ..Default::default() }
 }
 
 pub fn api(c: &config::Node) -> api::ApiOptions {

@@ -10,7 +10,7 @@ use std::{
 
 use contract::{Coverage, Part, Select};
 use eval::{Grid, Meter, Note, Notes};
-use model::TimeRange;
+use model::{Signal, TimeRange};
 
 use crate::{
     Answer, EngineOptions, Error, Explain, Expr, InstantSample, QueryContext, RangeSeries, SampleValue,
@@ -188,7 +188,8 @@ impl Engine {
         let first = plan.fetches.iter().map(|f| f.first_ms).min();
         let last = plan.fetches.iter().map(|f| f.last_ms).max();
         let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
-        self.select.parts(&selectors, TimeRange::from_ms_inclusive(first, last)).unwrap_or_default()
+        let range = TimeRange::from_ms_inclusive(first, last);
+        self.select.parts(&Signal::METRICS, &selectors, range).unwrap_or_default()
     }
 
     /// Selects what is evaluated here, and asks the parts for the rest meanwhile.

@@ -11,7 +11,7 @@ use contract::{
 };
 use eval::{Cell, Column, Grid, Note, Piece, Series};
 use futures::future::{BoxFuture, FutureExt};
-use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, SpanBatch, TimeRange};
+use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
 use crate::{
     Engine, EngineOptions, Error, Experimental, ParserOptions, QueryContext, ValueType,
@@ -232,8 +232,8 @@ impl Select for Evaluating {
         self.select.exemplars(r).await
     }
 
-    fn parts(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
-        self.select.parts(selectors, range)
+    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
+        self.select.parts(signal, selectors, range)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -244,7 +244,8 @@ impl Select for Evaluating {
     }
 }
 
-fn told(e: Error) -> contract::Error {
+/// An error as somebody else is told it.
+pub(crate) fn told(e: Error) -> contract::Error {
     match e {
         Error::Select(e) => e,
         // What this node lacks is not what is wrong with the query.

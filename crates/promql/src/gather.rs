@@ -7,9 +7,7 @@
 use std::time::{Duration, Instant};
 
 use base::Kind;
-use contract::{
-    Coverage, CoverageState, EvaluateRequest, Evaluated, EvaluatedSeries, Part, Scope, SourceCoverage,
-};
+use contract::{Coverage, EvaluateRequest, Evaluated, EvaluatedSeries, Part, Scope, nobody};
 use eval::{Column, Grid, Meter, Note, Notes, Piece, Pieces, Series, Span};
 use futures::{StreamExt, stream};
 use model::{Signal, TimeRange};
@@ -17,7 +15,7 @@ use model::{Signal, TimeRange};
 use crate::{
     Engine, Error, QueryContext, Stats,
     ast::{Expr, NodeId, NodeKind},
-    evaluating::{DIALECT, features},
+    evaluating::{DIALECT, features, told},
     exec::Tally,
     fetch::too_many_samples,
     parse,
@@ -111,7 +109,9 @@ pub(crate) async fn gather(
             if is_of_query(&e, answer.here) {
                 return Err(e);
             }
-            all.coverage.merge(missing(part, push, &e));
+            let range = TimeRange::from_ms_inclusive(push.first_ms, push.last_ms);
+            let e = told(e);
+            all.coverage.merge(part.missing(&Signal::METRICS, range, &e));
             moved.error = Some(e.to_string());
             state.failed.push((part.name.clone(), e));
         }
@@ -120,7 +120,7 @@ pub(crate) async fn gather(
     drop(answers);
     for ((push, pushed), state) in pushes.iter().zip(&mut all.pushed).zip(states) {
         if state.failed.len() == push.parts.len() {
-            return Err(nobody(state.failed));
+            return Err(Error::Select(nobody(state.failed)));
         }
         pushed.pieces.retain(|p| !p.columns.is_empty());
         // One part keeps its order: it is that of the answer.
@@ -133,7 +133,7 @@ pub(crate) async fn gather(
 
 /// What is kept of a push while answers come in.
 struct State {
-    failed: Vec<(String, Error)>,
+    failed: Vec<(String, contract::Error)>,
     places: Places,
     series: u64,
 }
@@ -308,45 +308,6 @@ fn step(grid: Grid, t_ms: i64) -> Result<usize, String> {
     let from = t_ms.checked_sub(grid.start_ms).filter(|d| *d >= 0).ok_or_else(none)?;
     let step = usize::try_from(from / grid.step_ms.max(1)).map_err(|_| none())?;
     if step < grid.len() && grid.at(step) == t_ms { Ok(step) } else { Err(none()) }
-}
-
-fn missing(part: &Part, push: &Push, e: &Error) -> Coverage {
-    let mut all = Coverage::default();
-    let text = e.to_string();
-    let plain = text.strip_prefix(&format!("{}: ", part.name)).unwrap_or(&text);
-    let range = TimeRange::from_ms_inclusive(push.first_ms, push.last_ms);
-    for (cluster, replica) in &part.sources {
-        all.merge(Coverage::one(SourceCoverage {
-            replica: replica.clone(),
-            state: CoverageState::Missing,
-            covered: Vec::new(),
-            // A comma separates reasons.
-            reason: plain.replace(',', ";"),
-            ..SourceCoverage::complete(cluster.clone(), Signal::METRICS, range)
-        }));
-    }
-    all
-}
-
-/// The error of a push that no part answered.
-fn nobody(mut failed: Vec<(String, Error)>) -> Error {
-    if failed.len() == 1
-        && let Some((_, e)) = failed.pop()
-    {
-        return e;
-    }
-    let kinds: Vec<Kind> = failed.iter().map(|(_, e)| e.kind()).collect();
-    let kind = match kinds.first() {
-        Some(first) if kinds.iter().all(|k| k == first) => *first,
-        _ => Kind::Unavailable,
-    };
-    let named = |(part, e): &(String, Error)| {
-        let text = e.to_string();
-        if text.starts_with(&format!("{part}: ")) { text } else { format!("{part}: {text}") }
-    };
-    let list: Vec<String> = failed.iter().map(named).collect();
-    let message = format!("none of the {} parts asked answered: {}", list.len(), list.join("; "));
-    Error::Select(contract::Error::new(kind, message))
 }
 
 /// Where in the user's text the places of a pushed text lie.

@@ -13,7 +13,7 @@
 mod locality;
 
 use contract::Part;
-use eval::{AggregateOp, Grid, Grouping};
+use eval::{AggregateOp, Apart, Grid, Grouping};
 
 use crate::{
     ast::{Aggregate, Duration, Expr, Extent, Node, NodeId, NodeKind, Number},
@@ -22,7 +22,7 @@ use crate::{
     plan::{Context, Plan, ends},
     print::print,
 };
-use locality::{Apart, Class, classes};
+use locality::{Class, classes};
 
 /// Pieces of one query that are asked for; the rest of a query with more is selected as ever.
 const MAX_PUSHES: usize = 32;
@@ -91,7 +91,8 @@ impl Split {
 pub(crate) fn split(plan: &Plan, parts: &[Part], in_pieces: bool, cx: &Context<'_>) -> Split {
     let root = plan.expr.unwrap_parens(plan.expr.root());
     let ordered = (is_ordered(&plan.expr) && plan.grid.len() == 1).then_some(root);
-    let classes = classes(&plan.expr, &Apart::new(parts), ordered);
+    let apart = Apart::new(parts.iter().map(|p| p.labels.clone()));
+    let classes = classes(&plan.expr, &apart, ordered);
     let pieces_of = in_pieces.then_some(root);
     let (costs, pushes, chosen) = (costs(plan), Vec::new(), Vec::new());
     let mut chooser = Chooser { plan, parts, cx, ordered, pieces_of, classes, costs, pushes, chosen };

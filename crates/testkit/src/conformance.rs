@@ -358,6 +358,7 @@ async fn same_logs(subject: &impl Select, oracle: &impl Select, tenant: &TenantI
         line_filters: Vec::new(),
         direction,
         limit,
+        passing: None,
     };
     let mut requests = vec![
         base(Direction::NewestFirst, None),

@@ -6,11 +6,12 @@
 //! tail     {"streams":[…],"dropped_entries":[{"labels":{…},"timestamp":"<ns>"}]}
 //! vector   {"metric":{…},"value":[<s>,"<v>"]}     matrix  {"metric":{…},"values":[[<s>,"<v>"], …]}
 //! ```
+//! Of ours are `stats.parts`: what each cluster computed of a metric query by itself, and the bytes that took.
 
 use std::time::Duration;
 
 use contract::Coverage;
-use logql::{Answer, Entry, StreamEntries, Value, answer::by_all_labels};
+use logql::{Answer, Entry, PartRead, StreamEntries, Value, answer::by_all_labels};
 
 use model::Labels;
 
@@ -33,7 +34,7 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
         w.raw(",\"encodingFlags\":[\"categorize-labels\"]");
     }
     w.raw(",\"result\":");
-    let stats = answer.stats;
+    let (stats, parts) = (answer.stats, answer.parts);
     let returned = match answer.value {
         Value::Streams(streams) => write_streams(&mut w, streams, labelling),
         Value::Scalar(t_ms, v) => {
@@ -67,13 +68,18 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
     w.raw(&format!(
         ",\"stats\":{{\"summary\":{{\"bytesProcessedPerSecond\":{},\"linesProcessedPerSecond\":{},\
          \"totalBytesProcessed\":{},\"totalLinesProcessed\":{},\"execTime\":{seconds},\
-         \"totalPostFilterLines\":{},\"totalEntriesReturned\":{returned}}}}}}}",
+         \"totalPostFilterLines\":{},\"totalEntriesReturned\":{returned}}}",
         per_second(stats.bytes),
         per_second(stats.lines),
         stats.bytes,
         stats.lines,
         stats.entries,
     ));
+    // Only where something was left to parts: clients know nothing of it.
+    if !parts.is_empty() {
+        w.raw(",\"parts\":").list(&parts, write_part);
+    }
+    w.raw("}}");
     w.0
 }
 
@@ -102,6 +108,16 @@ pub fn tail(
     }
     w.raw("}");
     w.0
+}
+
+fn write_part(w: &mut Writer, p: &PartRead) {
+    w.raw("{\"part\":").string(&p.part).raw(",\"query\":").string(&p.query);
+    w.raw(if p.here { ",\"evaluated\":\"here\"" } else { ",\"evaluated\":\"there\"" });
+    w.raw(&format!(",\"lines\":{},\"rows\":{},\"bytes\":{}", p.lines, p.rows, p.bytes));
+    if let Some(error) = &p.error {
+        w.raw(",\"error\":").string(error);
+    }
+    w.raw("}");
 }
 
 /// What a result and its text take at most while both exist, roughly.
@@ -177,6 +193,7 @@ mod tests {
             coverage: Coverage::default(),
             warnings: Vec::new(),
             stats: Stats::default(),
+            parts: Vec::new(),
         }
     }
 
@@ -195,6 +212,37 @@ mod tests {
         assert_eq!((&full["coverage"], &full["encodingFlags"][0]), (&json!([]), &json!("categorize-labels")));
         assert_eq!(full["streams"][0]["values"][0][2]["structuredMetadata"], json!({"trace_id": "abc"}));
         assert_eq!(tail(Vec::new(), &[], None, Labelling::Flat), b"{\"streams\":[]}");
+    }
+
+    #[test]
+    fn statistics_say_what_each_part_computed_where_any_did() {
+        let read = |answer| -> Json {
+            serde_json::from_slice(&data(answer, Labelling::Flat, Duration::ZERO)).unwrap()
+        };
+        assert_eq!(read(answer())["stats"]["parts"], Json::Null);
+        let of = |part: &str, here, error: Option<&str>| PartRead {
+            part: part.to_owned(),
+            query: "sum(rate({app=\"x\"}[1m]))".to_owned(),
+            here,
+            error: error.map(str::to_owned),
+            rows: 1,
+            bytes: 40,
+            lines: 1000,
+        };
+        let parts = vec![of("dev-01", false, None), of("prod-01", true, Some("refused"))];
+        let stats = &read(Answer { parts, ..answer() })["stats"];
+        assert_eq!(stats["summary"]["totalEntriesReturned"], 1);
+        assert_eq!(
+            stats["parts"][0],
+            json!({
+                "part": "dev-01", "query": "sum(rate({app=\"x\"}[1m]))", "evaluated": "there",
+                "lines": 1000, "rows": 1, "bytes": 40
+            })
+        );
+        assert_eq!(
+            (&stats["parts"][1]["evaluated"], &stats["parts"][1]["error"]),
+            (&json!("here"), &json!("refused"))
+        );
     }
 
     #[test]

@@ -307,6 +307,7 @@ fn members_without_the_signal_are_not_asked_and_the_whole_can_do_what_all_can() 
             line_filters: vec![],
             direction: contract::Direction::NewestFirst,
             limit: None,
+            passing: None,
         };
         f.logs(request).await.unwrap().collect().await.unwrap();
         assert_eq!(metrics_only.asked.load(Relaxed), 0);

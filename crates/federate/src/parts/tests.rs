@@ -101,7 +101,7 @@ fn range() -> TimeRange {
 }
 
 fn names(f: &Federation, selectors: &[Vec<Matcher>]) -> Option<Vec<String>> {
-    f.parts(selectors, range()).map(|p| p.into_iter().map(|p| p.name).collect())
+    f.parts(&Signal::METRICS, selectors, range()).map(|p| p.into_iter().map(|p| p.name).collect())
 }
 
 fn request() -> EvaluateRequest {
@@ -164,7 +164,7 @@ fn replicas_are_one_part_until_they_are_shown_one_by_one() {
         |r: &'static str| labelled("dev", Some(r), &[("cluster", "dev"), ("replica", r)], evaluator(None));
     let f =
         of(vec![replica("a"), labelled("prod", None, &[("cluster", "prod")], evaluator(None)), replica("b")]);
-    let parts = f.parts(&[], range()).unwrap();
+    let parts = f.parts(&Signal::METRICS, &[], range()).unwrap();
     let shown: Vec<_> =
         parts.iter().map(|p| (p.name.as_str(), p.select.capabilities().evaluates.len())).collect();
     assert_eq!(shown, [("prod", 1), ("dev", 0)]);
@@ -191,7 +191,7 @@ fn a_part_answers_for_what_its_members_hold() {
             labelled("a", None, &[("cluster", "a")], Arc::new(one)),
             labelled("b", None, &[("cluster", "b")], Arc::new(other)),
         ]);
-        for part in f.parts(&[], range()).unwrap() {
+        for part in f.parts(&Signal::METRICS, &[], range()).unwrap() {
             let r = crate::fixtures::series_request(vec![Matcher::equal("__name__", "up")], range());
             let (found, coverage) = part.select.series(r).await.unwrap().collect().await.unwrap();
             assert_eq!(found.len(), 1);
@@ -221,6 +221,29 @@ fn a_query_is_passed_on_to_a_single_member() {
         assert_eq!(two.evaluate(request()).await.unwrap_err().kind(), Kind::Invalid);
         let replica = of(vec![labelled("a", Some("r"), &[], evaluator(None))]);
         assert_eq!(replica.evaluate(request()).await.unwrap_err().kind(), Kind::Invalid);
+    });
+}
+
+#[test]
+fn logs_divide_as_metrics_do_and_spans_do_not() {
+    let f = of(vec![
+        labelled("a", None, &[("cluster", "a")], evaluator(None)),
+        labelled("b", None, &[("cluster", "b")], empty()),
+    ]);
+    let names = |signal: &Signal| {
+        f.parts(signal, &[], range()).map(|parts| parts.into_iter().map(|p| p.name).collect::<Vec<_>>())
+    };
+    assert_eq!(names(&Signal::LOGS), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(names(&Signal::TRACES), None);
+}
+
+#[test]
+fn a_query_over_logs_is_covered_as_logs() {
+    run(async {
+        let f = of(vec![labelled("a", None, &[], evaluator(None))]);
+        let dialect = Dialect { language: Language::LogQl, version: 1 };
+        let answer = f.evaluate(EvaluateRequest { dialect, ..request() }).await.unwrap();
+        assert_eq!(answer.coverage.sources()[0].signal, Signal::LOGS);
     });
 }
 

@@ -245,6 +245,7 @@ impl Select for Client {
             line_filters: r.line_filters.iter().map(convert::line_filter_to).collect(),
             oldest_first: r.direction == Direction::OldestFirst,
             limit: limit_to(r.limit),
+            passing: r.passing.map(evaluate::passing_to),
         };
         let stream = self.peer.clone().logs(request).await.map_err(|s| failed(&s))?.into_inner();
         Ok(selection(stream, UnpackLogs))

@@ -5,14 +5,15 @@ use base::{
     memory::{Reservation, Use},
 };
 use contract::{
-    Annotation, Dialect, Error, EvaluateRequest, Evaluated, EvaluatedSeries, Language, QueryLimits, Result,
+    Annotation, Dialect, Error, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Passing, QueryLimits,
+    Result,
 };
 use model::{Batch, MetricBatch, metric::HistogramSample};
 use proto::{Message, peer as pb};
 
 use super::{
     MAX_MESSAGE_BYTES, PART_BYTES,
-    convert::{scope_from, scope_to},
+    convert::{limit_from, limit_to, scope_from, scope_to},
     pack::{self, Parts},
     unpack,
 };
@@ -21,6 +22,8 @@ use super::{
 const MAX_QUERY_BYTES: usize = 1 << 20;
 /// Warnings and notes of one answer that are read.
 const MAX_ANNOTATIONS: usize = 10_000;
+/// Labels to be taken off that are read: one for each node with replicas on the way.
+const MAX_UNMARKED: usize = 100;
 
 const LANGUAGES: [(Language, &str); 2] = [(Language::PromQl, "promql"), (Language::LogQl, "logql")];
 
@@ -33,6 +36,27 @@ pub(super) fn dialect_to(d: &Dialect) -> pb::Dialect {
 pub(super) fn dialect_from(d: &pb::Dialect) -> Option<Dialect> {
     let (language, _) = LANGUAGES.iter().find(|(_, name)| *name == d.language)?;
     Some(Dialect { language: *language, version: d.version })
+}
+
+pub(super) fn passing_to(p: Passing) -> pb::Passing {
+    pb::Passing {
+        dialect: Some(dialect_to(&p.dialect)),
+        query: p.query,
+        limit: limit_to(p.limit),
+        unmarked: p.unmarked.into_iter().map(|(name, value)| pb::Label { name, value }).collect(),
+    }
+}
+
+/// `None` where it is beyond this version: it says what may be left out, not what must be.
+pub(super) fn passing_from(p: pb::Passing) -> Option<Passing> {
+    let dialect = p.dialect.as_ref().and_then(dialect_from)?;
+    let fits = p.query.len() <= MAX_QUERY_BYTES && p.unmarked.len() <= MAX_UNMARKED;
+    fits.then(|| Passing {
+        dialect,
+        query: p.query,
+        limit: limit_from(p.limit),
+        unmarked: p.unmarked.into_iter().map(|l| (l.name, l.value)).collect(),
+    })
 }
 
 pub(super) fn request_to(r: EvaluateRequest) -> pb::EvaluateRequest {
@@ -103,6 +127,7 @@ pub(super) fn pack(answer: Evaluated) -> Result<Parts> {
         samples_read: answer.samples_read,
         samples_seen: answer.samples_seen,
         seen_per_step: answer.seen_per_step,
+        bytes_read: answer.bytes_read,
     };
     parts.push_back(pb::Part { part: Some(pb::part::Part::Summary(summary)) });
     Ok(parts)
@@ -194,6 +219,7 @@ impl Unpacked {
         out.infos.extend(s.infos.into_iter().map(annotation));
         (out.series_read, out.samples_read) = (s.series_read, s.samples_read);
         (out.samples_seen, out.seen_per_step) = (s.samples_seen, s.seen_per_step);
+        out.bytes_read = s.bytes_read;
         Ok(())
     }
 

@@ -72,6 +72,7 @@ impl Server {
             line_filters: r.line_filters.into_iter().map(convert::line_filter_from).collect::<Result<_>>()?,
             direction,
             limit: limit_from(r.limit),
+            passing: r.passing.and_then(evaluate::passing_from),
         })
     }
 

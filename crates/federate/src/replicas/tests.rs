@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use base::Metrics;
 use contract::{
-    Direction, LabelNamesRequest, LabelValuesRequest, LogsRequest, NamedField, Select, fake::Fake,
+    Dialect, Direction, LabelNamesRequest, LabelValuesRequest, Language, LogsRequest, NamedField, Passing,
+    Select, fake::Fake,
 };
 use model::{Batch, LogBatch, LogRecord, LogStream, MatchOp, Matcher, MetricBatch, TimestampNs};
 use proptest::prelude::*;
@@ -215,7 +216,8 @@ fn lines(mark: Option<&str>, times: &[i64]) -> Option<Batch> {
 
 async fn texts(of: &impl Select, direction: Direction, limit: Option<usize>) -> Vec<(i64, String, String)> {
     let (matchers, line_filters) = (Vec::new(), Vec::new());
-    let request = LogsRequest { scope: scope(TimeRange::ALL), matchers, line_filters, direction, limit };
+    let request =
+        LogsRequest { scope: scope(TimeRange::ALL), matchers, line_filters, direction, limit, passing: None };
     let (pieces, _) = of.logs(request).await.unwrap().collect().await.unwrap();
     let mut out = Vec::new();
     for piece in pieces {
@@ -256,4 +258,41 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn a_replica_looks_at_what_passes_as_it_is_shown() {
+    run(async {
+        let members = [Some("a"), None].map(|replica| {
+            let script = Arc::new(Script::default());
+            let member = Member {
+                replica: replica.map(str::to_owned),
+                ..member("dev", script.clone() as Arc<dyn Select>)
+            };
+            (script, member)
+        });
+        let (scripts, members): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        let f = Federation::new(members, Counts::register(&Metrics::default()));
+        let passing = Passing {
+            dialect: Dialect { language: Language::LogQl, version: 1 },
+            query: "{app=\"x\"} | replica=\"\"".to_owned(),
+            limit: Some(3),
+            unmarked: Vec::new(),
+        };
+        let request = LogsRequest {
+            scope: scope(TimeRange::ALL),
+            matchers: Vec::new(),
+            line_filters: Vec::new(),
+            direction: Direction::NewestFirst,
+            limit: None,
+            passing: Some(passing.clone()),
+        };
+        f.logs(request.clone()).await.unwrap().collect().await.unwrap();
+        let heard = |i: usize| scripts[i].passing.lock().take();
+        let unmarked = vec![("replica".to_owned(), "a".to_owned())];
+        assert_eq!(heard(0), Some(Passing { unmarked, ..passing.clone() }));
+        assert_eq!(heard(1), Some(passing.clone()));
+        f.without_dedup().logs(request).await.unwrap().collect().await.unwrap();
+        assert_eq!(heard(0), Some(passing));
+    });
 }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use model::Labels;
 
-use super::frame::{Grid, Series};
+use super::{
+    fold::Acc,
+    frame::{Grid, Series},
+    pieces::{Made, Make, absorb},
+};
 use crate::ast::{Grouping, VectorAggregation, VectorOp};
 
 pub(super) fn evaluate(a: &VectorAggregation, series: Vec<Series>, grid: Grid) -> Vec<Series> {
@@ -23,6 +27,18 @@ pub(super) fn evaluate(a: &VectorAggregation, series: Vec<Series>, grid: Grid) -
             out
         }
     }
+}
+
+/// What is known of each group at every step, without finishing it.
+pub(super) fn accumulate(a: &VectorAggregation, make: Make, series: &[Series], grid: Grid) -> Vec<Made> {
+    let made = |(labels, members): (Labels, Vec<usize>)| {
+        let mut accs: Vec<Option<Acc>> = vec![None; grid.len];
+        for s in members.iter().filter_map(|m| series.get(*m)) {
+            absorb(&mut accs, s.values.iter().map(|v| v.map(|v| make.one(v))).collect());
+        }
+        Made { labels, accs }
+    };
+    groups(series, a.grouping.as_ref()).into_iter().map(made).collect()
 }
 
 /// Members of each group, by their place in `series`.

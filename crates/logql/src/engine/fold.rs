@@ -58,6 +58,22 @@ impl Pieces {
 
     /// Evaluates every window over accumulators in order of their piece.
     pub fn finish(&self, how: &Finish, parts: &[(u32, Acc)]) -> Vec<Option<f64>> {
+        self.each_window(parts, |queue, window| match how.op {
+            RangeOp::QuantileOverTime => how.quantile(&parts[queue.low..queue.high]),
+            _ => queue.total().map(|acc| how.value(&acc, window)),
+        })
+    }
+
+    /// What is known of every window, without finishing it.
+    pub fn accumulate(&self, parts: &[(u32, Acc)]) -> Vec<Option<Acc>> {
+        self.each_window(parts, |queue, _| queue.total())
+    }
+
+    fn each_window<T>(
+        &self,
+        parts: &[(u32, Acc)],
+        mut each: impl FnMut(&Queue<'_>, (i64, i64)) -> T,
+    ) -> Vec<T> {
         let mut queue = Queue { parts, low: 0, middle: 0, high: 0, front: Vec::new(), back: None };
         self.windows
             .iter()
@@ -68,11 +84,7 @@ impl Pieces {
                 while queue.low < queue.high && parts[queue.low].0 < *from {
                     queue.pop();
                 }
-                if let RangeOp::QuantileOverTime = how.op {
-                    return how.quantile(&parts[queue.low..queue.high]);
-                }
-                let window = (self.edges[*from as usize], self.edges[*to as usize]);
-                queue.total().map(|acc| how.value(&acc, window))
+                each(&queue, (self.edges[*from as usize], self.edges[*to as usize]))
             })
             .collect()
     }
@@ -171,7 +183,7 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    fn value(&self, acc: &Acc, window: (i64, i64)) -> f64 {
+    pub fn value(&self, acc: &Acc, window: (i64, i64)) -> f64 {
         use RangeOp::*;
         let seconds = self.range_ns as f64 / 1e9;
         match (acc, self.op) {

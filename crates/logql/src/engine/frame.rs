@@ -2,6 +2,7 @@
 
 use model::Labels;
 
+use super::{fold::Acc, pieces::Made};
 use crate::{Error, Result};
 
 /// The points in time a query is evaluated at.
@@ -40,6 +41,11 @@ pub(super) enum Operand {
 /// Bytes a series holds, for accounting.
 pub(super) fn series_bytes(labels: &Labels, steps: usize) -> usize {
     labels.packed_len() + std::mem::size_of::<Series>() + steps * std::mem::size_of::<Option<f64>>()
+}
+
+/// The same of what is not finished.
+pub(super) fn made_bytes(labels: &Labels, steps: usize) -> usize {
+    labels.packed_len() + std::mem::size_of::<Made>() + steps * std::mem::size_of::<Option<Acc>>()
 }
 
 /// Refuses two series with the same labels that have a sample at the same step, and joins those that do not.

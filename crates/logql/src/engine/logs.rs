@@ -18,7 +18,7 @@ pub(super) async fn run(
     limit: usize,
     direction: Direction,
 ) -> Result<Vec<StreamEntries>> {
-    let pipeline = compile(&log.stages, run.clock)?;
+    let pipeline = compile(&log.stages, run.clock())?;
     let mut streams: BTreeMap<Labels, Vec<Entry>> = BTreeMap::new();
     let mut left = limit;
     if limit > 0 {

@@ -1,25 +1,29 @@
-//! Metric expressions: first every range aggregation is read and folded, then the tree above them is evaluated.
+//! Metric expressions: first every range aggregation is read and folded, here or by parts, then the tree above them
+//! is evaluated.
 //!
 //! Reading is asynchronous, evaluating the tree is not; keeping them apart keeps recursion off the poll stack.
 
+use contract::Part;
+
 use super::{
     Run, aggregate, binary,
-    frame::{Grid, Operand, Series, distinct, series_bytes},
-    range::{Leaf, evaluate},
+    frame::{Grid, Operand, Series, distinct, made_bytes, series_bytes},
+    gather::{Came, gather},
+    pieces::{Made, Make, finished},
+    plan::{Node, Plan, plan, summed},
+    range::{accumulate, evaluate},
 };
 use crate::{
     Error, Result, Value,
-    ast::{Grouping, LabelReplace, MetricExpr, VectorAggregation, VectorOp},
+    ast::{LabelReplace, MetricExpr, VectorAggregation, VectorOp},
     re2,
 };
 
-/// `sum(x)` without a grouping keeps no label.
-static NO_LABELS: Grouping = Grouping { without: false, labels: Vec::new() };
-
-pub(super) async fn instant(run: &mut Run<'_>, expr: &MetricExpr, grid: Grid) -> Result<Value> {
+/// What the query comes to at one point in time.
+pub(super) fn instant(expr: &MetricExpr, operand: Operand, grid: Grid) -> Value {
     let at_ms = grid.at_ms(0);
-    match operand(run, expr, grid).await? {
-        Operand::Scalar(v) => Ok(Value::Scalar(at_ms, v)),
+    match operand {
+        Operand::Scalar(v) => Value::Scalar(at_ms, v),
         Operand::Series(series) => {
             let mut out: Vec<_> = series
                 .into_iter()
@@ -32,13 +36,14 @@ pub(super) async fn instant(run: &mut Run<'_>, expr: &MetricExpr, grid: Grid) ->
                     by_value.then_with(|| a.0.cmp(&b.0))
                 }),
             }
-            Ok(Value::Vector(out))
+            Value::Vector(out)
         }
     }
 }
 
-pub(super) async fn range(run: &mut Run<'_>, expr: &MetricExpr, grid: Grid) -> Result<Value> {
-    let series = match operand(run, expr, grid).await? {
+/// What it comes to at every step.
+pub(super) fn range(operand: Operand, grid: Grid) -> Value {
+    let series = match operand {
         Operand::Scalar(v) => vec![constant(v, grid)],
         Operand::Series(s) => s,
     };
@@ -51,7 +56,7 @@ pub(super) async fn range(run: &mut Run<'_>, expr: &MetricExpr, grid: Grid) -> R
         }
     }
     out.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(Value::Matrix(out))
+    Value::Matrix(out)
 }
 
 /// Whether the outermost operation orders its result by value, and if so whether the largest comes first.
@@ -70,69 +75,113 @@ fn constant(v: f64, grid: Grid) -> Series {
     Series { labels: model::Labels::default(), values: vec![Some(v); grid.len] }
 }
 
-async fn operand(run: &mut Run<'_>, expr: &MetricExpr, grid: Grid) -> Result<Operand> {
-    let mut leaves = Vec::new();
-    collect(expr, &mut leaves)?;
-    let mut read = Vec::with_capacity(leaves.len());
-    for leaf in &leaves {
-        read.push(evaluate(run, leaf, grid).await?);
-    }
-    tree(run, expr, grid, &mut read.into_iter())
-}
-
-/// The range aggregations below, in the order [`tree`] takes them.
-fn collect<'q>(expr: &'q MetricExpr, out: &mut Vec<Leaf<'q>>) -> Result<()> {
-    match expr {
-        MetricExpr::Literal(_) | MetricExpr::Vector(_) => Ok(()),
-        MetricExpr::Range(r) => {
-            out.push(Leaf::alone(r));
-            Ok(())
-        }
-        MetricExpr::Aggregate(a) => match &a.inner {
-            MetricExpr::Range(r) if a.op == VectorOp::Sum => {
-                out.push(Leaf::summed(r, a.grouping.as_ref().unwrap_or(&NO_LABELS)));
-                Ok(())
-            }
-            inner => collect(inner, out),
-        },
-        MetricExpr::Binary(b) => {
-            collect(&b.left, out)?;
-            collect(&b.right, out)
-        }
-        MetricExpr::LabelReplace(l) => collect(&l.inner, out),
-        MetricExpr::Variants(_) => Err(Error::NotYetSupported("variants(...) of (...)".to_owned())),
-    }
-}
-
-fn tree(
+/// Evaluates a query over what is selected, or over parts of it.
+pub(super) async fn operand(
     run: &mut Run<'_>,
     expr: &MetricExpr,
     grid: Grid,
-    read: &mut impl Iterator<Item = Vec<Series>>,
+    parts: &[Part],
 ) -> Result<Operand> {
+    let plan = plan(expr, grid, parts, false)?;
+    let mut sources = sources(run, &plan, parts, grid).await?;
+    tree(run, &plan.root, grid, &mut sources)
+}
+
+/// Evaluates a query whose outermost operation is an aggregation, and leaves that unfinished.
+pub(super) async fn made(
+    run: &mut Run<'_>,
+    expr: &MetricExpr,
+    grid: Grid,
+    parts: &[Part],
+) -> Result<Vec<Made>> {
+    let unmade = || Error::invalid("the query is not made of pieces");
+    let make = Make::of(expr).ok_or_else(unmade)?;
+    let plan = plan(expr, grid, parts, true)?;
+    let (a, inner) = match &plan.root {
+        Node::Pushed(at) => {
+            let came = gather(run, &plan.pushes, parts, grid).await?.into_iter().nth(*at);
+            return match came {
+                Some(Came::Made(made)) => Ok(made),
+                _ => Err(unmade()),
+            };
+        }
+        Node::Read(at) => return unfinished(run, &plan, *at, grid).await,
+        Node::Aggregate(a, inner) => match (summed(a), &**inner) {
+            (Some(_), Node::Read(at)) => return unfinished(run, &plan, *at, grid).await,
+            _ => (a, inner),
+        },
+        _ => return Err(unmade()),
+    };
+    let mut sources = sources(run, &plan, parts, grid).await?;
+    let Operand::Series(series) = tree(run, inner, grid, &mut sources)? else {
+        return Err(Error::invalid(format!("{} takes a vector, not a number", a.op.as_str())));
+    };
+    let out = aggregate::accumulate(a, make, &series, grid);
+    out.iter().try_for_each(|m| run.memory.add(made_bytes(&m.labels, grid.len)))?;
+    Ok(out)
+}
+
+/// The range aggregation that is all the query reads.
+async fn unfinished(run: &mut Run<'_>, plan: &Plan<'_>, leaf: usize, grid: Grid) -> Result<Vec<Made>> {
+    match plan.leaves.get(leaf) {
+        Some(leaf) => accumulate(run, leaf, grid).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What the nodes of a plan stand on. Each is taken once.
+struct Sources {
+    read: Vec<Vec<Series>>,
+    pushed: Vec<Vec<Series>>,
+}
+
+impl Sources {
+    fn take(from: &mut [Vec<Series>], at: usize) -> Vec<Series> {
+        from.get_mut(at).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+async fn sources(run: &mut Run<'_>, plan: &Plan<'_>, parts: &[Part], grid: Grid) -> Result<Sources> {
+    let mut out = Sources { read: Vec::new(), pushed: Vec::new() };
+    for (push, came) in plan.pushes.iter().zip(gather(run, &plan.pushes, parts, grid).await?) {
+        out.pushed.push(match came {
+            Came::Series(series) => series,
+            Came::Made(made) => {
+                let series = made.into_iter();
+                series.map(|m| Series { values: finished(push, &m.accs), labels: m.labels }).collect()
+            }
+        });
+    }
+    for leaf in &plan.leaves {
+        out.read.push(evaluate(run, leaf, grid).await?);
+    }
+    Ok(out)
+}
+
+fn tree(run: &mut Run<'_>, node: &Node<'_>, grid: Grid, sources: &mut Sources) -> Result<Operand> {
     run.ctx.limits.check_deadline()?;
-    match expr {
-        MetricExpr::Literal(v) => Ok(Operand::Scalar(*v)),
-        MetricExpr::Vector(v) => Ok(Operand::Series(vec![constant(*v, grid)])),
-        MetricExpr::Range(_) => Ok(Operand::Series(read.next().unwrap_or_default())),
-        MetricExpr::Aggregate(a) => {
-            let inner = tree(run, &a.inner, grid, read)?;
+    match node {
+        Node::Number(v) => Ok(Operand::Scalar(*v)),
+        Node::Vector(v) => Ok(Operand::Series(vec![constant(*v, grid)])),
+        Node::Read(at) => Ok(Operand::Series(Sources::take(&mut sources.read, *at))),
+        Node::Pushed(at) => Ok(Operand::Series(Sources::take(&mut sources.pushed, *at))),
+        Node::Aggregate(a, inner) => {
+            let inner = tree(run, inner, grid, sources)?;
             aggregated(run, a, inner, grid).map(Operand::Series)
         }
-        MetricExpr::Binary(b) => {
-            let left = tree(run, &b.left, grid, read)?;
-            let right = tree(run, &b.right, grid, read)?;
+        Node::Binary(b, left, right) => {
+            let left = tree(run, left, grid, sources)?;
+            let right = tree(run, right, grid, sources)?;
             let out = binary::evaluate(b, left, right)?;
             if let Operand::Series(s) = &out {
                 charge(run, s, grid)?;
             }
             Ok(out)
         }
-        MetricExpr::LabelReplace(l) => match tree(run, &l.inner, grid, read)? {
+        Node::LabelReplace(l, inner) => match tree(run, inner, grid, sources)? {
             Operand::Scalar(_) => Err(Error::invalid("label_replace takes a vector, not a number")),
             Operand::Series(s) => label_replace(l, s).map(Operand::Series),
         },
-        MetricExpr::Variants(_) => Err(Error::NotYetSupported("variants(...) of (...)".to_owned())),
     }
 }
 

@@ -7,7 +7,8 @@ use model::{Labels, MatchOp, Matcher, TimeRange, TimestampNs};
 use super::{
     Run,
     fold::{Acc, Finish, Pieces},
-    frame::{Grid, Series, series_bytes},
+    frame::{Grid, Series, made_bytes, series_bytes},
+    pieces::Made,
     scan::{Scan, scan},
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 };
 
 /// A range aggregation and what the operation around it lets it forget.
+#[derive(Debug)]
 pub(super) struct Leaf<'q> {
     pub range: &'q RangeAggregation,
     /// Labels the result needs; `None` for all. A `sum` around a count is folded right here, so that labels
@@ -32,15 +34,15 @@ impl<'q> Leaf<'q> {
         Leaf { range, group: range.grouping.as_ref(), labels_unused: false }
     }
 
-    /// The operand of `sum`, by or without labels.
-    pub fn summed(range: &'q RangeAggregation, by: &'q Grouping) -> Self {
+    /// Whether a `sum` around it may be folded into it.
+    pub fn can_be_summed(range: &RangeAggregation) -> bool {
         use RangeOp::*;
-        let op = range.op;
-        if range.grouping.is_some()
-            || !matches!(op, CountOverTime | Rate | BytesOverTime | BytesRate | SumOverTime)
-        {
-            return Leaf::alone(range);
-        }
+        let adds = matches!(range.op, CountOverTime | Rate | BytesOverTime | BytesRate | SumOverTime);
+        adds && range.grouping.is_none()
+    }
+
+    /// The operand of `sum`, by or without labels, where it can be summed.
+    pub fn summed(range: &'q RangeAggregation, by: &'q Grouping) -> Self {
         let reads = |s: &Stage| matches!(s, Stage::Label(_) | Stage::LineFormat(_) | Stage::LabelFormat(_));
         let labels_unused = !by.without
             && by.labels.is_empty()
@@ -125,8 +127,7 @@ impl Folded {
             None => {
                 let max = run.ctx.limits.max_series;
                 if self.series.len() as u64 >= max {
-                    let message = format!("maximum number of series ({max}) reached for a single query");
-                    return Err(Error::Limited { limit: "query.max_series", message });
+                    return Err(Error::too_many_series(max));
                 }
                 run.memory.add(2 * labels.packed_len() + 128)?;
                 self.index.insert(labels.clone(), self.series.len());
@@ -156,10 +157,10 @@ impl Folded {
     }
 }
 
-/// Evaluates a range aggregation at every step.
-pub(super) async fn evaluate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> Result<Vec<Series>> {
+/// Reads a range aggregation.
+async fn fold(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> Result<(Pieces, Folded)> {
     let range = leaf.range;
-    let mut pipeline = compile(&range.range.log.stages, run.clock)?;
+    let mut pipeline = compile(&range.range.log.stages, run.clock())?;
     if leaf.labels_unused {
         pipeline = pipeline.without_parsers();
     }
@@ -180,6 +181,26 @@ pub(super) async fn evaluate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> 
         Ok(ControlFlow::Continue(()))
     })
     .await?;
+    run.stats.series += folded.series.len() as u64;
+    Ok((pieces, folded))
+}
+
+/// What is known of a range aggregation at every step, without finishing it.
+pub(super) async fn accumulate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> Result<Vec<Made>> {
+    let (pieces, folded) = fold(run, leaf, grid).await?;
+    let mut out = Vec::with_capacity(folded.series.len());
+    for (labels, parts) in folded.series {
+        run.ctx.limits.check_deadline()?;
+        run.memory.add(made_bytes(&labels, grid.len))?;
+        out.push(Made { labels, accs: pieces.accumulate(&parts) });
+    }
+    Ok(out)
+}
+
+/// Evaluates a range aggregation at every step.
+pub(super) async fn evaluate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> Result<Vec<Series>> {
+    let range = leaf.range;
+    let (pieces, folded) = fold(run, leaf, grid).await?;
     let how = Finish {
         op: range.op,
         range_ns: range.range.range_ns,
@@ -191,23 +212,19 @@ pub(super) async fn evaluate(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> 
         run.memory.add(series_bytes(&labels, grid.len))?;
         out.push(Series { labels, values: pieces.finish(&how, &parts) });
     }
-    if absent {
-        return Ok(vec![absent_series(&range.range.log.matchers, grid, out.first())]);
+    if range.op == RangeOp::AbsentOverTime {
+        let present = |k: usize| out.first().is_some_and(|s| s.values.get(k).is_some_and(Option::is_some));
+        return Ok(vec![absent_series(&range.range.log.matchers, grid, present)]);
     }
     out.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(out)
 }
 
 /// 1 at every step without a line; labelled by the matchers that name one value.
-fn absent_series(matchers: &[Matcher], grid: Grid, present: Option<&Series>) -> Series {
+pub(super) fn absent_series(matchers: &[Matcher], grid: Grid, present: impl Fn(usize) -> bool) -> Series {
     let named =
         |m: &&Matcher| m.op == MatchOp::Equal && matchers.iter().filter(|o| o.name == m.name).count() == 1;
     let labels = Labels::from_pairs(matchers.iter().filter(named).map(|m| (m.name.clone(), m.value.clone())));
-    let values = (0..grid.len)
-        .map(|k| match present.and_then(|s| s.values[k]) {
-            Some(_) => None,
-            None => Some(1.0),
-        })
-        .collect();
+    let values = (0..grid.len).map(|k| (!present(k)).then_some(1.0)).collect();
     Series { labels, values }
 }

@@ -10,7 +10,12 @@ use super::Run;
 use crate::{
     Error, Result,
     ast::{LogExpr, Stage},
-    pipeline::{Pipeline, Row, line::pushdown, record::StreamView},
+    passing::passing,
+    pipeline::{
+        Pipeline, Row,
+        line::{Pushdown, pushdown},
+        record::StreamView,
+    },
 };
 
 /// The deadline is looked at once in so many records.
@@ -22,7 +27,7 @@ pub(super) struct Scan<'q> {
     pub stages: &'q [Stage],
     pub range: TimeRange,
     pub direction: Direction,
-    /// How many rows the caller takes at most; pushed down where every record is a row.
+    /// How many rows the caller takes at most; pushed down as far as somebody knows which records are rows.
     pub limit: Option<usize>,
 }
 
@@ -48,16 +53,17 @@ pub(super) async fn scan(
     if scan.range.is_empty() {
         return Ok(());
     }
-    let (line_filters, exact) = pushdown(scan.stages);
-    let filtered = line_filters.is_empty() || run.select.capabilities().filters_lines;
+    let Pushdown { filters: line_filters, needed } = pushdown(scan.stages);
+    let filtered = line_filters.is_empty() || run.select().capabilities().filters_lines;
     let request = LogsRequest {
         scope: Scope { tenants: run.ctx.tenants.clone(), range: scan.range, limits: run.ctx.limits.clone() },
         matchers: scan.matchers.to_vec(),
         line_filters,
         direction: scan.direction,
-        limit: scan.limit.filter(|_| exact && filtered),
+        limit: scan.limit.filter(|_| needed == 0 && filtered),
+        passing: scan.stages.get(..needed).and_then(|stages| passing(scan.matchers, stages, scan.limit)),
     };
-    let mut selection = run.select.logs(request).await?;
+    let mut selection = run.select().logs(request).await?;
     while let Some(batch) = selection.items.next().await {
         if batch_rows(run, &batch?, pipeline, each)?.is_break() {
             break;
@@ -84,10 +90,7 @@ fn batch_rows(
         run.stats.lines += 1;
         run.stats.bytes += row.line.len() as u64;
         if run.stats.bytes > run.ctx.limits.max_bytes {
-            return Err(Error::Limited {
-                limit: "query.max_bytes",
-                message: format!("the query would read more than {} bytes", run.ctx.limits.max_bytes),
-            });
+            return Err(Error::too_many_bytes(run.ctx.limits.max_bytes));
         }
         if run.stats.lines.is_multiple_of(RECORDS_PER_CHECK) {
             run.ctx.limits.check_deadline()?;

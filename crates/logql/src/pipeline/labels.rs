@@ -14,7 +14,7 @@ use super::{ERROR_DETAILS_LABEL, ERROR_LABEL};
 const MAX_PARSED: usize = 2_000;
 
 /// What a parser's label is called when the stream or the record has that name already.
-const DUPLICATE_SUFFIX: &str = "_extracted";
+pub(crate) const DUPLICATE_SUFFIX: &str = "_extracted";
 
 pub(crate) struct RowLabels<'a> {
     stream: &'a Labels,

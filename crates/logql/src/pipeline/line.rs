@@ -55,24 +55,30 @@ impl LineTest {
     }
 }
 
-/// The filters that see the line as it is stored, in the form a `Select` takes them, and whether the whole
-/// pipeline consists of nothing else. The engine applies them again, so pushing is never needed for the result.
-pub(crate) fn pushdown(stages: &[Stage]) -> (Vec<Pushed>, bool) {
-    let mut out = Vec::new();
-    let mut exact = true;
-    for stage in stages {
+/// What of a pipeline can be done before records are returned. The engine does all of it again, so pushing is never
+/// needed for the result.
+pub(crate) struct Pushdown {
+    /// The filters that see the line as it is stored.
+    pub filters: Vec<Pushed>,
+    /// So many stages have to be run to know what else is dropped; none where the filters say it all.
+    pub needed: usize,
+}
+
+pub(crate) fn pushdown(stages: &[Stage]) -> Pushdown {
+    let (mut filters, mut needed, mut rewritten) = (Vec::new(), 0, false);
+    for (i, stage) in stages.iter().enumerate() {
         match stage {
-            Stage::Line(f) => match push(f) {
-                Some(filters) => out.extend(filters),
-                None => exact = false,
+            Stage::Line(f) => match push(f).filter(|_| !rewritten) {
+                Some(more) => filters.extend(more),
+                None => needed = i + 1,
             },
             // From here on the line is another one.
-            Stage::LineFormat(_) | Stage::Decolorize | Stage::Unpack => return (out, false),
-            Stage::Label(_) => exact = false,
+            Stage::LineFormat(_) | Stage::Decolorize | Stage::Unpack => rewritten = true,
+            Stage::Label(_) => needed = i + 1,
             _ => {}
         }
     }
-    (out, exact)
+    Pushdown { filters, needed }
 }
 
 fn push(filter: &LineFilter) -> Option<Vec<Pushed>> {

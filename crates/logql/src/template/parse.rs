@@ -31,6 +31,30 @@ pub(super) enum Operand {
     Group(Box<Pipe>, Vec<String>),
 }
 
+impl Node {
+    /// Whether a function is called anywhere in it.
+    pub fn calls(&self, function: &str) -> bool {
+        let any = |nodes: &[Node]| nodes.iter().any(|n| n.calls(function));
+        match self {
+            Node::Text(_) => false,
+            Node::Action(pipe) => pipe.calls(function),
+            Node::If(pipe, then, other) | Node::With(pipe, then, other) | Node::Range(pipe, then, other) => {
+                pipe.calls(function) || any(then) || any(other)
+            }
+        }
+    }
+}
+
+impl Pipe {
+    fn calls(&self, function: &str) -> bool {
+        self.commands.iter().flatten().any(|operand| match operand {
+            Operand::Call(name) => name == function,
+            Operand::Group(pipe, _) => pipe.calls(function),
+            Operand::Dot | Operand::Literal(_) | Operand::Field(_) | Operand::Variable(..) => false,
+        })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 enum Token {
     Word(String),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod corpus;
+mod divided;
 mod properties;
 mod script;
 mod seen;

@@ -5,20 +5,13 @@
 //! together by labels that tell the parts apart. So what has to be known of each node is which labels its rows
 //! still carry as their series did.
 
-use std::collections::BTreeSet;
-
-use contract::Part;
-use eval::{AggregateOp, Cardinality, Grouping, Matching};
-use model::Labels;
+use eval::{AggregateOp, Apart, Cardinality, Grouping, Kept, Matching};
 
 use crate::{
     ValueType,
     ast::{Aggregate, Binary, Call, Expr, NodeId, NodeKind},
     functions::FunctionId,
 };
-
-/// Parts that no single label tells apart are compared each with each, for many nodes; more are not divided.
-const MAX_COMPARED: usize = 64;
 
 /// What functions may take off without being asked: nothing is told apart by it.
 const METADATA: [&str; 3] = ["__name__", "__type__", "__unit__"];
@@ -32,86 +25,6 @@ pub(super) enum Class {
     Local(Kept),
     /// Only where all parts are seen.
     Hub,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kept {
-    AllBut(BTreeSet<String>),
-    Only(BTreeSet<String>),
-}
-
-impl Kept {
-    fn of_series() -> Self {
-        Kept::AllBut(METADATA.iter().map(|s| (*s).to_owned()).collect())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        match self {
-            Kept::AllBut(lost) => !lost.contains(name),
-            Kept::Only(left) => left.contains(name),
-        }
-    }
-
-    fn minus<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> Self {
-        let mut out = self.clone();
-        for name in names {
-            match &mut out {
-                Kept::AllBut(lost) => {
-                    lost.insert(name.clone());
-                }
-                Kept::Only(left) => {
-                    left.remove(name);
-                }
-            }
-        }
-        out
-    }
-
-    fn only(&self, names: &[String]) -> Self {
-        Kept::Only(names.iter().filter(|n| self.has(n)).cloned().collect())
-    }
-
-    fn and(&self, other: &Kept) -> Self {
-        match (self, other) {
-            (Kept::AllBut(a), Kept::AllBut(b)) => Kept::AllBut(a.union(b).cloned().collect()),
-            (Kept::Only(a), b) | (b, Kept::Only(a)) => {
-                Kept::Only(a.iter().filter(|n| b.has(n)).cloned().collect())
-            }
-        }
-    }
-}
-
-/// What tells the parts apart.
-pub(super) struct Apart {
-    parts: Vec<Labels>,
-    /// Labels of which one alone does.
-    alone: Vec<String>,
-}
-
-impl Apart {
-    pub fn new(parts: &[Part]) -> Self {
-        let parts: Vec<Labels> = parts.iter().map(|p| p.labels.clone()).collect();
-        let differs = |name: &str| {
-            let values: BTreeSet<&str> = parts.iter().filter_map(|p| p.get(name)).collect();
-            values.len() == parts.len()
-        };
-        let first = parts.first().into_iter().flat_map(Labels::iter);
-        let alone = first.map(|(name, _)| name).filter(|n| differs(n)).map(str::to_owned).collect();
-        Apart { parts, alone }
-    }
-
-    /// Whether rows that carry these labels as their series did differ from those of all other parts.
-    fn told(&self, has: impl Fn(&str) -> bool) -> bool {
-        if self.parts.len() < 2 || self.alone.iter().any(|n| has(n)) {
-            return true;
-        }
-        self.parts.len() <= MAX_COMPARED
-            && self.parts.iter().enumerate().all(|(i, a)| {
-                self.parts.iter().skip(i + 1).all(|b| {
-                    a.iter().any(|(name, value)| has(name) && b.get(name).is_some_and(|other| other != value))
-                })
-            })
-    }
 }
 
 /// Classes by node. `ordered` is the node whose order is that of the answer, if there is one.
@@ -142,7 +55,7 @@ impl Classes<'_> {
     fn class(&self, id: NodeId, kind: &NodeKind) -> Class {
         match kind {
             NodeKind::Number(_) | NodeKind::String(_) => Class::Constant,
-            NodeKind::Selector(_) => Class::Local(Kept::of_series()),
+            NodeKind::Selector(_) => Class::Local(Kept::all_but(METADATA)),
             NodeKind::Matrix { selector, .. } => self.at(*selector).clone(),
             NodeKind::Paren(inner) | NodeKind::Unary { expr: inner, .. } => self.at(*inner).clone(),
             // Numbers over time are no vector of any part.
@@ -195,7 +108,7 @@ impl Classes<'_> {
             Grouping::Without(names) => kept.minus(names),
         };
         let together = self.apart.told(|n| groups.has(n));
-        let several = self.apart.parts.len() > 1;
+        let several = self.apart.are_several();
         match a.op {
             // Whether a series is picked is seen from its labels.
             AggregateOp::LimitRatio => Class::Local(kept.clone()),

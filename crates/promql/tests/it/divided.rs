@@ -12,7 +12,7 @@ use contract::{
     LabelValuesRequest, LogsRequest, MetadataRequest, Part, Result, Select, Selection, SeriesData,
     SeriesRequest, SpansRequest, Tenants,
 };
-use model::{Labels, LogBatch, Matcher, MetricMetadata, SpanBatch, TenantId, TimeRange};
+use model::{Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use promql::{Answer, Engine, EngineOptions, Evaluating, QueryContext, RangeSeries, SampleValue, Value};
 use proptest::{
     prelude::*,
@@ -156,7 +156,7 @@ impl Select for Divided {
         only_series()
     }
 
-    fn parts(&self, _: &[Vec<Matcher>], _: TimeRange) -> Option<Vec<Part>> {
+    fn parts(&self, _: &Signal, _: &[Vec<Matcher>], _: TimeRange) -> Option<Vec<Part>> {
         Some(self.parts.clone())
     }
 

@@ -271,6 +271,7 @@ async fn a_merge_whose_commit_gets_an_unclear_answer_keeps_its_objects() {
         line_filters: vec![],
         direction: Direction::NewestFirst,
         limit: None,
+        passing: None,
     };
     let (pieces, coverage) = rig.store().logs(request).await.unwrap().collect().await.unwrap();
     assert!(coverage.is_complete(), "{coverage:?}");
@@ -362,6 +363,7 @@ async fn a_query_that_began_before_a_merge_ends_as_if_there_had_been_none() {
         line_filters: vec![],
         direction: Direction::OldestFirst,
         limit: None,
+        passing: None,
     };
     let mut running = rig.store().logs(request).await.unwrap();
     let first = running.items.try_next().await.unwrap().unwrap().records.len();

@@ -1,6 +1,6 @@
 //! Queries that are evaluated at the peer.
 
-use contract::{Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language};
+use contract::{Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Passing};
 
 use super::*;
 
@@ -84,6 +84,7 @@ fn answer() -> Evaluated {
         coverage: Coverage::one(SourceCoverage::complete("dev-01", Signal::METRICS, TimeRange::ALL)),
         series_read: 1,
         samples_read: 2,
+        bytes_read: 6,
         samples_seen: 3,
         seen_per_step: vec![4, 5],
         bytes_moved: 0,
@@ -102,6 +103,7 @@ fn a_query_is_evaluated_over_there_and_comes_back_row_by_row() {
         assert_eq!(got.series, want.series);
         assert_eq!((&got.warnings, &got.infos, &got.coverage), (&want.warnings, &want.infos, &want.coverage));
         assert_eq!((got.series_read, got.samples_read, got.samples_seen), (1, 2, 3));
+        assert_eq!(got.bytes_read, 6);
         assert!(got.seen_per_step == [4, 5] && got.bytes_moved > 1000);
         let asked = select.1.lock().take().unwrap();
         assert_eq!((asked.query, asked.dialect, asked.features), (query().query, PROMQL, query().features));
@@ -125,6 +127,23 @@ fn what_cannot_be_evaluated_or_is_too_much_is_refused_as_it_would_be_here() {
         let (client, _served) = connected(filled().await, QueryLimits::default()).await;
         assert_eq!(client.evaluate(query()).await.unwrap_err().kind, Kind::Invalid);
     });
+}
+
+#[test]
+fn what_must_pass_goes_with_its_dialect_or_not_at_all() {
+    let passing = Passing {
+        dialect: Dialect { language: Language::LogQl, version: 7 },
+        query: "{app=\"x\"} | json | level=\"error\"".into(),
+        limit: Some(100),
+        unmarked: vec![("replica".into(), "a".into())],
+    };
+    let sent = evaluate::passing_to(passing.clone());
+    assert_eq!(evaluate::passing_from(sent.clone()), Some(passing));
+    let other = pb::Dialect { language: "logsql".into(), version: 1 };
+    assert_eq!(evaluate::passing_from(pb::Passing { dialect: Some(other), ..sent.clone() }), None);
+    assert_eq!(evaluate::passing_from(pb::Passing { dialect: None, ..sent.clone() }), None);
+    let query = "x".repeat((1 << 20) + 1);
+    assert_eq!(evaluate::passing_from(pb::Passing { query, ..sent }), None);
 }
 
 proptest! {
