@@ -171,7 +171,7 @@ fn replicas_are_one_part_until_they_are_shown_one_by_one() {
     assert_eq!(parts[1].labels, Labels::from_pairs([("cluster", "dev")]));
     assert_eq!(parts[1].sources, [("dev".to_owned(), None)]);
 
-    let parts = f.without_dedup().parts(&[], range()).unwrap();
+    let parts = f.without_dedup().parts(&Signal::METRICS, &[], range()).unwrap();
     let shown: Vec<_> =
         parts.iter().map(|p| (p.name.as_str(), p.select.capabilities().evaluates.len())).collect();
     assert_eq!(shown, [("dev/a", 1), ("prod", 1), ("dev/b", 1)]);
