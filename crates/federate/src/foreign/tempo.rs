@@ -1,18 +1,29 @@
 //! Tempo's HTTP API (`grafana.com/docs/tempo/latest/api_docs`). A search finds ids of traces, a trace is fetched by its
 //! id as OTLP protobuf, and spans are filtered here. `/api/v2/traces` is there since 2.6; before it `/api/traces` gives
 //! the same without an envelope.
+//!
+//! Tempo refuses to search more than a week at once unless it is told otherwise, so that a longer time is gone through
+//! from its end in windows as long as are not refused.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use base::Clock;
 use contract::{
-    Capabilities, Coverage, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField,
-    QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanFilter, SpansRequest,
+    Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
+    NamedField, QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanFilter,
+    SpansRequest,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{AnyValue, Labels, LogBatch, MetricMetadata, Signal, SpanBatch, SpanKind, TenantId};
-use serde::Deserialize;
+use parking_lot::Mutex;
+use serde::{Deserialize, de::DeserializeOwned};
 use wire::otlp::{Options, traces};
 
 use super::{
@@ -28,9 +39,16 @@ use super::{
 
 /// Traces that are fetched at once.
 const AT_ONCE: usize = 8;
+/// Windows a search goes through at most, so that one that finds nothing ends.
+const MAX_WINDOWS: usize = 500;
+/// The same of a list of names: four weeks where windows are as Tempo has them by default, twice what it keeps then.
+const LIST_WINDOWS: usize = 4;
+const LEAST_WINDOW_S: i64 = 60;
 
 pub(super) struct Tempo {
     site: Arc<Site>,
+    /// The longest window that was not refused yet.
+    width_s: AtomicI64,
     labels: Labels,
     owner: TenantId,
     clock: Clock,
@@ -52,7 +70,7 @@ impl Tempo {
     pub(super) fn new(settings: ForeignSettings, clock: Clock) -> crate::Result<Self> {
         let site = Arc::new(Site::new(&settings)?);
         let ForeignSettings { labels, owner, .. } = settings;
-        Ok(Tempo { site, labels, owner, clock })
+        Ok(Tempo { site, width_s: AtomicI64::new(i64::MAX), labels, owner, clock })
     }
 
     fn coverage(&self, scope: &Scope, warnings: &[String]) -> Coverage {
@@ -60,15 +78,70 @@ impl Tempo {
     }
 
     /// Whole seconds around the asked range, as Tempo takes times; empty where it lies elsewhere.
-    fn window(&self, scope: &Scope) -> Form {
+    fn seconds(&self, scope: &Scope) -> (i64, i64) {
         let now = self.clock.now_ns();
         let start = scope.range.start.0.max(now.saturating_sub(OLDEST_NS)).max(0) / 1_000_000_000;
         let end = scope.range.end.0.min(now.saturating_add(86_400_000_000_000)) / 1_000_000_000 + 1;
-        vec![("start", start.to_string()), ("end", end.max(start + 1).to_string())]
+        (start, end.max(start + 1))
     }
 
-    /// Spans of a trace; none where Tempo does not have it.
-    async fn trace(&self, trace: &str, limits: &QueryLimits) -> Result<SpanBatch> {
+    /// Asks one window after the other from the newest on, until `take` has enough; where that is not all, what was
+    /// left out.
+    async fn windows<T: DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        path: &str,
+        max_windows: usize,
+        mut form: impl FnMut() -> Form,
+        mut take: impl FnMut(T) -> bool,
+    ) -> Result<Option<String>> {
+        let (start, mut end) = self.seconds(scope);
+        let mut asked = 0;
+        while end > start {
+            if asked == max_windows {
+                return Ok(Some(format!("nothing before {end} s was searched")));
+            }
+            let from = end.saturating_sub(self.width_s.load(Ordering::Relaxed)).max(start);
+            let mut form = form();
+            form.extend([("start", from.to_string()), ("end", end.to_string())]);
+            match self.site.json::<T>(self.site.request(path, &form), &scope.limits).await {
+                Ok(body) => {
+                    if take(body) {
+                        return Ok(None);
+                    }
+                    end = from;
+                    asked += 1;
+                }
+                Err(e) => match shorter(&e, end - from) {
+                    Some(width) => self.width_s.store(width, Ordering::Relaxed),
+                    None => return Err(e),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ids of traces that a search finds, each once; and what it left out.
+    async fn search(&self, r: &SpansRequest, most: usize) -> Result<(Vec<String>, Option<String>)> {
+        let query = traceql(&sent(&r.filters, &self.labels));
+        let (mut known, ids) = (HashSet::new(), Mutex::new(Vec::new()));
+        let form = || {
+            let left = most.saturating_sub(ids.lock().len());
+            vec![("q", query.clone()), ("limit", left.to_string())]
+        };
+        let take = |found: Found| {
+            let mut ids = ids.lock();
+            let found = found.traces.unwrap_or_default().into_iter();
+            let new = found.filter_map(|t| id::<16>(&t.id)).filter(|i| known.insert(*i));
+            ids.extend(new.map(|i| hex(&i)));
+            ids.len() >= most
+        };
+        let missed = self.windows(&r.scope, "/api/search", MAX_WINDOWS, form, take).await?;
+        Ok((ids.into_inner(), missed))
+    }
+
+    /// Spans of a trace, none where Tempo does not have it; and what of it is not there.
+    async fn trace(&self, trace: &str, limits: &QueryLimits) -> Result<(SpanBatch, Option<String>)> {
         for (path, enveloped) in [("/api/v2/traces/", true), ("/api/traces/", false)] {
             let request = self.site.request(&format!("{path}{trace}"), &Form::new());
             let got = self.site.ask(request.header("accept", "application/protobuf"), limits).await?;
@@ -80,13 +153,21 @@ impl Tempo {
             }
             let bad = |e: &dyn std::fmt::Display| garbled(&self.site.name, "a trace", e);
             let body = match enveloped {
-                true => wire::otlp::traces::enveloped(&got.body).map_err(|e| bad(&e))?,
-                false => got.body.to_vec(),
+                true => traces::by_id(&got.body).map_err(|e| bad(&e))?,
+                false => traces::ById { trace: got.body.to_vec(), ..traces::ById::default() },
             };
             // `tempopb.Trace` has its resource spans where an export request has them.
-            return Ok(traces::decode_protobuf(&body, &Options::default()).map_err(|e| bad(&e))?.batch);
+            let read = traces::decode_protobuf(&body.trace, &Options::default()).map_err(|e| bad(&e))?;
+            let mut lacking: Vec<String> = Vec::new();
+            if body.partial {
+                lacking.push(format!("trace {trace} is not whole: {}", body.message));
+            }
+            lacking.extend(
+                read.refused.iter().map(|r| format!("trace {trace}: {} spans: {}", r.count, r.detail)),
+            );
+            return Ok((read.batch, (!lacking.is_empty()).then(|| lacking.join("; "))));
         }
-        Ok(SpanBatch::default())
+        Ok((SpanBatch::default(), None))
     }
 
     async fn values_of(&self, tag: &str, query: Option<String>, scope: &Scope) -> Result<Vec<String>> {
@@ -99,12 +180,44 @@ impl Tempo {
         struct Value {
             value: String,
         }
-        let mut form = self.window(scope);
-        form.extend(query.map(|q| ("q", q)));
         let path = format!("/api/v2/search/tag/{}/values", segment(tag));
-        let got: Values = self.site.json(self.site.request(&path, &form), &scope.limits).await?;
-        Ok(got.values.unwrap_or_default().into_iter().map(|v| v.value).collect())
+        let mut all = Vec::new();
+        let take = |got: Values| {
+            all.extend(got.values.unwrap_or_default().into_iter().map(|v| v.value));
+            false
+        };
+        let form = || -> Form { query.iter().map(|q| ("q", q.clone())).collect() };
+        self.windows(scope, &path, LIST_WINDOWS, form, take).await?;
+        Ok(all)
     }
+}
+
+/// The window that a refusal says is allowed, or a shorter one; `None` where it is refused for something else.
+fn shorter(e: &Error, width: i64) -> Option<i64> {
+    let (_, said) = e.message.split_once("range specified by start and end exceeds ")?;
+    if e.kind != base::Kind::Invalid || width <= LEAST_WINDOW_S {
+        return None;
+    }
+    let allowed = said.split_whitespace().next().and_then(|d| go_seconds(d.trim_end_matches('.')));
+    Some(allowed.filter(|a| *a < width).unwrap_or(width / 4).max(LEAST_WINDOW_S))
+}
+
+/// `168h0m0s`, as Go writes durations of whole seconds.
+fn go_seconds(text: &str) -> Option<i64> {
+    let (mut total, mut rest) = (0i64, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = rest.split_at(digits);
+        let by = match unit.chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(by)?)?;
+        rest = unit.get(1..)?;
+    }
+    Some(total)
 }
 
 /// Filters as TraceQL. An attribute of an event or a link cannot be asked for in all versions, so that one stands for
@@ -153,24 +266,20 @@ impl Select for Tempo {
             false => r.trace_ids.iter().map(|t| hex(t)).collect(),
             true => {
                 let most = r.max_traces.unwrap_or(MOST_TRACES);
-                let mut form = self.window(&r.scope);
-                form.push(("q", traceql(&sent(&r.filters, &self.labels))));
-                form.push(("limit", most.to_string()));
-                let found: Found =
-                    self.site.json(self.site.request("/api/search", &form), &r.scope.limits).await?;
-                let found: Vec<String> = found.traces.unwrap_or_default().into_iter().map(|t| t.id).collect();
+                let (found, missed) = self.search(&r, most).await?;
+                warnings.extend(missed);
                 if r.max_traces.is_none() && found.len() >= most {
                     warnings.push(format!("no more than {most} traces were asked for"));
                 }
                 found
             }
         };
-        let ids: Vec<String> =
-            ids.into_iter().filter_map(|i: String| id::<16>(&i).map(|i| hex(&i))).collect();
         let limits = &r.scope.limits;
         let fetched =
             stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
-        let found: Vec<SpanBatch> = fetched.try_collect().await?;
+        let fetched: Vec<(SpanBatch, Option<String>)> = fetched.try_collect().await?;
+        let (found, lacking): (Vec<_>, Vec<_>) = fetched.into_iter().unzip();
+        warnings.extend(lacking.into_iter().flatten());
         let labels =
             super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
         answer(found, &r, &labels, self.coverage(&r.scope, &warnings))
@@ -199,11 +308,13 @@ impl Select for Tempo {
         }
         let mut names = Vec::new();
         if visible(&r.scope, &self.owner).is_some() {
-            let request = self.site.request("/api/v2/search/tags", &self.window(&r.scope));
-            let got: Tags = self.site.json(request, &r.scope.limits).await?;
-            // Intrinsics are fields of spans and no attributes.
-            let scopes = got.scopes.unwrap_or_default().into_iter().filter(|s| s.name != "intrinsic");
-            names = scopes.flat_map(|s| s.tags.unwrap_or_default()).collect();
+            let take = |got: Tags| {
+                // Intrinsics are fields of spans and no attributes.
+                let scopes = got.scopes.unwrap_or_default().into_iter().filter(|s| s.name != "intrinsic");
+                names.extend(scopes.flat_map(|s| s.tags.unwrap_or_default()));
+                false
+            };
+            self.windows(&r.scope, "/api/v2/search/tags", LIST_WINDOWS, Form::new, take).await?;
             names.extend(self.labels.iter().map(|(n, _)| n.to_owned()));
         }
         Ok((sorted(names, r.limit), self.coverage(&r.scope, &[])))

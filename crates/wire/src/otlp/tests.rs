@@ -376,6 +376,7 @@ proptest! {
             let _ = metrics::decode_protobuf(body, NOW_NS, &options(), None);
             let _ = logs::decode_protobuf(body, NOW_NS, &options());
             let _ = traces::decode_protobuf(body, &options());
+            let _ = traces::by_id(body);
             let _ = metrics::decode_json(body, NOW_NS, &options(), None);
             let _ = logs::decode_json(body, NOW_NS, &options());
             let _ = traces::decode_json(body, &options());

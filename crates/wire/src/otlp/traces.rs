@@ -31,15 +31,28 @@ pub fn decode_json(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>,
     Ok(from_message(message, options))
 }
 
-/// The trace inside Tempo's `TraceByIDResponse`, whose field 1 it is: bytes for [`decode_protobuf`]. Empty where there
-/// is none.
-pub fn enveloped(body: &[u8]) -> Result<Vec<u8>, Error> {
+/// Tempo's answer to a trace by its id (`tempopb.TraceByIDResponse`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ById {
+    /// Field 1, the trace: bytes for [`decode_protobuf`]. Empty where there is none.
+    pub trace: Vec<u8>,
+    /// Field 3: parts of the trace were left out, being too large or not to be had.
+    pub partial: bool,
+    /// Field 4: why that is so.
+    pub message: String,
+}
+
+/// Reads `TraceByIDResponse`. Fields that say nothing of the trace are passed over.
+pub fn by_id(body: &[u8]) -> Result<ById, Error> {
     let fault = |f| Error::protobuf("trace by id", f);
-    let (mut out, mut r) = (Vec::new(), crate::protobuf::Reader::new(body));
+    let (mut out, mut r) = (ById::default(), crate::protobuf::Reader::new(body));
     while let Some((field, value)) = r.next().map_err(fault)? {
-        if field == 1 {
+        match field {
             // A message that comes in parts is their concatenation.
-            out.extend_from_slice(value.bytes().map_err(fault)?);
+            1 => out.trace.extend_from_slice(value.bytes().map_err(fault)?),
+            3 => out.partial = value.varint().map_err(fault)? != 0,
+            4 => out.message = value.str().map_err(fault)?.to_owned(),
+            _ => {}
         }
     }
     Ok(out)

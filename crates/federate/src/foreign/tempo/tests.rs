@@ -32,7 +32,7 @@ fn batch(n: u8) -> SpanBatch {
 
 /// Answers the first trace as 2.6 does and the second as versions before.
 fn answers(asked: &Asked) -> Reply {
-    let protobuf = |enveloped: bool, n: u8| {
+    let protobuf = |enveloped: bool, n: u8, more: &[u8]| {
         let trace = wire::otlp::traces::encode_bytes(&batch(n));
         let mut body = Vec::new();
         if enveloped {
@@ -45,11 +45,16 @@ fn answers(asked: &Asked) -> Reply {
             body.push(length as u8);
         }
         body.extend(trace);
+        body.extend(more);
         Reply::new(200, "application/protobuf", body)
     };
     match asked.path.as_str() {
-        "/api/v2/traces/00000000000000000000000000000001" => protobuf(true, 1),
-        "/api/traces/00000000000000000000000000000002" => protobuf(false, 2),
+        "/api/v2/traces/00000000000000000000000000000001" => protobuf(true, 1, b""),
+        "/api/traces/00000000000000000000000000000002" => protobuf(false, 2, b""),
+        // As 2.7 and later say it of a trace that is larger than they give out: `status` (3) is PARTIAL (1).
+        "/api/v2/traces/00000000000000000000000000000003" => {
+            protobuf(true, 3, b"\x18\x01\x22\x13trace exceeds limit")
+        }
         "/api/search" => {
             assert!(asked.get("q").starts_with('{') && asked.get("start") < asked.get("end"));
             Reply::json(
@@ -109,6 +114,18 @@ async fn a_search_finds_traces_of_both_versions_and_gives_the_spans_that_pass() 
 }
 
 #[tokio::test]
+async fn a_trace_that_is_not_whole_there_is_partial_here() {
+    let mut three = [0; 16];
+    three[15] = 3;
+    let r = SpansRequest { trace_ids: vec![three], ..request(Vec::new()) };
+    let (pieces, coverage) = peer().await.spans(r).await.unwrap().collect().await.unwrap();
+    assert_eq!(pieces.iter().map(|p| p.spans.len()).sum::<usize>(), 2);
+    let source = &coverage.sources()[0];
+    assert_eq!(source.state, contract::CoverageState::Partial);
+    assert!(source.reason.ends_with("3 is not whole: trace exceeds limit"), "{}", source.reason);
+}
+
+#[tokio::test]
 async fn tags_and_their_values_are_listed() {
     let peer = peer().await;
     let scope = series_request(Vec::new(), TimeRange::ALL).scope;
@@ -132,6 +149,74 @@ async fn tags_and_their_values_are_listed() {
     assert_eq!(values(NamedField::Service).await, ["db", "web"]);
     assert_eq!(values(NamedField::Operation { service: Some("web".into()), kind: None }).await, ["GET"]);
     assert_eq!(values(NamedField::Attribute("cluster".into())).await, ["legacy"]);
+}
+
+/// A Tempo that searches no more than a week, each day one trace with the day's number.
+fn by_week(asked: &Asked) -> Reply {
+    const DAY: i64 = 86_400;
+    let second = |name: &str| asked.get(name).parse::<i64>().unwrap();
+    if asked.path.starts_with("/api/search") || asked.path.starts_with("/api/v2/search") {
+        let (start, end) = (second("start"), second("end"));
+        if end - start > 7 * DAY {
+            let said = format!(
+                "range specified by start and end exceeds 168h0m0s. received start={start} end={end}"
+            );
+            return Reply::new(400, "text/plain", said);
+        }
+        if asked.path != "/api/search" {
+            return Reply::json(format!(
+                r#"{{"tagValues":[{{"type":"string","value":"week {}"}}]}}"#,
+                start / DAY / 7
+            ));
+        }
+        let first_day = T0 / 1_000_000_000 / DAY;
+        let days = (1..=20).filter(|n| (start..=end).contains(&((first_day - n) * DAY)));
+        let found: Vec<String> = days.map(|n| format!(r#"{{"traceID":"{n:x}"}}"#)).collect();
+        return Reply::json(format!(r#"{{"traces":[{}]}}"#, found.join(",")));
+    }
+    match asked.path.strip_prefix("/api/traces/").and_then(|i| u8::from_str_radix(i.get(30..)?, 16).ok()) {
+        Some(n) => Reply::new(200, "application/protobuf", wire::otlp::traces::encode_bytes(&batch(n))),
+        None => Reply::none(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_one_search_is_searched_week_by_week() {
+    let s = crate::foreign::tests::settings(ForeignKind::Tempo, &serve(|asked| by_week(&asked)).await);
+    let peer = crate::foreign::open(s, Clock::manual(T0)).unwrap();
+    let ids = async |max_traces| {
+        let r = SpansRequest { max_traces, ..request(Vec::new()) };
+        let (pieces, coverage) = peer.spans(r).await.unwrap().collect().await.unwrap();
+        assert!(coverage.is_complete());
+        pieces.iter().flat_map(|p| &p.spans).map(|s| s.trace_id[15]).collect::<HashSet<_>>()
+    };
+    assert_eq!(ids(None).await, (1..=20).collect());
+    assert_eq!(ids(Some(3)).await, (3..=5).collect(), "the newest week has enough");
+    let r = LabelValuesRequest {
+        scope: request(Vec::new()).scope,
+        signal: Signal::TRACES,
+        field: NamedField::Service,
+        selectors: Vec::new(),
+        limit: None,
+    };
+    assert_eq!(peer.label_values(r).await.unwrap().0.len(), LIST_WINDOWS);
+}
+
+#[test]
+fn the_window_that_is_allowed_is_read_from_the_refusal() {
+    let e = |text: &str| Error::invalid(format!("tempo answered 400: {text}"));
+    let refusal = "range specified by start and end exceeds 24h30m0s. received start=1 end=2";
+    assert_eq!(shorter(&e(refusal), 1_000_000), Some(88_200));
+    assert_eq!(shorter(&e(&refusal.replace("24h30m0s.", "a while.")), 1000), Some(250));
+    assert_eq!(shorter(&e(refusal), LEAST_WINDOW_S), None);
+    assert_eq!(shorter(&e("invalid TraceQL query"), 1000), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_too_strange_for_a_duration(text in "[0-9hmsé.]{0,30}") {
+        let _ = go_seconds(&text);
+    }
 }
 
 #[test]
