@@ -5,6 +5,7 @@
 //! label that only we know is taken off. Then all streams are asked by the names of their labels, in disjoint parts:
 //! those that have the first, those that lack it and have the second, and so on.
 
+mod lists;
 mod page;
 mod pages;
 
@@ -25,9 +26,9 @@ use model::{
     Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch, TenantId,
     matcher::all_match,
 };
-use serde::{Deserialize, de::DeserializeOwned};
 
 use self::{
+    lists::Width,
     page::Entry,
     pages::{Pages, Question},
 };
@@ -54,6 +55,7 @@ const PIECE: usize = 512;
 
 pub(super) struct Loki {
     site: Arc<Site>,
+    width: Width,
     labels: Labels,
     owner: TenantId,
     clock: Clock,
@@ -63,7 +65,7 @@ impl Loki {
     pub(super) fn new(settings: ForeignSettings, clock: Clock) -> crate::Result<Self> {
         let site = Arc::new(Site::new(&settings)?);
         let ForeignSettings { labels, owner, .. } = settings;
-        Ok(Loki { site, labels, owner, clock })
+        Ok(Loki { site, width: Width::default(), labels, owner, clock })
     }
 
     fn coverage(&self, scope: &Scope, warnings: &[String]) -> Coverage {
@@ -92,7 +94,9 @@ impl Loki {
         if !matchers.iter().all(Matcher::matches_empty) {
             return Ok(vec![matchers]);
         }
-        let mut names: Vec<String> = self.listed("/loki/api/v1/labels", &window(range), limits).await?;
+        let mut names: Vec<String> = self.listed("/loki/api/v1/labels", range, &Form::new(), limits).await?;
+        names.sort_unstable();
+        names.dedup();
         // What nearly everything has comes first, so that the other parts are empty.
         names.sort_by_key(|n| (!matches!(n.as_str(), "service_name" | "job"), n.clone()));
         if names.len() > MAX_PARTS {
@@ -113,23 +117,6 @@ impl Loki {
         Ok(parts)
     }
 
-    async fn listed<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        form: &Form,
-        limits: &QueryLimits,
-    ) -> Result<Vec<T>> {
-        #[derive(Deserialize)]
-        #[serde(bound = "T: DeserializeOwned")]
-        struct Body<T> {
-            // Absent where there is nothing.
-            #[serde(default = "Option::default")]
-            data: Option<Vec<T>>,
-        }
-        let body: Body<T> = self.site.json(self.site.request(path, form), limits).await?;
-        Ok(body.data.unwrap_or_default())
-    }
-
     /// Label sets of streams under our labels; `None` where nothing can match.
     async fn streams(&self, scope: &Scope, selectors: &[Vec<Matcher>]) -> Result<Vec<Labels>> {
         let Some(added) = self.added(scope) else { return Ok(Vec::new()) };
@@ -139,10 +126,9 @@ impl Loki {
         let mut sets = BTreeSet::new();
         for matchers in left {
             for part in self.parts(matchers, range, &scope.limits).await? {
-                let mut form = window(range);
-                form.push(("match[]", selector(&part)));
+                let form = vec![("match[]", selector(&part))];
                 let found: Vec<BTreeMap<String, String>> =
-                    self.listed("/loki/api/v1/series", &form, &scope.limits).await?;
+                    self.listed("/loki/api/v1/series", range, &form, &scope.limits).await?;
                 let dressed = found.into_iter().map(|pairs| added.dress(Labels::from_pairs(pairs)));
                 sets.extend(
                     dressed.filter(|l| selectors.is_empty() || selectors.iter().any(|s| all_match(s, l))),
@@ -292,7 +278,7 @@ impl Select for Loki {
         } else if let Some(added) = self.added(&r.scope)
             && let Some(range) = self.bounded(&r.scope, OLDEST_LIST_NS)
         {
-            names = self.listed("/loki/api/v1/labels", &window(range), &r.scope.limits).await?;
+            names = self.listed("/loki/api/v1/labels", range, &Form::new(), &r.scope.limits).await?;
             if !names.is_empty() {
                 names.extend(added.names());
             }
@@ -311,7 +297,7 @@ impl Select for Loki {
                 values.extend(sets.iter().filter_map(|s| s.get(name)).map(str::to_owned));
             } else if let Some(range) = self.bounded(&r.scope, OLDEST_LIST_NS) {
                 let path = format!("/loki/api/v1/label/{}/values", segment(name));
-                values = self.listed(&path, &window(range), &r.scope.limits).await?;
+                values = self.listed(&path, range, &Form::new(), &r.scope.limits).await?;
             }
         }
         Ok((sorted(values, r.limit), self.coverage(&r.scope, &[])))

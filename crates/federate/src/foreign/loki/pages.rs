@@ -14,6 +14,7 @@ use contract::{Direction, QueryLimits, Result};
 
 use super::{
     DAY_NS,
+    lists::{MAX_WINDOW_NS, is_gone, shorter},
     page::{self, Entry},
 };
 use crate::foreign::{error::garbled, site::Site};
@@ -24,8 +25,6 @@ const PAGE: usize = 5000;
 const MAX_PAGE: usize = 80_000;
 /// Where Loki is told to give fewer, pages become smaller down to this.
 const LEAST_PAGE: usize = 1;
-const MAX_WINDOW_NS: i64 = 30 * DAY_NS;
-const LEAST_WINDOW_NS: i64 = 60_000_000_000;
 
 pub(super) struct Question {
     pub(super) query: String,
@@ -92,6 +91,10 @@ impl Pages {
                 self.page_of(window, entries, limit);
                 Ok(true)
             }
+            Err(e) if is_gone(&e) => {
+                self.give_up();
+                Ok(true)
+            }
             Err(e) if self.shrink(&e, window) => Ok(true),
             Err(e) => Err(e),
         }
@@ -116,6 +119,15 @@ impl Pages {
         self.window
     }
 
+    /// Passes over a window that lies before all that is to be had, with all that is older.
+    fn give_up(&mut self) {
+        self.window = None;
+        match self.question.direction {
+            Direction::NewestFirst => self.rest.1 = self.rest.0,
+            Direction::OldestFirst => self.width = self.width.saturating_mul(4).min(MAX_WINDOW_NS),
+        }
+    }
+
     /// Makes the next question smaller where the last one was too much; false where that cannot help.
     fn shrink(&mut self, e: &contract::Error, window: (i64, i64)) -> bool {
         let said = |words: &str| e.message.contains(words);
@@ -130,12 +142,9 @@ impl Pages {
             self.most = self.page;
             return true;
         }
-        let width = window.1.saturating_sub(window.0);
-        if !said("exceeds the limit") || width <= LEAST_WINDOW_NS {
-            return false;
-        }
+        let Some(width) = shorter(e, window.1.saturating_sub(window.0)) else { return false };
         // Back to what remains, to be cut off anew.
-        self.width = (width / 4).max(LEAST_WINDOW_NS);
+        self.width = width;
         self.rest = match self.question.direction {
             Direction::NewestFirst => (self.rest.0, window.1),
             Direction::OldestFirst => (window.0, self.rest.1),

@@ -21,6 +21,8 @@ const T0: i64 = 1_790_000_000_000_000_000;
 struct Theirs {
     records: Vec<(Labels, i64, String)>,
     most: usize,
+    /// Days before [`T0`] of which it still gives anything, if it says so.
+    reaches: Option<i64>,
 }
 
 /// Reads what [`query`] writes, of plain names and values.
@@ -45,6 +47,9 @@ fn parsed(query: &str) -> (Vec<Matcher>, Vec<String>) {
 
 impl Theirs {
     fn answer(&self, asked: &Asked) -> Reply {
+        if let Some(refusal) = self.refusal(asked) {
+            return Reply::new(400, "text/plain", refusal);
+        }
         let list = |list: String| Reply::json(format!(r#"{{"status":"success","data":{list}}}"#));
         match asked.path.as_str() {
             "/loki/api/v1/labels" if self.records.is_empty() => Reply::json(r#"{"status":"success"}"#),
@@ -66,6 +71,19 @@ impl Theirs {
         }
     }
 
+    /// Lists and records are refused alike.
+    fn refusal(&self, asked: &Asked) -> Option<String> {
+        let number = |name: &str| asked.get(name).parse::<i64>().unwrap();
+        let start = self.reaches.map_or(i64::MIN, |days| T0 - days * DAY_NS).max(number("start"));
+        if number("end") < start {
+            return Some(
+                "this data is no longer available, it is past now - max_query_lookback (3d)".to_owned(),
+            );
+        }
+        (number("end") - start > 10 * DAY_NS)
+            .then(|| "the query time range exceeds the limit (query length: 720h0m0s, limit: 10d)".to_owned())
+    }
+
     fn page(&self, asked: &Asked) -> Reply {
         assert!(asked.headers.contains("x-loki-response-encoding-flags: categorize-labels"));
         let (matchers, contains) = parsed(asked.get("query"));
@@ -78,10 +96,6 @@ impl Theirs {
         }
         let number = |name: &str| asked.get(name).parse::<i64>().unwrap();
         let (start, end, limit) = (number("start"), number("end"), number("limit") as usize);
-        if end - start > 10 * DAY_NS {
-            let text = "the query time range exceeds the limit (query length: 720h0m0s, limit: 10d)";
-            return Reply::new(400, "text/plain", text);
-        }
         if limit > self.most {
             let text = format!(
                 "max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {})",
@@ -181,7 +195,7 @@ proptest! {
             }
             append(&fake, Batch::Logs(batch)).await;
             let fake: Arc<dyn Select> = Arc::new(fake);
-            let theirs = Theirs { records, most }.open().await;
+            let theirs = Theirs { records, most, reaches: None }.open().await;
             (lines(&theirs, asked.clone()).await.0, lines(&fake, asked).await.0)
         });
         let times = |l: &[(i64, Labels, String)]| l.iter().map(|r| r.0).collect::<Vec<_>>();
@@ -204,7 +218,7 @@ async fn pages_of_a_loki_that_gives_few_meet_without_loss_or_repeats() {
         // Three of each time, so that every page of seven ends among records of one time.
         let records: Vec<_> =
             (0..90).map(|i| (app(if i % 2 == 0 { "a" } else { "b" }), T0 + i / 3, format!("{i}"))).collect();
-        let theirs = Theirs { records, most: 7 }.open().await;
+        let theirs = Theirs { records, most: 7, reaches: None }.open().await;
         let (got, coverage) =
             lines(&theirs, request(vec![Matcher::equal("cluster", "legacy")], T0, T0 + 100, direction, None))
                 .await;
@@ -220,7 +234,7 @@ async fn more_of_one_time_than_a_page_holds_is_said_and_passed() {
     let mut records: Vec<_> = (0..20).map(|i| (app("a"), T0 + 5, format!("crowd {i}"))).collect();
     records.push((app("a"), T0 + 1, "before".to_owned()));
     records.push((app("a"), T0 + 9, "after".to_owned()));
-    let theirs = Theirs { records, most: 7 }.open().await;
+    let theirs = Theirs { records, most: 7, reaches: None }.open().await;
     let matchers = vec![Matcher::equal("app", "a")];
     let (got, coverage) = lines(&theirs, request(matchers, T0, T0 + 100, Direction::NewestFirst, None)).await;
     assert_eq!((got[0].2.as_str(), got.last().unwrap().2.as_str()), ("after", "before"));
@@ -231,20 +245,39 @@ async fn more_of_one_time_than_a_page_holds_is_said_and_passed() {
 #[tokio::test]
 async fn long_ranges_are_cut_into_windows_the_server_takes() {
     let records = vec![(app("a"), T0 - 100 * DAY_NS, "old".to_owned()), (app("a"), T0, "new".to_owned())];
-    let theirs = Theirs { records, most: 5000 }.open().await;
+    let theirs = Theirs { records, most: 5000, reaches: None }.open().await;
     for (direction, first) in [(Direction::NewestFirst, "new"), (Direction::OldestFirst, "old")] {
         let mut asked = request(vec![Matcher::equal("app", "a")], 0, 0, direction, None);
         asked.scope.range = TimeRange::ALL;
         let (got, _) = lines(&theirs, asked).await;
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].2, first);
+        // A selector of which nothing is left needs the names of all labels first.
+        let here = vec![Matcher::equal("cluster", "legacy")];
+        let asked = request(here, T0 - 120 * DAY_NS, T0 + 1, direction, None);
+        assert_eq!(lines(&theirs, asked).await.0.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_before_all_that_is_kept_is_passed_over() {
+    let records = vec![(app("a"), T0 - 2 * DAY_NS, "old".to_owned()), (app("a"), T0, "new".to_owned())];
+    let theirs = Theirs { records, most: 5000, reaches: Some(3) }.open().await;
+    for direction in [Direction::NewestFirst, Direction::OldestFirst] {
+        for label in ["app", "cluster"] {
+            let any = Matcher::new(label, MatchOp::Regex, ".+").unwrap();
+            let mut asked = request(vec![any], 0, 0, direction, None);
+            asked.scope.range = TimeRange::ALL;
+            let (got, coverage) = lines(&theirs, asked).await;
+            assert!(got.len() == 2 && coverage.is_complete(), "{direction:?} {label}: {coverage:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn metadata_are_attributes_and_filters_are_sent() {
     let records = vec![(app("a"), T0, "GET x".to_owned()), (app("a"), T0 + 1, "POST x".to_owned())];
-    let theirs = Theirs { records, most: 5000 }.open().await;
+    let theirs = Theirs { records, most: 5000, reaches: None }.open().await;
     let mut asked = request(vec![Matcher::equal("app", "a")], T0, T0 + 9, Direction::NewestFirst, None);
     asked.line_filters = vec![LineFilter::Contains("GET".into())];
     let (pieces, _) = theirs.logs(asked).await.unwrap().collect().await.unwrap();
@@ -265,7 +298,7 @@ async fn metadata_are_attributes_and_filters_are_sent() {
 async fn names_values_and_streams_carry_our_labels() {
     let records =
         vec![(app("a"), T0, String::new()), (Labels::from_pairs([("env", "x")]), T0, String::new())];
-    let theirs = Theirs { records, most: 5000 }.open().await;
+    let theirs = Theirs { records, most: 5000, reaches: None }.open().await;
     let names = |selectors| LabelNamesRequest {
         scope: series_request(Vec::new(), TimeRange::ALL).scope,
         signal: Signal::LOGS,
