@@ -14,6 +14,7 @@ use contract::{
     QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanFilter, SpansRequest,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use self::model::Trace;
@@ -31,6 +32,11 @@ use super::{
 const AT_ONCE: usize = 4;
 /// Services a search without one goes through.
 const MOST_SERVICES: usize = 200;
+/// Spans as they were sent. Without it Jaeger moves spans whose clocks seem to differ, and gives new ids to those of
+/// client and server that share one, which here may be in another cluster.
+fn raw() -> (&'static str, String) {
+    ("raw", "true".to_owned())
+}
 
 pub(super) struct Jaeger {
     site: Arc<Site>,
@@ -39,12 +45,33 @@ pub(super) struct Jaeger {
     clock: Clock,
 }
 
-/// Every answer of version 1.
+/// Every answer of version 1. With errors beside data the data are what could be had.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Body<T> {
     #[serde(default = "Option::default")]
     data: Option<Vec<T>>,
+    #[serde(default)]
+    errors: Option<Vec<Fault>>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    #[serde(default)]
+    msg: String,
+    #[serde(default, rename = "traceID")]
+    trace: String,
+}
+
+impl<T> Body<T> {
+    fn read(self, warnings: &Mutex<Vec<String>>) -> Vec<T> {
+        let said = self.errors.unwrap_or_default().into_iter().map(|f| match f.trace.is_empty() {
+            true => f.msg,
+            false => format!("{}: {}", f.trace, f.msg),
+        });
+        warnings.lock().extend(said);
+        self.data.unwrap_or_default()
+    }
 }
 
 impl Jaeger {
@@ -63,14 +90,20 @@ impl Jaeger {
         path: &str,
         form: &Form,
         limits: &QueryLimits,
+        warnings: &Mutex<Vec<String>>,
     ) -> Result<Vec<T>> {
         let body: Body<T> = self.site.json(self.site.request(path, form), limits).await?;
-        Ok(body.data.unwrap_or_default())
+        Ok(body.read(warnings))
     }
 
-    async fn trace(&self, trace: &str, limits: &QueryLimits) -> Result<Vec<SpanBatch>> {
-        let got =
-            self.site.ask(self.site.request(&format!("/api/traces/{trace}"), &Form::new()), limits).await?;
+    async fn trace(
+        &self,
+        trace: &str,
+        limits: &QueryLimits,
+        warnings: &Mutex<Vec<String>>,
+    ) -> Result<Vec<SpanBatch>> {
+        let request = self.site.request(&format!("/api/traces/{trace}"), &vec![raw()]);
+        let got = self.site.ask(request, limits).await?;
         if got.status.as_u16() == 404 {
             return Ok(Vec::new());
         }
@@ -79,7 +112,7 @@ impl Jaeger {
         }
         let body: Body<Trace> =
             serde_json::from_slice(&got.body).map_err(|e| garbled(&self.site.name, "a trace", e))?;
-        self.read(body.data.unwrap_or_default())
+        self.read(body.read(warnings))
     }
 
     fn read(&self, list: Vec<Trace>) -> Result<Vec<SpanBatch>> {
@@ -92,7 +125,7 @@ impl Jaeger {
         let start = r.scope.range.start.0.max(now.saturating_sub(OLDEST_NS)).max(0) / 1000;
         let end = r.scope.range.end.0.min(now.saturating_add(86_400_000_000_000)) / 1000 + 1;
         let mut form: Form =
-            vec![("start", start.to_string()), ("end", end.to_string()), ("limit", limit.to_string())];
+            vec![("start", start.to_string()), ("end", end.to_string()), ("limit", limit.to_string()), raw()];
         let mut tags = serde_json::Map::new();
         for f in sent(&r.filters, &self.labels) {
             match f {
@@ -118,7 +151,7 @@ impl Jaeger {
     }
 
     /// Traces of a search over one service or over all.
-    async fn found(&self, r: &SpansRequest, warnings: &mut Vec<String>) -> Result<Vec<SpanBatch>> {
+    async fn found(&self, r: &SpansRequest, warnings: &Mutex<Vec<String>>) -> Result<Vec<SpanBatch>> {
         let limits = &r.scope.limits;
         let named = r.filters.iter().find_map(|f| match f {
             SpanFilter::Service(s) => Some(s.clone()),
@@ -126,10 +159,11 @@ impl Jaeger {
         });
         let mut services = match named {
             Some(s) => vec![s],
-            None => self.listed::<String>("/api/services", &Form::new(), limits).await?,
+            None => self.listed::<String>("/api/services", &Form::new(), limits, warnings).await?,
         };
         if services.len() > MOST_SERVICES {
-            warnings.push(format!("only {MOST_SERVICES} of {} services were searched", services.len()));
+            let message = format!("only {MOST_SERVICES} of {} services were searched", services.len());
+            warnings.lock().push(message);
             services.truncate(MOST_SERVICES);
         }
         let most = r.max_traces.unwrap_or(MOST_TRACES);
@@ -137,11 +171,11 @@ impl Jaeger {
         let searches = stream::iter(services).map(|service| {
             let mut form = form.clone();
             form.push(("service", service));
-            async move { self.listed::<Trace>("/api/traces", &form, limits).await }
+            async move { self.listed::<Trace>("/api/traces", &form, limits, warnings).await }
         });
         let all: Vec<Vec<Trace>> = searches.buffered(AT_ONCE).try_collect().await?;
         if r.max_traces.is_none() && all.iter().any(|l| l.len() >= most) {
-            warnings.push(format!("no more than {most} traces of a service were asked for"));
+            warnings.lock().push(format!("no more than {most} traces of a service were asked for"));
         }
         self.read(all.into_iter().flatten().collect())
     }
@@ -153,20 +187,22 @@ impl Select for Jaeger {
         let Some(more) = visible(&r.scope, &self.owner) else {
             return Ok(nothing(&self.site.name, Signal::TRACES, &r.scope));
         };
-        let mut warnings = Vec::new();
+        let warnings = Mutex::default();
         let found = match r.trace_ids.is_empty() {
-            true => self.found(&r, &mut warnings).await?,
+            true => self.found(&r, &warnings).await?,
             false => {
                 let ids: Vec<String> = r.trace_ids.iter().map(|t| hex(t)).collect();
-                let limits = &r.scope.limits;
-                let fetched =
-                    stream::iter(ids).map(|i| async move { self.trace(&i, limits).await }).buffered(AT_ONCE);
+                let (limits, warnings) = (&r.scope.limits, &warnings);
+                let fetched = stream::iter(ids)
+                    .map(|i| async move { self.trace(&i, limits, warnings).await })
+                    .buffered(AT_ONCE);
                 fetched.try_collect::<Vec<_>>().await?.into_iter().flatten().collect()
             }
         };
         let labels =
             super::labels::Added::new(&self.labels, &Labels::default()).and(&more).dress(Labels::default());
-        answer(found, &r, &labels, self.coverage(&r.scope, &warnings))
+        let coverage = self.coverage(&r.scope, &warnings.into_inner());
+        answer(found, &r, &labels, coverage)
     }
 
     async fn series(&self, _: SeriesRequest) -> Result<Selection<SeriesData>> {
@@ -191,27 +227,30 @@ impl Select for Jaeger {
         struct Operation {
             name: String,
         }
-        let limits = &r.scope.limits;
+        let (limits, warnings) = (&r.scope.limits, &Mutex::default());
         let mut values = Vec::new();
         match (&r.field, visible(&r.scope, &self.owner)) {
             (_, None) | (NamedField::Label(_), _) => {}
-            (NamedField::Service, _) => values = self.listed("/api/services", &Form::new(), limits).await?,
+            (NamedField::Service, _) => {
+                values = self.listed("/api/services", &Form::new(), limits, warnings).await?
+            }
             (NamedField::Operation { service, kind }, _) => {
                 let services = match service {
                     Some(s) => vec![s.clone()],
-                    None => self.listed("/api/services", &Form::new(), limits).await?,
+                    None => self.listed("/api/services", &Form::new(), limits, warnings).await?,
                 };
                 for service in services.into_iter().take(MOST_SERVICES) {
                     // With a kind the list is of objects, and so it is without since 1.18; `/api/services/…` is older.
                     let list: Vec<String> = match kind {
                         Some(kind) => {
                             let form = vec![("service", service), ("spanKind", kind.as_str().to_owned())];
-                            let list: Vec<Operation> = self.listed("/api/operations", &form, limits).await?;
+                            let list: Vec<Operation> =
+                                self.listed("/api/operations", &form, limits, warnings).await?;
                             list.into_iter().map(|o| o.name).collect()
                         }
                         None => {
                             let path = format!("/api/services/{}/operations", segment(&service));
-                            self.listed(&path, &Form::new(), limits).await?
+                            self.listed(&path, &Form::new(), limits, warnings).await?
                         }
                     };
                     values.extend(list);
@@ -219,7 +258,7 @@ impl Select for Jaeger {
             }
             (NamedField::Attribute(key), _) => values.extend(self.labels.get(key).map(str::to_owned)),
         }
-        Ok((sorted(values, r.limit), self.coverage(&r.scope, &[])))
+        Ok((sorted(values, r.limit), self.coverage(&r.scope, &warnings.lock())))
     }
 
     async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {

@@ -41,7 +41,16 @@ fn answers(asked: &Asked) -> Reply {
             list(&[trace("a1", "web", "server", T0), trace("a2", "web", "client", T0 + 5)].join(","))
         }
         ("/api/traces", "db") => list(&trace("a3", "db", "server", T0 + 2)),
-        ("/api/traces/000000000000000000000000000000a1", _) => list(&trace("a1", "web", "server", T0)),
+        ("/api/traces/000000000000000000000000000000a1", _) => {
+            assert_eq!(asked.get("raw"), "true");
+            list(&trace("a1", "web", "server", T0))
+        }
+        ("/api/traces/000000000000000000000000000000a4", _) => {
+            let data = trace("a4", "web", "server", T0);
+            Reply::json(format!(
+                r#"{{"data":[{data}],"errors":[{{"code":500,"msg":"one shard timed out","traceID":"a4"}}]}}"#
+            ))
+        }
         _ => Reply::new(
             404,
             "application/json",
@@ -74,6 +83,17 @@ async fn found(r: SpansRequest) -> Vec<u8> {
             .all(|o| o.resource.attributes.get_str("cluster") == Some("legacy"))
     );
     pieces.iter().flat_map(|p| &p.spans).map(|s| s.trace_id[15]).collect()
+}
+
+#[tokio::test]
+async fn errors_beside_data_make_the_answer_partial() {
+    let mut id = [0; 16];
+    id[15] = 0xa4;
+    let r = SpansRequest { trace_ids: vec![id], ..request(Vec::new(), None) };
+    let (pieces, coverage) = peer().await.spans(r).await.unwrap().collect().await.unwrap();
+    assert_eq!(pieces.len(), 1);
+    let source = &coverage.sources()[0];
+    assert_eq!((source.state, source.reason.as_str()), (CoverageState::Partial, "a4: one shard timed out"));
 }
 
 #[tokio::test]
