@@ -5,11 +5,19 @@
 //! (external ones) or taken away (replica labels) order changes, so that those answers are held, packed, and sorted;
 //! otherwise they stream. What is missing is a warning frame, in words of the coverage, or an error where the caller
 //! wants all or nothing.
+//!
+//! A Thanos Query asks a store only where the labels it announces can match. A series may carry an external label of
+//! its own with another value, as those of several clusters do that one node is sent; such a label is not announced,
+//! so that they are found by it.
 
 pub(crate) mod convert;
 mod series;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use contract::{
     Coverage, CoverageState, LabelNamesRequest, LabelValuesRequest, NamedField, QueryLimits, Scope, Select,
@@ -26,6 +34,13 @@ use proto::thanos::{
     store_server::{Store, StoreServer},
 };
 use tonic::{Request, Response, Status};
+
+/// How long it is believed which external labels series carry themselves. Longer: what is sent with another cluster's
+/// name is found by it later.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Names of external labels that series carry themselves with another value, and when that was looked up.
+pub type Overridden = Arc<tokio::sync::Mutex<Option<(Instant, BTreeSet<String>)>>>;
 
 /// What the server gives out, and as what.
 #[derive(Clone)]
@@ -44,6 +59,8 @@ pub struct StoreApi {
     pub limits: QueryLimits,
     /// Longest a request may take.
     pub timeout: Duration,
+    /// Filled as it is needed.
+    pub overridden: Overridden,
 }
 
 /// Everything the other side may ask of the range; Thanos gives the ends of what a number holds for "all".
@@ -63,12 +80,52 @@ impl StoreApi {
         Scope { tenants: Tenants::one(self.tenant.clone()), range, limits }
     }
 
-    /// Whether anything here can match: an external label that a matcher rejects is on every series that has none of
-    /// its own, which is all of them where clusters are told apart by it.
-    fn may_match(&self, matchers: &[Matcher]) -> bool {
-        let sets =
-            if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
-        sets.iter().any(|set| matchers.iter().all(|m| set.get(&m.name).is_none_or(|v| m.matches(v))))
+    /// The label sets to announce: labels that everything of one origin has.
+    async fn announced(&self) -> Vec<Labels> {
+        if !self.label_sets.is_empty() {
+            return self.label_sets.clone();
+        }
+        let names: Vec<String> = self.overridden().await.into_iter().collect();
+        vec![self.external.without(&names)]
+    }
+
+    async fn overridden(&self) -> BTreeSet<String> {
+        let mut known = self.overridden.lock().await;
+        if let Some((at, names)) = &*known
+            && at.elapsed() < LOOK_AGAIN
+        {
+            return names.clone();
+        }
+        let mut names = BTreeSet::new();
+        for (name, value) in &self.external {
+            // Of two different ones at least one is not ours.
+            let asked = LabelValuesRequest {
+                scope: self.scope(TimeRange::ALL),
+                signal: Signal::METRICS,
+                field: NamedField::Label(name.to_owned()),
+                selectors: Vec::new(),
+                limit: Some(2),
+            };
+            match self.select.label_values(asked).await {
+                Ok((own, _)) if own.iter().all(|v| v == value) => {}
+                Ok(_) => {
+                    names.insert(name.to_owned());
+                }
+                Err(e) => {
+                    // A store that is asked too often is better than one that is not asked.
+                    tracing::debug!(label = name, "own values of an external label are not known: {e}");
+                    return self.external.iter().map(|(n, _)| n.to_owned()).collect();
+                }
+            }
+        }
+        *known = Some((Instant::now(), names.clone()));
+        names
+    }
+
+    /// Whether anything here can match.
+    async fn may_match(&self, matchers: &[Matcher]) -> bool {
+        let fits = |set: &Labels| matchers.iter().all(|m| set.get(&m.name).is_none_or(|v| m.matches(v)));
+        self.announced().await.iter().any(fits)
     }
 
     fn external_of(&self, labels: &Labels) -> Labels {
@@ -121,8 +178,7 @@ fn told(coverage: &Coverage, abort: bool) -> Result<Vec<String>, Status> {
 impl Info for StoreApi {
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
         let (min_time, max_time) = (self.held)();
-        let sets =
-            if self.label_sets.is_empty() { std::slice::from_ref(&self.external) } else { &self.label_sets };
+        let sets = self.announced().await;
         let label_sets = sets.iter().map(|s| LabelSet { labels: convert::labels(s) }).collect();
         Ok(Response::new(InfoResponse {
             label_sets,
@@ -155,7 +211,7 @@ impl Store for StoreApi {
     ) -> Result<Response<pb::LabelNamesResponse>, Status> {
         let r = request.into_inner();
         let matchers = convert::matchers(&r.matchers)?;
-        if !self.may_match(&matchers) {
+        if !self.may_match(&matchers).await {
             return Ok(Response::new(Default::default()));
         }
         let asked = LabelNamesRequest {
@@ -179,21 +235,33 @@ impl Store for StoreApi {
     ) -> Result<Response<pb::LabelValuesResponse>, Status> {
         let r = request.into_inner();
         if r.label.is_empty() {
-            return Err(Status::invalid_argument("label values of no label"));
+            return Err(Status::invalid_argument("label name parameter cannot be empty"));
         }
         let matchers = convert::matchers(&r.matchers)?;
-        if !self.may_match(&matchers) || r.without_replica_labels.contains(&r.label) {
+        if r.without_replica_labels.contains(&r.label) || !self.may_match(&matchers).await {
             return Ok(Response::new(Default::default()));
         }
+        let selectors = self.selectors(&matchers);
         let asked = LabelValuesRequest {
             scope: self.scope(range(r.start, r.end)),
             signal: Signal::METRICS,
             field: NamedField::Label(r.label.clone()),
-            selectors: self.selectors(&matchers),
+            selectors: selectors.clone(),
             limit: None,
         };
-        let (mut values, coverage) = self.select.label_values(asked).await.map_err(convert::status)?;
-        values.extend(self.external.get(&r.label).map(str::to_owned));
+        let (mut values, coverage) =
+            self.select.label_values(asked.clone()).await.map_err(convert::status)?;
+        if let Some(ours) = self.external.get(&r.label) {
+            // It is on what is there, and without a condition it is there.
+            let name = model::labels::METRIC_NAME.to_owned();
+            let any = LabelValuesRequest { field: NamedField::Label(name), limit: Some(1), ..asked };
+            if selectors.is_empty()
+                || !self.select.label_values(any).await.map_err(convert::status)?.0.is_empty()
+            {
+                values.push(ours.to_owned());
+            }
+            values.retain(|v| matchers.iter().filter(|m| m.name == r.label).all(|m| m.matches(v)));
+        }
         let warnings = told(&coverage, aborts(r.partial_response_disabled, r.partial_response_strategy))?;
         Ok(Response::new(pb::LabelValuesResponse { values: cut(values, r.limit), warnings }))
     }

@@ -221,6 +221,7 @@ impl Shared {
             held: Arc::new(begins),
             limits: QueryLimits { memory: self.budget.clone(), ..options.limits },
             timeout: options.query_timeout,
+            overridden: Default::default(),
         }
     }
 

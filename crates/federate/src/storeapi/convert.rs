@@ -75,5 +75,22 @@ pub(crate) fn from_status(name: &str, s: &Status) -> contract::Error {
     };
     let words: String =
         s.message().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
-    contract::Error::new(kind, format!("{name} answered {:?}: {words}", s.code()))
+    match cause(s) {
+        // Made here, not there: the connection broke or never was.
+        Some(cause) => contract::Error::new(kind, format!("{name} is not reached: {words}: {cause}")),
+        None => contract::Error::new(kind, format!("{name} answered {:?}: {words}", s.code())),
+    }
+}
+
+/// What is at the bottom of an error that does not come from the other side.
+fn cause(s: &Status) -> Option<String> {
+    let mut at: &dyn std::error::Error = std::error::Error::source(s)?;
+    // A chain this long is none.
+    for _ in 0..16 {
+        match at.source() {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    Some(at.to_string())
 }

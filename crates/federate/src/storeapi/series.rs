@@ -29,7 +29,7 @@ pub(super) async fn answer(api: &StoreApi, r: pb::SeriesRequest) -> Result<Frame
         return Err(Status::invalid_argument("no matchers: a store is not read whole"));
     }
     let asked = range(r.min_time, r.max_time);
-    if asked.is_empty() || !api.may_match(&matchers) {
+    if asked.is_empty() || !api.may_match(&matchers).await {
         return Ok(stream::empty().boxed());
     }
     let making = Making::new(api, &r, matchers);

@@ -21,6 +21,7 @@ fn api(select: Arc<dyn Select>, external: &[(&str, &str)]) -> StoreApi {
         held: Arc::new(|| (T0, i64::MAX)),
         limits: QueryLimits::default(),
         timeout: Duration::from_secs(10),
+        overridden: Default::default(),
     }
 }
 
@@ -101,6 +102,50 @@ fn matchers_on_external_labels_prune_and_are_met_by_them() {
         let bad = pb::LabelMatcher { r#type: 2, name: "a".into(), value: "(".into() };
         let e = frames(&api, pb::SeriesRequest { matchers: vec![bad], ..request(&[]) }).await.unwrap_err();
         assert!(e.message().contains('('), "{e}");
+    });
+}
+
+#[test]
+fn an_external_label_that_series_carry_themselves_is_not_announced_and_theirs_are_found() {
+    run(async {
+        let held = holding(&[
+            (&[("__name__", "up"), ("job", "a")], 3),
+            (&[("__name__", "up"), ("dc", "us"), ("job", "b")], 3),
+        ])
+        .await;
+        let api = api(held, &[("dc", "eu"), ("replica", "1")]);
+        let info = Info::info(&api, Request::new(InfoRequest {})).await.unwrap().into_inner();
+        let sets: Vec<Labels> = info.label_sets.into_iter().map(|s| convert::from_labels(s.labels)).collect();
+        assert_eq!(sets, [Labels::from_pairs([("replica", "1")])]);
+        let jobs = async |dc: &str| {
+            let got = read(&frames(&api, request(&[Matcher::equal("dc", dc)])).await.unwrap());
+            got.iter().map(|s| s.0.value("job").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((jobs("eu").await, jobs("us").await), (vec!["a".to_owned()], vec!["b".to_owned()]));
+        assert!(jobs("ap").await.is_empty());
+    });
+}
+
+#[test]
+fn the_value_of_an_external_label_is_there_where_series_are() {
+    run(async {
+        let held = holding(&[(&[("__name__", "up"), ("job", "a")], 3)]).await;
+        let api = api(held, &[("dc", "eu")]);
+        let values = async |label: &str, matchers: &[Matcher]| {
+            let r = pb::LabelValuesRequest {
+                label: label.into(),
+                end: i64::MAX,
+                matchers: convert::from_matchers(matchers),
+                ..Default::default()
+            };
+            Store::label_values(&api, Request::new(r)).await.map(|r| r.into_inner().values)
+        };
+        assert_eq!(values("dc", &[]).await.unwrap(), ["eu"]);
+        assert_eq!(values("dc", &[Matcher::equal("job", "a")]).await.unwrap(), ["eu"]);
+        assert!(values("dc", &[Matcher::equal("job", "b")]).await.unwrap().is_empty());
+        let any = Matcher::new("dc", MatchOp::Regex, ".*").unwrap();
+        assert_eq!(values("dc", &[Matcher::equal("__name__", "up"), any]).await.unwrap(), ["eu"]);
+        assert_eq!(values("", &[]).await.unwrap_err().message(), "label name parameter cannot be empty");
     });
 }
 

@@ -227,6 +227,7 @@ proptest! {
                 held: Arc::new(|| (i64::MIN, i64::MAX)),
                 limits: QueryLimits::default(),
                 timeout: Duration::from_secs(10),
+                overridden: Default::default(),
             };
             let matchers = vec![Matcher::equal("__name__", picked), Matcher::equal("dc", "eu"), Matcher::equal("cluster", "legacy")];
             let range = TimeRange::from_ms_inclusive(T0 + first * 997, T0 + (first + length) * 997);
