@@ -65,7 +65,9 @@ pub struct Peer {
     pub replication: Replication,
     /// For foreign systems with tenants: sent as `X-Scope-OrgID`.
     pub tenant: Option<String>,
-    /// How HTTP requests to it are made.
+    /// Of StoreAPI: labels that tell replicas of one origin apart. Series that differ in nothing else are one.
+    pub replica_labels: Vec<String>,
+    /// How requests to a foreign system are made.
     pub http: Settings,
 }
 
@@ -227,15 +229,19 @@ fn peer(mut s: Section<'_>, c: &mut Checker<'_>) -> Option<Peer> {
     let replication = s.section("replication", c).map(|r| replication(r, c)).unwrap_or_default();
     let tenant = s.text("tenant", c);
     let http = http::http(&mut s, c).settings;
-    if !kind.has_url() && http != Settings::default() {
-        let message = format!(
-            "a peer of kind {} takes no HTTP client keys; it is reached with the node's tls",
-            kind.as_str()
-        );
-        s.wrong(c, message);
+    if kind == PeerKind::Orrery && http != Settings::default() {
+        s.wrong(c, "a peer of kind orrery takes no HTTP client keys; it is reached with the node's tls");
+    }
+    let replica_labels = s.texts("replica_labels", c).unwrap_or_default();
+    if kind != PeerKind::Thanos && !replica_labels.is_empty() {
+        s.problem("replica_labels", c, "is for peers of kind thanos");
+    }
+    if replica_labels.iter().any(|l| labels.contains_key(l)) {
+        s.problem("replica_labels", c, "names one of the peer's labels, which all it holds has");
     }
     s.finish(c);
-    Some(Peer { name: name?, replica, kind, address: address?, labels, timeout, replication, tenant, http })
+    let (name, address) = (name?, address?);
+    Some(Peer { name, replica, kind, address, labels, timeout, replication, tenant, replica_labels, http })
 }
 
 fn kind(s: &mut Section<'_>, c: &mut Checker<'_>) -> PeerKind {
@@ -360,9 +366,9 @@ mod tests {
 
     #[test]
     fn a_peer_is_a_name_and_an_address_and_the_rest_is_filled_in() {
-        let text = "tls: {cert: c, key: k, ca: a}\npeers:\n  - {name: prod-01, address: 'prod-01.example.com:9495', replica: a}\n  - {name: prod-01, address: 'other:9495', replica: b}\n  - name: legacy\n    kind: prometheus\n    url: http://prometheus:9090/\n    labels: {region: eu}\n    timeout: 3s\n    bearer_token: hidden\n  - {name: legacy, kind: loki, url: 'http://loki:3100', tenant: t1}\n";
+        let text = "tls: {cert: c, key: k, ca: a}\npeers:\n  - {name: prod-01, address: 'prod-01.example.com:9495', replica: a}\n  - {name: prod-01, address: 'other:9495', replica: b}\n  - name: legacy\n    kind: prometheus\n    url: http://prometheus:9090/\n    labels: {region: eu}\n    timeout: 3s\n    bearer_token: hidden\n  - {name: legacy, kind: loki, url: 'http://loki:3100', tenant: t1}\n  - {name: t, kind: thanos, address: 'https://store:10901', replica_labels: [prom], tls_config: {ca_file: ca.crt}}\n";
         let peers = parse(text, Path::new("o.yaml")).unwrap().peers.list;
-        assert_eq!(peers.len(), 4);
+        assert_eq!(peers.len(), 5);
         let (first, legacy) = (&peers[0], &peers[2]);
         assert_eq!((first.kind, first.timeout), (PeerKind::Orrery, DEFAULT_TIMEOUT));
         assert_eq!(first.labels.get("cluster").map(String::as_str), Some("prod-01"));
@@ -370,11 +376,13 @@ mod tests {
         assert_eq!((legacy.timeout, legacy.labels.len()), (Duration::from_secs(3), 2));
         assert_ne!(legacy.http, Settings::default());
         assert_eq!(peers[3].tenant.as_deref(), Some("t1"));
+        assert_eq!(peers[4].replica_labels, ["prom"]);
+        assert!(peers[4].http.tls.ca.is_some());
     }
 
     #[test]
     fn what_is_wrong_with_a_peer_is_said_with_its_line_and_what_to_do() {
-        let text = "peers:\n  - {address: 'x:1'}\n  - {name: a, url: 'http://x'}\n  - {name: b, kind: loki, url: 'x:3100'}\n  - {name: c, kind: mimir, address: 'x:1'}\n  - {name: d, address: 'x:1', labels: {cluster: e}}\n  - {name: f, address: 'x:1', typo: 1}\n  - {name: g, address: 'x:1', replication: {logs: both}}\n  - {name: h, address: 'x:1'}\n  - {name: h, address: 'y:1'}\n  - {name: i, address: 'x:1', bearer_token: t}\n";
+        let text = "peers:\n  - {address: 'x:1'}\n  - {name: a, url: 'http://x'}\n  - {name: b, kind: loki, url: 'x:3100'}\n  - {name: c, kind: mimir, address: 'x:1'}\n  - {name: d, address: 'x:1', labels: {cluster: e}}\n  - {name: f, address: 'x:1', typo: 1}\n  - {name: g, address: 'x:1', replication: {logs: both}}\n  - {name: h, address: 'x:1'}\n  - {name: h, address: 'y:1'}\n  - {name: i, address: 'x:1', bearer_token: t}\n  - {name: j, kind: loki, url: 'http://x', replica_labels: [a]}\n  - {name: k, kind: thanos, address: 'x:1', replica_labels: [cluster]}\n";
         let found = problems(text);
         for wanted in [
             "o.yaml:2:5: peers: needs a name",
@@ -386,6 +394,8 @@ mod tests {
             "\"both\" is not known, use mirrored or sharded",
             "h is there twice with no replica",
             "takes no HTTP client keys",
+            "peers.replica_labels: is for peers of kind thanos",
+            "names one of the peer's labels",
             "nodes ask each other over mutual TLS only",
         ] {
             assert!(found.iter().any(|p| p.contains(wanted)), "{wanted}: {found:#?}");

@@ -92,6 +92,8 @@ pub struct ForeignSettings {
     pub http: net::Settings,
     /// Sent as `X-Scope-OrgID` (StoreAPI: `THANOS-TENANT`): the tenant there.
     pub tenant: Option<String>,
+    /// StoreAPI: labels that tell replicas of one origin apart, as `--query.replica-label` names them.
+    pub replica_labels: Vec<String>,
     /// The tenant here that everything belongs to.
     pub owner: TenantId,
     /// How long one request to it may take.

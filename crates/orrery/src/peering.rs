@@ -345,6 +345,7 @@ fn open(peer: &config::Peer, clock: &Clock) -> Result<Arc<dyn Select>> {
         labels: Labels::from_pairs(peer.labels.iter().map(|(n, v)| (n.clone(), v.clone()))),
         http: peer.http.clone(),
         tenant: peer.tenant.clone(),
+        replica_labels: peer.replica_labels.clone(),
         owner: TenantId::default(),
         timeout: peer.timeout,
     };

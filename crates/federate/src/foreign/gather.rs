@@ -2,7 +2,8 @@
 //!
 //! Added labels change how series compare (a longer set may come before its own beginning), a server may cut one
 //! series into several pieces, and some promise no order at all. So everything that matches is held until the last
-//! piece is there, chunks still packed, and unpacked one series at a time as it is read.
+//! piece is there, chunks still packed, and unpacked one series at a time as it is read. Series that differ in labels of
+//! replicas only are one (`crate::dedup`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,6 +15,7 @@ use model::{Histogram, Labels, Matcher, matcher::all_match};
 use parking_lot::Mutex;
 
 use super::{error::garbled, labels::Added};
+use crate::dedup;
 
 /// Part of one series.
 #[derive(Debug, Clone)]
@@ -42,15 +44,23 @@ impl Piece {
     }
 }
 
+/// What one replica holds of a series.
+struct Replica {
+    /// The labels of replicas that it carries; none where there are none.
+    own: Labels,
+    pieces: Vec<Piece>,
+}
+
 /// What has come so far.
 pub(super) struct Gather {
     name: String,
     matchers: Vec<Matcher>,
     added: Added,
+    replica_labels: Vec<String>,
     first_ms: i64,
     last_ms: i64,
     limits: QueryLimits,
-    series: BTreeMap<Labels, Vec<Piece>>,
+    series: BTreeMap<Labels, Vec<Replica>>,
     memory: Reservation,
 }
 
@@ -62,12 +72,19 @@ impl Gather {
             name: name.to_owned(),
             matchers: request.matchers.clone(),
             added,
+            replica_labels: Vec::new(),
             first_ms,
             last_ms,
             limits: request.scope.limits.clone(),
             series: BTreeMap::new(),
             memory: request.scope.limits.memory.reserve(Use::Query, 0)?,
         })
+    }
+
+    /// Leaves out these labels, and makes one of series that differ in nothing else.
+    pub(super) fn without_replicas(mut self, labels: &[String]) -> Self {
+        self.replica_labels = labels.to_vec();
+        self
     }
 
     /// First and last millisecond that are asked for.
@@ -85,18 +102,30 @@ impl Gather {
         if !all_match(&self.matchers, &labels) {
             return Ok(());
         }
+        let (labels, own) = parted(labels, &self.replica_labels);
         let pieces: Vec<Piece> = pieces.into_iter().collect();
-        let new = !self.series.contains_key(&labels);
-        let own = if new { labels.packed_len() as u64 + 96 } else { 0 };
-        self.memory.grow(own + pieces.iter().map(Piece::bytes).sum::<u64>())?;
-        if new && self.series.len() as u64 >= self.limits.max_series {
+        let is_new = !self.series.contains_key(&labels);
+        if is_new && self.series.len() as u64 >= self.limits.max_series {
             let message = format!(
                 "the selector matches more than query.max_series ({}) series",
                 self.limits.max_series
             );
             return Err(Error::limited("query.max_series", message));
         }
-        self.series.entry(labels).or_default().extend(pieces);
+        let size = |l: &Labels| l.packed_len() as u64 + 96;
+        let mut bytes: u64 = pieces.iter().map(Piece::bytes).sum();
+        if is_new {
+            bytes += size(&labels);
+        }
+        let replicas = self.series.entry(labels).or_default();
+        match replicas.iter_mut().find(|r| r.own == own) {
+            Some(replica) => replica.pieces.extend(pieces),
+            None => {
+                bytes += size(&own);
+                replicas.push(Replica { own, pieces });
+            }
+        }
+        self.memory.grow(bytes)?;
         Ok(())
     }
 
@@ -104,10 +133,13 @@ impl Gather {
     pub(super) fn finish(self, coverage: Coverage) -> Selection<SeriesData> {
         let Gather { name, first_ms, last_ms, limits, series, memory, .. } = self;
         let mut samples = 0u64;
-        let items = stream::iter(series).filter_map(move |(labels, pieces)| {
+        let items = stream::iter(series).filter_map(move |(labels, mut replicas)| {
             // Memory is given back when the stream is dropped.
             let _ = &memory;
-            let one = unpack(&name, labels, pieces, first_ms, last_ms);
+            replicas.sort_by(|a, b| a.own.cmp(&b.own));
+            let parts =
+                replicas.into_iter().map(|r| unpack(&name, labels.clone(), r.pieces, first_ms, last_ms));
+            let one = parts.collect::<Result<Vec<_>>>().map(dedup::merge);
             if let Ok(s) = &one {
                 samples = samples.saturating_add(s.sample_count() as u64);
             }
@@ -131,6 +163,15 @@ impl Gather {
         });
         Selection::new(items.boxed(), Arc::new(Mutex::new(coverage)))
     }
+}
+
+/// A label set without labels of replicas, and those.
+pub(super) fn parted(labels: Labels, replica_labels: &[String]) -> (Labels, Labels) {
+    if !replica_labels.iter().any(|n| labels.get(n).is_some()) {
+        return (labels, Labels::default());
+    }
+    let own = labels.iter().filter(|(n, _)| replica_labels.iter().any(|r| r == n));
+    (labels.without(replica_labels), Labels::from_pairs(own))
 }
 
 /// One series with its samples in the range, ascending, the earlier piece's where two have one time.
@@ -221,6 +262,26 @@ mod tests {
         assert_eq!(got[0].labels, long.with("cluster", "x"));
         assert_eq!(got[1].labels, short.with("cluster", "x"));
         assert_eq!((&got[1].timestamps_ms[..], &got[1].values[..]), (&[10, 30][..], &[2.0, 4.0][..]));
+    }
+
+    #[test]
+    fn series_of_replicas_become_one_without_jumping_between_them() {
+        let mut g = gather(&request(0, 100_000)).without_replicas(&["prom".to_owned()]);
+        let ramp = |shift: i64, without: std::ops::Range<i64>| {
+            let times = (0..10).filter(|i| !without.contains(i));
+            floats(&times.map(|i| (i * 10_000 + shift, i as f64)).collect::<Vec<_>>())
+        };
+        // The second replica is half an interval late; the first misses three samples.
+        g.add(Labels::from_pairs([("a", "1"), ("prom", "y")]), [ramp(5_000, 0..0)]).unwrap();
+        g.add(Labels::from_pairs([("a", "1"), ("prom", "x")]), [ramp(0, 0..0)]).unwrap();
+        g.add(Labels::from_pairs([("a", "2"), ("prom", "x")]), [ramp(0, 4..7)]).unwrap();
+        g.add(Labels::from_pairs([("a", "2")]), [ramp(5_000, 0..0)]).unwrap();
+        let got = read(g).unwrap();
+        let labels: Vec<_> = got.iter().map(|s| s.labels.clone()).collect();
+        let want = |a: &str| Labels::from_pairs([("a", a), ("cluster", "x")]);
+        assert_eq!(labels, [want("1"), want("2")]);
+        assert_eq!(got[0].timestamps_ms, (0..10).map(|i| i * 10_000).collect::<Vec<_>>());
+        assert!(got[1].values.is_sorted() && got[1].timestamps_ms.len() == 10, "{:?}", got[1].timestamps_ms);
     }
 
     #[test]

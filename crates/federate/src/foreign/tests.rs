@@ -14,6 +14,7 @@ pub(crate) fn settings(kind: ForeignKind, url: &str) -> ForeignSettings {
         labels: Labels::from_pairs([("cluster", "legacy")]),
         http: net::Settings::default(),
         tenant: None,
+        replica_labels: Vec::new(),
         owner: TenantId::default(),
         timeout: Duration::from_secs(10),
     }

@@ -3,9 +3,12 @@
 //! of it.
 //!
 //! `Info` says which external labels it has and which time it holds: where those cannot match it is not asked. Series
-//! carry its external labels already. A warning makes the answer partial.
+//! carry its external labels already. A warning makes the answer partial, and so does a store that a query had and
+//! has no longer. Stores do not merge replicas, whoever asks them does: series that differ in `replica_labels` only
+//! are one.
 
 mod channel;
+mod told;
 
 use std::time::{Duration, Instant};
 
@@ -15,62 +18,30 @@ use contract::{
     Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
     NamedField, QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
-use model::{
-    Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, matcher::all_match,
-};
+use model::{Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, matcher::all_match};
 use parking_lot::Mutex;
 use proto::thanos::{self as pb, info::InfoRequest, series_response::Result as Frame};
 
-use self::channel::Link;
+use self::{
+    channel::Link,
+    told::{Heard, Told},
+};
 use super::{
     ForeignSettings, coverage,
     error::{garbled, not_held},
-    gather::{Gather, Piece},
+    gather::{Gather, Piece, parted},
     labels::Added,
     nothing, sorted, visible,
 };
 use crate::storeapi::convert::{from_labels, from_matchers, from_status};
-
-/// How long what a store says of itself is believed. Longer: a series with new external labels is found later.
-const KEEP: Duration = Duration::from_secs(30);
 
 pub(super) struct Thanos {
     link: Link,
     name: String,
     labels: Labels,
     owner: TenantId,
-    told: Mutex<Option<(tokio::time::Instant, Told)>>,
-}
-
-/// What a store says of itself.
-#[derive(Debug, Clone)]
-struct Told {
-    sets: Vec<Labels>,
-    min_ms: i64,
-    max_ms: i64,
-}
-
-impl Told {
-    /// Whether it can have something for all the matchers, which are those it is sent.
-    fn may_match(&self, matchers: &[Matcher]) -> bool {
-        let fits = |set: &Labels| matchers.iter().all(|m| set.get(&m.name).is_none_or(|v| m.matches(v)));
-        self.sets.is_empty() || self.sets.iter().any(fits)
-    }
-
-    fn overlaps(&self, (first, last): (i64, i64)) -> bool {
-        first <= self.max_ms && self.min_ms <= last
-    }
-
-    /// Sidecars and gateways refuse matchers of which nothing is left without external labels.
-    fn conditioned(&self, mut matchers: Vec<Matcher>) -> Vec<Matcher> {
-        let external = |name: &str| self.sets.iter().any(|s| s.get(name).is_some());
-        if matchers.iter().all(|m| m.matches_empty() || external(&m.name))
-            && let Ok(any) = Matcher::new(model::labels::METRIC_NAME, MatchOp::Regex, ".+")
-        {
-            matchers.push(any);
-        }
-        matchers
-    }
+    replica_labels: Vec<String>,
+    heard: Mutex<Heard>,
 }
 
 /// What is left to ask of a list.
@@ -78,33 +49,26 @@ struct Asked {
     added: Added,
     selectors: Vec<Vec<Matcher>>,
     range: (i64, i64),
+    /// What is known to be missing before anything is asked.
+    warnings: Vec<String>,
 }
 
 impl Thanos {
     pub(super) fn new(settings: ForeignSettings) -> crate::Result<Self> {
         let link = Link::new(&settings)?;
-        let ForeignSettings { name, labels, owner, .. } = settings;
-        Ok(Thanos { link, name, labels, owner, told: Mutex::default() })
+        let ForeignSettings { name, labels, owner, replica_labels, .. } = settings;
+        Ok(Thanos { link, name, labels, owner, replica_labels, heard: Mutex::default() })
     }
 
     async fn told(&self, limits: &QueryLimits) -> Result<Told> {
-        if let Some((at, told)) = &*self.told.lock()
-            && at.elapsed() < KEEP
-        {
-            return Ok(told.clone());
+        if let Some(told) = self.heard.lock().fresh() {
+            return Ok(told);
         }
         let mut info = self.link.info()?;
-        let answer = self
-            .link
-            .within(limits, info.info(self.link.request(InfoRequest {}, limits)?))
-            .await?
-            .into_inner();
-        let sets = answer.label_sets.into_iter().map(|s| from_labels(s.labels)).collect();
-        let store =
-            answer.store.ok_or_else(|| Error::invalid(format!("{} offers no StoreAPI", self.name)))?;
-        let told = Told { sets, min_ms: store.min_time, max_ms: store.max_time };
-        *self.told.lock() = Some((tokio::time::Instant::now(), told.clone()));
-        Ok(told)
+        let asking = info.info(self.link.request(InfoRequest {}, limits)?);
+        let answer = self.link.within(limits, asking).await?.into_inner();
+        let told = self.heard.lock().hear(answer);
+        told.ok_or_else(|| Error::invalid(format!("{} offers no StoreAPI", self.name)))
     }
 
     fn coverage(&self, scope: &Scope, warnings: &[String]) -> Coverage {
@@ -118,11 +82,15 @@ impl Thanos {
         let Some(left) = added.alternatives(selectors) else { return Ok(None) };
         let told = self.told(&scope.limits).await?;
         let range = scope.range.to_ms_inclusive();
+        if range.0 > range.1 {
+            return Ok(None);
+        }
         let left = if left.is_empty() { vec![Vec::new()] } else { left };
-        let fitting: Vec<_> =
-            left.into_iter().filter(|s| told.may_match(s)).map(|s| told.conditioned(s)).collect();
-        let some = !fitting.is_empty() && range.0 <= range.1 && told.overlaps(range);
-        Ok(some.then_some(Asked { added, selectors: fitting, range }))
+        let warnings: Vec<String> = told.lacking(&left).into_iter().collect();
+        let fitting = left.into_iter().filter(|s| told.overlaps(range) && told.may_match(s));
+        let selectors: Vec<_> = fitting.map(|s| told.conditioned(s)).collect();
+        let some = !selectors.is_empty() || !warnings.is_empty();
+        Ok(some.then_some(Asked { added, selectors, range, warnings }))
     }
 
     async fn frames(
@@ -183,8 +151,8 @@ impl Select for Thanos {
         let Some(asked) = self.asked(&r.scope, std::slice::from_ref(&r.matchers)).await? else {
             return Ok(nothing(&self.name, Signal::METRICS, &r.scope));
         };
-        let mut gather = Gather::new(&self.name, &r, asked.added)?;
-        let mut warnings = Vec::new();
+        let mut gather = Gather::new(&self.name, &r, asked.added)?.without_replicas(&self.replica_labels);
+        let mut warnings = asked.warnings;
         for s in &asked.selectors {
             let request = self.request(asked.range, s, false);
             let said = self.frames(request, &r.scope.limits, |s| {
@@ -206,6 +174,7 @@ impl Select for Thanos {
     async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
         let (mut names, mut warnings) = (Vec::new(), Vec::new());
         if let Some(asked) = self.asked(&r.scope, &r.selectors).await? {
+            warnings.extend_from_slice(&asked.warnings);
             for s in &asked.selectors {
                 let (start, end) = asked.range;
                 let request =
@@ -219,6 +188,7 @@ impl Select for Thanos {
             if !names.is_empty() {
                 names.extend(asked.added.names());
             }
+            names.retain(|n| !self.replica_labels.contains(n));
         }
         Ok((sorted(names, r.limit), self.coverage(&r.scope, &warnings)))
     }
@@ -226,8 +196,10 @@ impl Select for Thanos {
     async fn label_values(&self, r: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
         let (mut values, mut warnings) = (Vec::new(), Vec::new());
         if let NamedField::Label(name) = &r.field
+            && !self.replica_labels.contains(name)
             && let Some(asked) = self.asked(&r.scope, &r.selectors).await?
         {
+            warnings.extend_from_slice(&asked.warnings);
             // Of a label that everything carries there is one value, if there is anything.
             let fixed = asked.added.fixed(name).map(str::to_owned);
             let label = if fixed.is_some() { model::labels::METRIC_NAME.to_owned() } else { name.clone() };
@@ -251,12 +223,13 @@ impl Select for Thanos {
     async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
         let (mut sets, mut warnings) = (Vec::new(), Vec::new());
         if let Some(asked) = self.asked(&r.scope, &r.selectors).await? {
+            warnings.extend_from_slice(&asked.warnings);
             for s in &asked.selectors {
                 let request = self.request(asked.range, s, true);
                 let take = |s: pb::Series| {
                     let labels = asked.added.dress(from_labels(s.labels));
                     if r.selectors.is_empty() || r.selectors.iter().any(|s| all_match(s, &labels)) {
-                        sets.push(labels);
+                        sets.push(parted(labels, &self.replica_labels).0);
                     }
                     match sets.len() as u64 > r.scope.limits.max_series {
                         true => Err(Error::limited(

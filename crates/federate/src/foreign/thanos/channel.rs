@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use contract::{QueryLimits, Result};
-use net::{Auth, settings::Tls};
+use net::{
+    Auth,
+    settings::{Proxy, Tls},
+};
 use parking_lot::Mutex;
 use proto::thanos::{info::info_client::InfoClient, store_client::StoreClient};
 use tonic::{
@@ -18,6 +21,8 @@ use crate::Error;
 /// One frame. Stores that are not told otherwise send about 1 MiB, and a gateway one series at a time, however long.
 const MAX_MESSAGE: usize = 128 << 20;
 const CONNECT: Duration = Duration::from_secs(5);
+/// The other side is told this much more than it has, so that it is [`Link::within`] that says what took too long.
+const GRACE: Duration = Duration::from_millis(500);
 /// A peer behind a cut line is noticed in this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -33,7 +38,12 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(s: &ForeignSettings) -> crate::Result<Self> {
         let bad = |wanted| Error::Setting { name: "url", value: s.url.clone(), wanted };
-        let url = if s.url.contains("://") { s.url.clone() } else { format!("http://{}", s.url) };
+        // Certificates are of no use without TLS, so naming some asks for it.
+        let secured = s.http.tls != Tls::default();
+        let url = match s.url.contains("://") {
+            true => s.url.clone(),
+            false => format!("{}://{}", if secured { "https" } else { "http" }, s.url),
+        };
         let parsed = url::Url::parse(&url).map_err(|_| bad("host:port, or https://host:port"))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() || parsed.port().is_none()
         {
@@ -54,6 +64,13 @@ impl Link {
                 value,
                 wanted: "a CA: StoreAPI is not asked unverified",
             });
+        }
+        if parsed.scheme() == "http" && secured {
+            return Err(bad("https://host:port, or without a scheme, where there is a tls_config"));
+        }
+        if s.http.proxy != Proxy::None {
+            let value = "a proxy".to_owned();
+            return Err(Error::Setting { name: "proxy_url", value, wanted: "none: StoreAPI is gRPC" });
         }
         if parsed.scheme() == "https" && s.http.tls.ca.is_none() {
             let value = "no ca".to_owned();
@@ -124,7 +141,7 @@ impl Link {
     pub(super) fn request<T>(&self, message: T, limits: &QueryLimits) -> Result<Request<T>> {
         limits.check_deadline()?;
         let mut request = Request::new(message);
-        request.set_timeout(left(self.timeout, limits));
+        request.set_timeout(left(self.timeout, limits) + GRACE);
         let mut headers: Vec<(String, String)> = Vec::new();
         let reveal =
             |s: &net::Secret| s.reveal().map_err(|e| contract::Error::invalid(format!("{}: {e}", self.name)));

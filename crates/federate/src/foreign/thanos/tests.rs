@@ -195,6 +195,18 @@ async fn settings_that_grpc_cannot_follow_are_refused_and_a_dead_store_is_named(
     let dead = opened(ForeignKind::Thanos, "127.0.0.1:1");
     let e = dead.series(series_request(vec![Matcher::equal("a", "b")], TimeRange::ALL)).await.err().unwrap();
     assert_eq!(e.kind, base::Kind::Unavailable);
+    let said = e.to_string();
+    assert!(said.starts_with("legacy is not reached: ") && said.contains("refused"), "{said}");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_a_connection_and_says_nothing_is_out_of_time() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut s = settings(ForeignKind::Thanos, &silent.local_addr().unwrap().to_string());
+    s.timeout = Duration::from_millis(50);
+    let peer = crate::foreign::open(s, base::Clock::system()).unwrap();
+    let e = peer.series(series_request(vec![Matcher::equal("a", "b")], TimeRange::ALL)).await.err().unwrap();
+    assert_eq!((e.kind, e.to_string().as_str()), (base::Kind::Timeout, "legacy did not answer within 50ms"));
 }
 
 proptest! {
@@ -227,7 +239,7 @@ proptest! {
                 held: Arc::new(|| (i64::MIN, i64::MAX)),
                 limits: QueryLimits::default(),
                 timeout: Duration::from_secs(10),
-                overridden: Default::default(),
+        overridden: Default::default(),
             };
             let matchers = vec![Matcher::equal("__name__", picked), Matcher::equal("dc", "eu"), Matcher::equal("cluster", "legacy")];
             let range = TimeRange::from_ms_inclusive(T0 + first * 997, T0 + (first + length) * 997);
