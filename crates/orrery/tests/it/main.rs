@@ -25,4 +25,5 @@ mod peers;
 mod readers;
 mod senders;
 mod tail;
+mod thanos;
 mod versions;
