@@ -368,8 +368,8 @@ async fn start(certs: &Path, binary: &Path) -> (Pair, Home) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for kind in KINDS {
-        for replica in 0..2 {
-            let http = running[replica].as_ref().unwrap().http.clone();
+        for (replica, node) in running.iter().enumerate() {
+            let http = node.as_ref().unwrap().http.clone();
             let all = acknowledged.clone();
             let done = move |n| all[kind as usize][replica].store(n, SeqCst);
             tasks.push(tokio::spawn(send(kind, http, base_ms, done, stop.clone())));
