@@ -185,7 +185,7 @@ impl Follow {
                 return read(What::Again, lacks_ns, end_ns);
             }
             // What was sent of it there is forgotten, so as much of it as was whole is left out.
-            let lost_ns = source.upto_ns.map_or(lacks_ns, |u| lacks_ns.max(u));
+            let lost_ns = source.upto_ns.map_or(lacks_ns, |u| lacks_ns.max(u.saturating_add(1)));
             if lost_ns >= floor_ns {
                 self.note_lost(&key, floor_ns, true);
                 return read(What::Again, floor_ns, end_ns);
