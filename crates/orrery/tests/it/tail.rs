@@ -124,7 +124,8 @@ async fn a_tail_over_clusters_says_at_once_who_is_missing_and_gives_what_they_ha
     assert_eq!((once.len(), seen.lines.len(), seen.dropped), (6, 6, 0), "{:?}", seen.lines);
 
     let metrics = fleet.ops.get("/metrics").await;
-    assert!(String::from_utf8_lossy(&metrics.body).contains("orrery_tails 1"), "{}", metrics.excerpt());
+    let open = "orrery_tails{protocol=\"loki\"} 1";
+    assert!(String::from_utf8_lossy(&metrics.body).contains(open), "{}", metrics.excerpt());
     fleet.ops.signal("-TERM");
     let closed = async {
         loop {

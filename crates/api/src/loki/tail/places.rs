@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use base::{
     Metrics,
-    metrics::{Counters, Gauges, Pairs, pair},
+    metrics::{Counters, Gauges, pair},
 };
 use contract::Tenants;
 use model::TenantId;
@@ -38,7 +38,7 @@ impl Tails {
             max,
             max_per_tenant,
             open: Arc::default(),
-            shown: metrics.gauges("tails", "Live tails that are open."),
+            shown: metrics.gauges("tails", "Live tails that are open, by protocol."),
             refused: metrics.counters("tails_refused", "Live tails that were refused, by reason."),
             dropped: Dropped::new(metrics),
         }
@@ -73,7 +73,7 @@ impl Tails {
         for tenant in tenants.iter() {
             *open.by_tenant.entry(tenant.clone()).or_default() += 1;
         }
-        self.shown.get_or_create(&Pairs::new()).inc();
+        self.shown.get_or_create(&pair("protocol", "loki")).inc();
         Ok(Place { open: self.open.clone(), shown: self.shown.clone(), tenants: tenants.clone() })
     }
 }
@@ -87,7 +87,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shown.get_or_create(&Pairs::new()).dec();
+        self.shown.get_or_create(&pair("protocol", "loki")).dec();
         let mut open = self.open.lock();
         open.all -= 1;
         for tenant in self.tenants.iter() {
