@@ -86,7 +86,7 @@ impl Thanos {
             return Ok(None);
         }
         let left = if left.is_empty() { vec![Vec::new()] } else { left };
-        let warnings: Vec<String> = told.lacking(&left).into_iter().collect();
+        let warnings = told.lacking(&left, range);
         let fitting = left.into_iter().filter(|s| told.overlaps(range) && told.may_match(s));
         let selectors: Vec<_> = fitting.map(|s| told.conditioned(s)).collect();
         let some = !selectors.is_empty() || !warnings.is_empty();

@@ -2,7 +2,8 @@
 //!
 //! A Thanos Query leaves out stores that it does not reach, without a word: its answers lack their series, and its
 //! `Info` lacks their external labels. So the labels it once had are kept here, and an answer in which something of
-//! them could be is partial until they are back. A store that was taken away for good is forgotten after
+//! them could be is partial until they are back. The same holds of the newest time it had: a sidecar often has the labels
+//! of the gateway that serves its blocks. A store that was taken away for good is forgotten after
 //! [`REMEMBERED`]. Sidecars and gateways hold what they announce themselves, so that nothing is remembered of them.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -32,6 +33,8 @@ pub(super) struct Told {
     max_ms: i64,
     /// Sets that it announced before.
     lost: Vec<Labels>,
+    /// The latest time that it announced before or now.
+    reached_ms: i64,
 }
 
 impl Told {
@@ -55,8 +58,15 @@ impl Told {
         matchers
     }
 
-    /// What an answer to one of the selectors may lack; `None` where it lacks nothing that is known.
-    pub(super) fn lacking(&self, selectors: &[Vec<Matcher>]) -> Option<String> {
+    /// What an answer to one of the selectors may lack, a sentence for each; none where nothing is known to be missing.
+    pub(super) fn lacking(&self, selectors: &[Vec<Matcher>], (_, last): (i64, i64)) -> Vec<String> {
+        let newer = self.reached_ms > self.max_ms && last > self.max_ms;
+        let newer =
+            newer.then(|| format!("it no longer reaches a store of what is newer than {} ms", self.max_ms));
+        self.lost_for(selectors).into_iter().chain(newer).collect()
+    }
+
+    fn lost_for(&self, selectors: &[Vec<Matcher>]) -> Option<String> {
         let lost: Vec<String> = self
             .lost
             .iter()
@@ -83,6 +93,8 @@ pub(super) struct Heard {
     is_query: bool,
     /// Label sets of a query's stores and when each was last announced.
     seen: BTreeMap<Labels, Instant>,
+    /// The latest time of a query's stores and when it was last announced.
+    reached: Option<(i64, Instant)>,
 }
 
 impl Heard {
@@ -107,8 +119,13 @@ impl Heard {
             }),
             false => self.seen.clear(),
         }
+        let held = self
+            .reached
+            .filter(|(ms, at)| self.is_query && *ms > store.max_time && now.duration_since(*at) < REMEMBERED);
+        let (reached_ms, at) = held.unwrap_or((store.max_time, now));
+        self.reached = Some((reached_ms, at));
         let lost = self.seen.iter().filter(|(_, at)| **at != now).map(|(s, _)| s.clone()).collect();
-        let told = Told { sets, min_ms: store.min_time, max_ms: store.max_time, lost };
+        let told = Told { sets, min_ms: store.min_time, max_ms: store.max_time, lost, reached_ms };
         self.last = Some((now, told.clone()));
         Some(told)
     }
@@ -132,6 +149,8 @@ mod tests {
         }
     }
 
+    const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+    const NONE: [&str; 0] = [];
     const A: &[(&str, &str)] = &[("dc", "a")];
     const B: &[(&str, &str)] = &[("dc", "b")];
 
@@ -139,24 +158,24 @@ mod tests {
     async fn a_store_that_a_query_had_is_missed_where_it_could_have_answered() {
         let mut heard = Heard::default();
         let all = [vec![Matcher::equal("__name__", "up")]];
-        assert_eq!(heard.hear(info("query", &[A, B])).unwrap().lacking(&all), None);
+        assert_eq!(heard.hear(info("query", &[A, B])).unwrap().lacking(&all, ALL), NONE);
         tokio::time::advance(KEEP_QUERY).await;
         assert!(heard.fresh().is_none());
         let told = heard.hear(info("query", &[A])).unwrap();
-        assert_eq!(told.lacking(&all).unwrap(), "it no longer reaches the store of {dc=\"b\"}");
-        assert_eq!(told.lacking(&[vec![Matcher::equal("dc", "a")]]), None);
-        assert!(told.lacking(&[vec![Matcher::equal("dc", "b")]]).is_some());
+        assert_eq!(told.lacking(&all, ALL), ["it no longer reaches the store of {dc=\"b\"}"]);
+        assert_eq!(told.lacking(&[vec![Matcher::equal("dc", "a")]], ALL), NONE);
+        assert!(!told.lacking(&[vec![Matcher::equal("dc", "b")]], ALL).is_empty());
         assert!(heard.fresh().is_some());
 
         // A query without any store can hold anything by what it says, and holds nothing.
         tokio::time::advance(KEEP).await;
         let told = heard.hear(info("query", &[])).unwrap();
-        assert!(told.may_match(&all[0]) && told.lacking(&all).unwrap().contains("{dc=\"a\"}, {dc=\"b\"}"));
+        assert!(told.may_match(&all[0]) && told.lacking(&all, ALL)[0].contains("{dc=\"a\"}, {dc=\"b\"}"));
         tokio::time::advance(KEEP).await;
-        assert_eq!(heard.hear(info("query", &[A, B])).unwrap().lacking(&all), None);
+        assert_eq!(heard.hear(info("query", &[A, B])).unwrap().lacking(&all, ALL), NONE);
         heard.hear(info("query", &[A])).unwrap();
         tokio::time::advance(REMEMBERED).await;
-        assert_eq!(heard.hear(info("query", &[A])).unwrap().lacking(&all), None, "taken away for good");
+        assert_eq!(heard.hear(info("query", &[A])).unwrap().lacking(&all, ALL), NONE, "taken away for good");
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,7 +184,27 @@ mod tests {
         heard.hear(info("store", &[A, B])).unwrap();
         tokio::time::advance(KEEP_QUERY).await;
         assert!(heard.fresh().is_some());
-        assert_eq!(heard.hear(info("store", &[A])).unwrap().lacking(&[Vec::new()]), None);
+        assert_eq!(heard.hear(info("store", &[A])).unwrap().lacking(&[Vec::new()], ALL), NONE);
         assert!(heard.hear(InfoResponse::default()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_newer_than_a_gateway_holds_is_missed_when_the_sidecar_of_the_same_labels_is_gone() {
+        let until = |max_time: i64| {
+            let info = info("query", &[A]);
+            InfoResponse { store: info.store.map(|s| StoreInfo { max_time, ..s }), ..info }
+        };
+        let (mut heard, all) = (Heard::default(), [Vec::new()]);
+        assert_eq!(heard.hear(until(i64::MAX)).unwrap().lacking(&all, ALL), NONE);
+        tokio::time::advance(KEEP_QUERY).await;
+        let told = heard.hear(until(1000)).unwrap();
+        assert_eq!(told.lacking(&all, (0, 1000)), NONE);
+        assert_eq!(
+            told.lacking(&all, (0, 1001)),
+            ["it no longer reaches a store of what is newer than 1000 ms"]
+        );
+        assert_eq!(heard.hear(until(i64::MAX)).unwrap().lacking(&all, ALL), NONE);
+        tokio::time::advance(REMEMBERED).await;
+        assert_eq!(heard.hear(until(2000)).unwrap().lacking(&all, ALL), NONE, "taken away for good");
     }
 }
