@@ -96,7 +96,7 @@ impl Sieve {
             self.left -= 1;
             records.push(record);
         }
-        Ok(LogBatch { streams: streams.kept, records, ..LogBatch::default() })
+        Ok(LogBatch { streams: streams.kept, records })
     }
 
     /// A stream as whoever asked sees it.

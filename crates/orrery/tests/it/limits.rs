@@ -97,7 +97,8 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
         "{accepted} requests accepted, {refused} shed; healthy within {slowest:?}, at most {most_memory} MiB resident, {most_disk} MiB on disk"
     );
     assert!(accepted > 0);
-    assert!(most_memory <= 320, "{most_memory} MiB resident");
+    // What is taken between two looks at the resident set comes on top of its limit.
+    assert!(most_memory <= 336, "{most_memory} MiB resident");
     // Retention acts after the fact: what arrives between two of its turns comes on top.
     assert!(most_disk <= 260, "{most_disk} MiB on disk");
     let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();
