@@ -5,7 +5,7 @@
 //! where absent, and matchers that ask for them are answered as if they had been there. Spans carry their cluster as
 //! a resource attribute and pass as they are.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use base::memory::{Reservation, Use};
@@ -49,6 +49,14 @@ impl Labelled {
             }
             (true, false) => or_absent(m).into_iter().collect(),
         }
+    }
+
+    /// Whether some matcher could not be asked for, so that what is found has to be looked at once more.
+    fn loosens(&self, matchers: &[Matcher]) -> bool {
+        matchers.iter().any(|m| {
+            let ours = self.labels.get(&m.name);
+            m.op == MatchOp::NotRegex && ours.is_some_and(|ours| m.matches(ours)) && !m.matches_empty()
+        })
     }
 
     /// Alternatives of matchers; none of them stays none, which means everything.
@@ -198,6 +206,11 @@ impl Select for Labelled {
         if self.labels.is_empty() {
             return self.select.logs(r).await;
         }
+        let wanted = self.loosens(&r.matchers).then(|| r.matchers.clone());
+        if wanted.is_some() {
+            // Of the first there may be some that do not fit.
+            (r.limit, r.passing) = (None, None);
+        }
         r.matchers = self.unlabelled(&r.matchers);
         let mut found = self.select.logs(r).await?;
         let of = self.clone();
@@ -205,6 +218,11 @@ impl Select for Labelled {
         let dressed = items.map(move |batch| {
             let mut batch = batch?;
             batch.streams.iter_mut().for_each(|s| s.labels = of.dressed(&s.labels));
+            if let Some(wanted) = &wanted {
+                let fits = |s: &model::LogStream| model::matcher::all_match(wanted, &s.labels);
+                let fit: Vec<bool> = batch.streams.iter().map(fits).collect();
+                batch.records.retain(|r| fit.get(r.stream as usize).copied().unwrap_or(false));
+            }
             Ok(batch)
         });
         Ok(found.with_items(dressed.boxed()))
@@ -218,8 +236,14 @@ impl Select for Labelled {
         if !self.is_about_labels(&r.signal) {
             return self.select.label_names(r).await;
         }
-        r.selectors = self.alternatives(&r.selectors);
         let limit = r.limit;
+        if r.selectors.iter().any(|s| self.loosens(s)) {
+            let (sets, coverage) = self.label_sets(LabelNamesRequest { limit: None, ..r }).await?;
+            let names: BTreeSet<&str> = sets.iter().flat_map(Labels::iter).map(|(name, _)| name).collect();
+            let first = names.into_iter().take(limit.unwrap_or(usize::MAX));
+            return Ok((first.map(str::to_owned).collect(), coverage));
+        }
+        r.selectors = self.alternatives(&r.selectors);
         let (mut names, coverage) = self.select.label_names(r).await?;
         if !names.is_empty() {
             names.extend(self.labels.iter().map(|(name, _)| name.to_owned()));
@@ -237,6 +261,14 @@ impl Select for Labelled {
         };
         if !self.is_about_labels(&r.signal) {
             return self.select.label_values(r).await;
+        }
+        if let (NamedField::Label(name), true) = (&r.field, r.selectors.iter().any(|s| self.loosens(s))) {
+            let LabelValuesRequest { scope, signal, selectors, limit, .. } = r.clone();
+            let (sets, coverage) =
+                self.label_sets(LabelNamesRequest { scope, signal, selectors, limit: None }).await?;
+            let values: BTreeSet<&str> = sets.iter().filter_map(|l| l.get(name)).collect();
+            let first = values.into_iter().take(limit.unwrap_or(usize::MAX));
+            return Ok((first.map(str::to_owned).collect(), coverage));
         }
         let lacking = match &ours {
             Some((name, _)) => Some(self.lacks(&r, name).await?),

@@ -51,7 +51,62 @@ fn names_request(scope: Scope, selectors: Vec<Vec<Matcher>>) -> LabelNamesReques
     LabelNamesRequest { scope, signal: Signal::METRICS, selectors, limit: None }
 }
 
+fn values_request(name: &str, scope: Scope, selectors: Vec<Vec<Matcher>>) -> LabelValuesRequest {
+    let field = NamedField::Label(name.to_owned());
+    LabelValuesRequest { scope, signal: Signal::METRICS, field, selectors, limit: None }
+}
+
+/// A line of each stream, its time and text the place in the list.
+async fn holding_lines(sets: &[Labels]) -> Fake {
+    let fake = Fake::new();
+    let stream = |labels: &Labels| model::LogStream { labels: labels.clone(), ..Default::default() };
+    let record = |i: usize| model::LogRecord {
+        stream: i as u32,
+        timestamp_ns: 1_000_000_000 + i as i64,
+        body: i.to_string().into(),
+        ..Default::default()
+    };
+    let batch = LogBatch {
+        streams: sets.iter().map(stream).collect(),
+        records: (0..sets.len()).map(record).collect(),
+    };
+    let unit = AppendUnit { batch_id: None, received_ns: 0, batches: vec![Batch::Logs(batch)] };
+    fake.append(&TenantId::default(), unit).await.unwrap();
+    fake
+}
+
+async fn lines(s: &dyn Select, matchers: &[Matcher]) -> Vec<(Labels, i64)> {
+    let request = LogsRequest {
+        scope: scope(TimeRange::from_ms_inclusive(0, 10_000)),
+        matchers: matchers.to_vec(),
+        line_filters: Vec::new(),
+        direction: contract::Direction::OldestFirst,
+        limit: None,
+        passing: None,
+    };
+    let batches = s.logs(request).await.unwrap().collect().await.unwrap().0;
+    let of = |b: &LogBatch| -> Vec<(Labels, i64)> {
+        let stream = |r: &model::LogRecord| b.streams[r.stream as usize].labels.clone();
+        b.records.iter().map(|r| (stream(r), r.timestamp_ns)).collect()
+    };
+    batches.iter().flat_map(of).collect()
+}
+
 proptest! {
+    #[test]
+    fn lines_are_found_as_if_they_had_been_kept_with_the_labels(
+        sets in proptest::collection::vec(set(), 1..12),
+        matchers in proptest::collection::vec(matcher(), 0..3),
+    ) {
+        run(async {
+            let labelled = Labelled::new(Arc::new(holding_lines(&sets).await), &ours());
+            let dressed: Vec<Labels> = sets.iter().map(|l| labelled.dressed(l)).collect();
+            let reference = holding_lines(&dressed).await;
+            prop_assert_eq!(lines(&labelled, &matchers).await, lines(&reference, &matchers).await);
+            Ok(())
+        })?;
+    }
+
     #[test]
     fn what_is_found_is_what_would_be_found_had_everything_been_kept_with_the_labels(
         sets in proptest::collection::vec(set(), 0..12),
@@ -73,6 +128,14 @@ proptest! {
             let reference = holding(&dressed).await;
             let request = || names_request(scope(range), vec![matchers.clone()]);
             prop_assert_eq!(labelled.label_sets(request()).await.unwrap().0, reference.label_sets(request()).await.unwrap().0);
+            prop_assert_eq!(labelled.label_names(request()).await.unwrap().0, reference.label_names(request()).await.unwrap().0);
+            for name in NAMES {
+                let request = || values_request(name, scope(range), vec![matchers.clone()]);
+                prop_assert_eq!(
+                    labelled.label_values(request()).await.unwrap().0,
+                    reference.label_values(request()).await.unwrap().0
+                );
+            }
             Ok(())
         })?;
     }
@@ -87,13 +150,7 @@ proptest! {
             let reference = holding(&dressed).await;
             let range = TimeRange::from_ms_inclusive(0, 10_000);
             for name in NAMES {
-                let request = || LabelValuesRequest {
-                    scope: scope(range),
-                    signal: Signal::METRICS,
-                    field: NamedField::Label(name.to_owned()),
-                    selectors: Vec::new(),
-                    limit: None,
-                };
+                let request = || values_request(name, scope(range), Vec::new());
                 prop_assert_eq!(
                     labelled.label_values(request()).await.unwrap().0,
                     reference.label_values(request()).await.unwrap().0
