@@ -29,6 +29,25 @@ const READ_AHEAD_PIECES: usize = 32;
 /// Items that pass the queue together, as far as they are there at once.
 const PIECE: usize = 32;
 
+/// How long a member has been waited for in all, whoever of the query's tasks did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waited(Arc<Mutex<(Duration, Option<Instant>)>>);
+
+impl Waited {
+    pub(crate) fn so_far(&self) -> Duration {
+        let (past, since) = *self.0.lock();
+        past + since.map(|s| s.elapsed()).unwrap_or_default()
+    }
+
+    async fn count<F: Future>(&self, what: F) -> F::Output {
+        self.0.lock().1 = Some(Instant::now());
+        let output = what.await;
+        let (past, since) = &mut *self.0.lock();
+        *past += since.take().map(|s| s.elapsed()).unwrap_or_default();
+        output
+    }
+}
+
 /// How long a member may still be waited for.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
@@ -38,19 +57,20 @@ pub(crate) struct Patience {
     /// When waiting ends in any case.
     until: Option<Instant>,
     heard: bool,
+    waited: Waited,
 }
 
 impl Patience {
-    pub(crate) fn new(allowed: Duration, until: Option<Instant>) -> Self {
-        Patience { allowed, left: allowed, until, heard: false }
+    pub(crate) fn new(allowed: Duration, until: Option<Instant>, waited: Waited) -> Self {
+        Patience { allowed, left: allowed, until, heard: false, waited }
     }
 
     /// Waits for a member, at most for the time it has left.
     pub(crate) async fn wait<F: Future>(&mut self, what: F) -> Result<F::Output> {
         let began = Instant::now();
         let by = [began.checked_add(self.left), self.until].into_iter().flatten().min();
-        let Some(by) = by else { return Ok(what.await) };
-        let outcome = timeout_at(by, what).await;
+        let Some(by) = by else { return Ok(self.waited.count(what).await) };
+        let outcome = self.waited.count(timeout_at(by, what)).await;
         self.left = self.left.saturating_sub(began.elapsed());
         outcome.map_err(|_| match self.heard {
             true => Error::Stopped { allowed: self.allowed },

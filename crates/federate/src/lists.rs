@@ -237,7 +237,7 @@ async fn gather<T>(
     asked: Vec<Call<T>>,
     disorder: impl Fn(&T) -> Option<&'static str>,
 ) -> Result<Vec<T>> {
-    let patience: Vec<_> = query.members().map(|(_, m)| query.patience(&m)).collect();
+    let patience: Vec<_> = query.members().map(|(i, m)| query.patience(i, &m)).collect();
     let waits = asked.into_iter().zip(patience).enumerate();
     let mut pending: FuturesUnordered<_> =
         waits.map(|(i, (call, mut patience))| async move { (i, patience.ask(call).await) }).collect();

@@ -28,7 +28,7 @@ pub(crate) fn logs(federation: &Federation, r: LogsRequest) -> Result<Selection<
     let open = |i: usize, member: Arc<Member>| {
         // Each may have all of the first records.
         let mut request = LogsRequest { scope: query.told(i), ..r.clone() };
-        let patience = query.patience(&member);
+        let patience = query.patience(i, &member);
         let mark = query.mark(&member);
         if let (Some(passing), Some(mark)) = (&mut request.passing, &mark) {
             // Whoever looks at the records again sees them without it.

@@ -118,7 +118,7 @@ pub(crate) async fn evaluate(federation: &Federation, r: EvaluateRequest) -> Res
         let coverage = query.coverage().lock().clone();
         return Ok(Evaluated { coverage, ..Evaluated::default() });
     }
-    let mut patience = query.patience(member);
+    let mut patience = query.patience(0, member);
     let request = EvaluateRequest { scope: query.told(0), ..r };
     let answer = match patience.ask(member.select.evaluate(request)).await {
         Ok(answer) => {

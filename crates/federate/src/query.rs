@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     Counts, Error, Member, Replicas, Replication,
     error::{NOT_ASKED, QUERY_TIMEOUT},
-    feed::{Feed, Next, Patience},
+    feed::{Feed, Next, Patience, Waited},
     member::GRACE,
     replicas::{Mark, together},
     routes::Told,
@@ -39,7 +39,8 @@ struct Asked {
     told: Told,
     /// When it has answered whole.
     ended: Option<watch::Receiver<Option<Instant>>>,
-    began: Instant,
+    /// How long it was waited for: what the caller or another member took is no latency of it.
+    waited: Waited,
     /// Something of it is in the answer.
     used: bool,
     state: State,
@@ -74,7 +75,7 @@ impl Query {
             if let Some(link) = &member.link {
                 link.asked();
             }
-            Asked { member, told, ended: None, began, used: false, state: State::Asked }
+            Asked { member, told, ended: None, waited: Waited::default(), used: false, state: State::Asked }
         };
         Ok(Query {
             limits: scope.limits.clone(),
@@ -133,11 +134,12 @@ impl Query {
         self.replicas.as_ref().map(|r| r.of(cluster, &self.signal))
     }
 
-    /// How long a member is waited for: its own timeout, or nine tenths of what the query has left.
-    pub(crate) fn patience(&self, member: &Member) -> Patience {
+    /// How long member `i` is waited for: its own timeout, or nine tenths of what the query has left.
+    pub(crate) fn patience(&self, i: usize, member: &Member) -> Patience {
         let until = self.scope.limits.deadline.map(Instant::from_std);
         let left = until.map(|u| u.saturating_duration_since(Instant::now()));
-        Patience::new(left.map_or(member.timeout, |l| l.min(member.timeout)), until)
+        let waited = self.asked.get(i).map(|a| a.waited.clone()).unwrap_or_default();
+        Patience::new(left.map_or(member.timeout, |l| l.min(member.timeout)), until, waited)
     }
 
     pub(crate) fn check_deadline(&self) -> contract::Result<()> {
@@ -156,7 +158,7 @@ impl Query {
 
     pub(crate) fn answered(&mut self, i: usize, said: Coverage) {
         let Some(asked) = self.asked.get_mut(i) else { return };
-        let took = asked.began.elapsed();
+        let took = asked.waited.so_far();
         self.counts.answered(&asked.member.title(), &self.signal, took);
         if let Some(link) = &asked.member.link {
             link.answered(took, &said);
@@ -178,7 +180,7 @@ impl Query {
             return Err(error.into());
         }
         let Some(asked) = self.asked.get_mut(i) else { return Ok(()) };
-        let (title, took) = (asked.member.title(), asked.began.elapsed());
+        let (title, took) = (asked.member.title(), asked.waited.so_far());
         tracing::debug!(member = title, signal = %self.signal, error = %error, "a member did not answer to the end");
         self.counts.failed(&title, &self.signal, asked.used, error.class(), took);
         if let Some(link) = &asked.member.link {
@@ -278,7 +280,7 @@ impl Query {
         }
         for asked in &mut self.asked {
             if matches!(asked.state, State::Asked) {
-                let took = asked.began.elapsed();
+                let took = asked.waited.so_far();
                 self.counts.answered(&asked.member.title(), &self.signal, took);
                 if let Some(link) = &asked.member.link {
                     link.answered(took, &Coverage::default());

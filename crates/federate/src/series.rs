@@ -15,7 +15,7 @@ pub(crate) fn series(federation: &Federation, r: SeriesRequest) -> Result<Select
     let coverage = query.coverage();
     let open = |i: usize, member: Arc<Member>| {
         let request = SeriesRequest { scope: query.told(i), ..r.clone() };
-        let patience = query.patience(&member);
+        let patience = query.patience(i, &member);
         let unmarked = query.mark(&member).map(|mark| Unmarked::new(mark, &query)).transpose()?;
         let call = async move { member.select.series(request).await }.boxed();
         let feed = Feed::start(call, SeriesRule::new(query.range()), patience, query.limits().memory.clone());

@@ -34,7 +34,8 @@ pub(crate) fn spans(federation: &Federation, r: SpansRequest) -> Result<Selectio
     // No filter excludes a member: an attribute that all its resources carry may have another value in a span of it.
     let mut query = federation.ask(&r.scope, &Signal::TRACES, |_| true)?;
     let coverage = query.coverage();
-    let feeds: Vec<_> = query.members().map(|(i, m)| open(&query, (i, &m), &r, query.patience(&m))).collect();
+    let feeds: Vec<_> =
+        query.members().map(|(i, m)| open(&query, (i, &m), &r, query.patience(i, &m))).collect();
     query.watch(feeds.iter().map(|f| Some(f.ended())));
     if let Some(max_traces) = r.max_traces {
         let items = stream::once(newest(query, feeds, r, max_traces)).filter_map(|batch| {
@@ -191,7 +192,7 @@ async fn newest(
         let missing: Vec<TraceId> = chosen.difference(&has).copied().collect();
         if first.outcome.is_ok() && has.len() >= max_traces && !missing.is_empty() {
             let by_id = SpansRequest { trace_ids: missing, max_traces: None, ..r.clone() };
-            let patience = first.patience.clone().unwrap_or_else(|| query.patience(&member));
+            let patience = first.patience.clone().unwrap_or_else(|| query.patience(i, &member));
             let feed = open(&query, (i, &member), &by_id, patience);
             second.push(drain(feed, &room).map(move |d| d.map(|d| (i, d))));
         }
