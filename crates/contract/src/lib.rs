@@ -19,9 +19,9 @@ pub use evaluate::{
     Annotation, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Part, nobody,
 };
 pub use select::{
-    Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
-    LogsRequest, MetadataRequest, NamedField, Passing, QueryLimits, Scope, Select, Selection, SeriesData,
-    SeriesHints, SeriesRequest, SpanFilter, SpansRequest, Tenants,
+    Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter, LogCounts,
+    LogCountsRequest, LogGroup, LogsRequest, MetadataRequest, NamedField, Passing, QueryLimits, Scope,
+    Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter, SpansRequest, Tenants,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use base::memory::MemoryBudget;
 use futures::{StreamExt, stream::BoxStream};
 use model::{
-    AnyValue, Exemplar, Histogram, Labels, LogBatch, Matcher, MetricMetadata, Signal, Span, SpanBatch,
-    SpanKind, StatusCode, TenantId, TimeRange, span::SpanOrigin,
+    AnyValue, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, Matcher, MetricMetadata, Signal,
+    Span, SpanBatch, SpanKind, StatusCode, TenantId, TimeRange, span::SpanOrigin,
 };
 use parking_lot::Mutex;
 
@@ -33,6 +33,13 @@ pub trait Select: Send + Sync {
     /// Log records ordered by time in the asked direction (ties in a stable order), in pieces of any size; a
     /// piece's records are in order and no piece overlaps an earlier one. `limit` counts records.
     async fn logs(&self, request: LogsRequest) -> Result<Selection<LogBatch>>;
+
+    /// Log records counted instead of returned; `None` where records have to be asked for, as those that leave this as
+    /// it is say always. Whoever counts counts exactly what [`Select::logs`] would return.
+    async fn log_counts(&self, request: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        let _ = request;
+        Ok(None)
+    }
 
     /// Spans, newest window first, in no promised order inside a piece. With `trace_ids` all spans of those
     /// traces in the range.
@@ -252,6 +259,42 @@ pub struct LogsRequest {
     /// Of use are only records that pass this. Implementations MAY leave out others, or ignore it; callers look at
     /// every record again.
     pub passing: Option<Passing>,
+}
+
+/// Which log records are to be counted, and how apart.
+#[derive(Clone)]
+pub struct LogCountsRequest {
+    pub scope: Scope,
+    /// On stream labels; all must match.
+    pub matchers: Vec<Matcher>,
+    /// All must pass.
+    pub line_filters: Vec<LineFilter>,
+    /// Nanoseconds, ascending. Records are counted by piece of time: the `i`th is `(edges[i], edges[i + 1]]`, and what
+    /// lies outside all of them is not counted.
+    pub edges: Arc<[i64]>,
+    /// Records are counted by stream, and by these: attributes (every character of their names but ASCII letters,
+    /// digits and `_` read as `_`), or `severity_number`, `severity_text`, `detected_level`, `trace_id`, `span_id`,
+    /// `flags`, `event_name`.
+    pub fields: Vec<String>,
+    /// Whether bytes of text are to be summed.
+    pub bytes: bool,
+}
+
+/// Counts of records. A group may come several times, its counts add up then.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogCounts {
+    pub streams: Vec<LogStream>,
+    pub groups: Vec<LogGroup>,
+}
+
+/// Records that look the same in what they are counted by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogGroup {
+    /// Stands for them: its stream, a time in their piece, and the fields asked for; nothing else is set.
+    pub record: LogRecord,
+    pub count: u64,
+    /// Of their text; 0 where it was not asked for.
+    pub bytes: u64,
 }
 
 /// What a record must pass to be of use, beyond what every implementation can decide.

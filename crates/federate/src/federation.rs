@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
-    LabelValuesRequest, LogsRequest, MetadataRequest, Part, Result, Scope, Select, Selection, SeriesData,
-    SeriesRequest, SpansRequest,
+    LabelValuesRequest, LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Part, Result, Scope,
+    Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
@@ -135,6 +135,16 @@ impl Select for Federation {
 
     async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
         logs::logs(self, r)
+    }
+
+    /// Only where the node's own store is all there is to ask.
+    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        match self.members().as_ref() {
+            [one] if one.link.is_none() && !self.is_replica(one) && one.may_match(&r.matchers) => {
+                one.select.log_counts(r).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {

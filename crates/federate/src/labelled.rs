@@ -10,9 +10,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use base::memory::{Reservation, Use};
 use contract::{
-    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogsRequest,
-    MetadataRequest, NamedField, QueryLimits, Result, Select, Selection, SeriesData, SeriesRequest,
-    SpansRequest,
+    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogCounts,
+    LogCountsRequest, LogsRequest, MetadataRequest, NamedField, QueryLimits, Result, Select, Selection,
+    SeriesData, SeriesRequest, SpansRequest,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use model::{Exemplar, Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch};
@@ -226,6 +226,25 @@ impl Select for Labelled {
             Ok(batch)
         });
         Ok(found.with_items(dressed.boxed()))
+    }
+
+    async fn log_counts(&self, mut r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        if self.labels.is_empty() {
+            return self.select.log_counts(r).await;
+        }
+        if self.loosens(&r.matchers) {
+            return Ok(None);
+        }
+        r.matchers = self.unlabelled(&r.matchers);
+        let Some(mut found) = self.select.log_counts(r).await? else { return Ok(None) };
+        let of = self.clone();
+        let items = std::mem::replace(&mut found.items, stream::empty().boxed());
+        let dressed = items.map(move |counts| {
+            let mut counts = counts?;
+            counts.streams.iter_mut().for_each(|s| s.labels = of.dressed(&s.labels));
+            Ok(counts)
+        });
+        Ok(Some(found.with_items(dressed.boxed())))
     }
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {

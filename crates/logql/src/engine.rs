@@ -31,6 +31,7 @@ use crate::{
 mod aggregate;
 mod binary;
 mod charge;
+mod count;
 mod fold;
 mod frame;
 mod gather;

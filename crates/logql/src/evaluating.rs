@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, ExemplarsRequest,
-    LabelNamesRequest, LabelValuesRequest, Language, LogsRequest, MetadataRequest, Part, Result, Select,
-    Selection, SeriesData, SeriesRequest, SpansRequest,
+    LabelNamesRequest, LabelValuesRequest, Language, LogCounts, LogCountsRequest, LogsRequest,
+    MetadataRequest, Part, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
@@ -88,6 +88,10 @@ impl Select for Evaluating {
 
     async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
         self.select.series(r).await
+    }
+
+    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        self.select.log_counts(r).await
     }
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use base::Kind;
 use contract::{
     Annotation, Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries,
-    ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, Language, LogsRequest, MetadataRequest, Part,
-    Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, Language, LogCounts, LogCountsRequest,
+    LogsRequest, MetadataRequest, Part, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use eval::{Cell, Column, Grid, Note, Piece, Series};
 use futures::future::{BoxFuture, FutureExt};
@@ -206,6 +206,10 @@ impl Select for Evaluating {
 
     async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
         self.select.logs(r).await
+    }
+
+    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        self.select.log_counts(r).await
     }
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {

@@ -241,7 +241,7 @@ fn write_order(places: &[Option<usize>]) -> String {
     words.join(" ")
 }
 
-enum Column<'a> {
+pub(crate) enum Column<'a> {
     Text(Dictionary<'a>),
     Int(&'a arrow::array::Int64Array),
     Float(&'a arrow::array::Float64Array),
@@ -249,7 +249,7 @@ enum Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    fn of(file: &File, batch: &'a RecordBatch, c: &AttributeColumn) -> Result<Self> {
+    pub fn of(file: &File, batch: &'a RecordBatch, c: &AttributeColumn) -> Result<Self> {
         let name = c.name();
         Ok(match c.sort {
             Sort::Text => Column::Text(Dictionary::of(file, batch, &name)?),
@@ -262,7 +262,17 @@ impl<'a> Column<'a> {
         })
     }
 
-    fn get(&self, row: usize) -> Option<AnyValue> {
+    /// A number for the value, equal for equal values of this batch.
+    pub fn bits(&self, row: usize) -> Option<u64> {
+        match self {
+            Column::Text(d) => d.key(row).map(|k| k as u64),
+            Column::Int(a) => crate::arrays::at(a, row).map(|v| v as u64),
+            Column::Float(a) => crate::arrays::at(a, row).map(f64::to_bits),
+            Column::Bool(a) => (row < a.len() && a.is_valid(row)).then(|| u64::from(a.value(row))),
+        }
+    }
+
+    pub fn get(&self, row: usize) -> Option<AnyValue> {
         match self {
             Column::Text(d) => d.get(row).map(AnyValue::from),
             Column::Int(a) => crate::arrays::at(a, row).map(AnyValue::Int),

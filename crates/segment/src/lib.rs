@@ -23,6 +23,7 @@ pub mod metrics;
 pub(crate) mod origin;
 pub(crate) mod rows;
 pub mod spans;
+pub mod terms;
 pub(crate) mod text;
 
 #[cfg(test)]

@@ -15,10 +15,14 @@
 //! event_name          dictionary text  null where empty
 //! a_…, attributes_…                    attributes, see [`crate::attrs`]
 //! ```
+//! The blob `terms` ([`crate::terms::index`]) says which blocks of 4096 rows have a word of a body or of an attribute's
+//! value, an attribute with a value, or an id. Segments without it were written before there was one.
+//!
 //! Everything is zstd-compressed. The blob `streams` is packed text ([`crate::file::blob`]): a typed JSON array
 //! with one object per stream, `{"labels":{…},"first":row,"rows":n,"from":ns,"to":ns,…}`, plus resource and
 //! scope. Streams are numbered in order of labels.
 
+mod count;
 pub(crate) mod decode;
 mod reader;
 mod select;
@@ -30,6 +34,9 @@ use std::sync::Arc;
 use model::{Matcher, TimeRange};
 use serde::{Deserialize, Serialize};
 
+use crate::terms::Need;
+
+pub use count::{Counter, Folding, Group, TooMany};
 pub use reader::Reader;
 pub use writer::write;
 
@@ -59,14 +66,13 @@ pub struct Selection {
     pub limit_hint: Option<usize>,
     /// Only records whose body passes are returned.
     pub line: Option<LinePredicate>,
-    /// Text every wanted body contains. A hint for skipping blocks by an index of tokens, which this version
-    /// does not write yet; `line` must still say so itself.
-    pub required: Vec<String>,
+    /// What every wanted record has: blocks of rows that have not are left out. `line` must still say so itself.
+    pub need: Need,
 }
 
 impl Selection {
     pub fn new(matchers: Vec<Matcher>, range: TimeRange, order: Order) -> Self {
-        Selection { matchers, range, order, limit_hint: None, line: None, required: Vec::new() }
+        Selection { matchers, range, order, limit_hint: None, line: None, need: Need::Any }
     }
 }
 
@@ -74,6 +80,9 @@ impl Selection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Layout {
     attributes: crate::attrs::Plan,
+    /// Bytes of the blob `terms` before its pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<u32>,
 }
 
 #[cfg(test)]

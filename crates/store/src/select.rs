@@ -4,6 +4,7 @@
 //! merged or expired meanwhile does not change its answer. A segment that cannot be read makes the answer
 //! partial and is named in the coverage; the rest is still answered.
 
+pub(crate) mod counts;
 pub(crate) mod exemplars;
 pub(crate) mod logs;
 pub(crate) mod names;

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use base::{Clock, MemoryBudget, Metrics, Shutdown, metrics::pair};
 use contract::{
     Append, AppendUnit, Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest,
-    LogsRequest, MetadataRequest, Receipt, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Receipt, Select, Selection, SeriesData,
+    SeriesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use object_store::ObjectStore;
@@ -345,6 +346,10 @@ impl Select for Store {
 
     async fn logs(&self, request: LogsRequest) -> contract::Result<Selection<LogBatch>> {
         select::logs::logs(&self.core, request)
+    }
+
+    async fn log_counts(&self, request: LogCountsRequest) -> contract::Result<Option<Selection<LogCounts>>> {
+        select::counts::counts(&self.core, request).map(Some)
     }
 
     async fn spans(&self, request: SpansRequest) -> contract::Result<Selection<SpanBatch>> {

@@ -4,6 +4,8 @@
 //! [`contract::fake::Fake`] as a rule) everything the read seam offers and compares; [`units`] are known
 //! units to fill both with.
 
+mod counts;
+
 use std::collections::BTreeSet;
 
 use contract::{
@@ -308,6 +310,7 @@ pub async fn same_answers(
         for range in ranges {
             same_series(subject, oracle, tenant, *range).await;
             same_logs(subject, oracle, tenant, *range).await;
+            counts::same_counts(subject, oracle, tenant, *range).await;
             same_spans(subject, oracle, tenant, *range).await;
             same_names(subject, oracle, tenant, *range).await;
             same_exemplars(subject, oracle, tenant, *range).await;

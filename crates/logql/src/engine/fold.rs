@@ -44,6 +44,11 @@ impl Pieces {
         Pieces { edges, windows, gaps }
     }
 
+    /// Piece `i` is `(edges[i], edges[i + 1]]`.
+    pub fn edges(&self) -> &[i64] {
+        &self.edges
+    }
+
     /// First and last nanosecond any window holds, both included.
     pub fn bounds(&self) -> (i64, i64) {
         let first = self.edges.first().copied().unwrap_or(0);

@@ -6,6 +6,7 @@ use model::{Labels, MatchOp, Matcher, TimeRange, TimestampNs};
 
 use super::{
     Run,
+    count::count,
     fold::{Acc, Finish, Pieces},
     frame::{Grid, Series, made_bytes, series_bytes},
     pieces::Made,
@@ -170,6 +171,13 @@ async fn fold(run: &mut Run<'_>, leaf: &Leaf<'_>, grid: Grid) -> Result<(Pieces,
     let time = TimeRange::new(TimestampNs(first), TimestampNs(last.saturating_add(1)));
     let absent = range.op == RangeOp::AbsentOverTime;
     let mut folded = Folded::default();
+    let mut add = |run: &mut Run<'_>, piece, labels, at_ns, value| {
+        folded.add(run, labels, piece, Acc::one(range.op, at_ns, value))
+    };
+    if count(run, leaf, &pieces, time, &mut add).await? {
+        run.stats.series += folded.series.len() as u64;
+        return Ok((pieces, folded));
+    }
     scan(run, Scan::of(&range.range.log, time), &pipeline, &mut |run, mut row| {
         let Some(piece) = pieces.of(row.ts_ns) else { return Ok(ControlFlow::Continue(())) };
         let Some(value) = sample.value(&mut row) else { return Ok(ControlFlow::Continue(())) };

@@ -68,7 +68,7 @@ pub(crate) fn pushdown(stages: &[Stage]) -> Pushdown {
     let (mut filters, mut needed, mut rewritten) = (Vec::new(), 0, false);
     for (i, stage) in stages.iter().enumerate() {
         match stage {
-            Stage::Line(f) => match push(f).filter(|_| !rewritten) {
+            Stage::Line(f) => match pushed(f).filter(|_| !rewritten) {
                 Some(more) => filters.extend(more),
                 None => needed = i + 1,
             },
@@ -81,7 +81,8 @@ pub(crate) fn pushdown(stages: &[Stage]) -> Pushdown {
     Pushdown { filters, needed }
 }
 
-fn push(filter: &LineFilter) -> Option<Vec<Pushed>> {
+/// The same as filters on the line as it is stored; `None` where none say it.
+pub(crate) fn pushed(filter: &LineFilter) -> Option<Vec<Pushed>> {
     let mut texts = Vec::new();
     for a in &filter.alternatives {
         match a {

@@ -37,7 +37,7 @@ pub(super) fn record_columns(layout: &Layout) -> Vec<String> {
 }
 
 /// The body of a row, given its two columns.
-fn body_of(file: &File, plain: Option<&str>, typed: Option<&str>) -> Result<AnyValue> {
+pub(super) fn body_of(file: &File, plain: Option<&str>, typed: Option<&str>) -> Result<AnyValue> {
     match (plain, typed) {
         (Some(s), _) => Ok(AnyValue::from(s)),
         (None, Some(json)) => text::decode(json).map_err(|e| file.corrupt(format!("body_typed: {e}"))),

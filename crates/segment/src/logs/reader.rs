@@ -16,7 +16,14 @@ use super::{
     select::Cursor,
     streams::{self, Entry},
 };
-use crate::{Result, SegmentInfo, file::File};
+use crate::{
+    Result, SegmentInfo,
+    file::File,
+    terms::{
+        Need,
+        index::{Blocks, Index},
+    },
+};
 
 /// Rows of one piece of a scan.
 const SCAN_ROWS: usize = 4096;
@@ -30,6 +37,7 @@ pub(super) struct Inner {
     pub file: File,
     pub layout: Layout,
     entries: OnceCell<Arc<Vec<Entry>>>,
+    terms: OnceCell<Index>,
 }
 
 impl Reader {
@@ -41,14 +49,18 @@ impl Reader {
         }
         let layout = serde_json::from_str(&file.layout)
             .map_err(|e| file.corrupt(format!("orrery.layout of a log segment: {e}")))?;
-        Ok(Reader(Arc::new(Inner { file, layout, entries: OnceCell::new() })))
+        Ok(Reader(Arc::new(Inner { file, layout, entries: OnceCell::new(), terms: OnceCell::new() })))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     pub fn info(&self) -> &SegmentInfo {
         &self.0.file.info
     }
 
-    /// Bytes held by the reader, for caches. Grows once, by the table of streams.
+    /// Bytes held by the reader, for caches. Grows by the table of streams and the fence of the terms, once each.
     pub fn heap_bytes(&self) -> usize {
         let table = self.0.entries.get().map_or(0, |entries| {
             let of = |e: &Entry| {
@@ -59,7 +71,7 @@ impl Reader {
             };
             entries.iter().map(of).sum()
         });
-        self.0.file.heap_bytes() + table
+        self.0.file.heap_bytes() + table + self.0.terms.get().map_or(0, Index::heap_bytes)
     }
 
     /// Matching records ordered by time in the asked direction over the whole stream of batches (ties keep
@@ -120,6 +132,14 @@ impl Inner {
         let entries =
             self.entries.get_or_try_init(|| async { streams::read(&self.file).await.map(Arc::new) }).await?;
         Ok(entries.clone())
+    }
+
+    /// Blocks of rows that may have what is needed; `None` where all may.
+    pub async fn blocks(&self, need: &Need) -> Result<Option<Blocks>> {
+        let Some(head) = self.layout.terms.filter(|_| *need != Need::Any) else { return Ok(None) };
+        let rows = (0..self.file.row_groups().len()).map(|g| self.file.rows_in(g)).sum();
+        let index = self.terms.get_or_try_init(|| Index::open(&self.file, head, rows)).await?;
+        index.blocks(&self.file, need).await
     }
 
     /// Row groups: number, first row, rows.

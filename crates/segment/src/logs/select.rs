@@ -5,7 +5,7 @@
 //! four times larger up to a budget of bytes. A small limit therefore reads few pages, and a whole scan of a
 //! segment below the budget unpacks each page once.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::datatypes::TimestampNanosecondType;
 use futures::TryStreamExt;
@@ -21,6 +21,7 @@ use crate::{
     Result,
     arrays::{at, primitive},
     rows::Rows,
+    terms::index::Blocks,
 };
 
 /// Uncompressed bytes of one slice. Larger costs memory per query, smaller unpacks pages more often.
@@ -45,7 +46,8 @@ pub(super) struct Cursor {
 impl Cursor {
     pub async fn start(inner: Arc<Inner>, selection: Selection) -> Result<Self> {
         let entries = inner.entries().await?;
-        let order = inner.times(&entries, &selection).await?;
+        let blocks = inner.blocks(&selection.need).await?;
+        let order = inner.times(&entries, &selection, blocks.as_ref()).await?;
         let uncompressed: i64 = inner.file.row_groups().iter().map(|g| g.total_byte_size().max(0)).sum();
         let per_row = (uncompressed as u64 / inner.file.info.rows.max(1)).max(1);
         let max_slice = ((SLICE_BYTES / per_row) as usize).clamp(MIN_SLICE, MAX_SLICE);
@@ -73,8 +75,13 @@ impl Cursor {
 }
 
 impl Inner {
-    /// Rows of matching streams inside the range, in the order asked for.
-    async fn times(&self, entries: &[Entry], selection: &Selection) -> Result<Vec<u32>> {
+    /// Rows of matching streams inside the range and the blocks, in the order asked for.
+    async fn times(
+        &self,
+        entries: &[Entry],
+        selection: &Selection,
+        blocks: Option<&Blocks>,
+    ) -> Result<Vec<u32>> {
         let range = selection.range;
         let wanted: Vec<&Entry> = entries
             .iter()
@@ -83,10 +90,7 @@ impl Inner {
             .collect();
         let mut found: Vec<(i64, u32)> = Vec::new();
         for (group, first, total) in self.groups() {
-            let rows = Rows::from_ranges(wanted.iter().map(|e| {
-                let start = e.rows.start.clamp(first, first + total) - first;
-                start..e.rows.end.clamp(first, first + total) - first
-            }));
+            let rows = self.rows_of(wanted.iter().copied(), (first, total), blocks);
             if rows.is_empty() {
                 continue;
             }
@@ -109,6 +113,23 @@ impl Inner {
             found.reverse();
         }
         Ok(found.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// The rows of some streams that lie in a row group (first row, rows) and in the blocks, counted from its first.
+    pub(super) fn rows_of<'e>(
+        &self,
+        entries: impl Iterator<Item = &'e Entry>,
+        (first, total): (usize, usize),
+        blocks: Option<&Blocks>,
+    ) -> Rows {
+        let inside =
+            |r: &Range<usize>| r.start.clamp(first, first + total)..r.end.clamp(first, first + total);
+        let own = |r: Range<usize>| r.start - first..r.end - first;
+        let rows = entries.map(|e| inside(&e.rows));
+        match blocks {
+            None => Rows::from_ranges(rows.map(own)),
+            Some(b) => Rows::from_ranges(rows.flat_map(|r| b.within(r)).map(own)),
+        }
     }
 
     /// The records of some rows that pass the line condition, in the order of `rows`.

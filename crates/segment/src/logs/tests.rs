@@ -292,3 +292,94 @@ proptest! {
         prop_assert_eq!(flat(&collect(open(&w.bytes).unwrap().select(all)).unwrap()), wanted);
     }
 }
+
+/// Counts by labels, piece and fields, of what a selection gives.
+fn counted_by_hand(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels, u32, String, u64, u64)> {
+    let mut out = std::collections::BTreeMap::new();
+    for batch in collect(r.select(s.clone())).unwrap() {
+        for record in &batch.records {
+            let mut one = Counter::new(folding.clone());
+            one.add(record).unwrap();
+            for g in one.finish() {
+                let key = shown(&batch.streams[record.stream as usize].labels, folding, &g);
+                let sum: &mut (u64, u64) = out.entry(key).or_default();
+                *sum = (sum.0 + g.count, sum.1 + g.bytes);
+            }
+        }
+    }
+    out.into_iter().map(|((l, p, f), (n, b))| (l, p, f, n, b)).collect()
+}
+
+fn shown(labels: &Labels, folding: &Folding, g: &Group) -> (Labels, u32, String) {
+    let piece = folding.edges.partition_point(|e| *e < g.record.timestamp_ns) as u32 - 1;
+    let mut record = LogRecord { stream: 0, timestamp_ns: 0, ..g.record.clone() };
+    record.attributes.0.sort_by_key(|(k, v)| (k.clone(), format!("{v:?}")));
+    (labels.clone(), piece, format!("{record:?}"))
+}
+
+fn counted(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels, u32, String, u64, u64)> {
+    let (streams, groups) = block_on(r.count(s.clone(), folding)).unwrap().unwrap();
+    let mut out = std::collections::BTreeMap::new();
+    for g in &groups {
+        let key = shown(&streams[g.record.stream as usize].labels, folding, g);
+        let sum: &mut (u64, u64) = out.entry(key).or_default();
+        *sum = (sum.0 + g.count, sum.1 + g.bytes);
+    }
+    out.into_iter().map(|((l, p, f), (n, b))| (l, p, f, n, b)).collect()
+}
+
+fn folding(edges: Vec<i64>, fields: &[&str]) -> Folding {
+    let fields = fields.iter().map(|f| (*f).to_owned()).collect();
+    Folding { edges: edges.into(), fields, bytes: true, max_groups: usize::MAX }
+}
+
+#[test]
+fn counting_reads_less_and_comes_to_the_same() {
+    let mut b = services(4, 20_000);
+    for (i, r) in b.records.iter_mut().enumerate() {
+        r.attributes = Attributes::from_iter([("level", ["info", "warn", "error"][i % 3])]);
+        r.attributes.push("http.status", 200 + (i % 5) as i64);
+        r.severity_number = (i % 4) as u8;
+    }
+    let written = write(&b, &WriteOptions::default()).unwrap();
+    let (store, path) = stored(&written.bytes);
+    let r = block_on(Reader::open(store.clone(), path, written.bytes.len() as u64)).unwrap();
+    let (first, last) = (r.info().range.start.0, r.info().range.end.0);
+    let edges: Vec<i64> = (0..=50).map(|i| first + (last - first) / 50 * i - 1).collect();
+    let all = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
+    for fields in
+        [&["level"][..], &[], &["level", "http_status", "detected_level"], &["nothing"], &["trace_id"]]
+    {
+        let f = folding(edges.clone(), fields);
+        assert_eq!(counted(&r, &all, &f), counted_by_hand(&r, &all, &f), "{fields:?}");
+    }
+    // One piece that holds everything is known from the table of streams.
+    store.take_reads();
+    let f = Folding { bytes: false, ..folding(vec![first - 1, last], &[]) };
+    assert_eq!(counted(&r, &all, &f).iter().map(|c| c.3).sum::<u64>(), 80_000);
+    assert_eq!(store.take_bytes(), 0);
+    let few = Folding { max_groups: 3, ..folding(edges, &["level"]) };
+    assert!(block_on(r.count(all, &few)).unwrap().is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn counts_are_those_of_the_records(
+        b in any_batch(),
+        edges in prop::collection::btree_set(prop_oneof![any::<i64>(), 0i64..50], 2..6),
+        fields in prop::collection::vec("[a-c]{1,2}|detected_level|severity_text|event_name|span_id", 0..3),
+        range in (0i64..50, 0i64..50),
+    ) {
+        let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let f = folding(edges.into_iter().collect(), &fields);
+        for range in [TimeRange::ALL, TimeRange::new(TimestampNs(range.0), TimestampNs(range.1))] {
+            let mut s = Selection::new(vec![], range, Order::OldestFirst);
+            prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
+            s.line = Some(Arc::new(|l: &str| l.len() % 2 == 0));
+            prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
+        }
+    }
+}

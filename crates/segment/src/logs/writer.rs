@@ -24,7 +24,7 @@ use crate::{
     Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs,
     file::writer::{DICTIONARY_BYTES, FileWriter, properties},
     info::MAX_SERVICES,
-    text,
+    terms, text,
 };
 
 /// Rows of a row group at most. Larger compresses a little better and reads more where few rows are wanted.
@@ -57,10 +57,12 @@ pub fn write(batch: &LogBatch, options: &WriteOptions) -> Result<Written> {
         .map(|s| text::encode(&AnyValue::Map(s.labels.iter().collect())))
         .collect::<Result<_>>()?;
     let mut entries: Vec<Entry> = Vec::with_capacity(streams.len());
+    let mut found_by = terms::index::Builder::new(PAGE_ROWS);
     let mut in_group = 0usize;
     for (row, (stream, ts, i)) in order.iter().enumerate() {
         let (Some(record), Some(json)) = (batch.records.get(*i), labels.get(*stream)) else { continue };
         rows.push(*stream as u32, json, record)?;
+        index(&mut found_by, record);
         match entries.get_mut(*stream) {
             Some(e) => (e.rows.end, e.to) = (row + 1, *ts),
             None => entries.extend(streams.get(*stream).map(|s| Entry {
@@ -79,9 +81,43 @@ pub fn write(batch: &LogBatch, options: &WriteOptions) -> Result<Written> {
             }
         }
     }
-    let layout =
-        serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
-    file.finish(vec![streams::encode(&entries)?], layout, describe(&entries, order.len() as u64, options))
+    let (found_by, head) = found_by.finish().unzip();
+    let layout = serde_json::to_string(&Layout { attributes: plan, terms: head })
+        .map_err(|e| Error::Encode(e.to_string()))?;
+    let blobs = std::iter::once(streams::encode(&entries)?).chain(found_by).collect();
+    file.finish(blobs, layout, describe(&entries, order.len() as u64, options))
+}
+
+/// Names are those that LogQL knows the fields by.
+fn index(terms: &mut terms::index::Builder, r: &LogRecord) {
+    match &r.body {
+        AnyValue::Empty => {}
+        AnyValue::String(s) => terms.text(s),
+        other => terms.text(&other.to_string()),
+    }
+    for (key, value) in r.attributes.iter() {
+        match value.as_str() {
+            Some(s) => terms.field(key, s),
+            None => terms.field(key, &value.to_string()),
+        }
+    }
+    if r.trace_id != [0; 16] {
+        terms.field("trace_id", &hex(&r.trace_id));
+    }
+    if r.span_id != [0; 8] {
+        terms.field("span_id", &hex(&r.span_id));
+    }
+    if !r.event_name.is_empty() {
+        terms.field("event_name", &r.event_name);
+    }
+    terms.end_row();
+}
+
+fn hex(id: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
+    id.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 fn describe(entries: &[Entry], rows: u64, options: &WriteOptions) -> SegmentInfo {

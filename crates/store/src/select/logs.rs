@@ -10,7 +10,10 @@ use model::{
     Labels, LogBatch, LogRecord, LogStream, Matcher, Signal, TenantId, TimeRange, TimestampNs,
     matcher::all_match, merge::LogMerger,
 };
-use segment::logs::{LinePredicate, Order, Selection as SegmentSelection};
+use segment::{
+    logs::{LinePredicate, Order, Selection as SegmentSelection},
+    terms::Need,
+};
 
 use super::{Answer, TENANT_LABEL, of_this};
 use crate::{catalog::SegmentRef, core::Core, head::LogPart, readers::Reader, shelf::FrozenData};
@@ -29,7 +32,7 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
     let wanted = Wanted {
         matchers: matchers.into(),
         line: compile(&r.line_filters)?,
-        required: r.line_filters.iter().filter_map(required).collect(),
+        need: Need::all(r.line_filters.iter().map(need)),
         range: r.scope.range,
         direction: r.direction,
         limit: r.limit,
@@ -77,7 +80,7 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
 struct Wanted {
     matchers: Arc<[Matcher]>,
     line: Option<LinePredicate>,
-    required: Vec<String>,
+    need: Need,
     range: TimeRange,
     direction: Direction,
     limit: Option<usize>,
@@ -232,7 +235,7 @@ impl Sweep {
         let mut selection = SegmentSelection::new(self.wanted.matchers.to_vec(), self.wanted.range, order);
         selection.limit_hint = self.wanted.limit.map(|_| self.left);
         selection.line = self.wanted.line.clone();
-        selection.required = self.wanted.required.clone();
+        selection.need = self.wanted.need.clone();
         let answer = self.answer.clone();
         let found = reader.select(selection).scan((), move |(), item| {
             futures::future::ready(match item {
@@ -311,15 +314,16 @@ fn select_part(part: &LogPart, wanted: &Wanted) -> LogBatch {
     LogBatch { streams: part.batch.streams.clone(), records }
 }
 
-fn required(f: &LineFilter) -> Option<String> {
+pub(super) fn need(f: &LineFilter) -> Need {
     match f {
-        LineFilter::Contains(s) if !s.is_empty() => Some(s.clone()),
-        _ => None,
+        LineFilter::Contains(text) => Need::contains(text),
+        LineFilter::Regex(pattern) => Need::matches(pattern),
+        LineFilter::NotContains(_) | LineFilter::NotRegex(_) => Need::Any,
     }
 }
 
 /// All filters as one predicate; `None` where there is nothing to ask.
-fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
+pub(super) fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
     enum Compiled {
         Text(String, bool),
         Regex(regex::Regex, bool),

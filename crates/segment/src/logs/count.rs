@@ -1,0 +1,528 @@
+//! Records counted by stream, time and fields without being put together: of a stream that lies in one piece of time
+//! nothing is read, of others the times, and of fields and bodies those columns that are asked for.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{TimestampNanosecondType, UInt8Type},
+};
+use futures::TryStreamExt;
+use model::{LogRecord, LogStream, TimestampNs, matcher::all_match};
+use parquet::file::statistics::Statistics;
+
+use super::{
+    Selection,
+    decode::{self, BODY},
+    reader::{Inner, Reader},
+    streams::Entry,
+};
+use crate::{
+    Result,
+    arrays::{Dictionary, at, primitive, str_at, strings},
+    attrs::{self, AttributeColumn},
+    terms,
+};
+
+/// Rows decoded together.
+const BATCH_ROWS: usize = 16 << 10;
+/// Distinct values, of all fields together, that are counted in a table; more are counted in a map.
+const TABLE: usize = 1 << 12;
+/// Fields at most: combinations of their values in a batch are numbered in 64 bits.
+const MAX_FIELDS: usize = 4;
+
+/// What records are folded by.
+#[derive(Debug, Clone)]
+pub struct Folding {
+    /// Ascending. Piece `i` of time is `(edges[i], edges[i + 1]]`; records outside are not counted.
+    pub edges: Arc<[i64]>,
+    /// Names, as LogQL knows them, of what else tells records apart.
+    pub fields: Vec<String>,
+    /// Whether bytes of text are summed.
+    pub bytes: bool,
+    /// Groups at most.
+    pub max_groups: usize,
+}
+
+impl Folding {
+    fn piece(&self, ts_ns: i64) -> Option<u32> {
+        let i = self.edges.partition_point(|e| *e < ts_ns).checked_sub(1)?;
+        (i + 1 < self.edges.len()).then_some(i as u32)
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.fields.iter().any(|f| f == name)
+    }
+
+    /// What of a record tells it apart: its fields that are asked for, and nothing else.
+    fn project(&self, r: &LogRecord) -> LogRecord {
+        let mut out = LogRecord { stream: r.stream, timestamp_ns: r.timestamp_ns, ..LogRecord::default() };
+        if self.fields.is_empty() {
+            return out;
+        }
+        out.attributes = r
+            .attributes
+            .iter()
+            .filter(|(k, _)| self.names(&terms::name(k)))
+            .map(|(k, v)| (k, v.clone()))
+            .collect();
+        if self.names("severity_number") || self.names("detected_level") {
+            out.severity_number = r.severity_number;
+        }
+        if self.names("severity_text") {
+            out.severity_text.clone_from(&r.severity_text);
+        }
+        if self.names("trace_id") {
+            out.trace_id = r.trace_id;
+        }
+        if self.names("span_id") {
+            out.span_id = r.span_id;
+        }
+        if self.names("flags") {
+            out.flags = r.flags;
+        }
+        if self.names("event_name") {
+            out.event_name.clone_from(&r.event_name);
+        }
+        out
+    }
+}
+
+/// Records that look the same in what was asked for, and lie in one piece of time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Stands for them: stream, a time inside the piece, and the fields asked for.
+    pub record: LogRecord,
+    pub count: u64,
+    /// Of their text, where asked for.
+    pub bytes: u64,
+}
+
+/// Collects groups.
+pub struct Counter {
+    folding: Folding,
+    index: HashMap<(u32, u32, String), usize>,
+    groups: Vec<Group>,
+}
+
+/// There are more groups than allowed.
+#[derive(Debug)]
+pub struct TooMany;
+
+impl Counter {
+    pub fn new(folding: Folding) -> Self {
+        Counter { folding, index: HashMap::new(), groups: Vec::new() }
+    }
+
+    /// Counts a record, if it lies in a piece.
+    pub fn add(&mut self, r: &LogRecord) -> std::result::Result<(), TooMany> {
+        let Some(piece) = self.folding.piece(r.timestamp_ns) else { return Ok(()) };
+        let bytes = match (self.folding.bytes, r.body.as_str()) {
+            (false, _) => 0,
+            (true, Some(text)) => text.len(),
+            (true, None) => r.body.to_string().len(),
+        };
+        let record = self.folding.project(r);
+        self.put(piece, record, 1, bytes as u64)
+    }
+
+    fn put(
+        &mut self,
+        piece: u32,
+        record: LogRecord,
+        count: u64,
+        bytes: u64,
+    ) -> std::result::Result<(), TooMany> {
+        let key = match self.folding.fields.is_empty() {
+            true => String::new(),
+            // Floats are compared as they are written: one that is no number does not equal itself.
+            false => format!(
+                "{:?} {} {} {} {:?} {:?} {}",
+                record.attributes,
+                record.severity_number,
+                record.severity_text,
+                record.flags,
+                record.trace_id,
+                record.span_id,
+                record.event_name
+            ),
+        };
+        let groups = self.groups.len();
+        let place = *self.index.entry((record.stream, piece, key)).or_insert(groups);
+        match self.groups.get_mut(place) {
+            Some(group) => {
+                group.count += count;
+                group.bytes += bytes;
+            }
+            None if groups >= self.folding.max_groups => return Err(TooMany),
+            None => self.groups.push(Group { record, count, bytes }),
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> Vec<Group> {
+        self.groups
+    }
+}
+
+/// Where a field is in a segment.
+enum Source<'a> {
+    Attribute(&'a AttributeColumn),
+    SeverityNumber,
+    SeverityText,
+}
+
+impl Source<'_> {
+    fn column(&self) -> String {
+        match self {
+            Source::Attribute(c) => c.name(),
+            Source::SeverityNumber => "severity_number".to_owned(),
+            Source::SeverityText => "severity_text".to_owned(),
+        }
+    }
+}
+
+impl Reader {
+    /// Records of a selection folded, and the streams they name; `None` where there are more groups than allowed. Order
+    /// and hint of the selection say nothing.
+    pub async fn count(
+        &self,
+        selection: Selection,
+        folding: &Folding,
+    ) -> Result<Option<(Vec<LogStream>, Vec<Group>)>> {
+        let inner = self.inner();
+        let entries = inner.entries().await?;
+        let mut counter = Counter::new(folding.clone());
+        let counted = match inner.sources(folding) {
+            Some(sources) => inner.count(&entries, &selection, &sources, &mut counter).await?,
+            None => self.count_whole(selection, &entries, &mut counter).await?,
+        };
+        Ok(counted.is_ok().then(|| (entries.iter().map(|e| e.stream.clone()).collect(), counter.finish())))
+    }
+
+    /// The same over whole records.
+    async fn count_whole(
+        &self,
+        selection: Selection,
+        entries: &[Entry],
+        counter: &mut Counter,
+    ) -> Result<std::result::Result<(), TooMany>> {
+        let mut found = self.select(selection);
+        while let Some(batch) = found.try_next().await? {
+            // Batches number streams by themselves.
+            let number = |s: &LogStream| entries.iter().position(|e| e.stream == *s).unwrap_or(0) as u32;
+            let numbers: Vec<u32> = batch.streams.iter().map(number).collect();
+            for mut r in batch.records {
+                r.stream = numbers.get(r.stream as usize).copied().unwrap_or(0);
+                if counter.add(&r).is_err() {
+                    return Ok(Err(TooMany));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Inner {
+    /// The columns that hold the fields; `None` where a field may be in several places, or has no column.
+    fn sources(&self, folding: &Folding) -> Option<Vec<Source<'_>>> {
+        let mut sources = Vec::new();
+        if folding.fields.is_empty() {
+            return Some(sources);
+        }
+        if folding.fields.len() > MAX_FIELDS {
+            return None;
+        }
+        let rest = self.file.column(attrs::REST)?;
+        let none_left = |g: &parquet::file::metadata::RowGroupMetaData| {
+            let nulls =
+                g.columns().get(rest).and_then(|c| c.statistics()).and_then(Statistics::null_count_opt);
+            nulls == u64::try_from(g.num_rows()).ok()
+        };
+        if !self.file.row_groups().iter().all(none_left) {
+            return None;
+        }
+        for (i, field) in folding.fields.iter().enumerate() {
+            if folding.fields.iter().take(i).any(|f| f == field) {
+                continue;
+            }
+            let own = match field.as_str() {
+                "severity_number" | "detected_level" => Some(Source::SeverityNumber),
+                "severity_text" => Some(Source::SeverityText),
+                "trace_id" | "span_id" | "flags" | "event_name" => return None,
+                _ => None,
+            };
+            let columns = self.layout.attributes.columns.iter().filter(|c| terms::name(&c.key) == *field);
+            let mut all: Vec<Source<'_>> = columns.map(Source::Attribute).chain(own).collect();
+            if all.len() > 1 {
+                return None;
+            }
+            sources.append(&mut all);
+        }
+        Some(sources)
+    }
+
+    async fn count(
+        &self,
+        entries: &[Entry],
+        selection: &Selection,
+        sources: &[Source<'_>],
+        counter: &mut Counter,
+    ) -> Result<std::result::Result<(), TooMany>> {
+        let blocks = self.blocks(&selection.need).await?;
+        let mut wanted: Vec<(u32, &Entry)> = Vec::new();
+        let untouched =
+            sources.is_empty() && selection.line.is_none() && blocks.is_none() && !counter.folding.bytes;
+        for (number, e) in entries.iter().enumerate() {
+            let overlaps = e.from < selection.range.end.0 && e.to >= selection.range.start.0;
+            if !overlaps || !all_match(&selection.matchers, &e.stream.labels) {
+                continue;
+            }
+            let pieces = (counter.folding.piece(e.from), counter.folding.piece(e.to));
+            let inside = [e.from, e.to].iter().all(|t| selection.range.contains(TimestampNs(*t)));
+            match pieces {
+                (Some(a), Some(b)) if a == b && inside && untouched => {
+                    let stands =
+                        LogRecord { stream: number as u32, timestamp_ns: e.from, ..LogRecord::default() };
+                    if counter.put(a, stands, e.rows.len() as u64, 0).is_err() {
+                        return Ok(Err(TooMany));
+                    }
+                }
+                _ => wanted.push((number as u32, e)),
+            }
+        }
+        let body = if selection.line.is_some() || counter.folding.bytes { &BODY[..] } else { &[] };
+        let names = std::iter::once("ts".to_owned()).chain(body.iter().map(|n| (*n).to_owned()));
+        let mut names: Vec<String> = names.chain(sources.iter().map(Source::column)).collect();
+        names.sort();
+        names.dedup();
+        for (group, first, total) in self.groups() {
+            let rows = self.rows_of(wanted.iter().map(|(_, e)| *e), (first, total), blocks.as_ref());
+            if rows.is_empty() {
+                continue;
+            }
+            let columns = self.indexes(&names)?;
+            let mut batches =
+                self.file.stream(vec![group], columns, Some(rows.selection(total)), BATCH_ROWS)?;
+            let mut row = rows.iter().map(|r| first + r);
+            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
+                let rows: Vec<usize> = row.by_ref().take(batch.num_rows()).collect();
+                let look =
+                    Look { inner: self, batch: &batch, rows: &rows, wanted: &wanted, selection, sources };
+                if look.count(counter)?.is_err() {
+                    return Ok(Err(TooMany));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// One batch of rows that are to be counted.
+struct Look<'a> {
+    inner: &'a Inner,
+    batch: &'a RecordBatch,
+    /// Numbers of its rows in the file, ascending.
+    rows: &'a [usize],
+    wanted: &'a [(u32, &'a Entry)],
+    selection: &'a Selection,
+    sources: &'a [Source<'a>],
+}
+
+impl Look<'_> {
+    fn count(&self, counter: &mut Counter) -> Result<std::result::Result<(), TooMany>> {
+        let file = &self.inner.file;
+        let ts = primitive::<TimestampNanosecondType>(file, self.batch, "ts")?;
+        let pass = match &self.selection.line {
+            Some(line) => Some(decode::passing(file, self.batch, &**line)?),
+            None => None,
+        };
+        let lengths = if counter.folding.bytes { Some(self.lengths()?) } else { None };
+        let values = self.sources.iter().map(|s| Values::of(self, s)).collect::<Result<Vec<_>>>()?;
+        let mut tally = Tally::new(&values);
+        let mut at_row = 0;
+        while let Some(row) = self.rows.get(at_row) {
+            let place = self.wanted.partition_point(|(_, e)| e.rows.end <= *row);
+            let Some((stream, entry)) = self.wanted.get(place) else { break };
+            let end =
+                at_row + self.rows.get(at_row..).unwrap_or_default().partition_point(|r| *r < entry.rows.end);
+            let mut open: Option<(u32, Range<i64>, i64)> = None;
+            for i in at_row..end {
+                let t = at(ts, i).ok_or_else(|| file.corrupt("a time for each record"))?;
+                let passes = pass.as_ref().is_none_or(|p| p.get(i) == Some(&true));
+                if !passes || !self.selection.range.contains(TimestampNs(t)) {
+                    continue;
+                }
+                // Times of a stream ascend: most are in the piece of the one before.
+                if !open.as_ref().is_some_and(|(_, range, _)| range.contains(&t)) {
+                    if let Some((piece, _, at)) = open.take()
+                        && tally.flush(counter, *stream, piece, at, self, &values).is_err()
+                    {
+                        return Ok(Err(TooMany));
+                    }
+                    let Some(piece) = counter.folding.piece(t) else { continue };
+                    let edge = |i: usize| counter.folding.edges.get(i).copied().unwrap_or(i64::MAX);
+                    let range =
+                        edge(piece as usize).saturating_add(1)..edge(piece as usize + 1).saturating_add(1);
+                    open = Some((piece, range, t));
+                }
+                tally.add(i, &values, lengths.as_ref().and_then(|l| l.get(i)).copied().unwrap_or(0));
+            }
+            if let Some((piece, _, at)) = open
+                && tally.flush(counter, *stream, piece, at, self, &values).is_err()
+            {
+                return Ok(Err(TooMany));
+            }
+            at_row = end.max(at_row + 1);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Bytes of each row's text.
+    fn lengths(&self) -> Result<Vec<u64>> {
+        let file = &self.inner.file;
+        let body = strings(file, self.batch, "body")?;
+        let typed = strings(file, self.batch, "body_typed")?;
+        (0..self.batch.num_rows())
+            .map(|row| match str_at(body, row) {
+                Some(s) => Ok(s.len() as u64),
+                None => Ok(decode::body_of(file, None, str_at(typed, row))?.to_string().len() as u64),
+            })
+            .collect()
+    }
+}
+
+/// The values of one field in a batch, numbered.
+struct Values {
+    /// Of each row.
+    numbers: Vec<u32>,
+    /// A row that has it, for each number.
+    rows: Vec<usize>,
+}
+
+impl Values {
+    fn of(look: &Look<'_>, source: &Source<'_>) -> Result<Self> {
+        let (file, batch) = (&look.inner.file, look.batch);
+        Ok(match source {
+            Source::SeverityNumber => {
+                let a = primitive::<UInt8Type>(file, batch, "severity_number")?;
+                Self::number(a.len(), |row| at(a, row).map(u64::from))
+            }
+            Source::SeverityText => {
+                let d = Dictionary::of(file, batch, "severity_text")?;
+                Self::number(batch.num_rows(), |row| d.key(row).map(|k| k as u64))
+            }
+            Source::Attribute(c) => {
+                let column = attrs::Column::of(file, batch, c)?;
+                Self::number(batch.num_rows(), |row| column.bits(row))
+            }
+        })
+    }
+
+    fn number(rows: usize, value: impl Fn(usize) -> Option<u64>) -> Self {
+        let mut known: HashMap<Option<u64>, u32> = HashMap::new();
+        let mut out = Values { numbers: Vec::with_capacity(rows), rows: Vec::new() };
+        let mut last = None;
+        for row in 0..rows {
+            let v = value(row);
+            let number = match last {
+                Some((known, number)) if known == v => number,
+                _ => {
+                    let next = out.rows.len() as u32;
+                    *known.entry(v).or_insert_with(|| {
+                        out.rows.push(row);
+                        next
+                    })
+                }
+            };
+            last = Some((v, number));
+            out.numbers.push(number);
+        }
+        out
+    }
+}
+
+/// Counts of one stream and piece by the values of the fields, as one number.
+struct Tally {
+    table: Vec<(u64, u64)>,
+    /// Numbers in the table that are not zero.
+    used: Vec<u64>,
+    map: HashMap<u64, (u64, u64)>,
+}
+
+impl Tally {
+    fn new(values: &[Values]) -> Self {
+        let ways = values.iter().map(|v| v.rows.len().max(1)).fold(1usize, usize::saturating_mul);
+        let table = if ways <= TABLE { vec![(0, 0); ways] } else { Vec::new() };
+        Tally { table, used: Vec::new(), map: HashMap::new() }
+    }
+
+    fn add(&mut self, row: usize, values: &[Values], bytes: u64) {
+        let mut number = 0u64;
+        for v in values {
+            let own = v.numbers.get(row).copied().unwrap_or(0);
+            number = number.wrapping_mul(v.rows.len() as u64).wrapping_add(u64::from(own));
+        }
+        let slot = match self.table.get_mut(number as usize) {
+            Some(slot) => {
+                if slot.0 == 0 {
+                    self.used.push(number);
+                }
+                slot
+            }
+            None => self.map.entry(number).or_default(),
+        };
+        slot.0 += 1;
+        slot.1 += bytes;
+    }
+
+    fn flush(
+        &mut self,
+        counter: &mut Counter,
+        stream: u32,
+        piece: u32,
+        at_ns: i64,
+        look: &Look<'_>,
+        values: &[Values],
+    ) -> std::result::Result<(), TooMany> {
+        let taken = |slot: Option<&mut (u64, u64)>| slot.map(std::mem::take).unwrap_or_default();
+        let table: Vec<(u64, (u64, u64))> =
+            self.used.drain(..).map(|n| (n, taken(self.table.get_mut(n as usize)))).collect();
+        for (mut number, (count, bytes)) in table.into_iter().chain(self.map.drain()) {
+            let mut record = LogRecord { stream, timestamp_ns: at_ns, ..LogRecord::default() };
+            for (source, v) in look.sources.iter().zip(values).rev() {
+                let ways = v.rows.len().max(1) as u64;
+                if let Some(row) = v.rows.get((number % ways) as usize) {
+                    look.take(source, *row, &mut record);
+                }
+                number /= ways;
+            }
+            record.attributes.0.reverse();
+            counter.put(piece, record, count, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Look<'_> {
+    /// Gives a record the value that a field has in a row. Columns were found before.
+    fn take(&self, source: &Source<'_>, row: usize, record: &mut LogRecord) {
+        let (file, batch) = (&self.inner.file, self.batch);
+        match source {
+            Source::SeverityNumber => {
+                let column = primitive::<UInt8Type>(file, batch, "severity_number");
+                record.severity_number = column.ok().and_then(|a| at(a, row)).unwrap_or(0);
+            }
+            Source::SeverityText => {
+                let column = Dictionary::of(file, batch, "severity_text");
+                record.severity_text =
+                    column.ok().and_then(|d| d.get(row)).map(str::to_owned).unwrap_or_default();
+            }
+            Source::Attribute(c) => {
+                if let Some(v) = attrs::Column::of(file, batch, c).ok().and_then(|column| column.get(row)) {
+                    record.attributes.push(c.key.as_str(), v);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What text is found by: terms, which records are indexed under, and what a search needs of them.
+//!
+//! A run of ASCII letters, digits, `_` and bytes above 127 is a word. Words are compared without case, as patterns
+//! may be. A word of less than [`LONG`] bytes is one term. A longer one is several: of every [`WINDOW`] neighbouring
+//! grams of [`GRAM`] bytes the one with the smallest hash (winnowing: Schleimer, Wilkerson, Aiken, "Winnowing: Local
+//! Algorithms for Document Fingerprinting", SIGMOD 2003). So any text of [`LONG`] bytes of a word, such as an id that a
+//! line has glued to something, has a term that the word has too, and finding it needs no boundaries.
+//!
+//! A term is a hash: of two that are equal one may be meant, so what terms find is looked at again.
+
+pub(crate) mod index;
+mod need;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use need::Need;
+
+/// Bytes of a word from which on parts of it are terms.
+pub(crate) const LONG: usize = 16;
+/// Bytes of such a part.
+const GRAM: usize = 8;
+/// Neighbouring parts of which one is a term: any [`LONG`] bytes hold so many.
+const WINDOW: usize = LONG - GRAM + 1;
+
+/// Whether a byte is part of a word.
+pub(crate) fn in_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
+}
+
+/// Text without case, appended. Beside ASCII these are the two letters that patterns without case take for ASCII ones:
+/// the Kelvin sign and the long s.
+pub(crate) fn fold(text: &str, out: &mut Vec<u8>) {
+    let from = out.len();
+    out.extend_from_slice(text.as_bytes());
+    if let Some(added) = out.get_mut(from..) {
+        added.make_ascii_lowercase();
+    }
+    if !text.is_ascii() && text.contains(['\u{212a}', '\u{17f}']) {
+        out.truncate(from);
+        let plain = |c: char| match c {
+            '\u{212a}' => 'k',
+            '\u{17f}' => 's',
+            c => c.to_ascii_lowercase(),
+        };
+        let mut buffer = [0; 4];
+        for c in text.chars() {
+            out.extend_from_slice(plain(c).encode_utf8(&mut buffer).as_bytes());
+        }
+    }
+}
+
+/// The terms of folded text, some more than once.
+pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
+    let mut rest = folded;
+    while let Some(start) = rest.iter().position(|b| in_word(*b)) {
+        let tail = rest.get(start..).unwrap_or_default();
+        let end = tail.iter().position(|b| !in_word(*b)).unwrap_or(tail.len());
+        let (word, after) = tail.split_at(end);
+        if word.len() < LONG {
+            f(of_word(word))
+        } else {
+            each_long(word, &mut f)
+        }
+        rest = after;
+    }
+}
+
+/// The term of a short word.
+pub(crate) fn of_word(word: &[u8]) -> u64 {
+    xxh3_64(word)
+}
+
+/// The terms of [`LONG`] or more bytes of a word, some more than once.
+pub(crate) fn each_long(word: &[u8], f: &mut impl FnMut(u64)) {
+    let mut held = [u64::MAX; WINDOW];
+    let mut least = u64::MAX;
+    let mut said = None;
+    for (i, gram) in word.windows(GRAM).enumerate() {
+        let hash = gram.try_into().map_or(0, |g| mixed(u64::from_le_bytes(g)));
+        let Some(slot) = held.get_mut(i % WINDOW) else { continue };
+        let left = std::mem::replace(slot, hash);
+        least = if left == least { held.iter().copied().min().unwrap_or(hash) } else { least.min(hash) };
+        if i + 1 >= WINDOW && said != Some(least) {
+            f(least);
+            said = Some(least);
+        }
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+fn mixed(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The term of a field with a value. The name is one that LogQL knows it by; the value counts as it is, with case.
+pub(crate) fn of_field(name: &str, value: &str, buffer: &mut Vec<u8>) -> u64 {
+    buffer.clear();
+    // No word begins so.
+    buffer.push(b'=');
+    push_name(name, buffer);
+    buffer.push(b'=');
+    buffer.extend_from_slice(value.as_bytes());
+    xxh3_64(buffer)
+}
+
+/// An attribute's name as a label may have it, as Loki writes it: everything but ASCII letters, digits and `_` is `_`,
+/// and a leading digit has one in front.
+pub(crate) fn name(key: &str) -> String {
+    let mut out = Vec::with_capacity(key.len() + 1);
+    push_name(key, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn push_name(name: &str, out: &mut Vec<u8>) {
+    let name = name.trim();
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        out.push(b'_');
+    }
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c as u8 } else { b'_' };
+    out.extend(name.chars().map(plain));
+}
+
+#[cfg(test)]
+mod tests;

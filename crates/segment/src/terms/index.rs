@@ -1,0 +1,407 @@
+//! The blob `terms`: which blocks of rows have a term.
+//!
+//! ```text
+//! | blocks u32 | rows of a block u32 | reach u64 | entries u64 | pages u32 |
+//! | whole: a bit for each block, bytes |
+//! | fence: first entry u64 x pages | bytes of each page u16 x pages |
+//! | page ... |      page = | k u8 | entry - entry before - 1, Rice-coded with k, x up to 1023 |
+//! ```
+//! Integers little-endian. A term of 64 bits is scaled to 0..reach, an entry is `scaled * blocks + block`, and entries
+//! are distinct and ascend over all pages, so the blocks of a term stand together in a page, or in two. `reach` is such
+//! that an entry stands for one in 2^[`SPARE_BITS`] that could be: so often a block is looked at in vain for a term, and
+//! an entry takes about that many bits and one and a half (Golomb, "Run-length encodings", 1966). A bit of `whole` is
+//! set where a record of the block has more text than is indexed: such a block may have any term.
+//!
+//! The blob is cut for the seal after the fence and after every page.
+
+use bytes::Bytes;
+
+use super::{Need, each, fold, of_field};
+use crate::{
+    Result,
+    codec::bits::{BitReader, BitWriter},
+    file::{
+        File,
+        blob::{Blob, BlobRef},
+    },
+};
+
+pub(crate) const BLOB: &str = "terms";
+/// More: fewer blocks looked at in vain, and a bit for each entry.
+const SPARE_BITS: u32 = 7;
+/// Entries of a page: what one lookup reads and unpacks.
+const PAGE: usize = 1024;
+/// Bytes of one record's text that are indexed.
+const MAX_TEXT: usize = 64 << 10;
+/// Bits of a term that are kept while building, beside the number of its block.
+const TERM_BITS: u32 = 40;
+const MAX_BLOCKS: usize = 1 << (64 - TERM_BITS);
+/// Terms remembered as met in a block already, a power of two.
+const MET: usize = 1 << 14;
+const HEADER: usize = 28;
+
+/// Collects the terms of records in the order of their rows.
+pub(crate) struct Builder {
+    rows_of_block: usize,
+    rows: usize,
+    /// `term << 24 | block`; those of the block under way are not distinct.
+    entries: Vec<u64>,
+    /// Where the block under way begins.
+    begins: usize,
+    met: Vec<u64>,
+    whole: Vec<u8>,
+    text: Vec<u8>,
+    field: Vec<u8>,
+}
+
+impl Builder {
+    pub(crate) fn new(rows_of_block: usize) -> Self {
+        Builder {
+            rows_of_block: rows_of_block.max(1),
+            rows: 0,
+            entries: Vec::new(),
+            begins: 0,
+            met: vec![u64::MAX; MET],
+            whole: Vec::new(),
+            text: Vec::new(),
+            field: Vec::new(),
+        }
+    }
+
+    fn block(&self) -> u64 {
+        (self.rows / self.rows_of_block) as u64
+    }
+
+    fn add(&mut self, term: u64) {
+        let entry = (term >> (64 - TERM_BITS)) << (64 - TERM_BITS) | self.block();
+        if let Some(met) = self.met.get_mut((term >> (64 - TERM_BITS)) as usize % MET)
+            && *met != entry
+        {
+            *met = entry;
+            self.entries.push(entry);
+        }
+    }
+
+    /// Words of the next record.
+    pub(crate) fn text(&mut self, text: &str) {
+        let end = if text.len() <= MAX_TEXT { text.len() } else { text.floor_char_boundary(MAX_TEXT) };
+        if end < text.len() {
+            self.mark_whole();
+        }
+        let mut folded = std::mem::take(&mut self.text);
+        folded.clear();
+        fold(text.get(..end).unwrap_or_default(), &mut folded);
+        each(&folded, |term| self.add(term));
+        self.text = folded;
+    }
+
+    /// A field of the next record, and the words of its value.
+    pub(crate) fn field(&mut self, name: &str, value: &str) {
+        let mut buffer = std::mem::take(&mut self.field);
+        let term = of_field(name, value, &mut buffer);
+        self.field = buffer;
+        self.add(term);
+        self.text(value);
+    }
+
+    fn mark_whole(&mut self) {
+        let block = self.block() as usize;
+        if self.whole.len() <= block / 8 {
+            self.whole.resize(block / 8 + 1, 0);
+        }
+        if let Some(byte) = self.whole.get_mut(block / 8) {
+            *byte |= 1 << (block % 8);
+        }
+    }
+
+    /// The next record has been given.
+    pub(crate) fn end_row(&mut self) {
+        self.rows += 1;
+        if self.rows.is_multiple_of(self.rows_of_block) {
+            self.end_block();
+        }
+    }
+
+    fn end_block(&mut self) {
+        if let Some(own) = self.entries.get_mut(self.begins..) {
+            own.sort_unstable();
+        }
+        // Those before are distinct, and of other blocks.
+        let mut kept = self.begins;
+        for i in self.begins..self.entries.len() {
+            let entry = self.entries.get(i).copied();
+            let last =
+                kept.checked_sub(1).filter(|k| *k >= self.begins).and_then(|k| self.entries.get(k).copied());
+            if entry != last
+                && let (Some(entry), Some(place)) = (entry, self.entries.get_mut(kept))
+            {
+                *place = entry;
+                kept += 1;
+            }
+        }
+        self.entries.truncate(kept);
+        self.begins = kept;
+    }
+
+    /// The blob, and bytes up to its first page; `None` where there is nothing to find, or too many blocks to number.
+    pub(crate) fn finish(mut self) -> Option<(Blob, u32)> {
+        self.end_block();
+        let blocks = self.rows.div_ceil(self.rows_of_block);
+        if self.entries.is_empty() || blocks > MAX_BLOCKS {
+            return None;
+        }
+        let reach = ((self.entries.len() as u64) << SPARE_BITS).div_ceil(blocks as u64).min(1 << TERM_BITS);
+        for entry in &mut self.entries {
+            let (term, block) = (*entry >> (64 - TERM_BITS), *entry & (MAX_BLOCKS as u64 - 1));
+            *entry = scaled(term, reach) * blocks as u64 + block;
+        }
+        self.entries.sort_unstable();
+        self.entries.dedup();
+        self.whole.resize(blocks.div_ceil(8), 0);
+        Some(encode(&self.entries, blocks, self.rows_of_block, reach, &self.whole))
+    }
+}
+
+/// A term of [`TERM_BITS`] bits on 0..reach.
+fn scaled(term: u64, reach: u64) -> u64 {
+    ((u128::from(term) * u128::from(reach)) >> TERM_BITS) as u64
+}
+
+fn encode(entries: &[u64], blocks: usize, rows_of_block: usize, reach: u64, whole: &[u8]) -> (Blob, u32) {
+    let mut packed: Vec<u8> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    for page in entries.chunks(PAGE) {
+        encode_page(page, &mut packed);
+        ends.push(packed.len());
+    }
+    let mut bytes = Vec::with_capacity(HEADER + whole.len() + ends.len() * 10 + packed.len());
+    bytes.extend_from_slice(&(blocks as u32).to_le_bytes());
+    bytes.extend_from_slice(&(rows_of_block as u32).to_le_bytes());
+    bytes.extend_from_slice(&reach.to_le_bytes());
+    bytes.extend_from_slice(&(entries.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&(ends.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(whole);
+    for first in entries.chunks(PAGE).filter_map(|p| p.first()) {
+        bytes.extend_from_slice(&first.to_le_bytes());
+    }
+    let mut start = 0;
+    for end in &ends {
+        bytes.extend_from_slice(&((end - start) as u16).to_le_bytes());
+        start = *end;
+    }
+    let head = bytes.len();
+    bytes.extend_from_slice(&packed);
+    let cuts = std::iter::once(head).chain(ends.iter().map(|e| head + e)).map(|c| c as u64).collect();
+    (Blob { name: BLOB, bytes, cuts }, head as u32)
+}
+
+/// With k within one of the logarithm of the mean gap, the ones of a page are at most twice its entries.
+fn encode_page(page: &[u64], out: &mut Vec<u8>) {
+    let gaps = || page.windows(2).map(|w| if let [a, b] = w { b - a - 1 } else { 0 });
+    let mean = gaps().sum::<u64>() / (page.len() as u64).max(1);
+    let k = mean.checked_ilog2().unwrap_or(0);
+    out.push(k as u8);
+    let mut bits = BitWriter::new(out);
+    for gap in gaps() {
+        let mut ones = gap >> k;
+        while ones >= 32 {
+            bits.put(u64::from(u32::MAX), 32);
+            ones -= 32;
+        }
+        // Ones and the zero that ends them.
+        bits.put((1 << ones) - 1, ones as u32 + 1);
+        bits.put(gap, k);
+    }
+    bits.finish();
+}
+
+/// `entries` of a page, given its first; `None` where the bytes are no page.
+fn decode_page(bytes: &[u8], first: u64, entries: usize) -> Option<Vec<u64>> {
+    let (k, bytes) = bytes.split_first()?;
+    let k = u32::from(*k);
+    if k >= 64 {
+        return None;
+    }
+    let mut bits = BitReader::new(bytes);
+    let mut out = Vec::with_capacity(entries.min(PAGE));
+    out.push(first);
+    let mut last = first;
+    for _ in 1..entries.min(PAGE) {
+        let mut gap = 0u64;
+        while bits.take(1)? == 1 {
+            gap += 1;
+        }
+        let high = gap.checked_mul(1 << k)?;
+        last = last.checked_add(high | bits.take(k)?)?.checked_add(1)?;
+        out.push(last);
+    }
+    Some(out)
+}
+
+/// Some blocks of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    bits: Vec<u64>,
+    rows_of_block: usize,
+}
+
+impl Blocks {
+    fn none(blocks: usize, rows_of_block: usize) -> Self {
+        Blocks { bits: vec![0; blocks.div_ceil(64)], rows_of_block }
+    }
+
+    fn set(&mut self, block: usize) {
+        if let Some(word) = self.bits.get_mut(block / 64) {
+            *word |= 1 << (block % 64);
+        }
+    }
+
+    fn join(&mut self, other: &Blocks, how: impl Fn(u64, u64) -> u64) {
+        self.bits.iter_mut().zip(&other.bits).for_each(|(a, b)| *a = how(*a, *b));
+    }
+
+    pub(crate) fn has(&self, block: usize) -> bool {
+        self.bits.get(block / 64).is_some_and(|w| w >> (block % 64) & 1 == 1)
+    }
+
+    /// The parts of a range of rows that lie in these blocks, ascending.
+    pub(crate) fn within(
+        &self,
+        rows: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let size = self.rows_of_block;
+        (rows.start / size..rows.end.div_ceil(size))
+            .filter(|b| self.has(*b))
+            .map(move |b| rows.start.max(b * size)..rows.end.min((b + 1) * size))
+    }
+}
+
+/// The index of a segment, open: what stands before the pages.
+#[derive(Debug)]
+pub(crate) struct Index {
+    blocks: usize,
+    rows_of_block: usize,
+    reach: u64,
+    entries: u64,
+    whole: Bytes,
+    first: Vec<u64>,
+    /// Where each page begins in the file, and the last one ends.
+    pages: Vec<u64>,
+}
+
+impl Index {
+    /// Reads what stands before the pages, `head` bytes.
+    pub(crate) async fn open(file: &File, head: u32, rows: usize) -> Result<Self> {
+        let blob = file.blob_ref(BLOB).ok_or_else(|| file.corrupt("a blob terms"))?;
+        let bytes = file.source.read(blob.offset..blob.offset + u64::from(head).min(blob.length)).await?;
+        Self::decode(&bytes, blob, rows).ok_or_else(|| file.corrupt("a fence and pages in the blob terms"))
+    }
+
+    fn decode(bytes: &[u8], blob: BlobRef, rows: usize) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+        let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let long = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+        let (blocks, rows_of_block) = (word(0)? as usize, word(4)? as usize);
+        let (reach, entries, pages) = (long(8)?, long(16)?, word(24)? as usize);
+        let consistent = rows_of_block > 0
+            && rows.div_ceil(rows_of_block) == blocks
+            && blocks <= MAX_BLOCKS
+            && reach <= 1 << TERM_BITS
+            && entries.div_ceil(PAGE as u64) == pages as u64;
+        if !consistent {
+            return None;
+        }
+        let (whole, rest) = rest.split_at_checked(blocks.div_ceil(8))?;
+        let (fence, lengths) = rest.split_at_checked(pages.checked_mul(8)?)?;
+        let first: Vec<u64> = fence.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        if lengths.len() != pages * 2 || !first.is_sorted() {
+            return None;
+        }
+        let mut at = blob.offset + bytes.len() as u64;
+        let mut places = vec![at];
+        for length in lengths.as_chunks::<2>().0 {
+            at += u64::from(u16::from_le_bytes(*length));
+            places.push(at);
+        }
+        let whole = Bytes::copy_from_slice(whole);
+        let index = Index { blocks, rows_of_block, reach, entries, whole, first, pages: places };
+        (at == blob.offset + blob.length).then_some(index)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.whole.len() + (self.first.len() + self.pages.len()) * 8 + std::mem::size_of::<Self>()
+    }
+
+    /// The blocks that may have what is needed; `None` where all may. Reads a page or two for each term.
+    pub(crate) async fn blocks(&self, file: &File, need: &Need) -> Result<Option<Blocks>> {
+        let mut terms = std::collections::BTreeSet::new();
+        need.terms(&mut terms);
+        let terms: Vec<u64> = terms.into_iter().collect();
+        let wanted: Vec<(std::ops::Range<u64>, std::ops::Range<usize>)> =
+            terms.iter().map(|t| self.place(*t)).collect();
+        let mut pages: Vec<usize> = wanted.iter().flat_map(|(_, pages)| pages.clone()).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        let range = |p: &usize| Some(*self.pages.get(*p)?..*self.pages.get(p + 1)?);
+        let read = file.source.read_many(pages.iter().filter_map(range).collect()).await?;
+        let mut unpacked = Vec::with_capacity(read.len());
+        for (page, bytes) in pages.iter().zip(&read) {
+            let entries = self.entries.saturating_sub((page * PAGE) as u64).min(PAGE as u64) as usize;
+            let first = self.first.get(*page).copied().unwrap_or(0);
+            let page = decode_page(bytes, first, entries);
+            unpacked.push(page.ok_or_else(|| file.corrupt("entries in a page of the blob terms"))?);
+        }
+        let mut found = std::collections::HashMap::new();
+        for (term, (entries, of)) in terms.iter().zip(wanted) {
+            let mut blocks = self.always();
+            for page in of.filter_map(|p| unpacked.get(pages.binary_search(&p).ok()?)) {
+                let from = page.partition_point(|e| *e < entries.start);
+                let own = page.iter().skip(from).take_while(|e| **e < entries.end);
+                own.for_each(|e| blocks.set((e - entries.start) as usize));
+            }
+            found.insert(*term, blocks);
+        }
+        Ok(self.joined(need, &found))
+    }
+
+    /// The entries a term can have, and the pages they can be in.
+    fn place(&self, term: u64) -> (std::ops::Range<u64>, std::ops::Range<usize>) {
+        let start = scaled(term >> (64 - TERM_BITS), self.reach) * self.blocks as u64;
+        let entries = start..start + self.blocks as u64;
+        let first = self.first.partition_point(|f| *f <= entries.start).saturating_sub(1);
+        let end = self.first.partition_point(|f| *f < entries.end);
+        (entries, first..end)
+    }
+
+    /// Blocks that may have any term.
+    fn always(&self) -> Blocks {
+        let mut blocks = Blocks::none(self.blocks, self.rows_of_block);
+        for (i, byte) in self.whole.iter().enumerate().filter(|(_, b)| **b != 0) {
+            (0..8).filter(|bit| byte >> bit & 1 == 1).for_each(|bit| blocks.set(i * 8 + bit));
+        }
+        blocks
+    }
+
+    fn joined(&self, need: &Need, found: &std::collections::HashMap<u64, Blocks>) -> Option<Blocks> {
+        let each = |needs: &[Need]| needs.iter().map(|n| self.joined(n, found)).collect::<Vec<_>>();
+        let both = |mut a: Blocks, b: Blocks| {
+            a.join(&b, |a, b| a & b);
+            a
+        };
+        match need {
+            Need::Any => None,
+            Need::Terms(terms) => terms.iter().filter_map(|t| found.get(t).cloned()).reduce(both),
+            Need::All(needs) => each(needs).into_iter().flatten().reduce(both),
+            Need::OneOf(needs) => {
+                let all = each(needs).into_iter().collect::<Option<Vec<_>>>()?;
+                all.into_iter().reduce(|mut a, b| {
+                    a.join(&b, |a, b| a | b);
+                    a
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
