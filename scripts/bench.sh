@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures this node beside Prometheus and VictoriaMetrics on this machine: same data, same sender, one after another.
+# Then log lines: what taking, keeping and finding them costs, beside programs at addresses that are given.
 # Then four clusters and a hub over mutual TLS: what a global sum moves, and how long it takes beside one cluster.
 #   SCALE=smoke|full       three minutes that show that it works (the default), or what claims are made from
 #   ORRERY_BINARY PROMETHEUS_BINARY VICTORIA_METRICS_BINARY    other binaries than the usual ones
-#   ONLY=peers|fleet       one of the two
-#   BENCH_ARGS FLEET_ARGS  further arguments of `orrery bench peers` and `orrery bench fleet`
-#   BENCH_DIR              where the programs keep their data meanwhile; tables, bench.json and fleet.json stay there
+#   ONLY=peers|logs|fleet  one of them
+#   BENCH_ARGS LOGS_ARGS FLEET_ARGS    further arguments of `orrery bench peers`, `… logs` and `… fleet`
+#   BENCH_DIR              where the programs keep their data meanwhile; tables, bench.json, logs.json and fleet.json stay there
 . "$(dirname "$0")/lib.sh"
 binary="${ORRERY_BINARY:-$CARGO_TARGET_DIR/fast/orrery}"
 dir="${BENCH_DIR:-$cache/bench}"
@@ -46,9 +47,17 @@ fleet() {
   printf 'figures: %s\n' "$dir/fleet.json"
 }
 
+# shellcheck disable=SC2086
+logs() {
+  "$binary" bench logs --scale "${SCALE:-smoke}" --dir "$dir/logs" \
+    --json-file "$dir/logs.json" ${LOGS_ARGS:-} | tee "$dir/logs.txt"
+  printf 'figures: %s\n' "$dir/logs.json"
+}
+
 case "${ONLY:-all}" in
-  all) programs; peers; fleet ;;
+  all) programs; peers; logs; fleet ;;
   peers) programs; peers ;;
+  logs) logs ;;
   fleet) fleet ;;
-  *) die "ONLY is $ONLY, it must be peers or fleet" ;;
+  *) die "ONLY is $ONLY, it must be peers, logs or fleet" ;;
 esac

@@ -24,6 +24,8 @@ pub enum Error {
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("asking {url}: {reason}")]
     Ask { url: String, reason: String },
+    #[error("interrupted: nothing is reported of half a run")]
+    Interrupted,
     #[error("setting up the client: {0}")]
     Client(#[from] net::Error),
 }
@@ -34,7 +36,7 @@ impl Error {
             Error::Mismatch { .. } | Error::Target { .. } | Error::Option { .. } => Kind::Invalid,
             Error::JournalLine { .. } => Kind::Corrupt,
             Error::Journal { .. } | Error::Program { .. } => Kind::Internal,
-            Error::Ask { .. } | Error::Listen { .. } => Kind::Unavailable,
+            Error::Ask { .. } | Error::Listen { .. } | Error::Interrupted => Kind::Unavailable,
             Error::Client(e) => e.kind(),
         }
     }

@@ -8,6 +8,7 @@
 //! query    expressions ─► ask ─► latency, errors, answer sizes
 //! peers    binaries ─► started, loaded and asked one after another ─► figures side by side
 //! fleet    clusters and a hub over mutual TLS ─► a global sum ─► bytes moved, time beside each cluster alone
+//! logs     one corpus by Loki push ─► CPU, bytes on disk, time of questions, beside others at addresses
 //! shop     HTTP services that call each other ─► traces, lines and metrics of their own ─► OTLP
 //! ```
 //! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
@@ -18,6 +19,7 @@ pub mod fleet;
 pub mod generate;
 pub mod journal;
 pub mod latency;
+pub mod logs;
 pub mod options;
 pub mod peers;
 pub mod query;
@@ -35,6 +37,7 @@ mod send;
 pub use error::Error;
 pub use fleet::{FleetOptions, FleetReport, fleet};
 pub use latency::Latencies;
+pub use logs::{Address, LogsOptions, LogsReport, logs};
 pub use options::{Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
 pub use peers::{Binary, PeersOptions, PeersReport, peers};
 pub use query::{query, query_until};

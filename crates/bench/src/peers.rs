@@ -13,7 +13,7 @@ pub mod report;
 
 mod load;
 mod queries;
-mod running;
+pub(crate) mod running;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -23,7 +23,10 @@ pub use self::{
     program::{Binary, Program},
     report::{Ingested, Order, PeersReport, Queried, QueryFigures},
 };
-use self::{report::ProgramInfo, running::Running};
+use self::{
+    report::ProgramInfo,
+    running::{Running, Settling},
+};
 use crate::{Error, Result, process};
 
 /// What is measured, and how much of it.
@@ -175,7 +178,7 @@ async fn ingest(
     let seconds = clock.monotonic().duration_since(began).as_secs_f64();
     let cpu_acknowledged = running.cpu_seconds()? - cpu_before;
     // What is kept in memory belongs to the load until it is on the disk as it stays.
-    let settled = running.settle(o, clock).await?;
+    let settled = running.settle(Settling { quiet: o.quiet, settle_for: o.settle_for }, clock).await?;
     let figures = Ingested {
         program: b.program.as_str().to_owned(),
         series: plan.targets() * load::SERIES_EACH,
@@ -209,7 +212,7 @@ async fn query(
         concurrency: o.concurrency,
     };
     let loaded = load::run(&plan, &running.url, clock).await?;
-    let settled = running.settle(o, clock).await?;
+    let settled = running.settle(Settling { quiet: o.quiet, settle_for: o.settle_for }, clock).await?;
     tell(format!(
         "{}: {} samples are loaded up to {} ms",
         b.program.as_str(),

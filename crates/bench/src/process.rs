@@ -176,6 +176,13 @@ pub(crate) fn free_port(path: &Path) -> Result<u16> {
         .map_err(|source| Error::Program { doing: "finding a port for", path: path.to_owned(), source })
 }
 
+/// User and system time of a process that somebody else has started.
+pub(crate) fn cpu_seconds_of(pid: u32) -> std::io::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ticks = cpu_ticks(&stat).ok_or(std::io::ErrorKind::InvalidData)?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second().max(1) as f64)
+}
+
 /// utime and stime of `/proc/<pid>/stat`; the command before them may hold anything but its last parenthesis.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);

@@ -1,13 +1,14 @@
 //! `orrery bench write | query | verify`: load and proof, aimed at any address. `orrery bench peers`: several
 //! programs side by side on this machine. `orrery bench fleet`: clusters and a hub on this machine. `orrery bench
-//! shop`: a service that makes telemetry of its own.
+//! logs`: log lines, and what finding them takes. `orrery bench shop`: a service that makes telemetry of its own.
 
 mod fleet;
+mod logs;
 mod shop;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use base::{Clock, Shutdown};
 use bench::{Progress, Protocol, QueryKind, QueryOptions, QuerySpec, Signal, VerifyOptions, WriteOptions};
 use clap::{Args, Subcommand};
@@ -33,6 +34,8 @@ enum What {
     Peers(Peers),
     /// Start clusters and a hub over mutual TLS, and measure what a global sum moves and takes
     Fleet(fleet::Fleet),
+    /// Send a corpus of log lines, and ask for them; beside other programs at addresses
+    Logs(logs::Logs),
     /// Run one service of a small shop that traces, logs and counts what it does over OTLP
     Shop(shop::Shop),
 }
@@ -159,6 +162,7 @@ pub fn run(args: Bench) -> Result<()> {
             What::Verify(v) => verify(v).await,
             What::Peers(p) => peers(p).await,
             What::Fleet(f) => print(&fleet::run(&f).await?, f.json),
+            What::Logs(l) => print(&logs::run(&l).await?, l.json),
             What::Shop(s) => print(&shop::run(s).await?, false),
         }
     })
@@ -250,14 +254,8 @@ async fn peers(p: Peers) -> Result<()> {
     };
     let (clock, stop) = (Clock::system(), Shutdown::new());
     cli::stop_on_interrupt(&stop);
-    let began = clock.monotonic();
-    let tell =
-        |what: String| eprintln!("{:>6.0}s  {what}", clock.monotonic().duration_since(began).as_secs_f64());
-    let report = bench::peers(&options, &clock, &stop, tell).await?;
-    if let Some(file) = p.json_file {
-        std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| format!("writing {}", file.display()))?;
-    }
+    let report = bench::peers(&options, &clock, &stop, cli::telling(&clock)).await?;
+    cli::save(p.json_file.as_deref(), &report)?;
     print(&report, p.json)
 }
 

@@ -1,10 +1,14 @@
 //! The command line, and what its parts have in common.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Result, anyhow};
-use base::Shutdown;
+use anyhow::{Context, Result, anyhow};
+use base::{Clock, Shutdown};
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -131,4 +135,22 @@ mod tests {
         assert_eq!(time("2024-02-29T12:00:00Z"), Ok(1_709_208_000_000));
         assert!(time("yesterday").unwrap_err().contains("RFC 3339"));
     }
+}
+
+/// Says what begins, with the seconds since now before it.
+pub fn telling(clock: &Clock) -> impl FnMut(String) + use<> {
+    let (clock, began) = (clock.clone(), clock.monotonic());
+    move |what| eprintln!("{:>6.0}s  {what}", clock.monotonic().duration_since(began).as_secs_f64())
+}
+
+/// A path that means the same in another directory.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("finding {}", path.display()))
+}
+
+/// Writes a report as JSON, where a file is named for it.
+pub fn save<R: Serialize>(file: Option<&Path>, report: &R) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, serde_json::to_vec_pretty(report)?)
+        .with_context(|| format!("writing {}", file.display()))
 }

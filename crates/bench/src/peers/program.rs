@@ -38,7 +38,7 @@ impl FromStr for Binary {
 
 /// What is done after the load, so that everything is on the disk as it stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Settling {
+pub(super) enum Settled {
     /// Asked to write everything down, stopped and started; then it merges, and a snapshot is measured.
     Restart,
     /// Asked to write everything as blocks beside its data, which are what is measured.
@@ -76,7 +76,7 @@ impl Program {
             Program::Orrery => {
                 let file = dir.join("orrery.yaml");
                 let text = format!(
-                    "data_dir: data\nhttp: {{enable_admin: true}}\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0}}\n\
+                    "data_dir: data\nhttp: {{enable_admin: true}}\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0, logs: 0}}\n\
                      collect: {{host: {{enabled: false}}, files: {{paths: []}}, pods: {{path: \"\"}}, traces: {{enabled: false}}, defaults: false}}\n"
                 );
                 let args = vec!["run".to_owned(), "--config".to_owned(), file.display().to_string()];
@@ -109,11 +109,11 @@ impl Program {
         }
     }
 
-    pub(super) fn settling(self) -> Settling {
+    pub(super) fn settling(self) -> Settled {
         match self {
-            Program::Orrery => Settling::Restart,
-            Program::Prometheus => Settling::Snapshot,
-            Program::VictoriaMetrics => Settling::Merge,
+            Program::Orrery => Settled::Restart,
+            Program::Prometheus => Settled::Snapshot,
+            Program::VictoriaMetrics => Settled::Merge,
         }
     }
 

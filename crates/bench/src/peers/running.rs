@@ -1,37 +1,43 @@
 //! A program under measurement, in a directory of its own.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use base::Clock;
 
-use super::{
-    PeersOptions,
-    program::{Binary, Settling},
-};
+use super::program::{Binary, Settled as How};
 use crate::{
     Error, Result,
     process::{Launch, Process, TICK, bytes_in, free_port},
 };
 
-pub(super) struct Running {
+pub(crate) struct Running {
     binary: Binary,
     dir: tempdir::Dir,
     process: Process,
-    pub(super) url: String,
+    pub(crate) url: String,
     /// Of processes of this program that ended meanwhile.
     cpu_before: f64,
     peak_before: u64,
 }
 
+/// How long a program is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settling {
+    /// A directory that has not changed in length for so long is taken for finished.
+    pub(crate) quiet: Duration,
+    /// And after so long it is measured as it is.
+    pub(crate) settle_for: Duration,
+}
+
 /// What is known once everything is on the disk.
-pub(super) struct Settled {
-    pub(super) cpu_seconds: f64,
-    pub(super) peak_rss_bytes: u64,
-    pub(super) disk_bytes: u64,
+pub(crate) struct Settled {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) disk_bytes: u64,
 }
 
 impl Running {
-    pub(super) async fn start(b: &Binary, work_dir: &Path, clock: &Clock) -> Result<Running> {
+    pub(crate) async fn start(b: &Binary, work_dir: &Path, clock: &Clock) -> Result<Running> {
         let dir = tempdir::Dir::make(work_dir, b.program.as_str(), clock.now_ns())?;
         let port = free_port(&b.path)?;
         let (args, file) = b.program.start(dir.path(), port);
@@ -56,26 +62,26 @@ impl Running {
     }
 
     /// User and system time since the program was first started.
-    pub(super) fn cpu_seconds(&self) -> Result<f64> {
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         Ok(self.cpu_before + self.process.cpu_seconds()?)
     }
 
-    fn peak_rss_bytes(&self) -> Result<u64> {
+    pub(crate) fn peak_rss_bytes(&self) -> Result<u64> {
         Ok(self.peak_before.max(self.process.peak_rss_bytes()?))
     }
 
     /// Has everything written as it stays.
-    pub(super) async fn settle(&mut self, o: &PeersOptions, clock: &Clock) -> Result<Settled> {
+    pub(crate) async fn settle(&mut self, o: Settling, clock: &Clock) -> Result<Settled> {
         let cpu = self.cpu_seconds()?;
         let peak_rss_bytes = self.peak_rss_bytes()?;
         match self.binary.program.settling() {
-            Settling::Restart => {
+            How::Restart => {
                 // Stopping flushes what can be flushed in seconds; a large load cannot.
                 self.snapshot_bytes().await?;
                 self.restart(clock).await?;
             }
-            Settling::Snapshot => self.process.post("/api/v1/admin/tsdb/snapshot").await?,
-            Settling::Merge => {
+            How::Snapshot => self.process.post("/api/v1/admin/tsdb/snapshot").await?,
+            How::Merge => {
                 self.process.post("/internal/force_flush").await?;
                 self.process.post("/internal/force_merge").await?;
             }
@@ -94,7 +100,7 @@ impl Running {
                 break;
             }
         }
-        if self.binary.program.settling() == Settling::Restart {
+        if self.binary.program.settling() == How::Restart {
             last = self.snapshot_bytes().await?;
         }
         Ok(Settled { cpu_seconds: self.cpu_seconds()? - cpu, peak_rss_bytes, disk_bytes: last })
@@ -117,11 +123,11 @@ impl Running {
     }
 
     /// Leaves the directory behind.
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.dir.keep();
     }
 
-    pub(super) async fn stop(mut self, clock: &Clock) -> Result<()> {
+    pub(crate) async fn stop(mut self, clock: &Clock) -> Result<()> {
         self.process.end(clock).await.map(drop)
     }
 }
@@ -132,13 +138,13 @@ mod tempdir {
 
     use crate::{Error, Result};
 
-    pub(super) struct Dir {
+    pub(crate) struct Dir {
         path: PathBuf,
         stays: bool,
     }
 
     impl Dir {
-        pub(super) fn make(root: &Path, name: &str, now_ns: i64) -> Result<Dir> {
+        pub(crate) fn make(root: &Path, name: &str, now_ns: i64) -> Result<Dir> {
             let path = root.join(format!("{name}-{now_ns:x}"));
             std::fs::create_dir_all(&path).map_err(|source| Error::Program {
                 doing: "making a directory for",
@@ -148,11 +154,11 @@ mod tempdir {
             Ok(Dir { path, stays: false })
         }
 
-        pub(super) fn path(&self) -> &Path {
+        pub(crate) fn path(&self) -> &Path {
             &self.path
         }
 
-        pub(super) fn keep(&mut self) {
+        pub(crate) fn keep(&mut self) {
             self.stays = true;
         }
     }

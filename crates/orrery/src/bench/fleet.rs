@@ -58,9 +58,7 @@ pub async fn run(f: &Fleet) -> Result<FleetReport> {
         None => std::env::current_exe().context("finding the program's own file")?,
     };
     // Programs are started in directories of their own.
-    let absolute =
-        |path: &PathBuf| std::path::absolute(path).with_context(|| format!("finding {}", path.display()));
-    let (binary, dir) = (absolute(&binary)?, absolute(&f.dir)?);
+    let (binary, dir) = (cli::absolute(&binary)?, cli::absolute(&f.dir)?);
     let usual = match f.scale.as_str() {
         "full" => FleetOptions::full(binary, dir),
         _ => FleetOptions::smoke(binary, dir),
@@ -78,13 +76,7 @@ pub async fn run(f: &Fleet) -> Result<FleetReport> {
     };
     let (clock, stop) = (Clock::system(), Shutdown::new());
     cli::stop_on_interrupt(&stop);
-    let began = clock.monotonic();
-    let tell =
-        |what: String| eprintln!("{:>6.0}s  {what}", clock.monotonic().duration_since(began).as_secs_f64());
-    let report = bench::fleet(&options, &clock, &stop, tell).await?;
-    if let Some(file) = &f.json_file {
-        std::fs::write(file, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| format!("writing {}", file.display()))?;
-    }
+    let report = bench::fleet(&options, &clock, &stop, cli::telling(&clock)).await?;
+    cli::save(f.json_file.as_deref(), &report)?;
     Ok(report)
 }
