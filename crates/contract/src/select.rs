@@ -272,9 +272,9 @@ pub struct LogCountsRequest {
     /// Nanoseconds, ascending. Records are counted by piece of time: the `i`th is `(edges[i], edges[i + 1]]`, and what
     /// lies outside all of them is not counted.
     pub edges: Arc<[i64]>,
-    /// Records are counted by stream, and by these: attributes (every character of their names but ASCII letters,
+    /// Records are counted by these fields: labels of streams, attributes of resources, scopes and records (every character of their names but ASCII letters,
     /// digits and `_` read as `_`), or `severity_number`, `severity_text`, `detected_level`, `trace_id`, `span_id`,
-    /// `flags`, `event_name`.
+    /// `flags`, `event_name`, `scope_name`, `scope_version`.
     pub fields: Vec<String>,
     /// Whether bytes of text are to be summed.
     pub bytes: bool,
@@ -290,7 +290,8 @@ pub struct LogCounts {
 /// Records that look the same in what they are counted by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogGroup {
-    /// Stands for them: its stream, a time in their piece, and the fields asked for; nothing else is set.
+    /// Stands for them: a stream that is like theirs in the fields asked for, a time in their piece, and those of its
+    /// own fields that are asked for; nothing else is set.
     pub record: LogRecord,
     pub count: u64,
     /// Of their text; 0 where it was not asked for.

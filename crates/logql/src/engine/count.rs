@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use contract::{LogCounts, LogCountsRequest, Scope};
 use futures::StreamExt;
-use model::{Labels, TimeRange};
+use model::{Labels, LogRecord, TimeRange};
 
 use super::{Run, fold::Pieces, range::Leaf};
 use crate::{
@@ -82,6 +82,12 @@ fn add_names<'f>(filter: &'f LabelFilter, out: &mut BTreeSet<&'f str>) {
     }
 }
 
+/// Whether only the stream tells what labels a record has.
+fn is_bare(r: &LogRecord) -> bool {
+    r.attributes.is_empty()
+        && LogRecord { stream: r.stream, timestamp_ns: r.timestamp_ns, ..LogRecord::default() } == *r
+}
+
 /// Gives `each` the counts, with the piece and the labels they belong to; `false` where lines have to be read instead.
 pub(super) async fn count(
     run: &mut Run<'_>,
@@ -121,7 +127,7 @@ fn add_counts(
         run.stats.lines += group.count;
         run.stats.bytes += group.bytes;
         let Some(piece) = pieces.of(group.record.timestamp_ns) else { continue };
-        let same = plan.by_stream && group.record.attributes.is_empty() && group.record.severity_number == 0;
+        let same = plan.by_stream && is_bare(&group.record);
         let labels = match known.as_ref().filter(|_| same) {
             Some(labels) => labels.clone(),
             None => {

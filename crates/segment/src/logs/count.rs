@@ -30,6 +30,8 @@ const BATCH_ROWS: usize = 16 << 10;
 const TABLE: usize = 1 << 12;
 /// Fields at most: combinations of their values in a batch are numbered in 64 bits.
 const MAX_FIELDS: usize = 4;
+/// Numbers of values that are looked up in a table.
+const SMALL: usize = 1 << 10;
 
 /// What records are folded by.
 #[derive(Debug, Clone)]
@@ -50,16 +52,37 @@ impl Folding {
         (i + 1 < self.edges.len()).then_some(i as u32)
     }
 
+    /// What tells streams apart that are counted: those of their labels, and of the attributes of resource and scope,
+    /// that are asked for.
+    fn seen_of(&self, s: &LogStream) -> Vec<String> {
+        let shared = [&s.resource.attributes, &s.scope.attributes];
+        let value = |field: &String| match s.labels.get(field) {
+            Some(v) => format!("={v}"),
+            None => {
+                let mut own: Vec<String> = shared
+                    .iter()
+                    .flat_map(|a| a.iter())
+                    .filter(|(k, _)| terms::name(k) == *field)
+                    .map(|(_, v)| format!("{v:?}"))
+                    .collect();
+                match field.as_str() {
+                    "scope_name" => own.push(s.scope.name.clone()),
+                    "scope_version" => own.push(s.scope.version.clone()),
+                    _ => {}
+                }
+                format!("{own:?}")
+            }
+        };
+        self.fields.iter().map(value).collect()
+    }
+
     fn names(&self, name: &str) -> bool {
         self.fields.iter().any(|f| f == name)
     }
 
     /// What of a record tells it apart: its fields that are asked for, and nothing else.
     fn project(&self, r: &LogRecord) -> LogRecord {
-        let mut out = LogRecord { stream: r.stream, timestamp_ns: r.timestamp_ns, ..LogRecord::default() };
-        if self.fields.is_empty() {
-            return out;
-        }
+        let mut out = LogRecord::default();
         out.attributes = r
             .attributes
             .iter()
@@ -101,8 +124,13 @@ pub struct Group {
 /// Collects groups.
 pub struct Counter {
     folding: Folding,
-    index: HashMap<(u32, u32, String), usize>,
-    groups: Vec<Group>,
+    /// Of each stream the first that is like it in what is asked for.
+    kind: Vec<u32>,
+    /// Records that are told apart by their fields, by what they look like.
+    looks: HashMap<String, u32>,
+    looking: Vec<LogRecord>,
+    /// By stream, look and piece.
+    counts: HashMap<(u32, u32, u32), (u64, u64)>,
 }
 
 /// There are more groups than allowed.
@@ -110,8 +138,12 @@ pub struct Counter {
 pub struct TooMany;
 
 impl Counter {
-    pub fn new(folding: Folding) -> Self {
-        Counter { folding, index: HashMap::new(), groups: Vec::new() }
+    /// For records of these streams, as their numbers say.
+    pub fn new<'s>(folding: Folding, streams: impl Iterator<Item = &'s LogStream>) -> Self {
+        let mut kinds: HashMap<Vec<String>, u32> = HashMap::new();
+        let kind =
+            streams.enumerate().map(|(i, s)| *kinds.entry(folding.seen_of(s)).or_insert(i as u32)).collect();
+        Counter { folding, kind, looks: HashMap::new(), looking: Vec::new(), counts: HashMap::new() }
     }
 
     /// Counts a record, if it lies in a piece.
@@ -122,46 +154,53 @@ impl Counter {
             (true, Some(text)) => text.len(),
             (true, None) => r.body.to_string().len(),
         };
-        let record = self.folding.project(r);
-        self.put(piece, record, 1, bytes as u64)
+        let look = match self.folding.fields.is_empty() {
+            true => self.look(LogRecord::default()),
+            false => self.look(self.folding.project(r)),
+        };
+        self.put(r.stream, look, piece, 1, bytes as u64)
+    }
+
+    /// The number of what a record looks like that has only the fields asked for.
+    fn look(&mut self, record: LogRecord) -> u32 {
+        // Floats are compared as they are written: one that is no number does not equal itself.
+        let text = match record.attributes.is_empty() && self.folding.fields.is_empty() {
+            true => String::new(),
+            false => format!("{record:?}"),
+        };
+        let next = self.looking.len() as u32;
+        *self.looks.entry(text).or_insert_with(|| {
+            self.looking.push(record);
+            next
+        })
     }
 
     fn put(
         &mut self,
+        stream: u32,
+        look: u32,
         piece: u32,
-        record: LogRecord,
         count: u64,
         bytes: u64,
     ) -> std::result::Result<(), TooMany> {
-        let key = match self.folding.fields.is_empty() {
-            true => String::new(),
-            // Floats are compared as they are written: one that is no number does not equal itself.
-            false => format!(
-                "{:?} {} {} {} {:?} {:?} {}",
-                record.attributes,
-                record.severity_number,
-                record.severity_text,
-                record.flags,
-                record.trace_id,
-                record.span_id,
-                record.event_name
-            ),
-        };
-        let groups = self.groups.len();
-        let place = *self.index.entry((record.stream, piece, key)).or_insert(groups);
-        match self.groups.get_mut(place) {
-            Some(group) => {
-                group.count += count;
-                group.bytes += bytes;
-            }
-            None if groups >= self.folding.max_groups => return Err(TooMany),
-            None => self.groups.push(Group { record, count, bytes }),
-        }
-        Ok(())
+        let groups = self.counts.len();
+        let kind = self.kind.get(stream as usize).copied().unwrap_or(stream);
+        let sum = self.counts.entry((kind, look, piece)).or_default();
+        sum.0 += count;
+        sum.1 += bytes;
+        if groups > self.folding.max_groups { Err(TooMany) } else { Ok(()) }
     }
 
     pub fn finish(self) -> Vec<Group> {
-        self.groups
+        let group = |((stream, look, piece), (count, bytes)): ((u32, u32, u32), (u64, u64))| {
+            // The end of a piece lies in it.
+            let timestamp_ns = self.folding.edges.get(piece as usize + 1).copied().unwrap_or(i64::MAX);
+            let record = self.looking.get(look as usize).cloned().unwrap_or_default();
+            Group { record: LogRecord { stream, timestamp_ns, ..record }, count, bytes }
+        };
+        let mut groups: Vec<Group> = self.counts.iter().map(|(k, v)| group((*k, *v))).collect();
+        groups.sort_by_key(|g| (g.record.timestamp_ns, g.record.stream));
+        groups
     }
 }
 
@@ -192,7 +231,7 @@ impl Reader {
     ) -> Result<Option<(Vec<LogStream>, Vec<Group>)>> {
         let inner = self.inner();
         let entries = inner.entries().await?;
-        let mut counter = Counter::new(folding.clone());
+        let mut counter = Counter::new(folding.clone(), entries.iter().map(|e| &e.stream));
         let counted = match inner.sources(folding) {
             Some(sources) => inner.count(&entries, &selection, &sources, &mut counter).await?,
             None => self.count_whole(selection, &entries, &mut counter).await?,
@@ -282,9 +321,8 @@ impl Inner {
             let inside = [e.from, e.to].iter().all(|t| selection.range.contains(TimestampNs(*t)));
             match pieces {
                 (Some(a), Some(b)) if a == b && inside && untouched => {
-                    let stands =
-                        LogRecord { stream: number as u32, timestamp_ns: e.from, ..LogRecord::default() };
-                    if counter.put(a, stands, e.rows.len() as u64, 0).is_err() {
+                    let look = counter.look(LogRecord::default());
+                    if counter.put(number as u32, look, a, e.rows.len() as u64, 0).is_err() {
                         return Ok(Err(TooMany));
                     }
                 }
@@ -346,7 +384,7 @@ impl Look<'_> {
             let Some((stream, entry)) = self.wanted.get(place) else { break };
             let end =
                 at_row + self.rows.get(at_row..).unwrap_or_default().partition_point(|r| *r < entry.rows.end);
-            let mut open: Option<(u32, Range<i64>, i64)> = None;
+            let mut open: Option<(u32, Range<i64>)> = None;
             for i in at_row..end {
                 let t = at(ts, i).ok_or_else(|| file.corrupt("a time for each record"))?;
                 let passes = pass.as_ref().is_none_or(|p| p.get(i) == Some(&true));
@@ -354,9 +392,9 @@ impl Look<'_> {
                     continue;
                 }
                 // Times of a stream ascend: most are in the piece of the one before.
-                if !open.as_ref().is_some_and(|(_, range, _)| range.contains(&t)) {
-                    if let Some((piece, _, at)) = open.take()
-                        && tally.flush(counter, *stream, piece, at, self, &values).is_err()
+                if !open.as_ref().is_some_and(|(_, range)| range.contains(&t)) {
+                    if let Some((piece, _)) = open.take()
+                        && tally.flush(counter, *stream, piece, self, &values).is_err()
                     {
                         return Ok(Err(TooMany));
                     }
@@ -364,12 +402,12 @@ impl Look<'_> {
                     let edge = |i: usize| counter.folding.edges.get(i).copied().unwrap_or(i64::MAX);
                     let range =
                         edge(piece as usize).saturating_add(1)..edge(piece as usize + 1).saturating_add(1);
-                    open = Some((piece, range, t));
+                    open = Some((piece, range));
                 }
                 tally.add(i, &values, lengths.as_ref().and_then(|l| l.get(i)).copied().unwrap_or(0));
             }
-            if let Some((piece, _, at)) = open
-                && tally.flush(counter, *stream, piece, at, self, &values).is_err()
+            if let Some((piece, _)) = open
+                && tally.flush(counter, *stream, piece, self, &values).is_err()
             {
                 return Ok(Err(TooMany));
             }
@@ -420,23 +458,22 @@ impl Values {
     }
 
     fn number(rows: usize, value: impl Fn(usize) -> Option<u64>) -> Self {
-        let mut known: HashMap<Option<u64>, u32> = HashMap::new();
+        // Values that are small numbers, as those of dictionaries are, and others.
+        let (mut small, mut large) = (vec![u32::MAX; SMALL], HashMap::new());
         let mut out = Values { numbers: Vec::with_capacity(rows), rows: Vec::new() };
-        let mut last = None;
         for row in 0..rows {
             let v = value(row);
-            let number = match last {
-                Some((known, number)) if known == v => number,
-                _ => {
-                    let next = out.rows.len() as u32;
-                    *known.entry(v).or_insert_with(|| {
-                        out.rows.push(row);
-                        next
-                    })
-                }
+            let place = v.map_or(0, |v| v.saturating_add(1));
+            let next = out.rows.len() as u32;
+            let number = match small.get_mut(place as usize) {
+                Some(number) => number,
+                None => large.entry(v).or_insert(u32::MAX),
             };
-            last = Some((v, number));
-            out.numbers.push(number);
+            if *number == u32::MAX {
+                *number = next;
+                out.rows.push(row);
+            }
+            out.numbers.push(*number);
         }
         out
     }
@@ -448,13 +485,15 @@ struct Tally {
     /// Numbers in the table that are not zero.
     used: Vec<u64>,
     map: HashMap<u64, (u64, u64)>,
+    /// What the counter calls a number, once it is known.
+    looks: HashMap<u64, u32>,
 }
 
 impl Tally {
     fn new(values: &[Values]) -> Self {
         let ways = values.iter().map(|v| v.rows.len().max(1)).fold(1usize, usize::saturating_mul);
         let table = if ways <= TABLE { vec![(0, 0); ways] } else { Vec::new() };
-        Tally { table, used: Vec::new(), map: HashMap::new() }
+        Tally { table, used: Vec::new(), map: HashMap::new(), looks: HashMap::new() }
     }
 
     fn add(&mut self, row: usize, values: &[Values], bytes: u64) {
@@ -481,26 +520,36 @@ impl Tally {
         counter: &mut Counter,
         stream: u32,
         piece: u32,
-        at_ns: i64,
         look: &Look<'_>,
         values: &[Values],
     ) -> std::result::Result<(), TooMany> {
-        let taken = |slot: Option<&mut (u64, u64)>| slot.map(std::mem::take).unwrap_or_default();
-        let table: Vec<(u64, (u64, u64))> =
-            self.used.drain(..).map(|n| (n, taken(self.table.get_mut(n as usize)))).collect();
-        for (mut number, (count, bytes)) in table.into_iter().chain(self.map.drain()) {
-            let mut record = LogRecord { stream, timestamp_ns: at_ns, ..LogRecord::default() };
-            for (source, v) in look.sources.iter().zip(values).rev() {
-                let ways = v.rows.len().max(1) as u64;
-                if let Some(row) = v.rows.get((number % ways) as usize) {
-                    look.take(source, *row, &mut record);
-                }
-                number /= ways;
+        let known = &mut self.looks;
+        let mut put = |number: u64, (count, bytes): (u64, u64)| {
+            let seen = *known.entry(number).or_insert_with(|| counter.look(look.record(number, values)));
+            counter.put(stream, seen, piece, count, bytes)
+        };
+        for number in self.used.drain(..) {
+            if let Some(slot) = self.table.get_mut(number as usize) {
+                put(number, std::mem::take(slot))?;
             }
-            record.attributes.0.reverse();
-            counter.put(piece, record, count, bytes)?;
         }
-        Ok(())
+        self.map.drain().try_for_each(|(number, sum)| put(number, sum))
+    }
+}
+
+impl Look<'_> {
+    /// The record that a number of values stands for.
+    fn record(&self, mut number: u64, values: &[Values]) -> LogRecord {
+        let mut record = LogRecord::default();
+        for (source, v) in self.sources.iter().zip(values).rev() {
+            let ways = v.rows.len().max(1) as u64;
+            if let Some(row) = v.rows.get((number % ways) as usize) {
+                self.take(source, *row, &mut record);
+            }
+            number /= ways;
+        }
+        record.attributes.0.reverse();
+        record
     }
 }
 

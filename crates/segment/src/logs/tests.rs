@@ -298,7 +298,7 @@ fn counted_by_hand(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels,
     let mut out = std::collections::BTreeMap::new();
     for batch in collect(r.select(s.clone())).unwrap() {
         for record in &batch.records {
-            let mut one = Counter::new(folding.clone());
+            let mut one = Counter::new(folding.clone(), batch.streams.iter());
             one.add(record).unwrap();
             for g in one.finish() {
                 let key = shown(&batch.streams[record.stream as usize].labels, folding, &g);
@@ -312,9 +312,11 @@ fn counted_by_hand(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels,
 
 fn shown(labels: &Labels, folding: &Folding, g: &Group) -> (Labels, u32, String) {
     let piece = folding.edges.partition_point(|e| *e < g.record.timestamp_ns) as u32 - 1;
+    let asked = |(name, _): &(&str, &str)| folding.fields.iter().any(|f| f == name);
+    let labels = Labels::from_pairs(labels.iter().filter(asked));
     let mut record = LogRecord { stream: 0, timestamp_ns: 0, ..g.record.clone() };
     record.attributes.0.sort_by_key(|(k, v)| (k.clone(), format!("{v:?}")));
-    (labels.clone(), piece, format!("{record:?}"))
+    (labels, piece, format!("{record:?}"))
 }
 
 fn counted(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels, u32, String, u64, u64)> {
@@ -347,9 +349,14 @@ fn counting_reads_less_and_comes_to_the_same() {
     let (first, last) = (r.info().range.start.0, r.info().range.end.0);
     let edges: Vec<i64> = (0..=50).map(|i| first + (last - first) / 50 * i - 1).collect();
     let all = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
-    for fields in
-        [&["level"][..], &[], &["level", "http_status", "detected_level"], &["nothing"], &["trace_id"]]
-    {
+    for fields in [
+        &["level"][..],
+        &[],
+        &["level", "http_status", "detected_level"],
+        &["service_name", "level"],
+        &["nothing"],
+        &["trace_id"],
+    ] {
         let f = folding(edges.clone(), fields);
         assert_eq!(counted(&r, &all, &f), counted_by_hand(&r, &all, &f), "{fields:?}");
     }

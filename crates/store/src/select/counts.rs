@@ -114,7 +114,7 @@ impl Wanted {
             (Some(line), Some(text)) => line(text),
             (Some(line), None) => line(&r.body.to_string()),
         };
-        let mut counter = Counter::new(self.folding.clone());
+        let mut counter = Counter::new(self.folding.clone(), streams.iter());
         for r in &part.batch.records {
             let inside = self.selection.range.contains(TimestampNs(r.timestamp_ns));
             if inside && matches.get(r.stream as usize) == Some(&true) && passes(r) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::{Direction, LineFilter, LogCountsRequest, LogsRequest, Scope, Select, Tenants};
-use model::{LogRecord, Matcher, TenantId, TimeRange};
+use model::{LogRecord, LogStream, Matcher, TenantId, TimeRange};
 
 use super::{NOW_NS, all_logs};
 
@@ -24,7 +24,7 @@ pub(super) async fn same_counts(
         // An edge on a record: it lies in the piece that ends there.
         vec![NOW_NS - 1_000_003, NOW_NS - 501, NOW_NS],
     ];
-    let fields: [&[&str]; 8] = [
+    let fields: [&[&str]; 10] = [
         &[],
         &["http_status"],
         &["ratio", "tags"],
@@ -33,6 +33,8 @@ pub(super) async fn same_counts(
         &["trace_id", "flags"],
         &["severity_number", "http_status"],
         &["not_there"],
+        &["service_name"],
+        &["host_name", "env", "http_status"],
     ];
     let filters = [
         vec![],
@@ -73,6 +75,15 @@ fn piece(edges: &[i64], at_ns: i64) -> Option<usize> {
     edges.windows(2).position(|e| e[0] < at_ns && at_ns <= e[1])
 }
 
+/// What is asked for of a stream.
+fn seen(s: &LogStream, request: &LogCountsRequest) -> String {
+    let asked = |name: &str| request.fields.iter().any(|f| f == name);
+    let labels: Vec<_> = s.labels.iter().filter(|(name, _)| asked(name)).collect();
+    let resource: Vec<_> =
+        s.resource.attributes.iter().filter(|(k, _)| asked(&k.replace('.', "_"))).collect();
+    format!("{labels:?} {resource:?}")
+}
+
 fn shown(r: &LogRecord) -> String {
     format!("{:?}", LogRecord { stream: 0, timestamp_ns: 0, ..r.clone() })
 }
@@ -82,7 +93,7 @@ async fn counts_of(subject: &impl Select, request: &LogCountsRequest) -> Option<
     let mut out = Counted::new();
     for counts in found.collect().await.expect("counts").0 {
         for g in counts.groups {
-            let labels = counts.streams[g.record.stream as usize].labels.to_string();
+            let labels = seen(&counts.streams[g.record.stream as usize], request);
             let piece = piece(&request.edges, g.record.timestamp_ns).expect("a time inside a piece");
             let sum = out.entry((labels, piece, shown(&g.record))).or_default();
             *sum = (sum.0 + g.count, sum.1 + g.bytes);
@@ -122,7 +133,7 @@ async fn folded(oracle: &impl Select, request: &LogCountsRequest) -> Counted {
         if asked("flags") {
             own.flags = r.flags;
         }
-        let sum = out.entry((stream.labels.to_string(), piece, shown(&own))).or_default();
+        let sum = out.entry((seen(&stream, request), piece, shown(&own))).or_default();
         *sum = (sum.0 + 1, sum.1 + r.body.to_string().len() as u64);
     }
     out
