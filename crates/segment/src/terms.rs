@@ -23,8 +23,10 @@ const GRAM: usize = 8;
 const WINDOW: usize = LONG - GRAM + 1;
 
 /// Whether a byte is part of a word.
+#[inline]
 pub(crate) fn in_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
+    // Without a branch, so that many bytes are looked at together.
+    b.is_ascii_alphanumeric() | (b == b'_') | (b >= 0x80)
 }
 
 /// Text without case, appended. Beside ASCII these are the two letters that patterns without case take for ASCII ones:
@@ -51,23 +53,51 @@ pub(crate) fn fold(text: &str, out: &mut Vec<u8>) {
 
 /// The terms of folded text, some more than once.
 pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
-    let mut rest = folded;
-    while let Some(start) = rest.iter().position(|b| in_word(*b)) {
-        let tail = rest.get(start..).unwrap_or_default();
-        let end = tail.iter().position(|b| !in_word(*b)).unwrap_or(tail.len());
-        let (word, after) = tail.split_at(end);
-        if word.len() < LONG {
-            f(of_word(word))
-        } else {
-            each_long(word, &mut f)
+    // Where a word begins, while one is under way.
+    let mut begins = None;
+    let mut edge = |at: usize| match begins.take() {
+        None => begins = Some(at),
+        Some(start) => {
+            let word = folded.get(start..at).unwrap_or_default();
+            if word.len() < LONG { f(of_word(word)) } else { each_long(word, &mut f) }
         }
-        rest = after;
+    };
+    let mut inside = 0;
+    for (i, chunk) in folded.chunks(64).enumerate() {
+        let words = words_in(chunk);
+        // Bits where a byte is unlike the one before it.
+        let mut edges = words ^ (words << 1 | inside);
+        inside = words >> 63;
+        while edges != 0 {
+            edge(i * 64 + edges.trailing_zeros() as usize);
+            edges &= edges - 1;
+        }
     }
+    if inside == 1 {
+        edge(folded.len());
+    }
+}
+
+/// A bit for each of up to 64 bytes that is part of a word.
+fn words_in(chunk: &[u8]) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, b) in flags.iter_mut().zip(chunk) {
+        *flag = u8::from(in_word(*b));
+    }
+    // Eight flags of a byte each become eight bits: the product puts them side by side in its highest byte.
+    let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    flags.as_chunks::<8>().0.iter().rev().fold(0, |all, eight| all << 8 | bits(eight))
 }
 
 /// The term of a short word.
 pub(crate) fn of_word(word: &[u8]) -> u64 {
-    xxh3_64(word)
+    let mut padded = [0u8; 16];
+    if let Some(own) = padded.get_mut(..word.len()) {
+        own.copy_from_slice(word);
+    }
+    let all = u128::from_le_bytes(padded);
+    // The length tells apart what ends in zeros.
+    mixed(all as u64 ^ mixed((all >> 64) as u64 ^ word.len() as u64))
 }
 
 /// The terms of [`LONG`] or more bytes of a word, some more than once.

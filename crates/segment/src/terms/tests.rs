@@ -39,6 +39,23 @@ fn words_are_terms_whatever_their_case_and_what_stands_between() {
 }
 
 #[test]
+fn words_are_found_wherever_they_begin_and_end() {
+    for length in [0, 1, 5, 15] {
+        for before in 0..140 {
+            let word = "w".repeat(length);
+            for after in ["", " ", " b"] {
+                let text = format!("{}{word}{after}", " ".repeat(before));
+                let mut wanted: BTreeSet<u64> =
+                    [of_word(word.as_bytes())].into_iter().filter(|_| length > 0).collect();
+                wanted.extend(after.contains('b').then(|| of_word(b"b")));
+                assert_eq!(terms_of(&text), wanted, "{text:?}");
+            }
+        }
+    }
+    assert_ne!(of_word(b"a"), of_word(b"a\0"));
+}
+
+#[test]
 fn a_long_word_is_some_parts_of_it() {
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let terms = terms_of(id);
