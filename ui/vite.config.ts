@@ -15,6 +15,6 @@ export default defineConfig({
     sourcemap: false,
     reportCompressedSize: false,
   },
-  server: { proxy: { '/api': node, '/loki': node, '/jaeger': node } },
+  server: { proxy: { '/api': node, '/loki': { target: node, ws: true }, '/jaeger': node } },
   test: { environment: 'happy-dom', include: ['src/**/*.test.ts', 'src/**/*.test.tsx'] },
 });

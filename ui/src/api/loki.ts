@@ -1,4 +1,5 @@
-/** The Loki query API of the node: log lines, and metrics over them. */
+/** The Loki query API of the node: log lines, metrics over them, and their labels. */
+import type { Order } from '../lib/loglines';
 import type { Range } from '../lib/time';
 import { type Answer, type Ask, getJson } from './http';
 import { type Labels, type PromResult, shapeResult } from './prom';
@@ -9,35 +10,49 @@ export interface LogLine {
   ns: string;
   ms: number;
   line: string;
+  /** Everything that is known of the line, whatever its kind. */
   labels: Labels;
+  /** The same apart, where the server tells it. */
+  parts?: LineParts | undefined;
 }
 
-interface LokiStream {
+export interface LineParts {
   stream: Labels;
-  /** The third element carries structured metadata of a single line, where the server separates it. */
-  values: [string, string, Record<string, unknown>?][];
+  /** Sent beside the line: structured metadata. */
+  meta: Labels;
+  /** Made by stages of the query. */
+  parsed: Labels;
+}
+
+export interface LokiStream {
+  stream: Labels;
+  /** The third element carries what is not of the stream, where the server tells it apart. */
+  values: [string, string, { structuredMetadata?: unknown; parsed?: unknown }?][];
 }
 
 interface LokiEnvelope {
   data: { resultType: 'streams' | 'matrix' | 'vector' | 'scalar'; result: unknown };
 }
 
-type Context = Omit<Ask, 'params'>;
+export type Context = Omit<Ask, 'params'>;
 
-const BASE = '/loki/api/v1';
+export const BASE = '/loki/api/v1';
 
 export function msToNs(ms: number): string {
   return `${Math.round(ms)}000000`;
 }
 
+/** Lines in `[startNs, endNs)`, at most `limit`: the newest of them newest first, or the oldest oldest first. */
 export async function queryLines(
   expr: string,
   startNs: string,
   endNs: string,
   limit: number,
   ask: Context,
+  order: Order = 'newest',
 ): Promise<Answer<LogLine[]>> {
-  const params = { start: startNs, end: endNs, limit, direction: 'backward' };
+  const direction = order === 'newest' ? 'backward' : 'forward';
+  const params = { start: startNs, end: endNs, limit, direction };
   // Fields of a single line come beside it instead of making a stream of their own for every trace id.
   const headers = { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' };
   const send = (query: string) =>
@@ -45,28 +60,30 @@ export async function queryLines(
   const answer = await scoped('logql', expr, ask.scope, send);
   return {
     ...answer,
-    data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[]) : [],
+    data: answer.data.data.resultType === 'streams' ? flatten(answer.data.data.result as LokiStream[], order) : [],
   };
 }
 
-/** All lines of all streams, newest first. */
-export function flatten(streams: readonly LokiStream[]): LogLine[] {
+/** All lines of all streams in one order. */
+export function flatten(streams: readonly LokiStream[], order: Order = 'newest'): LogLine[] {
   const lines: LogLine[] = [];
   for (const { stream, values } of streams) {
     for (const [ns, line, extra] of values) {
-      lines.push({ ns, ms: nsToMs(ns), line, labels: extra ? { ...stream, ...extraLabels(extra) } : stream });
+      if (!extra) {
+        lines.push({ ns, ms: nsToMs(ns), line, labels: stream });
+        continue;
+      }
+      const parts = { stream, meta: texts(extra.structuredMetadata), parsed: texts(extra.parsed) };
+      lines.push({ ns, ms: nsToMs(ns), line, labels: { ...stream, ...parts.meta, ...parts.parsed }, parts });
     }
   }
-  return lines.sort((a, b) => compareNs(b.ns, a.ns));
+  const sign = order === 'newest' ? -1 : 1;
+  return lines.sort((a, b) => sign * compareNs(a.ns, b.ns));
 }
 
-function extraLabels(extra: Record<string, unknown>): Labels {
-  const out: Record<string, string> = {};
-  for (const [key, value] of Object.entries(extra)) {
-    if (typeof value === 'object' && value !== null) Object.assign(out, extraLabels(value as Record<string, unknown>));
-    else out[key] = String(value);
-  }
-  return out;
+function texts(of: unknown): Labels {
+  if (typeof of !== 'object' || of === null) return {};
+  return Object.fromEntries(Object.entries(of).map(([name, value]) => [name, String(value)]));
 }
 
 /** Decimal strings of the same sign: the longer is the larger. */
@@ -105,14 +122,14 @@ function shape(expr: string, answer: Answer<LokiEnvelope>): Answer<PromResult> {
   return { ...answer, data: { ...data, expr } };
 }
 
-function between(range: Range) {
+export function between(range: Range) {
   return { start: msToNs(range.fromMs), end: msToNs(range.toMs) };
 }
 
-export async function logLabels(ask: Context, range: Range): Promise<Answer<string[]>> {
+export async function logLabels(ask: Context, range: Range, query?: string): Promise<Answer<string[]>> {
   const answer = await getJson<{ data?: string[] }>(`${BASE}/labels`, {
     ...ask,
-    params: { ...between(range), query: await scopedSelector('logql', undefined, ask.scope) },
+    params: { ...between(range), query: await scopedSelector('logql', query, ask.scope) },
   });
   return { ...answer, data: answer.data.data ?? [] };
 }

@@ -37,6 +37,12 @@ async function narrow(language: Language, query: string, matchers: readonly Matc
   return language === 'promql' ? narrowPromql(query, matchers) : narrowLogql(query, matchers);
 }
 
+/** The query inside the scope, for what is not asked over HTTP; as it was written where it does not parse. */
+export async function narrowed(language: Language, query: string, scope: Scope): Promise<string> {
+  if (scope.labels.length === 0) return query;
+  return (await narrow(language, query, matchersOf(scope.labels)))?.text ?? query;
+}
+
 /** A selector for lists of labels and series: the scope alone where nothing was chosen. */
 export async function scopedSelector(
   language: Language,

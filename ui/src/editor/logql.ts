@@ -9,8 +9,12 @@ import { LanguageSupport, LRLanguage } from '@codemirror/language';
 import type { Extension } from '@codemirror/state';
 import { parser } from '@grafana/lezer-logql';
 import { styleTags, tags } from '@lezer/highlight';
+import { detectedFields } from '../api/logfields';
 import { logLabels, logLabelValues } from '../api/loki';
 import type { Asker } from '../api/http';
+import { isFieldName } from '../lib/fields';
+import { hasParser, selectorOf, splitLogQuery } from '../lib/logql';
+import { readSearch } from '../lib/searchtext';
 import type { Range } from '../lib/time';
 
 interface Where {
@@ -84,11 +88,31 @@ async function suggest(context: CompletionContext, where: Where): Promise<Comple
   const open = before.lastIndexOf('{');
   const inSelector = open > before.lastIndexOf('}');
   if (inSelector) return suggestInSelector(context, before.slice(open), where);
-  const stage = /\|\s*([a-z_]*)$/.exec(before);
-  if (stage) return { from: context.pos - (stage[1]?.length ?? 0), options: [...STAGES], validFor: /^[a-z_]*$/ };
+  const stage = /\|\s*([A-Za-z_]\w*|)$/.exec(before);
+  if (stage) {
+    const fields = await suggestFields(context.state.doc.toString(), where);
+    return { from: context.pos - (stage[1]?.length ?? 0), options: [...STAGES, ...fields], validFor: /^\w*$/ };
+  }
   const word = context.matchBefore(/[a-z_]+/);
-  if (!word && !context.explicit) return null;
+  // Plain words are searched for as they stand: Enter must not turn one into a function.
+  if (!context.explicit && (!word || !/[({]/.test(context.state.doc.toString()))) return null;
   return { from: word?.from ?? context.pos, options: [...FUNCTIONS], validFor: /^[a-z_]*$/ };
+}
+
+/** Fields of the streams that are asked about, behind the parser that finds each. */
+async function suggestFields(text: string, where: Where): Promise<Completion[]> {
+  const query = readSearch(text, '').query;
+  if (splitLogQuery(query) === null) return [];
+  const answer = await detectedFields(selectorOf(query), where.asker, where.range).catch(() => null);
+  const pipeline = splitLogQuery(query)?.pipeline ?? '';
+  return (answer?.data ?? [])
+    .filter((field) => isFieldName(field.name))
+    .map(({ name, type, parser }) => ({
+      label: name,
+      type: 'property',
+      detail: parser === null ? type : `${type}, ${parser}`,
+      apply: parser === null || hasParser(pipeline) ? `${name}=` : `${parser} | ${name}=`,
+    }));
 }
 
 async function suggestInSelector(

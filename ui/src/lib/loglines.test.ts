@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compareNs, flatten, nsToMs } from '../api/loki';
-import { countFields, joinPages, levelOf, lineKey, markPieces, nextEnd, normaliseLevel, traceIdOf } from './loglines';
+import { joinPages, keyNs, levelOf, lineKey, nextEdge, normaliseLevel } from './loglines';
 
 const line = (ns: string, text: string, labels: Record<string, string> = {}) => ({
   ns,
@@ -31,14 +31,16 @@ describe('levels', () => {
 });
 
 describe('pages of lines', () => {
-  it('ask next for what ends just after the oldest instant seen', () => {
-    expect(nextEnd([line('1000', 'a'), line('900', 'b')], 2, '2000')).toBe('901');
-    expect(nextEnd([line('1000', 'a')], 2, '2000')).toBeUndefined();
-    expect(nextEnd([], 2, '2000')).toBeUndefined();
+  it('ask next for what ends just after the oldest instant seen, or begins with the newest', () => {
+    expect(nextEdge([line('1000', 'a'), line('900', 'b')], 2, '2000', 'newest')).toBe('901');
+    expect(nextEdge([line('900', 'a'), line('1000', 'b')], 2, '100', 'oldest')).toBe('1000');
+    expect(nextEdge([line('1000', 'a')], 2, '2000', 'newest')).toBeUndefined();
+    expect(nextEdge([], 2, '2000', 'oldest')).toBeUndefined();
   });
 
   it('step over an instant that fills a whole page', () => {
-    expect(nextEnd([line('900', 'a'), line('900', 'b')], 2, '901')).toBe('900');
+    expect(nextEdge([line('900', 'a'), line('900', 'b')], 2, '901', 'newest')).toBe('900');
+    expect(nextEdge([line('900', 'a'), line('900', 'b')], 2, '900', 'oldest')).toBe('901');
   });
 
   it('join without doubling the lines of the shared instant and without losing new ones', () => {
@@ -69,44 +71,17 @@ describe('nanoseconds', () => {
           ['30', 'z'],
         ],
       },
-      { stream: { a: '2' }, values: [['20', 'y', { structuredMetadata: { t: '9' } }]] },
+      { stream: { a: '2' }, values: [['20', 'y', { structuredMetadata: { t: '9' }, parsed: { n: 5 } }]] },
     ]);
     expect(lines.map((one) => one.line)).toEqual(['z', 'y', 'x']);
-    expect(lines[1]?.labels).toEqual({ a: '2', t: '9' });
+    expect(lines[1]?.labels).toEqual({ a: '2', t: '9', n: '5' });
+    expect(lines[1]?.parts).toEqual({ stream: { a: '2' }, meta: { t: '9' }, parsed: { n: '5' } });
+    expect(flatten([{ stream: {}, values: [['9', 'a'], ['10', 'b']] }], 'oldest').map((one) => one.line)).toEqual(['a', 'b']); // prettier-ignore
   });
-});
-
-it('counts the values of fields, most frequent first', () => {
-  const fields = countFields([line('1', '', { a: 'x' }), line('2', '', { a: 'y' }), line('3', '', { a: 'y', b: '1' })]);
-  expect(fields).toEqual([
-    {
-      name: 'a',
-      lines: 3,
-      values: [
-        { value: 'y', count: 2 },
-        { value: 'x', count: 1 },
-      ],
-    },
-    { name: 'b', lines: 1, values: [{ value: '1', count: 1 }] },
-  ]);
-});
-
-it('finds a trace id in labels or in the line', () => {
-  const id = 'abcdef0123456789abcdef0123456789';
-  expect(traceIdOf(line('1', '', { trace_id: id }))).toBe(id);
-  expect(traceIdOf(line('1', `{"trace_id":"${id}"}`))).toBe(id);
-  expect(traceIdOf(line('1', 'traceid=nope'))).toBeUndefined();
-});
-
-it('marks searched texts, special characters included', () => {
-  expect(markPieces('a (b) a', ['(b)'])).toEqual([
-    { text: 'a ', marked: false },
-    { text: '(b)', marked: true },
-    { text: ' a', marked: false },
-  ]);
-  expect(markPieces('abc', [])).toEqual([{ text: 'abc', marked: false }]);
 });
 
 it('gives a line the same key however its labels are ordered', () => {
   expect(lineKey(line('1', 'x', { a: '1', b: '2' }))).toBe(lineKey(line('1', 'x', { b: '2', a: '1' })));
+  expect(keyNs(lineKey(line('1795218607000000001', 'x')))).toBe('1795218607000000001');
+  expect(keyNs('nonsense')).toBeNull();
 });

@@ -39,9 +39,18 @@ function levelOfNumber(severity: number): Level {
   return (['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const)[Math.floor((severity - 1) / 4)] ?? 'unknown';
 }
 
+const keys = new WeakMap<LogLine, string>();
+
 /** Stands in the address for one line; two equal lines of the same nanosecond share it, which shows both open. */
 export function lineKey(line: LogLine): string {
-  return `${line.ns}-${identity(line)}`;
+  let key = keys.get(line);
+  if (key === undefined) keys.set(line, (key = `${line.ns}-${identity(line)}`));
+  return key;
+}
+
+/** The nanosecond that a key names; null for what is no key. */
+export function keyNs(key: string): string | null {
+  return /^(\d{1,20})-[a-z0-9]+$/.exec(key)?.[1] ?? null;
 }
 
 function identity(line: LogLine): string {
@@ -52,19 +61,25 @@ function identity(line: LogLine): string {
   return hashText(`${line.line}\u0000${labels}`).toString(36);
 }
 
+/** Which lines come first. */
+export type Order = 'newest' | 'oldest';
+
 /**
- * Where the page after this one must end (exclusive). It ends just after the oldest instant seen, so that lines
- * sharing that nanosecond are not lost; `joinPages` drops the ones that come twice. Undefined: nothing older.
+ * Where the page after this one must begin or end. Towards the past it ends (exclusive) just after the oldest instant seen,
+ * towards now it begins (inclusive) with the newest, so that lines sharing that nanosecond are not lost; `joinPages` drops
+ * the ones that come twice. Undefined: nothing more.
  */
-export function nextEnd(page: readonly LogLine[], limit: number, previousEnd: string): string | undefined {
-  const oldest = page[page.length - 1];
-  if (!oldest || page.length < limit) return undefined;
-  const inclusive = (BigInt(oldest.ns) + 1n).toString();
+export function nextEdge(page: readonly LogLine[], limit: number, edge: string, order: Order): string | undefined {
+  const last = page[page.length - 1];
+  if (!last || page.length < limit) return undefined;
+  const after = (BigInt(last.ns) + 1n).toString();
+  const next = order === 'newest' ? after : last.ns;
   // A whole page inside one nanosecond would ask for itself for ever: step over that instant.
-  return inclusive === previousEnd ? oldest.ns : inclusive;
+  if (next !== edge) return next;
+  return order === 'newest' ? last.ns : after;
 }
 
-/** Newest first over all pages, each repeated line at a page's edge once. */
+/** All pages in their order, each repeated line at a page's edge once. */
 export function joinPages(pages: readonly (readonly LogLine[])[]): LogLine[] {
   const out: LogLine[] = [];
   for (const page of pages) {
@@ -83,68 +98,4 @@ export function joinPages(pages: readonly (readonly LogLine[])[]): LogLine[] {
 
 function count(into: Map<string, number>, key: string, by: number): void {
   into.set(key, (into.get(key) ?? 0) + by);
-}
-
-export interface FieldValues {
-  name: string;
-  /** Lines that carry the field. */
-  lines: number;
-  values: { value: string; count: number }[];
-}
-
-/** Distinct values kept per field while counting; past it a field is an id and its counts mean nothing. */
-const DISTINCT = 2000;
-
-/** Every label and field of the loaded lines with its values, the most frequent first. */
-export function countFields(lines: readonly LogLine[]): FieldValues[] {
-  const fields = new Map<string, { lines: number; values: Map<string, number> }>();
-  for (const line of lines) {
-    for (const [name, value] of Object.entries(line.labels)) {
-      let field = fields.get(name);
-      if (!field) fields.set(name, (field = { lines: 0, values: new Map() }));
-      field.lines += 1;
-      if (field.values.has(value) || field.values.size < DISTINCT) count(field.values, value, 1);
-    }
-  }
-  return [...fields]
-    .map(([name, field]) => ({
-      name,
-      lines: field.lines,
-      values: [...field.values]
-        .map(([value, n]) => ({ value, count: n }))
-        .sort((a, b) => b.count - a.count || a.value.localeCompare(b.value)),
-    }))
-    .sort((a, b) => a.name.localeCompare(b.name));
-}
-
-const TRACE_LABELS = ['trace_id', 'traceID', 'traceid', 'traceId', 'otelTraceID'] as const;
-
-export function traceIdOf(line: LogLine): string | undefined {
-  for (const name of TRACE_LABELS) {
-    const value = line.labels[name];
-    if (value && /^[0-9a-fA-F]{16,32}$/.test(value)) return value;
-  }
-  const inLine = /\btrace_?id["']?\s*[=:]\s*["']?([0-9a-f]{32}|[0-9a-f]{16})\b/i.exec(line.line);
-  return inLine?.[1];
-}
-
-export interface Piece {
-  text: string;
-  marked: boolean;
-}
-
-/** Cuts a line where one of the searched texts occurs. */
-export function markPieces(line: string, wanted: readonly string[]): Piece[] {
-  const texts = wanted.filter((text) => text.length > 0);
-  if (texts.length === 0) return [{ text: line, marked: false }];
-  const pattern = new RegExp(texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g');
-  const out: Piece[] = [];
-  let at = 0;
-  for (const hit of line.matchAll(pattern)) {
-    if (hit.index > at) out.push({ text: line.slice(at, hit.index), marked: false });
-    out.push({ text: hit[0], marked: true });
-    at = hit.index + hit[0].length;
-  }
-  if (at < line.length) out.push({ text: line.slice(at), marked: false });
-  return out;
 }

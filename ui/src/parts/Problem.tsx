@@ -4,10 +4,12 @@ import { ApiError } from '../api/http';
 interface Props {
   error: Error;
   query?: string | undefined;
+  /** What to do next. */
+  advice?: string | null | undefined;
   onRetry?: (() => void) | undefined;
 }
 
-export function Problem({ error, query, onRetry }: Props) {
+export function Problem({ error, query, advice, onRetry }: Props) {
   const position = error instanceof ApiError ? error.position : null;
   const line = position && query ? query.split('\n')[position.line - 1] : undefined;
   return (
@@ -21,6 +23,7 @@ export function Problem({ error, query, onRetry }: Props) {
           </button>
         </>
       ) : null}
+      {advice ? <p className="soft">{advice}</p> : null}
       {position && line !== undefined ? (
         <pre>
           {line}

@@ -77,6 +77,12 @@ export const PAGE_KEYS: readonly { keys: string; label: string; group: string }[
   { keys: 'Escape', label: 'Close what is open', group: 'Everywhere' },
   { keys: 'ArrowLeft ArrowRight', label: 'Move the cursor in a focused chart', group: 'Charts' },
   { keys: 'ArrowUp ArrowDown', label: 'Previous and next line or span', group: 'Lists' },
+  { keys: 'v l', label: 'Live: lines as they are written', group: 'Logs' },
+  { keys: 'v p', label: 'Patterns: lines grouped', group: 'Logs' },
+  { keys: 'v o', label: 'Newest or oldest first', group: 'Logs' },
+  { keys: 'v w', label: 'Wrap long lines', group: 'Logs' },
+  { keys: 'v h', label: 'Hide and show the histogram', group: 'Logs' },
+  { keys: 'v a', label: 'Lines around the open one', group: 'Logs' },
   { keys: '[ ]', label: 'Fold and unfold all spans', group: 'Trace' },
   { keys: 'w s a d', label: 'Zoom and pan the trace', group: 'Trace' },
 ];

@@ -119,16 +119,27 @@ export interface CardinalitySearch extends CommonSearch {
 }
 
 export interface LogsSearch extends CommonSearch {
+  /** LogQL, stages over every stream, or plain words. */
   q?: string | undefined;
   wrap?: 'on' | undefined;
-  /** The field whose values are open in the sidebar. */
+  /** Newest first unless it says otherwise. */
+  order?: 'oldest' | undefined;
+  /** The field whose values are open in the sidebar, by its key. */
   field?: string | undefined;
-  /** Fields shown as columns before the line, with commas; `-` for none. */
+  /** Text in the list of fields. */
+  find?: string | undefined;
+  /** Fields shown as columns before the line, by their keys with commas; `-` for none. */
   cols?: string | undefined;
   /** The expanded line, as `<ns>-<hash>`. */
   line?: string | undefined;
+  /** Lines before and after the expanded one, of its stream. */
+  around?: number | undefined;
   /** The histogram as a table of values, or not at all. */
   hist?: 'table' | 'off' | undefined;
+  /** The field that the histogram is split by, by its key; by level without it, `-` for not at all. */
+  split?: string | undefined;
+  /** Lines as they are written, or groups of them, instead of the lines of the range. */
+  view?: 'live' | 'patterns' | undefined;
   /** As on the metrics page, for metric queries over lines. */
   cap?: number | undefined;
   solo?: string | undefined;
@@ -266,10 +277,15 @@ export function logsSearch(raw: Record<string, unknown>): LogsSearch {
   return {
     q: one(raw.q),
     wrap: choice(raw.wrap, ['on']),
+    order: choice(raw.order, ['oldest']),
     field: one(raw.field),
+    find: one(raw.find),
     cols: one(raw.cols),
     line: one(raw.line),
+    around: whole(raw.around, 1, 500),
     hist: choice(raw.hist, ['table', 'off']),
+    split: one(raw.split),
+    view: choice(raw.view, ['live', 'patterns']),
     cap: whole(raw.cap, 1, 500),
     solo: one(raw.solo),
   };

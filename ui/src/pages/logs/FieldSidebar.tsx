@@ -1,58 +1,37 @@
-/**
- * Labels and fields with their values. Stream labels are counted by the node over the whole range; fields that only
- * lines carry are counted here over the loaded lines, and each group says which of the two it is.
- */
+/** Every label and field of what is found: what type, how many values, and on opening the most frequent of them. */
+import { useSearch } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef } from 'react';
-import { queryLogInstant } from '../../api/loki';
-import { topValues } from '../../lib/logql';
-import type { FieldValues } from '../../lib/loglines';
-import { promDuration } from '../../lib/steps';
+import { type Field, fieldKey } from '../../lib/fields';
+import type { Origin } from '../../lib/logql';
+import { rank } from '../../lib/rank';
 import { formatCount } from '../../lib/units';
-import { useAnswer } from '../../state/answers';
-import { useView } from '../../state/view';
+import { usePatch } from '../../state/view';
+import { type Row, SidebarRow } from './FieldRows';
+import type { Fields } from './useFields';
+import type { Logs } from './useLogs';
+import { type TopValues, useTopValues } from './useTopValues';
+import './fields.css';
 
-interface Props {
-  query: string;
-  streamLabels: readonly string[];
-  fields: readonly FieldValues[];
-  loaded: number;
-  open: string | undefined;
-  /** Fields that stand as columns in the list. */
-  columns: readonly string[];
-  onColumn: (name: string) => void;
-  onOpen: (name: string | undefined) => void;
-  onFilter: (label: string, value: string, operator: '=' | '!=', isStream: boolean) => void;
-}
-
-type Row =
-  | { kind: 'head'; text: string; note: string }
-  | { kind: 'field'; name: string; distinct: number }
-  | { kind: 'value'; name: string; value: string; count: number; share: number; stream: boolean }
-  | { kind: 'note'; text: string };
-
-const TOP = 12;
 const ROW_PX = 25;
+const TITLES: Record<Origin, string> = {
+  stream: 'Stream labels',
+  meta: 'Beside the line',
+  json: 'In the line, JSON',
+  logfmt: 'In the line, logfmt',
+};
 
-export function FieldSidebar(props: Props) {
-  const { streamLabels, fields, loaded, open } = props;
-  const streams = useMemo(() => new Set(streamLabels), [streamLabels]);
-  const counted = useWholeRange(props.query, open !== undefined && streams.has(open) ? open : undefined);
-  const rows = useMemo(() => {
-    const byName = new Map(fields.map((field) => [field.name, field]));
-    const out: Row[] = [{ kind: 'head', text: 'Stream labels', note: 'counts: whole range' }];
-    for (const name of streamLabels) {
-      out.push({ kind: 'field', name, distinct: byName.get(name)?.values.length ?? 0 });
-      if (name === open) out.push(...(counted.rows ?? [{ kind: 'note' as const, text: counted.text }]));
-    }
-    out.push({ kind: 'head', text: 'Fields', note: `counts: ${formatCount(loaded)} loaded lines` });
-    for (const field of fields) {
-      if (streams.has(field.name)) continue;
-      out.push({ kind: 'field', name: field.name, distinct: field.values.length });
-      if (field.name === open) out.push(...valueRows(field.name, field.values.slice(0, TOP), loaded, false));
-    }
-    return out;
-  }, [fields, streamLabels, streams, open, counted.rows, counted.text, loaded]);
+export function FieldSidebar({ logs, fields }: { logs: Logs; fields: Fields }) {
+  const search = useSearch({ from: '/logs' });
+  const patch = usePatch();
+  const open = search.field;
+  const find = search.find ?? '';
+  const top = useTopValues(logs, fields, open);
+  const found = useMemo(
+    () => (find === '' ? fields.list : rank(fields.list, find, (field) => field.name, fields.list.length)),
+    [fields.list, find],
+  );
+  const rows = useMemo(() => rowsOf(found, open, top, fields), [found, open, top, fields]);
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: rows.length,
@@ -62,6 +41,14 @@ export function FieldSidebar(props: Props) {
   });
   return (
     <aside className="panel fieldSidebar" aria-label="Fields">
+      <input
+        className="field fieldFind"
+        type="search"
+        aria-label="Find a field"
+        placeholder={`Find in ${fields.list.length} fields`}
+        value={find}
+        onChange={(event) => patch({ find: event.target.value || undefined }, 'replace')}
+      />
       <div ref={scroller} className="virtual grow" tabIndex={0} role="region" aria-label="Fields and values">
         <div className="inner" style={{ height: virtual.getTotalSize() }}>
           {virtual.getVirtualItems().map((item) => {
@@ -71,10 +58,12 @@ export function FieldSidebar(props: Props) {
                 <SidebarRow
                   row={row}
                   open={open}
-                  columns={props.columns}
-                  onColumn={props.onColumn}
-                  onOpen={props.onOpen}
-                  onFilter={props.onFilter}
+                  columns={logs.columns}
+                  split={search.split}
+                  onColumn={logs.onColumn}
+                  onOpen={(field) => patch({ field }, 'replace')}
+                  onSplit={(split) => patch({ split, hist: search.hist === 'off' ? undefined : search.hist })}
+                  onFilter={logs.onFilter}
                 />
               </div>
             ) : null;
@@ -85,133 +74,32 @@ export function FieldSidebar(props: Props) {
   );
 }
 
-function valueRows(
-  name: string,
-  values: readonly { value: string; count: number }[],
-  total: number,
-  stream: boolean,
-): Row[] {
-  return values.map(({ value, count }) => ({
-    kind: 'value',
-    name,
-    value,
-    count,
-    share: total > 0 ? count / total : 0,
-    stream,
-  }));
-}
-
-function useWholeRange(query: string, label: string | undefined): { rows: Row[] | null; text: string } {
-  const { range, asker, nowMs, from, to } = useView();
-  const window = promDuration((range.toMs - range.fromMs) / 1e3);
-  const answer = useAnswer(
-    ['top values', query, label, asker, from, to, nowMs],
-    (signal) => queryLogInstant(topValues(query, label ?? '', window, TOP), range.toMs, { ...asker, signal }),
-    { enabled: label !== undefined && query !== '' },
-  );
-  return useMemo(() => {
-    if (label === undefined) return { rows: null, text: '' };
-    if (answer.error) return { rows: null, text: answer.error.message };
-    if (!answer.data || answer.isPlaceholderData) return { rows: null, text: 'counting…' };
-    const values = answer.data.data.series
-      .map((one) => ({ value: one.labels[label] ?? '', count: one.values[0] ?? 0 }))
-      .sort((a, b) => b.count - a.count);
-    const total = values.reduce((sum, one) => sum + one.count, 0);
-    return values.length > 0
-      ? { rows: valueRows(label, values, total, true), text: '' }
-      : { rows: null, text: 'no lines carry it' };
-  }, [label, answer.data, answer.error, answer.isPlaceholderData]);
-}
-
-interface RowProps extends Pick<Props, 'open' | 'columns' | 'onColumn' | 'onOpen' | 'onFilter'> {
-  row: Row;
-}
-
-function SidebarRow({ row, open, columns, onColumn, onOpen, onFilter }: RowProps) {
-  switch (row.kind) {
-    case 'head':
-      return (
-        <div className="fieldHead">
-          <strong>{row.text}</strong>
-          <span className="faint">{row.note}</span>
-        </div>
-      );
-    case 'note':
-      return (
-        <div className="fieldNote clip soft" title={row.text}>
-          {row.text}
-        </div>
-      );
-    case 'field':
-      return (
-        <div className="fieldRow" data-open={row.name === open}>
-          <button
-            type="button"
-            className="fieldName"
-            aria-expanded={row.name === open}
-            onClick={() => onOpen(row.name === open ? undefined : row.name)}
-          >
-            <span className="fieldArrow" aria-hidden="true">
-              {row.name === open ? '▾' : '▸'}
-            </span>
-            <span className="clip grow">{row.name}</span>
-            <span className="faint num">{row.distinct || ''}</span>
-          </button>
-          <button
-            type="button"
-            className="fieldColumn"
-            aria-pressed={columns.includes(row.name)}
-            aria-label={`Show ${row.name} as a column`}
-            title="Show as a column"
-            onClick={() => onColumn(row.name)}
-          >
-            ▥
-          </button>
-        </div>
-      );
-    case 'value':
-      return (
-        <div className="fieldValue" title={row.value}>
-          <span className="fieldBar" style={{ width: `${Math.max(1, row.share * 100)}%` }} aria-hidden="true" />
-          <span className="clip grow">{row.value || '(empty)'}</span>
-          <span className="faint num">{formatCount(row.count)}</span>
-          <FilterButtons
-            label={row.name}
-            value={row.value}
-            onFilter={(operator) => onFilter(row.name, row.value, operator, row.stream)}
-          />
-        </div>
-      );
+function rowsOf(list: readonly Field[], open: string | undefined, top: TopValues, fields: Fields): Row[] {
+  const out: Row[] = [];
+  let origin: Origin | undefined;
+  const isGrouped = [...list].every((field, i) => i === 0 || order(field) >= order(list[i - 1] as Field));
+  for (const field of list) {
+    if (isGrouped && field.origin !== origin) {
+      origin = field.origin;
+      const sampled = list.some((one) => one.origin === origin && one.counted === 'loaded');
+      out.push({
+        kind: 'head',
+        text: TITLES[origin],
+        note: sampled && fields.lines > 0 ? `~ in ${formatCount(fields.lines)} loaded lines` : '',
+      });
+    }
+    const key = fieldKey(field);
+    out.push({ kind: 'field', key, field });
+    if (key !== open) continue;
+    out.push({ kind: 'about', key, name: field.name, note: top.note });
+    for (const value of top.values) out.push({ kind: 'value', key, name: field.name, ...value });
   }
+  if (out.length === 0) out.push({ kind: 'note', text: 'no field of this name' });
+  return out;
 }
 
-export function FilterButtons({
-  label,
-  value,
-  onFilter,
-}: {
-  label: string;
-  value: string;
-  onFilter: (operator: '=' | '!=') => void;
-}) {
-  return (
-    <span className="filterButtons">
-      <button
-        type="button"
-        aria-label={`Only ${label} = ${value}`}
-        title="Only this value"
-        onClick={() => onFilter('=')}
-      >
-        +
-      </button>
-      <button
-        type="button"
-        aria-label={`Without ${label} = ${value}`}
-        title="Without this value"
-        onClick={() => onFilter('!=')}
-      >
-        −
-      </button>
-    </span>
-  );
+const ORIGINS: readonly Origin[] = ['stream', 'meta', 'json', 'logfmt'];
+
+function order(field: Field): number {
+  return ORIGINS.indexOf(field.origin);
 }

@@ -1,67 +1,44 @@
-/** Lines per time and level over the whole range, not only over those loaded. */
-import { useMemo } from 'react';
-import { queryLogMetric } from '../../api/loki';
+/** Lines over time, of the whole range and not only of those loaded, split by level or by any field. */
+import { useSearch } from '@tanstack/react-router';
 import { TimeChart } from '../../chart/TimeChart';
 import { ValueTable } from '../../chart/ValueTable';
-import { shapeHistogram } from '../../lib/histogram';
-import { addOneOf, countByLevel } from '../../lib/logql';
-import { niceStep, promDuration } from '../../lib/steps';
+import { adviceOn } from '../../lib/advice';
+import { type Field, fieldKey, readFieldKey } from '../../lib/fields';
+import { promDuration } from '../../lib/steps';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
-import { useAnswer } from '../../state/answers';
 import { useGaps } from '../../state/gaps';
 import { usePatch, useRangeMoves, useSetRange, useView } from '../../state/view';
+import { type Bar, useBars, WHOLE } from './useBars';
+import type { Logs } from './useLogs';
 
 interface Props {
-  query: string;
-  shown: 'table' | 'off' | undefined;
+  logs: Logs;
+  fields: readonly Field[];
   loaded: number;
+  /** What is said of the lines already: the same words are not said twice. */
+  said?: Error | null | undefined;
 }
 
-const BARS = 90;
-
-export function Histogram({ query, shown, loaded }: Props) {
-  const { range, zone, asker, nowMs, from, to } = useView();
+export function Histogram({ logs, fields, loaded, said }: Props) {
+  const search = useSearch({ from: '/logs' });
+  const { range, zone } = useView();
   const setRange = useSetRange();
   const moves = useRangeMoves();
   const patch = usePatch();
-  const step = niceStep(range.toMs - range.fromMs, BARS);
-  const answer = useAnswer(['histogram', query, asker, from, to, nowMs, step], (signal) => {
-    // A bar counts the step before its instant: from the end of the first bar to the end of the last.
-    const stepMs = step * 1e3;
-    const window = {
-      fromMs: (Math.floor(range.fromMs / stepMs) + 1) * stepMs,
-      toMs: Math.ceil(range.toMs / stepMs) * stepMs,
-    };
-    return queryLogMetric(countByLevel(query, promDuration(step)), window, step, { ...asker, signal });
-  });
-  const shaped = useMemo(() => shapeHistogram(answer.data?.data.series ?? [], step), [answer.data, step]);
-  const gaps = useGaps(answer.data?.coverage);
-  const title = `Lines per ${promDuration(step)} by level`;
+  const shown = search.hist;
+  const bars = useBars(logs, search.split);
+  const gaps = useGaps(bars.coverage);
+  const names = bars.bars.map((one) => one.name);
   return (
     <section className="panel histogram" aria-label="Histogram">
       <div className="row histogramHead">
-        <strong className="num">{answer.data ? formatCount(shaped.total) : '–'}</strong>
+        <strong className="num">{bars.loading ? '–' : formatCount(bars.total)}</strong>
         <span className="soft">
-          lines in the range, {formatCount(loaded)} loaded · per {promDuration(step)}
+          lines in the range, {formatCount(loaded)} loaded · per {promDuration(bars.step)}
         </span>
-        <ul className="row histogramLegend" aria-label="Levels">
-          {shaped.levels.map((level) => (
-            <li key={level.level}>
-              <button
-                type="button"
-                className="row levelButton"
-                disabled={level.filter === null}
-                title={level.filter ? `Only ${level.level} lines` : undefined}
-                onClick={() => level.filter && patch({ q: addOneOf(query, level.filter.label, level.filter.values) })}
-              >
-                <span className="swatch" style={{ background: `var(--level-${level.level})` }} />
-                {level.level} <span className="faint">{formatCount(level.total)}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-        <span className="grow" />
+        <SplitPicker split={search.split} fields={fields} onSplit={(split) => patch({ split })} />
+        <Legend bars={bars.bars} onOnly={(query) => logs.setQuery(query)} />
         <div className="group" role="group" aria-label="Histogram as">
           <button
             type="button"
@@ -84,12 +61,14 @@ export function Histogram({ query, shown, loaded }: Props) {
           </button>
         </div>
       </div>
-      {answer.error ? <Problem error={answer.error} /> : null}
+      {bars.error && bars.error.message !== said?.message ? (
+        <Problem error={bars.error} advice={adviceOn(bars.error)} />
+      ) : null}
       {shown === 'table' ? (
         <ValueTable
-          title={title}
-          names={shaped.levels.map((one) => one.level)}
-          columns={shaped.columns}
+          title={bars.title}
+          names={names}
+          columns={bars.columns}
           unit="short"
           zone={zone}
           height={160}
@@ -98,10 +77,10 @@ export function Histogram({ query, shown, loaded }: Props) {
         />
       ) : shown === undefined ? (
         <TimeChart
-          title={title}
-          columns={shaped.columns}
-          names={shaped.levels.map((one) => one.level)}
-          colours={shaped.levels.map((one) => `var(--level-${one.level})`)}
+          title={bars.title}
+          columns={bars.columns}
+          names={names}
+          colours={bars.bars.map((one) => one.colour)}
           unit="short"
           zone={zone}
           kind="bars"
@@ -113,5 +92,60 @@ export function Histogram({ query, shown, loaded }: Props) {
         />
       ) : null}
     </section>
+  );
+}
+
+interface PickerProps {
+  split: string | undefined;
+  fields: readonly Field[];
+  onSplit: (split: string | undefined) => void;
+}
+
+function SplitPicker({ split, fields, onSplit }: PickerProps) {
+  const keys = fields.map(fieldKey);
+  // One from the address may be of a field that is not known yet.
+  const listed = split === undefined || split === WHOLE || keys.includes(split) ? keys : [split, ...keys];
+  return (
+    <label className="row splitPicker">
+      <span className="soft">by</span>
+      <select
+        className="field"
+        aria-label="Split the histogram by"
+        value={split ?? ''}
+        onChange={(event) => onSplit(event.target.value || undefined)}
+      >
+        <option value="">level</option>
+        <option value={WHOLE}>nothing</option>
+        {listed.map((key) => (
+          <option key={key} value={key}>
+            {readFieldKey(key).name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Legend({ bars, onOnly }: { bars: readonly Bar[]; onOnly: (query: string) => void }) {
+  return (
+    <ul className="row histogramLegend grow" aria-label="Bars">
+      {bars.map((bar) => {
+        const { name, only } = bar;
+        return (
+          <li key={name}>
+            <button
+              type="button"
+              className="row levelButton"
+              disabled={only === null}
+              title={only === null ? name : `${name}: ${formatCount(bar.total)} lines\nClick: only these`}
+              onClick={() => only !== null && onOnly(only)}
+            >
+              <span className="swatch" style={{ background: bar.colour }} />
+              <span className="clip">{name}</span> <span className="faint">{formatCount(bar.total)}</span>
+            </button>
+          </li>
+        );
+      })}
+    </ul>
   );
 }

@@ -1,38 +1,46 @@
-/** The lines: newest on top, only those in sight exist, older ones are fetched as the end comes near. */
+/** The lines: only those in sight exist, more are fetched as the end comes near, one of them may be open. */
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useEffect, useRef, useState } from 'react';
+import { useSearch } from '@tanstack/react-router';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type { LogLine } from '../../api/loki';
-import { type Level, levelOf, lineKey, markPieces } from '../../lib/loglines';
-import type { Zone } from '../../lib/time';
-import { formatLogTime } from '../../lib/timeformat';
+import { lineKey, type Order } from '../../lib/loglines';
+import { useView } from '../../state/view';
+import { columnWidths } from './columns';
 import { LineDetail } from './LineDetail';
+import { LineRow } from './LineRow';
+import { type Logs, useWithDate } from './useLogs';
+import './lines.css';
 
 interface Props {
+  logs: Logs;
   lines: readonly LogLine[];
-  zone: Zone;
-  withDate: boolean;
-  wrap: boolean;
-  columns: readonly string[];
-  open: string | undefined;
-  marked: readonly string[];
-  streamLabels: ReadonlySet<string>;
+  order: Order;
   more: boolean;
   loadingMore: boolean;
   end: string;
-  /** A refresh has passed that this list does not show yet. */
-  behind: boolean;
+  /** A change of it brings the list back to its beginning, or where lines come in at the end, there. */
+  edge: number;
+  /** Lines come in at the end that is newest, and the list follows them. */
+  live?: boolean;
   onScrolled: (scrolled: boolean) => void;
   onMore: () => void;
   onOpen: (key: string | undefined) => void;
-  onFilter: (label: string, value: string, operator: '=' | '!=', isStream: boolean) => void;
 }
 
 const LINE_PX = 20;
+/** Lines before the end when the next are asked for. */
+const AHEAD = 30;
 
 export function LineList(props: Props) {
-  const { lines, open, more, loadingMore, onMore, onOpen } = props;
+  const { logs, lines, order, more, loadingMore, onMore, onOpen, live = false } = props;
+  const search = useSearch({ from: '/logs' });
+  const { zone } = useView();
+  const withDate = useWithDate();
+  const open = search.line;
+  const wrap = search.wrap === 'on';
   const scroller = useRef<HTMLDivElement>(null);
   const [current, setCurrent] = useState(-1);
+  const widths = useMemo(() => columnWidths(lines, logs.columns), [lines, logs.columns]);
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroller.current,
@@ -42,12 +50,26 @@ export function LineList(props: Props) {
   const items = virtual.getVirtualItems();
   const last = items[items.length - 1]?.index ?? 0;
   useEffect(() => {
-    if (more && !loadingMore && lines.length > 0 && last >= lines.length - 30) onMore();
+    if (more && !loadingMore && lines.length > 0 && last >= lines.length - AHEAD) onMore();
   }, [more, loadingMore, last, lines.length, onMore]);
 
-  const toNewest = () => {
-    onOpen(undefined);
-    scroller.current?.scrollTo(0, 0);
+  // Where new lines appear: above, but for a live list that runs downwards.
+  const atEnd = live && order === 'oldest';
+  const following = useRef(true);
+  useEffect(() => {
+    following.current = true;
+    const element = scroller.current;
+    if (element) element.scrollTop = atEnd ? element.scrollHeight : 0;
+  }, [props.edge, atEnd]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (atEnd && following.current && element) element.scrollTop = element.scrollHeight;
+  }, [atEnd, lines]);
+
+  const onScroll = (element: HTMLElement) => {
+    const from = atEnd ? element.scrollHeight - element.clientHeight - element.scrollTop : element.scrollTop;
+    following.current = from <= LINE_PX;
+    props.onScrolled(!following.current);
   };
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
@@ -63,113 +85,49 @@ export function LineList(props: Props) {
     event.preventDefault();
   };
   return (
-    <>
-      {props.behind ? (
-        <div className="linesBehind" role="status">
-          The list waits while you read.
-          <button type="button" className="linkish" onClick={toNewest}>
-            Newest lines
-          </button>
-        </div>
-      ) : null}
-      <div
-        ref={scroller}
-        className={props.wrap ? 'virtual lines wrap' : 'virtual lines'}
-        tabIndex={0}
-        role="log"
-        aria-live="off"
-        aria-label="Log lines, newest first"
-        onKeyDown={onKeyDown}
-        onScroll={(event) => props.onScrolled(event.currentTarget.scrollTop > LINE_PX)}
-      >
-        <div className="inner" style={{ height: virtual.getTotalSize() + 28 }}>
-          {items.map((item) => {
-            const line = lines[item.index];
-            if (!line) return null;
-            const key = lineKey(line);
-            return (
-              <div
-                key={item.key}
-                ref={virtual.measureElement}
-                data-index={item.index}
-                className={item.index === current ? 'vrow current' : 'vrow'}
-                style={{ transform: `translateY(${item.start}px)` }}
-              >
-                <Line
-                  line={line}
-                  id={key}
-                  open={key === open}
-                  zone={props.zone}
-                  withDate={props.withDate}
-                  marked={props.marked}
-                  columns={props.columns}
-                  onOpen={onOpen}
-                />
-                {key === open ? (
-                  <LineDetail
-                    line={line}
-                    zone={props.zone}
-                    streamLabels={props.streamLabels}
-                    onFilter={props.onFilter}
-                  />
-                ) : null}
-              </div>
-            );
-          })}
-          <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>
-            {loadingMore ? 'Loading older lines…' : props.end}
-          </div>
+    <div
+      ref={scroller}
+      className={wrap ? 'virtual lines wrap' : 'virtual lines'}
+      tabIndex={0}
+      role="log"
+      aria-live="off"
+      aria-label={`Log lines, ${order} first`}
+      onKeyDown={onKeyDown}
+      onScroll={(event) => onScroll(event.currentTarget)}
+    >
+      <div className="inner" style={{ height: virtual.getTotalSize() + 28 }}>
+        {items.map((item) => {
+          const line = lines[item.index];
+          if (!line) return null;
+          const key = lineKey(line);
+          return (
+            <div
+              key={item.key}
+              ref={virtual.measureElement}
+              data-index={item.index}
+              className={item.index === current ? 'vrow current' : 'vrow'}
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <LineRow
+                line={line}
+                id={key}
+                open={key === open}
+                zone={zone}
+                withDate={withDate}
+                wrap={wrap}
+                wanted={logs.wanted}
+                columns={logs.columns}
+                widths={widths}
+                onOpen={onOpen}
+              />
+              {key === open ? <LineDetail line={line} logs={logs} order={order} /> : null}
+            </div>
+          );
+        })}
+        <div className="linesEnd soft" style={{ transform: `translateY(${virtual.getTotalSize()}px)` }}>
+          {loadingMore ? `Loading ${order === 'newest' ? 'older' : 'newer'} lines…` : props.end}
         </div>
       </div>
-    </>
+    </div>
   );
 }
-
-interface LineProps {
-  line: LogLine;
-  id: string;
-  open: boolean;
-  zone: Zone;
-  withDate: boolean;
-  marked: readonly string[];
-  columns: readonly string[];
-  onOpen: (key: string | undefined) => void;
-}
-
-const SHORT: Record<Level, string> = {
-  fatal: 'FTL',
-  error: 'ERR',
-  warn: 'WRN',
-  info: 'INF',
-  debug: 'DBG',
-  trace: 'TRC',
-  unknown: '···',
-};
-/** A longer line is cut here and whole in its detail: one megabyte of text in a row stops the page. */
-const SHOWN_CHARS = 2000;
-
-const Line = memo(function Line({ line, id, open, zone, withDate, marked, columns, onOpen }: LineProps) {
-  const level = levelOf(line.labels);
-  const text = line.line.length > SHOWN_CHARS ? `${line.line.slice(0, SHOWN_CHARS)}…` : line.line;
-  return (
-    <button
-      type="button"
-      className="line"
-      data-level={level}
-      aria-expanded={open}
-      tabIndex={-1}
-      onClick={() => onOpen(open ? undefined : id)}
-    >
-      <span className="lineTime">{formatLogTime(line.ms, zone, withDate)}</span>
-      <span className="lineLevel">{SHORT[level]}</span>
-      {columns.map((name) => (
-        <span key={name} className="lineColumn" title={`${name}: ${line.labels[name] ?? ''}`}>
-          {line.labels[name] ?? '–'}
-        </span>
-      ))}
-      <span className="lineText">
-        {markPieces(text, marked).map((piece, i) => (piece.marked ? <mark key={i}>{piece.text}</mark> : piece.text))}
-      </span>
-    </button>
-  );
-});
