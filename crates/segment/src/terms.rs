@@ -13,7 +13,7 @@ mod need;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use need::Need;
+pub use need::{Need, has_text};
 
 /// Bytes of a word from which on parts of it are terms.
 pub(crate) const LONG: usize = 16;

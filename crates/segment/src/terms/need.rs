@@ -72,6 +72,23 @@ impl Need {
     }
 }
 
+/// Whether a pattern has a text in it by which matches can be looked for: without one every byte has to be walked, and
+/// looking for texts of a byte or two first only stops the walk at every other one.
+pub fn has_text(pattern: &str) -> bool {
+    const WORTH_LOOKING_FOR: usize = 3;
+    fn find(hir: &Hir) -> bool {
+        match hir.kind() {
+            HirKind::Literal(l) => l.0.len() >= WORTH_LOOKING_FOR,
+            HirKind::Repetition(r) => r.min > 0 && find(&r.sub),
+            HirKind::Capture(c) => find(&c.sub),
+            HirKind::Concat(parts) => parts.iter().any(find),
+            HirKind::Alternation(ways) => ways.iter().all(find),
+            HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) => false,
+        }
+    }
+    regex_syntax::Parser::new().parse(pattern).is_ok_and(|hir| find(&hir))
+}
+
 /// For folded text of which it is not known what stands before and after. Words that are whole are terms, and so are
 /// parts of a long one; a short word at an end may be part of another.
 fn of_literal(folded: &[u8]) -> Need {

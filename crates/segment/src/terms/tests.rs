@@ -101,6 +101,16 @@ fn a_pattern_needs_what_every_match_has() {
 }
 
 #[test]
+fn a_pattern_has_a_text_or_only_classes() {
+    for pattern in ["abc", "[0-9]+ms ", "(?:err|warn)ing", "x(foo|bar)", "(abc)+", "a+ [a-f]{2}seven"] {
+        assert!(has_text(pattern), "{pattern}");
+    }
+    for pattern in ["[a-f][0-9]{3}", "ab", "(?i)abc", "(abc)*", "abc|de", "^.*$", "("] {
+        assert!(!has_text(pattern), "{pattern}");
+    }
+}
+
+#[test]
 fn needs_join() {
     let (a, b) = (Need::field("a", "1"), Need::field("b", "2"));
     assert_eq!(Need::all([Need::Any, a.clone()]), a);

@@ -12,7 +12,7 @@ use model::{
 };
 use segment::{
     logs::{LinePredicate, Order, Selection as SegmentSelection},
-    terms::Need,
+    terms::{Need, has_text},
 };
 
 use super::{Answer, TENANT_LABEL, of_this};
@@ -326,11 +326,14 @@ pub(super) fn need(f: &LineFilter) -> Need {
 pub(super) fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
     enum Compiled {
         Text(String, bool),
-        Regex(regex::Regex, bool),
+        Regex(regex_automata::meta::Regex, bool),
     }
     let regex = |p: &str| {
-        regex::RegexBuilder::new(p).size_limit(REGEX_SIZE_LIMIT).build().map_err(|e| {
-            let why = e.to_string();
+        let config = regex_automata::meta::Config::new()
+            .nfa_size_limit(Some(REGEX_SIZE_LIMIT))
+            .auto_prefilter(has_text(p));
+        regex_automata::meta::Regex::builder().configure(config).build(p).map_err(|e| {
+            let why = e.syntax_error().map_or_else(|| e.to_string(), ToString::to_string);
             let why = why.lines().last().unwrap_or_default();
             Error::invalid(format!(
                 "line filter {:?} is not a valid regular expression: {why}",
