@@ -16,11 +16,22 @@ pub enum Error {
     /// A stream selector such as `{app="a"}`; the position counts bytes from 0.
     #[error("stream labels {labels}: {reason} at byte {at}")]
     StreamLabels { labels: String, at: usize, reason: &'static str },
+    /// A line of a bulk request that is no action, or that lacks its document; lines count from 1.
+    #[error("malformed action/metadata line [{line}]: {reason}")]
+    Bulk { line: usize, reason: String },
+    /// What Elasticsearch checks before it looks at any document, in its words.
+    #[error("{reason}")]
+    BulkValidation { reason: String },
+    #[error("more than {max} items in one bulk request")]
+    BulkItems { max: usize },
 }
 
 impl Error {
     pub fn kind(&self) -> Kind {
-        Kind::Invalid
+        match self {
+            Error::BulkItems { .. } => Kind::Limited,
+            _ => Kind::Invalid,
+        }
     }
 
     pub(crate) fn protobuf(what: &'static str, reason: impl ToString) -> Self {

@@ -1,4 +1,4 @@
-//! Bytes to batches and back: remote write, remote read, OTLP, Loki push, exposition text, the names
+//! Bytes to batches and back: remote write, remote read, OTLP, Loki push, Elasticsearch's bulk, syslog, exposition text, the names
 //! Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
 //!
 //! This crate exists because its readers are protocol authors and fuzzers: everything here is synchronous, pure
@@ -11,6 +11,8 @@
 //! labels are not sorted), [`Limits::labels`] (checks and packs them, the one allocation that stays), and the private
 //! `series` module (one hash per series, to find it again). Samples go straight into their columns.
 
+pub mod bulk;
+pub mod dates;
 pub mod error;
 pub mod exposition;
 pub mod limits;
@@ -21,6 +23,7 @@ pub mod otlp;
 pub mod outcome;
 pub mod remote_read;
 pub mod remote_write;
+pub mod syslog;
 
 mod protobuf;
 mod series;
