@@ -20,6 +20,9 @@ pub enum Error {
     /// A content type or encoding that is not read here.
     #[error("{0}")]
     UnsupportedMedia(String),
+    /// A body that lacks what its protocol requires.
+    #[error("{0}")]
+    Incomplete(String),
     /// No memory for it now.
     #[error("{0}")]
     Overloaded(String),
@@ -48,7 +51,7 @@ impl Error {
             Error::Bind { .. } => Kind::Unavailable,
             Error::Request { kind, .. } => *kind,
             Error::TooLarge(_) => Kind::Limited,
-            Error::UnsupportedMedia(_) => Kind::Invalid,
+            Error::UnsupportedMedia(_) | Error::Incomplete(_) => Kind::Invalid,
             Error::Overloaded(_) | Error::QueueFull { .. } => Kind::Unavailable,
         }
     }
@@ -90,6 +93,7 @@ impl From<ingest::Error> for Error {
             Cause::TooLarge => Error::TooLarge(message),
             Cause::UnsupportedMedia => Error::UnsupportedMedia(message),
             Cause::Overloaded => Error::Overloaded(message),
+            Cause::Incomplete => Error::Incomplete(message),
             Cause::Malformed | Cause::Append => Error::new(e.kind, message),
         }
     }

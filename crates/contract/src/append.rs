@@ -58,6 +58,8 @@ pub struct Refusal {
     pub count: u64,
     /// The first such item, described for the sender: which series, which time, which limit.
     pub detail: String,
+    /// Of log records: where each stood in its batch, for protocols that answer item by item. Others leave it empty.
+    pub positions: Vec<u32>,
 }
 
 /// Why an item was refused. The name is a metric label, so the set stays small.
@@ -122,7 +124,21 @@ impl Receipt {
     pub fn refuse(&mut self, signal: Signal, reason: RefusalReason, detail: impl FnOnce() -> String) {
         match self.refused.iter_mut().find(|r| r.signal == signal && r.reason == reason) {
             Some(r) => r.count += 1,
-            None => self.refused.push(Refusal { signal, reason, count: 1, detail: detail() }),
+            None => self.refused.push(Refusal {
+                signal,
+                reason,
+                count: 1,
+                detail: detail(),
+                positions: Vec::new(),
+            }),
+        }
+    }
+
+    /// The same for a log record that stands at `position` of its batch.
+    pub fn refuse_record(&mut self, position: u32, reason: RefusalReason, detail: impl FnOnce() -> String) {
+        self.refuse(Signal::LOGS, reason, detail);
+        if let Some(r) = self.refused.iter_mut().find(|r| r.signal == Signal::LOGS && r.reason == reason) {
+            r.positions.push(position);
         }
     }
 
@@ -133,7 +149,10 @@ impl Receipt {
         }
         for r in other.refused {
             match self.refused.iter_mut().find(|x| x.signal == r.signal && x.reason == r.reason) {
-                Some(x) => x.count += r.count,
+                Some(x) => {
+                    x.count += r.count;
+                    x.positions.extend(r.positions);
+                }
                 None => self.refused.push(r),
             }
         }

@@ -11,9 +11,11 @@
 //! 8. append, which returns once everything is durable.
 
 mod body;
+mod bulk;
 mod otlp;
+mod syslog;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use base::{
     Clock, MemoryBudget, Metrics,
@@ -27,10 +29,16 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use wire::{Decoded, Reason, otlp::metrics::Deltas};
 
-use self::body::{Salt, expected_bytes, fit, unpack};
-use crate::{
-    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, known::Known, stamp, stats::Stats,
+use self::{
+    body::{Salt, expected_bytes, fit, unpack},
+    bulk::Bulked,
 };
+use crate::{
+    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, identities::Identities,
+    known::Known, stamp, stats::Stats,
+};
+
+pub use syslog::SyslogPiece;
 
 /// Bodies larger than this are decoded on the blocking pool, so that a few of them do not hold every worker.
 /// Larger: health checks wait behind them. Smaller: a change of threads costs more than the decoding.
@@ -45,6 +53,7 @@ pub struct Ingest {
     options: RwLock<Arc<Resolved>>,
     deltas: Accumulator,
     known: Known,
+    identities: Identities,
     /// A place for each core: more decoders at once finish no sooner, hold more memory, and leave everything
     /// else on the machine waiting in line.
     decoders: Arc<Semaphore>,
@@ -101,11 +110,20 @@ impl Written {
 struct Plain {
     decoded: Decoded<Batch>,
     deltas: Deltas,
+    /// What its protocol answers item by item.
+    bulk: Option<Bulked>,
+}
+
+/// What became of a request.
+struct Admitted {
+    receipt: Receipt,
+    written: Written,
+    bulk: Option<Bulked>,
 }
 
 impl From<Decoded<Batch>> for Plain {
     fn from(decoded: Decoded<Batch>) -> Self {
-        Plain { decoded, deltas: Deltas::default() }
+        Plain { decoded, deltas: Deltas::default(), bulk: None }
     }
 }
 
@@ -114,6 +132,8 @@ struct Request<'a> {
     /// Metric label and part of the batch id: `remote_write`, `remote_write_v2`, `loki`, `otlp_http` (gRPC too).
     protocol: &'static str,
     endpoint: &'static str,
+    /// What else of the request says where it belongs: the index that the path of a bulk names.
+    within: &'a str,
     tenant: &'a TenantId,
     sender: &'a Sender,
 }
@@ -131,7 +151,8 @@ impl Ingest {
         let known = Known::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let decoders = Arc::new(Semaphore::new(cores));
-        Ingest { append, budget, stats: Stats::new(metrics), clock, options, deltas, known, decoders }
+        let (stats, identities) = (Stats::new(metrics), Identities::default());
+        Ingest { append, budget, stats, clock, options, deltas, known, identities, decoders }
     }
 
     /// Replaces the options; requests under way keep the old ones.
@@ -144,6 +165,11 @@ impl Ingest {
         self.options.read().options.limits.max_body_bytes
     }
 
+    /// The longest body of a log record.
+    pub fn max_line_bytes(&self) -> usize {
+        self.options.read().options.limits.items.max_line_bytes
+    }
+
     /// Prometheus remote write 1.0. `encoding` is snappy for every known sender.
     pub async fn remote_write_v1(
         &self,
@@ -152,12 +178,13 @@ impl Ingest {
         encoding: Encoding,
         body: Bytes,
     ) -> Result<Receipt> {
-        let request = Request { protocol: "remote_write", endpoint: "remote_write_v1", tenant, sender };
+        let request =
+            Request { protocol: "remote_write", endpoint: "remote_write_v1", within: "", tenant, sender };
         let known = self.known.of(tenant, &self.budget);
         let admitted = self.admit(request, encoding, body, move |body, at| {
             Ok(known.decode_v1(body, &at.otlp.limits)?.map(Batch::Metrics).into())
         });
-        Ok(admitted.await?.0)
+        Ok(admitted.await?.receipt)
     }
 
     /// Prometheus remote write 2.0, with what was written as its answer has to say it.
@@ -168,11 +195,13 @@ impl Ingest {
         encoding: Encoding,
         body: Bytes,
     ) -> Result<(Receipt, Written)> {
-        let request = Request { protocol: "remote_write_v2", endpoint: "remote_write_v2", tenant, sender };
-        self.admit(request, encoding, body, |body, at| {
+        let request =
+            Request { protocol: "remote_write_v2", endpoint: "remote_write_v2", within: "", tenant, sender };
+        let admitted = self.admit(request, encoding, body, |body, at| {
             Ok(wire::remote_write::v2::decode(body, &at.otlp.limits)?.map(Batch::Metrics).into())
-        })
-        .await
+        });
+        let Admitted { receipt, written, .. } = admitted.await?;
+        Ok((receipt, written))
     }
 
     /// `/loki/api/v1/push`. Protobuf without an encoding is snappy, as Loki's clients send it.
@@ -184,7 +213,7 @@ impl Ingest {
         encoding: Encoding,
         body: Bytes,
     ) -> Result<Receipt> {
-        let request = Request { protocol: "loki", endpoint: "loki_push", tenant, sender };
+        let request = Request { protocol: "loki", endpoint: "loki_push", within: "", tenant, sender };
         let packed = format == LokiFormat::Protobuf && encoding == Encoding::Identity;
         let encoding = if packed { Encoding::Snappy } else { encoding };
         let admitted = self.admit(request, encoding, body, move |body, at| {
@@ -194,7 +223,7 @@ impl Ingest {
             };
             Ok(decode(body, &at.otlp.limits)?.map(Batch::Logs).into())
         });
-        Ok(admitted.await?.0)
+        Ok(admitted.await?.receipt)
     }
 
     /// All steps for a body.
@@ -204,11 +233,11 @@ impl Ingest {
         encoding: Encoding,
         body: Bytes,
         decode: impl FnOnce(&[u8], &Resolved) -> Result<Plain> + Send + 'static,
-    ) -> Result<(Receipt, Written)> {
+    ) -> Result<Admitted> {
         let started = self.clock.monotonic();
         self.stats.received(request.protocol, body.len());
         let outcome = self.admit_body(&request, encoding, body, decode).await;
-        let receipt = outcome.as_ref().map(|(receipt, _)| receipt);
+        let receipt = outcome.as_ref().map(|admitted| &admitted.receipt);
         self.stats.done(request.protocol, request.tenant, receipt, started.elapsed(), &self.clock);
         outcome
     }
@@ -219,7 +248,7 @@ impl Ingest {
         encoding: Encoding,
         body: Bytes,
         decode: impl FnOnce(&[u8], &Resolved) -> Result<Plain> + Send + 'static,
-    ) -> Result<(Receipt, Written)> {
+    ) -> Result<Admitted> {
         let at = self.options.read().clone();
         let max = at.options.limits.max_body_bytes;
         if body.len() > max {
@@ -263,8 +292,8 @@ impl Ingest {
         batch_id: Option<BatchId>,
         (received_ns, at): (i64, &Resolved),
         held: Reservation,
-    ) -> Result<(Receipt, Written)> {
-        let Plain { decoded: Decoded { mut batch, refused, .. }, mut deltas } = unit;
+    ) -> Result<Admitted> {
+        let Plain { decoded: Decoded { mut batch, refused, .. }, mut deltas, bulk } = unit;
         let (tenant, proved) = (request.tenant, request.sender.cluster.as_ref());
         let signal = batch.signal();
         let mut receipt = Receipt::default();
@@ -275,6 +304,7 @@ impl Ingest {
                 reason: reason(r.reason),
                 count: r.count,
                 detail,
+                positions: Vec::new(),
             });
         }
         if let Some(own) = proved {
@@ -285,6 +315,7 @@ impl Ingest {
                     reason: RefusalReason::OtherCluster,
                     count: foreign.items,
                     detail: format!("of cluster {:?}, but the certificate is for {own}", foreign.named),
+                    positions: foreign.positions.clone(),
                 });
             }
         }
@@ -295,13 +326,13 @@ impl Ingest {
             let mut totals = self.deltas.of(tenant).await;
             if batch_id.is_some_and(|id| totals.knows(id)) {
                 receipt.duplicate = true;
-                return Ok((receipt, Written::of(&batch)));
+                return Ok(Admitted { receipt, written: Written::of(&batch), bulk });
             }
             totals.add_up(m, &deltas, limits, received_ns, &mut receipt)?;
             running = Some(totals);
         }
         if is_empty(&batch) {
-            return Ok((receipt, Written::default()));
+            return Ok(Admitted { receipt, written: Written::default(), bulk });
         }
         if let Some(cluster) = proved.or(at.options.cluster.as_ref()) {
             stamp::cluster(&mut batch, cluster);
@@ -316,10 +347,24 @@ impl Ingest {
                 _ => totals.undo(),
             }
         }
-        let stored = outcome?;
+        let mut stored = outcome?;
         let written = Written::after(sent, &stored);
+        as_sent(&mut stored, &receipt);
         receipt.merge(stored);
-        Ok((receipt, written))
+        Ok(Admitted { receipt, written, bulk })
+    }
+}
+
+/// Makes the positions of what the append refused those of the batch as it was decoded, before admission took out
+/// what it refused itself.
+fn as_sent(stored: &mut Receipt, taken_out: &Receipt) {
+    let gone: HashSet<u32> = taken_out.refused.iter().flat_map(|r| r.positions.iter().copied()).collect();
+    let last = stored.refused.iter().flat_map(|r| r.positions.iter().copied()).max();
+    let (Some(last), false) = (last, gone.is_empty()) else { return };
+    let most = last as usize + gone.len() + 1;
+    let left: Vec<u32> = (0..most as u32).filter(|at| !gone.contains(at)).collect();
+    for position in stored.refused.iter_mut().flat_map(|r| &mut r.positions) {
+        *position = left.get(*position as usize).copied().unwrap_or(*position);
     }
 }
 

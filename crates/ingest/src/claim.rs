@@ -12,6 +12,8 @@ pub(crate) struct Foreign {
     pub items: u64,
     /// The first of the clusters that were named.
     pub named: String,
+    /// Of log records: where they stood.
+    pub positions: Vec<u32>,
 }
 
 /// Takes out of a batch what names another cluster than `own`. `deltas` point at the same points as before.
@@ -38,7 +40,7 @@ pub(crate) fn keep_own(batch: &mut Batch, deltas: &mut Deltas, own: &ClusterName
                 .iter()
                 .map(|s| is_own(s.labels.get(stamp::LABEL)) && is_own(stamp::named(&s.resource.attributes)))
                 .collect();
-            logs(l, &kept);
+            foreign.positions = logs(l, &kept);
         }
         Batch::Spans(s) => {
             let named = |o: &model::span::SpanOrigin| is_own(stamp::named(&o.resource.attributes));
@@ -108,19 +110,29 @@ fn metrics(m: &mut MetricBatch, deltas: &mut Deltas, kept: &[bool]) {
     }
 }
 
-fn logs(l: &mut LogBatch, kept: &[bool]) {
+/// Where the records stood that were taken out.
+fn logs(l: &mut LogBatch, kept: &[bool]) -> Vec<u32> {
+    let mut gone = Vec::new();
     if kept.iter().all(|k| *k) {
-        return;
+        return gone;
     }
     let places = places(kept);
     sift(&mut l.streams, kept);
-    l.records.retain_mut(|r| match place(&places, r.stream) {
-        Some(new) => {
-            r.stream = new;
-            true
+    let mut position = 0;
+    l.records.retain_mut(|r| {
+        position += 1;
+        match place(&places, r.stream) {
+            Some(new) => {
+                r.stream = new;
+                true
+            }
+            None => {
+                gone.push(position - 1);
+                false
+            }
         }
-        None => false,
     });
+    gone
 }
 
 fn spans(s: &mut SpanBatch, kept: &[bool]) {

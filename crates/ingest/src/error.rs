@@ -14,6 +14,8 @@ pub enum Cause {
     UnsupportedMedia,
     /// The body says nothing we can read (HTTP 400).
     Malformed,
+    /// The body can be read, and lacks what its protocol requires (HTTP 400).
+    Incomplete,
     /// No memory for it now (HTTP 429 or 503, each protocol its own).
     Overloaded,
     /// The append answered so; the kind says how.
@@ -70,7 +72,12 @@ impl From<CapError> for Error {
 
 impl From<wire::Error> for Error {
     fn from(e: wire::Error) -> Self {
-        Self::new(e.kind(), Cause::Malformed, e.to_string())
+        let message = e.to_string();
+        match e {
+            wire::Error::BulkItems { .. } => Self::too_large("bulk items", message),
+            wire::Error::BulkValidation { .. } => Self::new(e.kind(), Cause::Incomplete, message),
+            _ => Self::new(e.kind(), Cause::Malformed, message),
+        }
     }
 }
 

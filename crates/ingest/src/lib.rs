@@ -13,11 +13,12 @@ pub mod options;
 
 mod claim;
 mod delta;
+mod identities;
 mod known;
 mod stamp;
 mod stats;
 
-pub use admit::{Ingest, Written};
+pub use admit::{Ingest, SyslogPiece, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
 pub use error::{Cause, Error};
 pub use options::{
@@ -25,6 +26,6 @@ pub use options::{
     OtlpSignal, OtlpTransport, Promote, Sender,
 };
 pub use stamp::cluster as stamp_cluster;
-pub use wire::Limits as ItemLimits;
+pub use wire::{Limits as ItemLimits, bulk};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

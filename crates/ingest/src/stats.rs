@@ -7,7 +7,7 @@ use std::{
 
 use base::{
     Clock, Metrics,
-    metrics::{Counters, Latencies, Pairs, pair},
+    metrics::{Counters, Latencies, Pairs, Single, pair},
 };
 use contract::Receipt;
 use model::TenantId;
@@ -21,6 +21,7 @@ pub(crate) struct Stats {
     items: Counters,
     refused_items: Counters,
     repeated_items: Counters,
+    malformed_items: Counters,
     requests: Counters,
     received_bytes: Counters,
     unpacked_bytes: Counters,
@@ -37,6 +38,10 @@ impl Stats {
                 "ingest_repeated_items",
                 "Items accepted that were stored already with the same value.",
             ),
+            malformed_items: metrics.counters(
+                "ingest_malformed_items",
+                "Items kept as they came since they are not what their protocol says.",
+            ),
             requests: metrics.counters("ingest_requests", "Requests by how they ended."),
             received_bytes: metrics.counters("ingest_received_bytes", "Bytes of bodies as received."),
             unpacked_bytes: metrics.counters("ingest_unpacked_bytes", "Bytes of bodies after unpacking."),
@@ -51,6 +56,11 @@ impl Stats {
 
     pub(crate) fn unpacked(&self, protocol: &'static str, bytes: usize) {
         self.unpacked_bytes.get_or_create(&pair("protocol", protocol)).inc_by(bytes as u64);
+    }
+
+    /// Counts items that are kept though they could not be read.
+    pub(crate) fn malformed(&self, protocol: &'static str) -> Single {
+        self.malformed_items.get_or_create(&pair("protocol", protocol)).clone()
     }
 
     pub(crate) fn done(

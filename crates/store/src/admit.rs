@@ -366,9 +366,12 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
         .iter()
         .map(|s| if s.labels.is_empty() { None } else { check_labels(&s.labels, limits) })
         .collect();
+    let mut next = 0;
     b.records.retain(|r| {
+        let position = next;
+        next += 1;
         let refuse = |receipt: &mut Receipt, reason, why: &dyn Fn() -> String| {
-            receipt.refuse(Signal::LOGS, reason, why);
+            receipt.refuse_record(position, reason, why);
             false
         };
         match bad.get(r.stream as usize) {

@@ -56,7 +56,8 @@ impl Salt {
         // What is stored of the same body depends on whose certificate it came with.
         let cluster = cluster.as_ref().map(|c| c.as_str());
         let parts = [request.tenant.as_str(), request.endpoint, addr, user_agent];
-        for part in parts.into_iter().chain(cluster) {
+        let within = ["within", request.within].into_iter().filter(|_| !request.within.is_empty());
+        for part in parts.into_iter().chain(cluster).chain(within) {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }

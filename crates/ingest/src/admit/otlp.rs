@@ -27,11 +27,11 @@ impl Ingest {
             OtlpTransport::Http => "otlp_http",
             OtlpTransport::Grpc => "otlp_grpc",
         };
-        let request = Request { protocol, endpoint: endpoint(signal), tenant, sender };
+        let request = Request { protocol, endpoint: endpoint(signal), within: "", tenant, sender };
         let received_ns = self.clock.now_ns();
         let admitted = self
             .admit(request, encoding, body, move |body, at| decode(body, (signal, format), received_ns, at));
-        Ok(admitted.await?.0)
+        Ok(admitted.await?.receipt)
     }
 }
 
@@ -53,7 +53,7 @@ fn decode(body: &[u8], what: (OtlpSignal, OtlpFormat), received_ns: i64, at: &Re
         (OtlpSignal::Traces, OtlpFormat::Protobuf) => traces::decode_protobuf(body, o)?.map(Batch::Spans),
         (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
     };
-    Ok(Plain { decoded, deltas })
+    Ok(Plain { decoded, deltas, bulk: None })
 }
 
 fn endpoint(signal: OtlpSignal) -> &'static str {
