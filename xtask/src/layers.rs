@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("segment", 2),
     ("promql", 2),
     ("logql", 2),
+    ("elastic", 2),
     ("store", 3),
     ("federate", 3),
     ("ingest", 3),
