@@ -15,6 +15,8 @@ packages() {
   command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
   { command -v victoria-metrics && command -v vmagent; } >/dev/null || missing+=(victoria-metrics)
   command -v python3 >/dev/null || missing+=(python3)
+  [ -e /usr/lib/rsyslog/omelasticsearch.so ] || compgen -G '/usr/lib/*/rsyslog/omelasticsearch.so' >/dev/null ||
+    missing+=(rsyslog rsyslog-elasticsearch)
   command -v ip >/dev/null || missing+=(iproute2)
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -7,13 +7,14 @@
 //!
 //! Start reading at [`router`] (every route on one page), then [`state`] (what a handler is given), then
 //! [`status`] (what an error becomes). One request passes: [`listen`] → [`layers`] → a handler in [`prom`],
-//! [`loki`], [`otlp`], [`jaeger`], [`admin`] or [`ui`].
+//! [`loki`], [`es`], [`otlp`], [`jaeger`], [`admin`] or [`ui`].
 
 pub mod admin;
 pub mod ask;
 pub mod body;
 pub mod coverage;
 pub mod error;
+pub mod es;
 pub mod gate;
 pub mod jaeger;
 pub mod layers;

@@ -11,6 +11,7 @@
 mod door;
 mod peers;
 mod stall;
+mod syslog;
 mod token;
 
 use std::{
@@ -21,10 +22,11 @@ use std::{
 use axum::Router;
 use base::Shutdown;
 use net::tls::ServerTls;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{ApiOptions, AppState, Error, router};
 use door::Door;
+use syslog::SyslogDoor;
 
 pub use peers::{PeerConnection, PeerConnections};
 pub use token::{Token, guard};
@@ -53,6 +55,10 @@ pub struct Listeners {
     pub otlp_grpc: Option<Listener>,
     /// OTLP over HTTP (`listen.otlp_http`).
     pub otlp_http: Option<Listener>,
+    /// Elasticsearch's API (`listen.elasticsearch`).
+    pub elasticsearch: Option<Listener>,
+    /// Syslog over TCP (`listen.syslog`).
+    pub syslog: Option<Listener>,
     /// Other nodes (`listen.peers`): where and under which TLS.
     pub peers: Option<(SocketAddr, Arc<ServerTls>)>,
 }
@@ -63,6 +69,8 @@ pub struct Bound {
     pub http: Option<SocketAddr>,
     pub otlp_grpc: Option<SocketAddr>,
     pub otlp_http: Option<SocketAddr>,
+    pub elasticsearch: Option<SocketAddr>,
+    pub syslog: Option<SocketAddr>,
     pub peers: Option<SocketAddr>,
 }
 
@@ -74,6 +82,9 @@ pub struct Doors {
     http: Behind,
     otlp_grpc: Behind,
     otlp_http: Behind,
+    elasticsearch: Behind,
+    /// Where syslog is stored, once that is known.
+    node: watch::Sender<Option<AppState>>,
 }
 
 /// What answers behind a listener; until it is set, the node is starting.
@@ -86,11 +97,16 @@ pub async fn open(listeners: Listeners, options: &ApiOptions, shutdown: &Shutdow
     let http = bind("listen.http", listeners.http.as_ref().map(|l| l.address)).await?;
     let otlp_grpc = bind("listen.otlp_grpc", listeners.otlp_grpc.as_ref().map(|l| l.address)).await?;
     let otlp_http = bind("listen.otlp_http", listeners.otlp_http.as_ref().map(|l| l.address)).await?;
+    let elasticsearch =
+        bind("listen.elasticsearch", listeners.elasticsearch.as_ref().map(|l| l.address)).await?;
+    let syslog = bind("listen.syslog", listeners.syslog.as_ref().map(|l| l.address)).await?;
     let peers = bind("listen.peers", listeners.peers.as_ref().map(|(address, _)| *address)).await?;
     let bound = Bound {
         http: addr_of(&http),
         otlp_grpc: addr_of(&otlp_grpc),
         otlp_http: addr_of(&otlp_http),
+        elasticsearch: addr_of(&elasticsearch),
+        syslog: addr_of(&syslog),
         peers: addr_of(&peers),
     };
     let mut doors = Doors {
@@ -99,16 +115,25 @@ pub async fn open(listeners: Listeners, options: &ApiOptions, shutdown: &Shutdow
         http: Behind::default(),
         otlp_grpc: Behind::default(),
         otlp_http: Behind::default(),
+        elasticsearch: Behind::default(),
+        node: watch::Sender::new(None),
     };
     let parts = [
         (http, listeners.http, &doors.http, "http"),
         (otlp_grpc, listeners.otlp_grpc, &doors.otlp_grpc, "otlp_grpc"),
         (otlp_http, listeners.otlp_http, &doors.otlp_http, "otlp_http"),
+        (elasticsearch, listeners.elasticsearch, &doors.elasticsearch, "elasticsearch"),
     ];
     for (socket, listener, behind, name) in parts {
         let (Some(socket), Some(listener)) = (socket, listener) else { continue };
         follow(listener.tls.clone(), shutdown);
         let door = Door::new(behind.clone(), options, &listener, name);
+        let ending = shutdown.clone();
+        shutdown.spawn(async move { door.run(socket, ending).await });
+    }
+    if let (Some(socket), Some(listener)) = (syslog, listeners.syslog) {
+        follow(listener.tls.clone(), shutdown);
+        let door = SyslogDoor::new(doors.node.subscribe(), options, &listener);
         let ending = shutdown.clone();
         shutdown.spawn(async move { door.run(socket, ending).await });
     }
@@ -130,10 +155,12 @@ fn follow(tls: Option<Arc<ServerTls>>, shutdown: &Shutdown) {
 impl Doors {
     /// From now on requests, those of open connections too, reach the node.
     pub fn serve(self, state: AppState) -> Bound {
+        self.node.send_replace(Some(state.clone()));
         let parts = [
             (self.http, router::router(state.clone())),
             (self.otlp_grpc, router::otlp_grpc_router(state.clone())),
-            (self.otlp_http, router::otlp_http_router(state)),
+            (self.otlp_http, router::otlp_http_router(state.clone())),
+            (self.elasticsearch, router::elasticsearch_router(state)),
         ];
         for (behind, router) in parts {
             // Doors are consumed, so nobody has set it before.

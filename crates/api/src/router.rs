@@ -5,6 +5,7 @@
 //! | `listen.http` | everything below |
 //! | `listen.otlp_http` | OTLP over HTTP, health |
 //! | `listen.otlp_grpc` | OTLP over gRPC, health |
+//! | `listen.elasticsearch` | what is below `/es` on the main port, health |
 
 use axum::{
     Router,
@@ -24,7 +25,7 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use crate::{AppState, Error, admin, body, jaeger, layers, listen, loki, otlp, prom, ui};
+use crate::{AppState, Error, admin, body, es, jaeger, layers, listen, loki, otlp, prom, ui};
 
 /// The main port.
 pub fn router(state: AppState) -> Router {
@@ -43,7 +44,8 @@ pub fn router(state: AppState) -> Router {
         .merge(loki::routes())
         .merge(jaeger::routes())
         .merge(otlp::http::routes())
-        .merge(otlp::grpc::routes());
+        .merge(otlp::grpc::routes())
+        .merge(es::below());
     let routes = match &state.store_api {
         Some(services) => routes
             .route_service("/thanos.Store/{*method}", services.clone())
@@ -61,6 +63,11 @@ pub fn otlp_http_router(state: AppState) -> Router {
 /// Port 4317.
 pub fn otlp_grpc_router(state: AppState) -> Router {
     finish(otlp::grpc::routes(), state)
+}
+
+/// Port 9200.
+pub fn elasticsearch_router(state: AppState) -> Router {
+    finish(es::routes(), state)
 }
 
 /// Every port while the node starts: it lives, and nobody has to guess why it does not answer yet.

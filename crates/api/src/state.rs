@@ -8,6 +8,7 @@ use contract::{QueryLimits, Select, Tenants};
 use model::{ClusterName, Labels, Matcher, TimeRange};
 
 use crate::{
+    es::Scrolls,
     gate::{Gate, Pool},
     layers::HttpMetrics,
     loki::Tails,
@@ -48,6 +49,7 @@ struct Inner {
     gate: Gate,
     pool: Pool,
     tails: Tails,
+    scrolls: Scrolls,
     http: HttpMetrics,
     started_ns: i64,
 }
@@ -61,7 +63,7 @@ impl AppState {
         let tails = Tails::new(parts.options.max_tails, parts.options.max_tails_per_tenant, &parts.metrics);
         let http = HttpMetrics::new(&parts.metrics);
         let started_ns = parts.clock.now_ns();
-        AppState(Arc::new(Inner { parts, gate, pool, tails, http, started_ns }))
+        AppState(Arc::new(Inner { parts, gate, pool, tails, scrolls: Scrolls::default(), http, started_ns }))
     }
 
     /// Bounds the queries that run at once.
@@ -77,6 +79,11 @@ impl AppState {
     /// Bounds live tails.
     pub fn tails(&self) -> &Tails {
         &self.0.tails
+    }
+
+    /// Open scrolls of Elasticsearch's API.
+    pub(crate) fn scrolls(&self) -> &Scrolls {
+        &self.0.scrolls
     }
 
     /// When this state was made, nanoseconds since 1970.
@@ -223,6 +230,11 @@ pub trait NodeHooks: Send + Sync {
     /// How many targets relabelling dropped, by job.
     fn dropped_target_counts(&self) -> Vec<(String, usize)> {
         Vec::new()
+    }
+
+    /// How long log records are kept; `None` for ever, or where that is not known.
+    fn logs_retention(&self) -> Option<Duration> {
+        None
     }
 
     /// The configuration in effect, secrets masked.

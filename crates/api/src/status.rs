@@ -101,6 +101,29 @@ pub fn otlp_grpc(e: &Error) -> Code {
     }
 }
 
+/// Elasticsearch's status and the type of its error. Its clients send again on 429 and 5xx; 429 when this node is short
+/// of memory or of turns, 503 for everything else that may pass. Limits of a query are 400 there.
+pub fn elasticsearch(e: &Error) -> (StatusCode, &'static str) {
+    match (e, e.kind()) {
+        (Error::Overloaded(_) | Error::QueueFull { .. }, _) => {
+            (StatusCode::TOO_MANY_REQUESTS, "es_rejected_execution_exception")
+        }
+        (Error::TooLarge(_), _) => (StatusCode::PAYLOAD_TOO_LARGE, "circuit_breaking_exception"),
+        (Error::UnsupportedMedia(_), _) => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_header_exception")
+        }
+        (Error::Incomplete(_), _) => (StatusCode::BAD_REQUEST, "action_request_validation_exception"),
+        (_, Kind::Invalid) => (StatusCode::BAD_REQUEST, "illegal_argument_exception"),
+        (_, Kind::Limited) => (StatusCode::BAD_REQUEST, "too_many_buckets_exception"),
+        (_, Kind::Denied) => (StatusCode::FORBIDDEN, "security_exception"),
+        (_, Kind::NotFound) => (StatusCode::NOT_FOUND, "resource_not_found_exception"),
+        (_, Kind::Conflict) => (StatusCode::CONFLICT, "version_conflict_engine_exception"),
+        (_, Kind::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable_shards_exception"),
+        (_, Kind::Timeout) => (StatusCode::GATEWAY_TIMEOUT, "timeout_exception"),
+        (_, Kind::Corrupt | Kind::Internal) => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
+    }
+}
+
 /// Whether the same request may succeed later unchanged.
 pub fn is_retryable(e: &Error) -> bool {
     e.kind().is_retryable()

@@ -26,8 +26,8 @@ pub struct Written {
     pub otlp_grpc: Field<WrittenListener>,
     pub otlp_http: Field<WrittenListener>,
     pub peers: Field<WrittenListener>,
-    pub elasticsearch: NotYet,
-    pub syslog: NotYet,
+    pub elasticsearch: Field<WrittenListener>,
+    pub syslog: Field<WrittenListener>,
     pub zipkin: NotYet,
     pub jaeger: NotYet,
 }
@@ -112,6 +112,9 @@ pub struct Listen {
     pub http: Option<Listener>,
     pub otlp_grpc: Option<Listener>,
     pub otlp_http: Option<Listener>,
+    /// Off where nothing is said, as the next.
+    pub elasticsearch: Option<Listener>,
+    pub syslog: Option<Listener>,
     /// Other nodes; has TLS and wants their certificates whenever it is there.
     pub peers: Option<Listener>,
 }
@@ -163,8 +166,25 @@ impl Checker<'_> {
             http: self.listener("listen.http", &w.http, "127.0.0.1:9494", insecure),
             otlp_grpc: self.listener("listen.otlp_grpc", &w.otlp_grpc, "127.0.0.1:4317", insecure),
             otlp_http: self.listener("listen.otlp_http", &w.otlp_http, "127.0.0.1:4318", insecure),
+            elasticsearch: w.elasticsearch.as_ref().and_then(|_| {
+                self.listener("listen.elasticsearch", &w.elasticsearch, "127.0.0.1:9200", insecure)
+            }),
+            syslog: self.syslog(&w.syslog, insecure),
             peers: self.peers(&w.peers, tls, given),
         }
+    }
+
+    /// Senders of syslog have no place for a token.
+    fn syslog(&mut self, f: &Field<WrittenListener>, insecure: bool) -> Option<Listener> {
+        const FIELD: &str = "listen.syslog";
+        let written = f.as_ref()?;
+        if let WrittenListener::Full(full) = &written.value
+            && let Some(token) = &full.bearer_token_file
+        {
+            let message = "takes no bearer_token_file, which syslog cannot carry: use client_ca";
+            self.problem(FIELD, token.referenced, message);
+        }
+        self.listener(FIELD, f, "127.0.0.1:5514", insecure)
     }
 
     fn listener(

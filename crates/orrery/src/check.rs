@@ -16,10 +16,12 @@ pub fn config(file: &Path) -> Result<()> {
         println!("  note: {notice}");
     }
     println!(
-        "  listen http {}, otlp_grpc {}, otlp_http {}, peers {}",
+        "  listen http {}, otlp_grpc {}, otlp_http {}, elasticsearch {}, syslog {}, peers {}",
         shown(&node.listen.http),
         shown(&node.listen.otlp_grpc),
         shown(&node.listen.otlp_http),
+        shown(&node.listen.elasticsearch),
+        shown(&node.listen.syslog),
         shown(&node.listen.peers)
     );
     println!("  data in {}, memory limit {} MiB", node.data_dir.display(), node.memory.limit_bytes >> 20);

@@ -73,6 +73,10 @@ impl NodeHooks for Hooks {
         self.0.running()
     }
 
+    fn logs_retention(&self) -> Option<std::time::Duration> {
+        self.0.config.load().retention.logs
+    }
+
     fn config_yaml(&self) -> String {
         config::masked(&self.0.config.load().text)
     }

@@ -20,6 +20,8 @@ pub fn of(config: &config::Node, clock: &Clock, metrics: &TlsMetrics) -> Result<
         http: open("listen.http", &config.listen.http)?,
         otlp_grpc: open("listen.otlp_grpc", &config.listen.otlp_grpc)?,
         otlp_http: open("listen.otlp_http", &config.listen.otlp_http)?,
+        elasticsearch: open("listen.elasticsearch", &config.listen.elasticsearch)?,
+        syslog: open("listen.syslog", &config.listen.syslog)?,
         // The configuration lets no other through.
         peers: peers.and_then(|l| Some((l.address, l.tls?))),
     })

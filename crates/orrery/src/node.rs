@@ -383,6 +383,12 @@ fn announce(bound: &api::Bound, listen: &config::Listen) {
         let _ = writeln!(lines, "Orrery {} is ready: {scheme}://{http}/", env!("CARGO_PKG_VERSION"));
     }
     let _ = writeln!(lines, "OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
+    if let Some(elasticsearch) = bound.elasticsearch {
+        let _ = writeln!(lines, "Elasticsearch {elasticsearch}");
+    }
+    if let Some(syslog) = bound.syslog {
+        let _ = writeln!(lines, "syslog {syslog}");
+    }
     if let Some(peers) = bound.peers {
         let _ = writeln!(lines, "peers {peers}");
     }

@@ -22,7 +22,8 @@ fn any_port() -> Option<Listener> {
 }
 
 async fn started(state: api::AppState, shutdown: &Shutdown) -> Bound {
-    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), peers: None };
+    let listeners =
+        Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), ..Listeners::default() };
     api::serve(listeners, state, shutdown).await.expect("free ports on the loopback")
 }
 
@@ -142,7 +143,8 @@ async fn grpc_exports_work_on_both_ports_packed_or_not() {
 async fn a_starting_node_lives_and_says_so_until_it_serves() {
     let shutdown = Shutdown::new();
     let state = node::state();
-    let listeners = Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), peers: None };
+    let listeners =
+        Listeners { http: any_port(), otlp_grpc: any_port(), otlp_http: any_port(), ..Listeners::default() };
     let doors = api::open(listeners, &state.options, &shutdown).await.unwrap();
     let (http, grpc) = (doors.bound.http.unwrap(), doors.bound.otlp_grpc.unwrap());
     assert!(exchange(http, HEALTHY).await.starts_with("HTTP/1.1 200"));
@@ -194,5 +196,43 @@ async fn a_write_refused_by_its_head_reads_its_status_after_sending_all_of_its_b
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {header}: {answer}");
     }
+    shutdown.start();
+}
+
+#[tokio::test]
+async fn syslog_is_stored_whichever_way_it_is_framed() {
+    let shutdown = Shutdown::new();
+    let state = node::state();
+    let listeners = Listeners { syslog: any_port(), ..Listeners::default() };
+    let bound = api::serve(listeners, state.clone(), &shutdown).await.unwrap();
+    let mut connection = TcpStream::connect(bound.syslog.unwrap()).await.unwrap();
+    let long = "x".repeat(3 << 20);
+    let sent = format!(
+        "<13>1 - h app - - - one\n32 <14>1 - h app - - - counted\n two{} {long}<13>Nov 14 22:13:19 h old: three\nno syslog",
+        long.len()
+    );
+    connection.write_all(sent.as_bytes()).await.unwrap();
+    connection.shutdown().await.unwrap();
+    let router = api::router(state);
+    let query =
+        "/loki/api/v1/query_range?query=%7Bservice_name%3D~%22.%2B%22%7D&start=1699990000&end=1700000100";
+    let answered = async {
+        loop {
+            let answer = node::get(&router, query).await.text();
+            if answer.contains("no syslog") {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), answered).await.unwrap();
+    for line in
+        ["one", "counted\\n two", "three", "no syslog", "\"facility\":\"user\"", "\"host_name\":\"h\""]
+    {
+        assert!(answer.contains(line), "{line}: {answer}");
+    }
+    assert!(!answer.contains("xxxx"));
+    let metrics = node::get(&router, "/metrics").await.text();
+    assert!(metrics.contains("orrery_ingest_malformed_items_total{protocol=\"syslog\"} 1"), "{metrics}");
     shutdown.start();
 }

@@ -33,6 +33,8 @@ pub struct Home {
     pub peers_port: Option<u16>,
     /// What the node finds in its environment beside what the test has.
     pub environment: Vec<(String, String)>,
+    /// Further listeners, as `, syslog: '127.0.0.1:5514'`.
+    pub listen: String,
 }
 
 /// A node that collects nothing by itself, so that tests see only what they sent.
@@ -53,6 +55,7 @@ impl Home {
             host: None,
             peers_port: None,
             environment: Vec::new(),
+            listen: String::new(),
         }
     }
 
@@ -92,8 +95,10 @@ impl Home {
         let port = self.http_port;
         let at = self.host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |h| h.address.to_string());
         let peers = self.peers_port.map_or_else(|| "off".to_owned(), |p| format!("'{at}:{p}'"));
-        let listen =
-            format!("{{http: '{at}:{port}', otlp_grpc: '{at}:0', otlp_http: '{at}:0', peers: {peers}}}");
+        let more = &self.listen;
+        let listen = format!(
+            "{{http: '{at}:{port}', otlp_grpc: '{at}:0', otlp_http: '{at}:0', peers: {peers}{more}}}"
+        );
         std::fs::write(self.config(), format!("data_dir: data\nlisten: {listen}\n{extra}")).unwrap();
     }
 

@@ -161,6 +161,88 @@ async fn a_loki_client_pushes_and_every_line_is_read_back_in_order() {
     assert_eq!(counted["data"]["result"][0]["value"][1], count.to_string());
 }
 
+#[tokio::test]
+async fn two_elasticsearch_clients_write_in_bulk_and_read_everything_back() {
+    let Some(bin) = peers::python() else { return };
+    let home = Home::new("");
+    let node = home.start();
+    let count = 500;
+    let out = tokio::process::Command::new(bin.join("python"))
+        .arg(root().join("tests/peers/elastic.py"))
+        .arg(format!("{}/es", node.http))
+        .arg(count.to_string())
+        .output()
+        .await
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let seen: Value = serde_json::from_slice(&out.stdout).unwrap();
+    for client in ["elasticsearch", "opensearch"] {
+        let want = serde_json::json!({
+            "stored": count, "errors": [400], "again": 0, "conflicts": [400, 409], "conflict_count": count + 1,
+            "read": count, "wrong": [], "even": count / 2, "sum": 62250.0, "count": count,
+        });
+        assert_eq!(seen[client], want, "{client}");
+    }
+    let lines = node.lines("{index=\"py-elastic\"} |= \"line 7 of\"").await;
+    assert_eq!(lines, ["line 7 of 500"]);
+}
+
+#[tokio::test]
+async fn rsyslog_sends_a_file_as_documents_and_as_syslog_and_every_line_arrives_once() {
+    let Some(rsyslogd) = peers::program("rsyslogd") else { return };
+    let (elastic, syslog, count) = (peers::free_port(), peers::free_port(), 2000);
+    let mut home = Home::new("");
+    home.listen = format!(", elasticsearch: '127.0.0.1:{elastic}', syslog: '127.0.0.1:{syslog}'");
+    let node = home.start();
+    let dir = home.dir.path().to_owned();
+    let lines: String = (0..count).map(|n| format!("line {n} of {count}\n")).collect();
+    std::fs::write(dir.join("in.log"), lines).unwrap();
+    let field = |name: &str, property: &str, format: &str| {
+        format!("property(outname=\"{name}\" name=\"{property}\" {format} format=\"jsonf\")")
+    };
+    let template = [
+        field("@timestamp", "timereported", "dateFormat=\"rfc3339\""),
+        field("host", "hostname", ""),
+        field("message", "msg", ""),
+    ];
+    let at = dir.display();
+    let config = format!(
+        "global(workDirectory=\"{at}\")\nmodule(load=\"imfile\")\nmodule(load=\"omelasticsearch\")\n\
+         template(name=\"doc\" type=\"list\" option.jsonf=\"on\") {{ {} }}\n\
+         input(type=\"imfile\" File=\"{at}/in.log\" Tag=\"app:\" Severity=\"error\" Facility=\"local3\")\n\
+         action(type=\"omelasticsearch\" server=\"127.0.0.1\" serverport=\"{elastic}\" template=\"doc\" \
+         searchIndex=\"rsyslog\" bulkmode=\"on\" errorfile=\"{at}/refused\" action.resumeretrycount=\"-1\")\n\
+         action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{syslog}\" protocol=\"tcp\" \
+         TCP_Framing=\"octet-counted\" template=\"RSYSLOG_SyslogProtocol23Format\")\n",
+        template.join(" ")
+    );
+    std::fs::write(dir.join("rsyslog.conf"), config).unwrap();
+    let _peer = Peer::start(
+        Command::new(rsyslogd)
+            .args(["-n", "-f"])
+            .arg(dir.join("rsyslog.conf"))
+            .arg("-i")
+            .arg(dir.join("rsyslog.pid")),
+    );
+    let want: BTreeSet<String> = (0..count).map(|n| format!("line {n} of {count}")).collect();
+    let selectors = ["{index=\"rsyslog\"}", "{service_name=\"app\", facility=\"local3\"}"];
+    for selector in selectors {
+        let path =
+            format!("/loki/api/v1/query?query={}", encode(&format!("sum(count_over_time({selector}[1h]))")));
+        eventually("every line", Duration::from_secs(60), async || {
+            let counted = node.json(&path).await;
+            (counted["data"]["result"][0]["value"][1] == count.to_string()).then_some(())
+        })
+        .await;
+    }
+    let search = format!("/es/rsyslog/_search?size={count}&_source=message");
+    let found = node.json(&search).await;
+    let hits = found["hits"]["hits"].as_array().cloned().unwrap_or_default();
+    let read = |h: &Value| h["_source"]["message"].as_str().map(str::to_owned);
+    assert_eq!(hits.iter().filter_map(read).collect::<BTreeSet<_>>(), want);
+    assert!(!dir.join("refused").exists());
+}
+
 fn strings(v: &Value) -> Vec<String> {
     v.as_array().into_iter().flatten().filter_map(|s| s.as_str().map(str::to_owned)).collect()
 }
