@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod ast;
 pub mod check;
+pub mod detect;
 pub mod engine;
 pub mod error;
 pub mod evaluating;

@@ -191,6 +191,38 @@ fn flatten_below(text: &str, prefix: &str, depth: usize, f: &mut dyn FnMut(&str,
     inner
 }
 
+/// Calls `f` with every scalar below the object, with the names that lead to it and the one that they make. As
+/// [`flatten`] does, but for who wants to know the way.
+pub(crate) fn each_scalar(text: &str, f: &mut dyn FnMut(&[String], &str, &str)) -> Scan<()> {
+    scalars_below(text, &mut Vec::new(), "", f)
+}
+
+fn scalars_below(
+    text: &str,
+    way: &mut Vec<String>,
+    prefix: &str,
+    f: &mut dyn FnMut(&[String], &str, &str),
+) -> Scan<()> {
+    if way.len() > MAX_DEPTH {
+        return Err(format!("the JSON is nested deeper than {MAX_DEPTH} levels"));
+    }
+    let mut inner = Ok(());
+    each_member(text, &mut |key, value| {
+        let name = match prefix {
+            "" => sanitise(key),
+            p => format!("{p}_{}", key.chars().map(plain_char).collect::<String>()),
+        };
+        way.push(key.to_owned());
+        match value {
+            Value::Object(o) if inner.is_ok() => inner = scalars_below(o, way, &name, f),
+            Value::Object(_) | Value::Array(_) => {}
+            scalar => f(way, &name, &scalar.text()),
+        }
+        way.pop();
+    })?;
+    inner
+}
+
 fn plain_char(c: char) -> char {
     if c.is_ascii_alphanumeric() { c } else { '_' }
 }

@@ -196,10 +196,8 @@ fn language(c: &Call<'_>) -> Option<Out> {
         }
         "printf" => printf(&c.s(0), &a[1..]).map(Val::Str),
         "default" => Ok(if a[1].is_true() { a[1].clone() } else { a[0].clone() }),
-        "fromJson" => match serde_json::from_str(&c.s(0)) {
-            Ok(v) => Ok(Val::from_json(v)),
-            Err(e) => Err(format!("fromJson: {e}")),
-        },
+        // What is no JSON is nothing, as in Sprig: most lines of a stream may have none.
+        "fromJson" => Ok(serde_json::from_str(&c.s(0)).map_or(Val::Nil, Val::from_json)),
         _ => return None,
     })
 }

@@ -8,3 +8,4 @@ mod divided;
 mod properties;
 mod script;
 mod seen;
+mod shape;
