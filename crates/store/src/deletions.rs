@@ -1,4 +1,4 @@
-//! Deleted series. A deletion is a line in the catalog: which series, which time, and the version up to which
+//! Deleted series and log streams. A deletion is a line in the catalog: which of them, which time, and the version up to which
 //! segments were published when it was made. Reads leave out what it names, merges write segments without it,
 //! and it is forgotten once no live segment holds anything of it.
 //!
@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use model::{Labels, MatchOp, Matcher, TimeRange, matcher::all_match};
+use model::{Labels, LogBatch, MatchOp, Matcher, TimeRange, matcher::all_match};
 use segment::metrics::SeriesRows;
 
 use crate::{
@@ -35,13 +35,13 @@ struct Deletion {
 pub(crate) struct Deleted(Arc<[Deletion]>);
 
 impl DeletionRef {
-    pub(crate) fn new(matchers: &[Matcher], range: TimeRange) -> Self {
+    pub(crate) fn new(matchers: &[Matcher], range: TimeRange, made_ms: i64) -> Self {
         let (first_ms, last_ms) = range.to_ms_inclusive();
         let text = |m: &Matcher| (m.name.clone(), m.op.as_str().to_owned(), m.value.clone());
-        DeletionRef { matchers: matchers.iter().map(text).collect(), first_ms, last_ms, sequence: 0 }
+        DeletionRef { matchers: matchers.iter().map(text).collect(), first_ms, last_ms, sequence: 0, made_ms }
     }
 
-    fn matchers(&self) -> Result<Vec<Matcher>> {
+    pub(crate) fn matchers(&self) -> Result<Vec<Matcher>> {
         let parsed = self.matchers.iter().map(|(name, op, value)| {
             let op = match op.as_str() {
                 "=" => MatchOp::Equal,
@@ -93,6 +93,23 @@ impl Deleted {
     pub(crate) fn covers(&self, labels: &Labels, at_ms: i64) -> bool {
         let then = |d: &&Deletion| d.first_ms <= at_ms && at_ms <= d.last_ms;
         self.0.iter().filter(then).any(|d| all_match(&d.matchers, labels))
+    }
+
+    /// Removes the records that are deleted. Deletions are to the millisecond.
+    pub(crate) fn take_from_logs(&self, batch: &mut LogBatch) {
+        if self.is_nothing() {
+            return;
+        }
+        let of_stream = |labels: &Labels| -> Vec<(i64, i64)> {
+            let matching = self.0.iter().filter(|d| all_match(&d.matchers, labels));
+            matching.map(|d| (d.first_ms, d.last_ms)).collect()
+        };
+        let ranges: Vec<_> = batch.streams.iter().map(|s| of_stream(&s.labels)).collect();
+        batch.records.retain(|r| {
+            let at = r.timestamp_ns.div_euclid(1_000_000);
+            let gone = |(first, last): &(i64, i64)| *first <= at && at <= *last;
+            !ranges.get(r.stream as usize).is_some_and(|all| all.iter().any(gone))
+        });
     }
 
     /// Removes what is deleted.

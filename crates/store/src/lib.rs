@@ -52,4 +52,4 @@ pub use error::{Error, Result};
 pub use local::LocalObjects;
 pub use options::{FlushPolicy, Limits, Options, Policy, Retention};
 pub use status::{RecoveryReport, SignalStatus, Status};
-pub use store::Store;
+pub use store::{Deletion, Store};

@@ -45,6 +45,19 @@ pub struct Store {
     committer: Mutex<Option<Ended>>,
 }
 
+/// A deletion as its maker is told of it.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// Its number among all versions of the tenant's catalog; those made at once share it.
+    pub sequence: u64,
+    pub matchers: Vec<Matcher>,
+    /// Both ends included.
+    pub first_ms: i64,
+    pub last_ms: i64,
+    /// 0 where that is not known.
+    pub made_ms: i64,
+}
+
 impl Store {
     /// Opens what `options.data_dir` and `objects` hold and replays the log.
     ///
@@ -205,10 +218,46 @@ impl Store {
         selectors: &[Vec<Matcher>],
         range: TimeRange,
     ) -> Result<()> {
+        self.delete(&Signal::METRICS, tenants, selectors, range).await
+    }
+
+    /// The same of log streams: all their records in the range, to the millisecond.
+    pub async fn delete_logs(
+        &self,
+        tenants: &[TenantId],
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<()> {
+        self.delete(&Signal::LOGS, tenants, selectors, range).await
+    }
+
+    /// Deletions of a tenant's logs whose bytes are still there, in the order they were made.
+    pub fn log_deletions(&self, tenant: &TenantId) -> Result<Vec<Deletion>> {
+        let Some(shelf) = self.core.shelf(tenant, &Signal::LOGS) else { return Ok(Vec::new()) };
+        let live = shelf.live();
+        let told = live.deletions.iter().map(|d| {
+            Ok(Deletion {
+                sequence: d.sequence,
+                matchers: d.matchers()?,
+                first_ms: d.first_ms,
+                last_ms: d.last_ms,
+                made_ms: d.made_ms,
+            })
+        });
+        told.collect()
+    }
+
+    async fn delete(
+        &self,
+        signal: &Signal,
+        tenants: &[TenantId],
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<()> {
         // Deletions apply to segments, so heads become some first.
         self.flush_all().await?;
         for tenant in tenants {
-            let Some(shelf) = self.core.shelf(tenant, &Signal::METRICS) else { continue };
+            let Some(shelf) = self.core.shelf(tenant, signal) else { continue };
             let pending = shelf.live().deletions.len();
             if pending + selectors.len() > MAX_PENDING {
                 let message = format!(
@@ -216,7 +265,8 @@ impl Store {
                 );
                 return Err(Error::Refused { limit: None, message });
             }
-            let deleted = selectors.iter().map(|m| DeletionRef::new(m, range)).collect();
+            let made_ms = self.core.clock.now_ms();
+            let deleted = selectors.iter().map(|m| DeletionRef::new(m, range, made_ms)).collect();
             let change = Change { deleted, ..Change::default() };
             shelf.publish(&Commit { id: self.core.unique(), change }).await?;
             self.core.known.lock().forget(tenant);
@@ -227,7 +277,7 @@ impl Store {
     /// Writes the segments of which something was deleted once more, without it.
     pub async fn clean_deleted(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for shelf in self.core.shelves().iter().filter(|s| s.signal == Signal::METRICS) {
+        for shelf in self.core.shelves().iter().filter(|s| s.signal != Signal::TRACES) {
             outcome = outcome.and(tend::clean(&self.core, shelf).await);
         }
         outcome
@@ -349,7 +399,7 @@ impl Select for Store {
     }
 
     async fn log_counts(&self, request: LogCountsRequest) -> contract::Result<Option<Selection<LogCounts>>> {
-        select::counts::counts(&self.core, request).map(Some)
+        select::counts::counts(&self.core, request)
     }
 
     async fn spans(&self, request: SpansRequest) -> contract::Result<Selection<SpanBatch>> {

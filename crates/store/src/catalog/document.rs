@@ -68,6 +68,13 @@ pub(crate) struct DeletionRef {
     pub(crate) last_ms: i64,
     /// It applies to segments up to this sequence. 0: given at commit.
     pub(crate) sequence: u64,
+    /// When it was made; 0 where that was not noted.
+    #[serde(default, skip_serializing_if = "is_none_ms")]
+    pub(crate) made_ms: i64,
+}
+
+fn is_none_ms(at: &i64) -> bool {
+    *at == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

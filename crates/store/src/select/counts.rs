@@ -11,12 +11,15 @@ use segment::{
 };
 
 use super::{Answer, TENANT_LABEL, logs, of_this};
-use crate::{catalog::SegmentRef, core::Core, head::LogPart, readers::Reader, shelf::FrozenData};
+use crate::{
+    catalog::SegmentRef, core::Core, deletions::Deleted, head::LogPart, readers::Reader, shelf::FrozenData,
+};
 
 /// Sources that are counted at once.
 const AT_ONCE: usize = 4;
 
-pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Selection<LogCounts>> {
+/// `None` where something of what would be counted is deleted: only reading records tells what.
+pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
     let answer = Answer::new(core, &r.scope, Signal::LOGS);
     let coverage = answer.coverage.clone();
     let many = !r.scope.tenants.is_single();
@@ -38,6 +41,9 @@ pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Selection<
         let view = shelf.view(&[], r.scope.range, u64::MAX);
         for s in view.segments(r.scope.range) {
             if s.info.may_match(&wanted.selection.matchers) {
+                if !Deleted::of(&view.live, &s)?.is_nothing() {
+                    return Ok(None);
+                }
                 work.push(wanted.clone().segment(s, tenant.clone()).boxed());
             }
         }
@@ -59,7 +65,8 @@ pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Selection<
         });
         futures::future::ready(Some(grown))
     });
-    Ok(Selection::new(items.try_filter(|c| futures::future::ready(!c.groups.is_empty())).boxed(), coverage))
+    let counted = items.try_filter(|c| futures::future::ready(!c.groups.is_empty())).boxed();
+    Ok(Some(Selection::new(counted, coverage)))
 }
 
 /// A task that ends when nobody waits for it any more.

@@ -16,7 +16,9 @@ use segment::{
 };
 
 use super::{Answer, TENANT_LABEL, of_this};
-use crate::{catalog::SegmentRef, core::Core, head::LogPart, readers::Reader, shelf::FrozenData};
+use crate::{
+    catalog::SegmentRef, core::Core, deletions::Deleted, head::LogPart, readers::Reader, shelf::FrozenData,
+};
 
 /// Records of one piece of the answer.
 const PIECE: usize = 1024;
@@ -55,7 +57,8 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
         };
         for s in view.segments(wanted.range) {
             if s.info.may_match(&wanted.matchers) {
-                add(s.range(), Unopened::Segment(s));
+                let deleted = Deleted::of(&view.live, &s)?;
+                add(s.range(), Unopened::Segment(s, deleted));
             }
         }
         for data in view.heads() {
@@ -120,7 +123,7 @@ struct Waiting {
 }
 
 enum Unopened {
-    Segment(Arc<SegmentRef>),
+    Segment(Arc<SegmentRef>, Deleted),
     Part(Arc<LogPart>),
 }
 
@@ -205,8 +208,8 @@ impl Sweep {
                 let found = select_part(&part, &self.wanted);
                 stream::iter([Ok(found)]).boxed()
             }
-            Unopened::Segment(segment) => match self.answer.open(&segment).await {
-                Some(Reader::Logs(reader)) => self.select_segment(reader, segment),
+            Unopened::Segment(segment, deleted) => match self.answer.open(&segment).await {
+                Some(Reader::Logs(reader)) => self.select_segment(reader, segment, deleted),
                 _ => return Ok(()),
             },
         };
@@ -227,19 +230,24 @@ impl Sweep {
         &self,
         reader: segment::logs::Reader,
         segment: Arc<SegmentRef>,
+        deleted: Deleted,
     ) -> BoxStream<'static, Result<LogBatch>> {
         let order = match self.wanted.direction {
             Direction::NewestFirst => Order::NewestFirst,
             Direction::OldestFirst => Order::OldestFirst,
         };
         let mut selection = SegmentSelection::new(self.wanted.matchers.to_vec(), self.wanted.range, order);
-        selection.limit_hint = self.wanted.limit.map(|_| self.left);
+        // Of the first so many some may be deleted.
+        selection.limit_hint = self.wanted.limit.map(|_| self.left).filter(|_| deleted.is_nothing());
         selection.line = self.wanted.line.clone();
         selection.need = self.wanted.need.clone();
         let answer = self.answer.clone();
         let found = reader.select(selection).scan((), move |(), item| {
             futures::future::ready(match item {
-                Ok(batch) => Some(Ok(batch)),
+                Ok(mut batch) => {
+                    deleted.take_from_logs(&mut batch);
+                    Some(Ok(batch))
+                }
                 Err(e) => {
                     answer.missing(&segment, &e);
                     None
@@ -375,7 +383,11 @@ pub(crate) async fn label_sets(
         answer.limits.check_deadline()?;
         if let Some(Reader::Logs(reader)) = answer.open(&s).await {
             match reader.streams(selectors, answer.range).await {
-                Ok(labels) => found.extend(labels),
+                Ok(labels) => {
+                    let deleted = Deleted::of(&view.live, &s)?;
+                    let inside = s.range().intersect(answer.range);
+                    found.extend(labels.into_iter().filter(|l| !deleted.hides(l, inside)));
+                }
                 Err(e) => answer.missing(&s, &e),
             }
         }

@@ -240,7 +240,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<usize>
     let level = run.iter().map(|s| s.info.level).max().unwrap_or(0).saturating_add(1);
     let outputs = match readers.first() {
         Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
-        Some(Reader::Logs(_)) => merge_logs(&readers, level, core.segment_heap_bytes()).await,
+        Some(Reader::Logs(_)) => merge_logs(&readers, &deleted, level, core.segment_heap_bytes()).await,
         Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
         None => return Ok(0),
     };
@@ -323,14 +323,15 @@ async fn merge_metrics(
     Ok(if any { vec![writer.finish()?] } else { Vec::new() })
 }
 
-async fn merge_logs(readers: &[Reader], level: u8, heap_bytes: usize) -> Outputs {
+async fn merge_logs(readers: &[Reader], deleted: &[Deleted], level: u8, heap_bytes: usize) -> Outputs {
     let mut merger = LogMerger::default();
     let (mut outputs, mut bytes) = (Vec::new(), 0);
-    for r in readers {
+    for (r, deleted) in readers.iter().zip(deleted) {
         let Reader::Logs(r) = r else { continue };
         let mut scan = r.scan();
         while let Some(batch) = scan.next().await {
-            let batch = batch?;
+            let mut batch = batch?;
+            deleted.take_from_logs(&mut batch);
             bytes += batch.records.iter().map(|r| r.heap_bytes()).sum::<usize>();
             merger.extend(batch);
             if bytes >= heap_bytes {

@@ -8,6 +8,7 @@ mod crash;
 mod deletions;
 mod epochs;
 mod limits;
+mod log_deletions;
 mod property;
 mod rig;
 mod snapshot;
