@@ -20,8 +20,9 @@ pub use evaluate::{
 };
 pub use select::{
     Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter, LogCounts,
-    LogCountsRequest, LogGroup, LogsRequest, MetadataRequest, NamedField, Passing, QueryLimits, Scope,
-    Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter, SpansRequest, Tenants,
+    LogCountsRequest, LogGroup, LogsRequest, MetadataRequest, NamedField, Passing, PatternsRequest,
+    QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter, SpansRequest,
+    Tenants,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

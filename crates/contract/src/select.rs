@@ -67,6 +67,17 @@ pub trait Select: Send + Sync {
         Ok((Vec::new(), Coverage::default()))
     }
 
+    /// Patterns of log lines: a series for each, with the labels `pattern` (as the pattern filter of LogQL takes it)
+    /// and, where one is known, `level`, whose samples say how many lines came in the step that begins then. Series in
+    /// ascending order of labels and each once. Estimates are allowed; patterns of few lines may be left out.
+    ///
+    /// Those that mine none leave this as it is: a source that has no patterns to tell must not count as one that had
+    /// no lines.
+    async fn patterns(&self, request: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        let _ = request;
+        Err(Error::invalid("no patterns of log lines are kept here"))
+    }
+
     /// Evaluates a query over what it holds, exactly as the caller would over [`Select::series`] or [`Select::logs`]
     /// of it. Those whose capabilities name no dialect leave this as it is.
     ///
@@ -406,6 +417,15 @@ pub struct ExemplarsRequest {
     pub scope: Scope,
     /// Alternatives, each a list of matchers that must all hold; at least one.
     pub selectors: Vec<Vec<Matcher>>,
+}
+
+#[derive(Clone)]
+pub struct PatternsRequest {
+    pub scope: Scope,
+    /// On stream labels; all must match.
+    pub matchers: Vec<Matcher>,
+    /// What counts are added up by; sources may know coarser steps only.
+    pub step_ms: i64,
 }
 
 /// A stream of items and what it covers.

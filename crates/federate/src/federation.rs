@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
-    LabelValuesRequest, LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Part, Result, Scope,
-    Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    LabelValuesRequest, LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Part, PatternsRequest,
+    Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
 use crate::{
-    Counts, Member, Members, Replicas, lists, logs, parts, query::Query, replicas::Mark, routes, series,
-    spans,
+    Counts, Member, Members, Replicas, lists, logs, parts, patterns, query::Query, replicas::Mark, routes,
+    series, spans,
 };
 
 /// Many members that answer as one. A node's own store is a member like the others, as a rule the first.
@@ -169,6 +169,10 @@ impl Select for Federation {
 
     async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
         lists::exemplars(self, r).await
+    }
+
+    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        patterns::patterns(self, r).await
     }
 
     /// Passed on where there is one member, whose series are shown as they come. Whoever wants more divides the whole

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use base::Metrics;
 use contract::{
     Append, AppendUnit, Capabilities, Coverage, CoverageState, Error, LabelNamesRequest, LabelValuesRequest,
-    LogsRequest, MetadataRequest, Passing, Result, Scope, Select, Selection, SeriesData, SeriesHints,
-    SeriesRequest, SourceCoverage, SpansRequest, Tenants, fake::Fake,
+    LogsRequest, MetadataRequest, Passing, PatternsRequest, Result, Scope, Select, Selection, SeriesData,
+    SeriesHints, SeriesRequest, SourceCoverage, SpansRequest, Tenants, fake::Fake,
 };
 use futures::{StreamExt, stream};
 use model::{Batch, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
@@ -184,6 +184,12 @@ impl Select for Script {
     async fn metadata(&self, r: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
         self.begin(&r.scope).await?;
         Ok((Vec::new(), complete(&r.scope, Signal::METRICS)))
+    }
+
+    /// Those of the scripted series.
+    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        self.begin(&r.scope).await?;
+        self.selection(&self.series, &r.scope, Signal::LOGS).collect().await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -10,9 +10,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use base::memory::{Reservation, Use};
 use contract::{
-    Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogCounts,
-    LogCountsRequest, LogsRequest, MetadataRequest, NamedField, QueryLimits, Result, Select, Selection,
-    SeriesData, SeriesRequest, SpansRequest,
+    Capabilities, Coverage, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogCounts,
+    LogCountsRequest, LogsRequest, MetadataRequest, NamedField, PatternsRequest, QueryLimits, Result, Select,
+    Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use model::{Exemplar, Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch};
@@ -350,6 +350,15 @@ impl Select for Labelled {
             }
         }
         Ok((out, coverage))
+    }
+
+    async fn patterns(&self, mut r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        // Patterns carry no labels of their streams, so what was loosened cannot be looked at once more.
+        if self.loosens(&r.matchers) {
+            return Err(Error::invalid("patterns cannot be told apart by a label that is added to streams"));
+        }
+        r.matchers = self.unlabelled(&r.matchers);
+        self.select.patterns(r).await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -20,6 +20,7 @@ mod logs;
 mod member;
 mod members;
 mod parts;
+mod patterns;
 pub mod peer;
 pub mod peers;
 mod query;

@@ -201,9 +201,9 @@ async fn unmarked_exemplars(
 }
 
 type Exemplars = Vec<(Labels, Vec<Exemplar>)>;
-type Call<T> = BoxFuture<'static, Result<(T, Coverage)>>;
+pub(crate) type Call<T> = BoxFuture<'static, Result<(T, Coverage)>>;
 
-fn call<T, F>(member: &Member, ask: impl FnOnce(Arc<dyn Select>) -> F) -> Call<T>
+pub(crate) fn call<T, F>(member: &Member, ask: impl FnOnce(Arc<dyn Select>) -> F) -> Call<T>
 where
     F: Future<Output = Result<(T, Coverage)>> + Send + 'static,
 {
@@ -211,7 +211,15 @@ where
 }
 
 fn each<T>(query: &Query, mut ask: impl FnMut(&Member, contract::Scope) -> Call<T>) -> Vec<Call<T>> {
-    query.members().map(|(i, m)| ask(&m, query.told(i))).collect()
+    each_numbered(query, |_, m, scope| ask(m, scope))
+}
+
+/// The same where it matters whose answer one is.
+pub(crate) fn each_numbered<T>(
+    query: &Query,
+    mut ask: impl FnMut(usize, &Member, contract::Scope) -> Call<T>,
+) -> Vec<Call<T>> {
+    query.members().map(|(i, m)| ask(i, &m, query.told(i))).collect()
 }
 
 /// Sorted and distinct, as far as the limit goes: each member's first so many hold the first so many of all.
@@ -232,7 +240,7 @@ fn cut<T>(values: impl IntoIterator<Item = T>, limit: Option<usize>) -> Vec<T> {
 
 /// Waits for all members at once; their answers in the order of the list. `disorder` names what came out of order:
 /// such an answer is used, and known not to be whole.
-async fn gather<T>(
+pub(crate) async fn gather<T>(
     query: &mut Query,
     asked: Vec<Call<T>>,
     disorder: impl Fn(&T) -> Option<&'static str>,

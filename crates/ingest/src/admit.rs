@@ -7,7 +7,7 @@
 //! 4. name the batch by content where every item has its own time;
 //! 5. take out what a sender may not speak for;
 //! 6. add up what came as differences;
-//! 7. stamp the cluster;
+//! 7. stamp the cluster, and find out what senders of logs left to be found out;
 //! 8. append, which returns once everything is durable.
 
 mod body;
@@ -34,8 +34,8 @@ use self::{
     bulk::Bulked,
 };
 use crate::{
-    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, identities::Identities,
-    known::Known, stamp, stats::Stats,
+    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, discover,
+    identities::Identities, known::Known, stamp, stats::Stats,
 };
 
 pub use syslog::SyslogPiece;
@@ -336,6 +336,9 @@ impl Ingest {
         }
         if let Some(cluster) = proved.or(at.options.cluster.as_ref()) {
             stamp::cluster(&mut batch, cluster);
+        }
+        if let Batch::Logs(logs) = &mut batch {
+            discover::apply(logs, at.options.discover);
         }
         let sent = Written::of(&batch);
         let unit = AppendUnit { batch_id, received_ns, batches: vec![batch] };

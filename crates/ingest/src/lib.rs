@@ -3,6 +3,8 @@
 //! ```text
 //! reserve memory → unpack (capped) → decode → refuse what breaks a limit → add up deltas → stamp → append
 //! ```
+//! Beside it stands what is learnt from log lines on their way in, whichever way that is: [`patterns`].
+//!
 //! This crate exists to keep that path in one place for all protocols. It must never know HTTP or gRPC shapes
 //! (statuses are made of [`Error`] by the API) nor how anything is stored. Start reading at [`admit`], whose
 //! functions are one per protocol.
@@ -10,9 +12,11 @@
 pub mod admit;
 pub mod error;
 pub mod options;
+pub mod patterns;
 
 mod claim;
 mod delta;
+mod discover;
 mod identities;
 mod known;
 mod stamp;
@@ -20,11 +24,13 @@ mod stats;
 
 pub use admit::{Ingest, SyslogPiece, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
+pub use discover::{Discover, LEVEL_FIELDS, SERVICE_LABELS};
 pub use error::{Cause, Error};
 pub use options::{
     DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat, OtlpMetrics,
     OtlpSignal, OtlpTransport, Promote, Sender,
 };
+pub use patterns::{Mining, Patterns, WithPatterns};
 pub use stamp::cluster as stamp_cluster;
 pub use wire::{Limits as ItemLimits, bulk};
 

@@ -8,6 +8,8 @@ pub use wire::{
     otlp::metrics::{MetricOptions as OtlpMetrics, Promote},
 };
 
+use crate::Discover;
+
 /// How large a request may be. What single items may look like is in `items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -37,6 +39,8 @@ pub struct Options {
     pub deltas: Option<DeltaLimits>,
     /// Resource attributes that become stream labels of OTLP log records; `None` is Loki's default list.
     pub promote_to_streams: Option<Vec<String>>,
+    /// What is found out about logs; nothing unless asked for.
+    pub discover: Discover,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             otlp_metrics: OtlpMetrics::default(),
             deltas: Some(DeltaLimits::default()),
             promote_to_streams: None,
+            discover: Discover::default(),
         }
     }
 }

@@ -43,13 +43,18 @@ fn attribute(attributes: &mut Attributes, name: &str) {
 }
 
 fn label(labels: &mut Labels, name: &str) {
-    if labels.get(LABEL).is_some() {
+    add_label(labels, LABEL, name);
+}
+
+/// Adds a label where it is absent.
+pub(crate) fn add_label(labels: &mut Labels, name: &str, value: &str) {
+    if labels.get(name).is_some() {
         return;
     }
     // The pairs are sorted, so the new one goes between those before and those after it.
-    let before = labels.iter().take_while(|(n, _)| *n < LABEL);
-    let after = labels.iter().skip_while(|(n, _)| *n < LABEL);
-    if let Some(stamped) = Labels::from_sorted(before.chain([(LABEL, name)]).chain(after)) {
+    let before = labels.iter().take_while(|(n, _)| *n < name);
+    let after = labels.iter().skip_while(|(n, _)| *n < name);
+    if let Some(stamped) = Labels::from_sorted(before.chain([(name, value)]).chain(after)) {
         *labels = stamped;
     }
 }

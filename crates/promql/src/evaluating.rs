@@ -7,7 +7,8 @@ use base::Kind;
 use contract::{
     Annotation, Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries,
     ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, Language, LogCounts, LogCountsRequest,
-    LogsRequest, MetadataRequest, Part, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    LogsRequest, MetadataRequest, Part, PatternsRequest, Result, Select, Selection, SeriesData,
+    SeriesRequest, SpansRequest,
 };
 use eval::{Cell, Column, Grid, Note, Piece, Series};
 use futures::future::{BoxFuture, FutureExt};
@@ -234,6 +235,10 @@ impl Select for Evaluating {
 
     async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
         self.select.exemplars(r).await
+    }
+
+    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        self.select.patterns(r).await
     }
 
     fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use base::memory::{Reservation, Use};
 use contract::{
     Capabilities, Coverage, Direction, Error, EvaluateRequest, Evaluated, ExemplarsRequest,
-    LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField, QueryLimits, Result,
-    Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField, PatternsRequest,
+    QueryLimits, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
 };
 use futures::{StreamExt, stream};
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
@@ -305,6 +305,13 @@ impl Select for Client {
         let request = pb::ExemplarsRequest { scope, selectors };
         let stream = self.peer.clone().exemplars(request).await.map_err(|s| failed(&s))?.into_inner();
         list(stream, &r.scope.limits, units(unpack::exemplars)).await
+    }
+
+    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        let scope = Some(scope_to(&r.scope));
+        let request = pb::PatternsRequest { scope, matchers: matchers_to(&r.matchers), step_ms: r.step_ms };
+        let stream = self.peer.clone().patterns(request).await.map_err(|s| failed(&s))?.into_inner();
+        list(stream, &r.scope.limits, units(unpack::whole_series)).await
     }
 
     async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {

@@ -190,6 +190,22 @@ pub(super) fn sets(sets: Vec<Labels>) -> Result<Parts> {
     runs.map(|(series, _)| unit(Batch::Metrics(MetricBatch { series, ..MetricBatch::default() }))).collect()
 }
 
+/// Short series: a list of them is not cut within one.
+pub(super) fn series(list: Vec<SeriesData>) -> Result<Parts> {
+    let runs = pieces(list, |s| s.labels.packed_len() + 64 + s.values.len() * 16).into_iter();
+    runs.map(|(run, _)| {
+        let mut batch = MetricBatch::default();
+        for s in run {
+            let series = batch.push_series(s.labels);
+            for (t, v) in s.timestamps_ms.iter().zip(&s.values) {
+                batch.samples.push(series, *t, *v);
+            }
+        }
+        unit(Batch::Metrics(batch))
+    })
+    .collect()
+}
+
 pub(super) fn metadata(list: Vec<MetricMetadata>) -> Result<Parts> {
     let runs = pieces(list, |m| m.family.len() + m.help.len() + m.unit.len() + 80).into_iter();
     runs.map(|(metadata, _)| unit(Batch::Metrics(MetricBatch { metadata, ..MetricBatch::default() })))

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use contract::{
     Capabilities, Coverage, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogsRequest,
-    MetadataRequest, NamedField, QueryLimits, Result, Select, Selection, SeriesRequest, SpansRequest,
+    MetadataRequest, NamedField, PatternsRequest, QueryLimits, Result, Select, Selection, SeriesRequest,
+    SpansRequest,
 };
 use futures::{
     FutureExt, StreamExt,
@@ -144,6 +145,7 @@ impl peer_server::Peer for Server {
     type SetsStream = Stream;
     type MetadataStream = Stream;
     type ExemplarsStream = Stream;
+    type PatternsStream = Stream;
     type EvaluateStream = Stream;
 
     async fn series(&self, r: Request<pb::SeriesRequest>) -> Answer {
@@ -192,6 +194,15 @@ impl peer_server::Peer for Server {
             select.exemplars(ExemplarsRequest { scope, selectors: selectors_from(r.selectors)? }).await
         };
         Ok(list(call, pack::exemplars))
+    }
+
+    async fn patterns(&self, r: Request<pb::PatternsRequest>) -> Answer {
+        let (select, r, limits) = (self.select.clone(), r.into_inner(), self.limits.clone());
+        let call = async move {
+            let (scope, matchers) = (scope_from(r.scope, &limits)?, matchers_from(r.matchers)?);
+            select.patterns(PatternsRequest { scope, matchers, step_ms: r.step_ms }).await
+        };
+        Ok(list(call, pack::series))
     }
 
     async fn evaluate(&self, r: Request<pb::EvaluateRequest>) -> Answer {

@@ -143,6 +143,12 @@ impl Unpack for UnpackSpans {
     fn flush(&mut self, _: &mut VecDeque<SpanBatch>) {}
 }
 
+/// Series none of which goes over several units.
+pub(super) fn whole_series(unit: &[u8]) -> Result<Vec<SeriesData>> {
+    let batches = metrics(unit)?.into_iter().map(series);
+    Ok(batches.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 pub(super) fn sets(unit: &[u8]) -> Result<Vec<Labels>> {
     Ok(metrics(unit)?.into_iter().flat_map(|b| b.series).collect())
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
-    LabelValuesRequest, LogsRequest, MetadataRequest, Result, Select, Selection, SeriesData, SeriesRequest,
-    SpansRequest,
+    LabelValuesRequest, LogsRequest, MetadataRequest, PatternsRequest, Result, Select, Selection, SeriesData,
+    SeriesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
 
@@ -59,6 +59,11 @@ impl Select for Linked {
     async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
         self.link.enter().await?;
         self.inner.exemplars(r).await
+    }
+
+    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
+        self.link.enter().await?;
+        self.inner.patterns(r).await
     }
 
     async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {
