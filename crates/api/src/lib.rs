@@ -34,6 +34,6 @@ pub use error::Error;
 pub use listen::{Bound, Doors, Listener, Listeners, PeerConnection, PeerConnections, Token, open, serve};
 pub use router::router;
 pub use state::{
-    ApiOptions, AppState, DroppedTarget, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus,
-    VersionInfo,
+    ApiOptions, AppState, DroppedTarget, LogDeletion, LogOptions, NodeHooks, Parts, Reads, Running,
+    TargetHealth, TargetStatus, VersionInfo,
 };

@@ -129,6 +129,8 @@ pub struct ApiOptions {
     /// (`query.max_tails_per_tenant`); one more is refused.
     pub max_tails: usize,
     pub max_tails_per_tenant: usize,
+    /// What of logs is found out when they come in, for clients that adapt to it.
+    pub log_options: LogOptions,
     /// Template of what a query may cost; its deadline and memory are replaced per query.
     pub limits: QueryLimits,
     /// Longest a client may take to send the head of its first request.
@@ -167,6 +169,7 @@ impl Default for ApiOptions {
             max_queued_queries: 100,
             max_tails: 100,
             max_tails_per_tenant: 10,
+            log_options: LogOptions::default(),
             limits: QueryLimits::default(),
             header_read_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(180),
@@ -182,6 +185,22 @@ impl Default for ApiOptions {
             enable_admin: false,
             cors_origin: None,
         }
+    }
+}
+
+/// What a node does about logs beyond keeping them; see `ingest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOptions {
+    pub discover_service_name: bool,
+    pub discover_log_levels: bool,
+    pub patterns: bool,
+    /// How long they are kept; `None` is for ever.
+    pub retention: Option<Duration>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        LogOptions { discover_service_name: true, discover_log_levels: true, patterns: true, retention: None }
     }
 }
 
@@ -249,6 +268,23 @@ pub trait NodeHooks: Send + Sync {
         range: TimeRange,
     ) -> contract::Result<()>;
 
+    /// Deletes what log streams that match have in the range; `Ok` once no read finds it.
+    async fn delete_logs(
+        &self,
+        tenants: Tenants,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> contract::Result<()> {
+        let _ = (tenants, matchers, range);
+        Err(contract::Error::unavailable("logs cannot be deleted here"))
+    }
+
+    /// Deletions of logs whose bytes are still there.
+    fn log_deletions(&self, tenants: &Tenants) -> contract::Result<Vec<LogDeletion>> {
+        let _ = tenants;
+        Ok(Vec::new())
+    }
+
     /// Frees the space of what was deleted.
     async fn clean_tombstones(&self) -> contract::Result<()>;
 
@@ -288,6 +324,18 @@ impl TargetHealth {
             TargetHealth::Down => "down",
         }
     }
+}
+
+/// One deletion of logs.
+#[derive(Debug, Clone)]
+pub struct LogDeletion {
+    pub id: String,
+    pub matchers: Vec<Matcher>,
+    /// Both ends included.
+    pub first_ms: i64,
+    pub last_ms: i64,
+    /// When it was asked for; 0 where that is not known.
+    pub made_ms: i64,
 }
 
 /// A target that relabelling dropped, with its labels before.

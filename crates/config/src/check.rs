@@ -318,6 +318,9 @@ impl Checker<'_> {
                 // What retention keeps is taken, in whatever order it comes.
                 Duration::MAX,
             ),
+            discover_service_name: w.discover_service_name.unwrap_or(true),
+            discover_log_levels: w.discover_log_levels.unwrap_or(true),
+            patterns: w.patterns.unwrap_or(true),
         }
     }
 

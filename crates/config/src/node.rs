@@ -89,6 +89,12 @@ pub struct Ingest {
     pub max_label_value_bytes: usize,
     pub max_line_bytes: usize,
     pub out_of_order_window: Duration,
+    /// Whether log streams are given the label `service_name`.
+    pub discover_service_name: bool,
+    /// Whether log records are given the attribute `detected_level`.
+    pub discover_log_levels: bool,
+    /// Whether patterns of log lines are mined.
+    pub patterns: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -90,6 +90,9 @@ pub struct Ingest {
     pub max_label_value: Field<Scalar>,
     pub max_line: Field<Scalar>,
     pub out_of_order_window: Field<Scalar>,
+    pub discover_service_name: Option<bool>,
+    pub discover_log_levels: Option<bool>,
+    pub patterns: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

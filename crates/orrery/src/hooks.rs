@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{DroppedTarget, NodeHooks, Running, TargetStatus};
+use api::{DroppedTarget, LogDeletion, NodeHooks, Running, TargetStatus};
 use async_trait::async_trait;
 use contract::Tenants;
 use model::{Matcher, TimeRange};
@@ -59,6 +59,34 @@ impl NodeHooks for Hooks {
     ) -> contract::Result<()> {
         let tenants: Vec<_> = tenants.iter().cloned().collect();
         Ok(self.0.store()?.delete_series(&tenants, &selectors, range).await?)
+    }
+
+    async fn delete_logs(
+        &self,
+        tenants: Tenants,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> contract::Result<()> {
+        let all: Vec<_> = tenants.iter().cloned().collect();
+        if let Some(patterns) = &self.0.patterns {
+            patterns.forget(&all, &matchers);
+        }
+        Ok(self.0.store()?.delete_logs(&all, &[matchers], range).await?)
+    }
+
+    fn log_deletions(&self, tenants: &Tenants) -> contract::Result<Vec<LogDeletion>> {
+        let store = self.0.store()?;
+        let mut found = Vec::new();
+        for tenant in tenants.iter() {
+            found.extend(store.log_deletions(tenant)?.into_iter().map(|d| LogDeletion {
+                id: format!("{:x}", d.sequence),
+                matchers: d.matchers,
+                first_ms: d.first_ms,
+                last_ms: d.last_ms,
+                made_ms: d.made_ms,
+            }));
+        }
+        Ok(found)
     }
 
     async fn clean_tombstones(&self) -> contract::Result<()> {

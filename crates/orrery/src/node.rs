@@ -48,6 +48,10 @@ pub struct Shared {
     pub config: ArcSwap<config::Node>,
     /// None where the node keeps nothing (`roles: [query]`).
     pub store: Option<Arc<Store>>,
+    /// What is read of it.
+    local: Option<Arc<dyn Select>>,
+    /// What is learnt of log lines on their way in.
+    pub patterns: Option<Arc<ingest::Patterns>>,
     pub ingest: Arc<ingest::Ingest>,
     pub collect: Arc<Collect>,
     pub fleet: Fleet,
@@ -89,9 +93,12 @@ impl Node {
         };
         let origin = Origin::new(config.cluster.clone(), &config.external_labels);
         let append = way_in(&config, store.clone(), &origin).await?;
+        let patterns = patterns(&config, &clock);
+        let (append, local) = with_patterns(patterns.clone(), append, store.clone());
         let ground = Ground {
             config: &config,
             store: store.clone(),
+            local: local.clone(),
             origin,
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -123,6 +130,8 @@ impl Node {
             fleet: Fleet::new(clock.clone(), budget.clone(), name, replica),
             config: ArcSwap::from_pointee(config),
             store,
+            local,
+            patterns,
             ingest: ingest.clone(),
             collect,
             budget: budget.clone(),
@@ -189,9 +198,9 @@ impl Shared {
 
     /// What queries read from: replicas as one, and apart.
     fn selects(&self) -> Result<(Arc<dyn Select>, Arc<dyn Select>)> {
-        match (&self.peering, &self.store) {
+        match (&self.peering, &self.local) {
             (Some(peering), _) => Ok(peering.reads()),
-            (None, Some(store)) => Ok((store.clone(), store.clone())),
+            (None, Some(local)) => Ok((local.clone(), local.clone())),
             (None, None) => anyhow::bail!("a node that keeps nothing needs peers: it would answer nothing"),
         }
     }
@@ -331,6 +340,25 @@ async fn way_in(
     let tenants = store.status().tenants;
     origin.learn(&*store, tenants).await.context("looking for clusters in the store")?;
     Ok(Arc::new(Noted { append: store, origin: origin.clone() }))
+}
+
+/// Where patterns of log lines are kept, if the node keeps any.
+fn patterns(config: &config::Node, clock: &Clock) -> Option<Arc<ingest::Patterns>> {
+    let cluster = config.cluster.as_ref().map_or("local", |c| c.as_str());
+    let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
+    (config.keeps && config.ingest.patterns).then(|| ingest::Patterns::new(clock.clone(), cluster, replica))
+}
+
+/// Both ways, with patterns between them and the store where there are any.
+fn with_patterns(
+    patterns: Option<Arc<ingest::Patterns>>,
+    append: Arc<dyn Append>,
+    store: Option<Arc<Store>>,
+) -> (Arc<dyn Append>, Option<Arc<dyn Select>>) {
+    let select = store.map(|s| s as Arc<dyn Select>);
+    let (Some(patterns), Some(select)) = (patterns, select.clone()) else { return (append, select) };
+    let append = Arc::new(ingest::Mining { append, patterns: patterns.clone() });
+    (append, Some(Arc::new(ingest::WithPatterns { select, patterns })))
 }
 
 /// Says what the configuration asks for and this version does not do.

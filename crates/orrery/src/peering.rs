@@ -56,6 +56,8 @@ pub struct Peering {
 pub struct Ground<'a> {
     pub config: &'a config::Node,
     pub store: Option<Arc<Store>>,
+    /// What is read of it.
+    pub local: Option<Arc<dyn Select>>,
     pub origin: Arc<Origin>,
     pub clock: Clock,
     pub metrics: Metrics,
@@ -66,7 +68,7 @@ pub struct Ground<'a> {
 impl Peering {
     /// `None` where the node has no peers and nobody may ask it.
     pub async fn start(ground: Ground<'_>) -> Result<Option<Arc<Self>>> {
-        let Ground { config, store, origin, clock, metrics, tls: tls_metrics, shutdown } = ground;
+        let Ground { config, store, local, origin, clock, metrics, tls: tls_metrics, shutdown } = ground;
         let asks = !config.peers.list.is_empty() || config.peers.file.is_some();
         if !asks && config.listen.peers.is_none() && config.peers.answer_to.is_empty() {
             return Ok(None);
@@ -84,7 +86,7 @@ impl Peering {
             }
             None => Arc::new(NoTls),
         };
-        let fixed = store.iter().map(|s| own_member(config, s.clone(), &origin, &clock)).collect();
+        let fixed = local.iter().map(|s| own_member(config, s.clone(), &origin, &clock)).collect();
         let start = Start {
             own: own.clone(),
             fixed,
@@ -296,9 +298,9 @@ fn own(config: &config::Node, origin: &Origin) -> Own {
 }
 
 /// The own store as the first member. It costs no connection, so it is asked whatever the question.
-fn own_member(config: &config::Node, store: Arc<Store>, origin: &Origin, clock: &Clock) -> Member {
+fn own_member(config: &config::Node, local: Arc<dyn Select>, origin: &Origin, clock: &Clock) -> Member {
     let name = config.cluster.as_ref().map_or("local", |c| c.as_str());
-    let labelled: Arc<dyn Select> = Arc::new(Labelled::new(store, origin.external()));
+    let labelled: Arc<dyn Select> = Arc::new(Labelled::new(local, origin.external()));
     let of_logs = Arc::new(logql::Evaluating::new(labelled, settings::logql(clock)));
     Member {
         replica: config.replica.as_ref().map(|r| r.as_str().to_owned()),

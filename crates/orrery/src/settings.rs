@@ -17,6 +17,7 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
         ("peers_file", old.peers.file == new.peers.file),
         ("answer_to", old.peers.answer_to == new.peers.answer_to),
         ("data_dir", old.data_dir == new.data_dir),
+        ("ingest.patterns", old.ingest.patterns == new.ingest.patterns),
         ("listen", old.listen == new.listen),
         ("http", old.http == new.http),
         ("query", old.query == new.query),
@@ -81,6 +82,10 @@ pub fn ingest(c: &config::Node) -> ingest::Options {
             ..c.otlp.metrics.clone()
         },
         deltas: c.otlp.deltas.clone(),
+        discover: ingest::Discover {
+            service_name: c.ingest.discover_service_name,
+            log_levels: c.ingest.discover_log_levels,
+        },
         ..defaults
     }
 }
@@ -126,6 +131,12 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
         max_queued_queries: c.query.max_queued,
         max_tails: c.query.max_tails,
         max_tails_per_tenant: c.query.max_tails_per_tenant,
+        log_options: api::LogOptions {
+            discover_service_name: c.ingest.discover_service_name,
+            discover_log_levels: c.ingest.discover_log_levels,
+            patterns: c.ingest.patterns,
+            retention: c.retention.logs,
+        },
         enable_lifecycle: c.http.enable_lifecycle,
         enable_admin: c.http.enable_admin,
         cors_origin: c.http.cors_origin.clone(),

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use contract::Coverage;
-use logql::{Answer, Entry, PartRead, StreamEntries, Value, answer::by_all_labels};
+use logql::{Answer, Entry, PartRead, Stats, StreamEntries, Value, answer::by_all_labels};
 
 use model::Labels;
 
@@ -63,6 +63,17 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
             series.len()
         }
     };
+    write_stats(&mut w, &stats, returned, took);
+    // Only where something was left to parts: clients know nothing of it.
+    if !parts.is_empty() {
+        w.raw(",\"parts\":").list(&parts, write_part);
+    }
+    w.raw("}}");
+    w.0
+}
+
+/// The `stats` of an answer, left open for more.
+pub fn write_stats(w: &mut Writer, stats: &Stats, returned: usize, took: Duration) {
     let seconds = took.as_secs_f64();
     let per_second = |n: u64| if seconds > 0.0 { (n as f64 / seconds) as u64 } else { 0 };
     w.raw(&format!(
@@ -75,12 +86,6 @@ pub fn data(answer: Answer, labelling: Labelling, took: Duration) -> Vec<u8> {
         stats.lines,
         stats.entries,
     ));
-    // Only where something was left to parts: clients know nothing of it.
-    if !parts.is_empty() {
-        w.raw(",\"parts\":").list(&parts, write_part);
-    }
-    w.raw("}}");
-    w.0
 }
 
 /// One message of a live tail. Of `dropped` labels and time, in nanoseconds; fields that say nothing are left out, but
@@ -174,7 +179,6 @@ fn write_entry(w: &mut Writer, e: &Entry, labelling: Labelling) {
 
 #[cfg(test)]
 mod tests {
-    use logql::Stats;
     use serde_json::{Value as Json, json};
 
     use super::*;

@@ -92,7 +92,7 @@ pub(super) fn time_range(p: &Params, now: i64, default_ns: i64) -> Result<(i64, 
 }
 
 /// About 250 points where the client names no step, at least a second apart.
-fn step_ns(p: &Params, start: i64, end: i64) -> Result<i64, Error> {
+pub(super) fn step_ns(p: &Params, start: i64, end: i64) -> Result<i64, Error> {
     let text = p.get("step").unwrap_or_default();
     let positive = "zero or negative query resolution step widths are not accepted. Try a positive integer";
     if text.starts_with('-') {

@@ -165,3 +165,38 @@ async fn a_request_is_a_span_with_the_conventional_fields_and_probes_are_none() 
     }
     assert!(!fields.contains_key("otel.status_code"), "a 4xx is the client's error");
 }
+
+#[tokio::test]
+async fn logs_are_deleted_by_stream_and_time_and_the_requests_are_listed() {
+    let on = api::router(node::state_with(MemoryBudget::unlimited(), |o| o.enable_admin = true));
+    let path = |rest: &str| format!("/loki/api/v1/delete{rest}");
+    let send = async |method: &str, rest: &str| {
+        let request = Request::builder().method(method).uri(path(rest)).body(Body::empty()).unwrap();
+        ask(&on, request).await
+    };
+    let shop = "?query=%7Bapp%3D%22shop%22%7D";
+    let made = send("POST", &format!("{shop}&start=1699990000&end=1699999000&max_interval=1h")).await;
+    assert_eq!(made.status, StatusCode::NO_CONTENT, "{}", made.text());
+    assert_eq!(send("PUT", &format!("{shop}&start=1699990000")).await.status, StatusCode::NO_CONTENT);
+    let listed = send("GET", "").await.json();
+    assert_eq!(
+        listed[0],
+        serde_json::json!({"request_id": "1", "start_time": 1_699_990_000, "end_time": 1_699_999_000,
+            "query": "{app=\"shop\"}", "status": "processed", "created_at": 1_700_000_000})
+    );
+    assert_eq!(listed[1]["end_time"], 1_700_000_000, "up to now");
+    for (rest, word) in [
+        ("?start=1", "query"),
+        (shop, "start"),
+        (&format!("{shop}%20%7C%3D%20%22x%22&start=1"), "not supported"),
+        ("?query=%7Bapp%3D~%22.*%22%7D&start=1", "empty-compatible"),
+        (&format!("{shop}&start=1&end=1800000000"), "future"),
+        (&format!("{shop}&start=3&end=2"), "start"),
+    ] {
+        let refused = send("POST", rest).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{rest}");
+        assert!(refused.text().contains(word), "{rest}: {}", refused.text());
+    }
+    assert_eq!(send("DELETE", "?request_id=1").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(send("DELETE", "?request_id=9").await.status, StatusCode::NOT_FOUND);
+}

@@ -8,6 +8,7 @@ mod hostile;
 mod jaeger;
 mod layers;
 mod listeners;
+mod loki_push;
 mod node;
 mod read;
 mod readers;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::{ApiOptions, AppState, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus};
+use api::{ApiOptions, AppState, LogDeletion, NodeHooks, Parts, Reads, Running, TargetHealth, TargetStatus};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
@@ -10,6 +10,7 @@ use contract::{Tenants, fake::Fake};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use model::{Labels, Matcher, TimeRange};
+use parking_lot::Mutex;
 use tower::ServiceExt;
 
 /// 2023-11-14T22:13:20Z.
@@ -43,18 +44,20 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
     options.version.version = "0.1.0".to_owned();
     options.body_read_timeout = Duration::from_secs(5);
     change(&mut options);
+    let patterns = ingest::Patterns::new(clock.clone(), "local", None);
+    let append = ingest::Mining { append: store.clone(), patterns: patterns.clone() };
     let ingest = ingest::Ingest::new(
-        store.clone(),
+        Arc::new(append),
         budget.clone(),
         &metrics,
         clock.clone(),
         ingest::Options::default(),
     );
-    let hooks = Hooks { panics: options.version.revision == PANIC };
+    let hooks = Hooks { panics: options.version.revision == PANIC, deleted: Mutex::default() };
     let reads = Reads {
         promql: Arc::new(promql::Engine::new(store.clone(), promql::EngineOptions::default())),
         logql: Arc::new(logql::Engine::new(store.clone(), logql::EngineOptions::default())),
-        select: store,
+        select: Arc::new(ingest::WithPatterns { select: store, patterns }),
     };
     AppState::new(Parts {
         reads_apart: reads.clone(),
@@ -92,6 +95,7 @@ pub async fn get(router: &Router, uri: &str) -> Answer {
 
 struct Hooks {
     panics: bool,
+    deleted: Mutex<Vec<LogDeletion>>,
 }
 
 #[async_trait]
@@ -136,6 +140,18 @@ impl NodeHooks for Hooks {
             1 => Ok(()),
             n => Err(contract::Error::unavailable(format!("{n} at once are too many for a test"))),
         }
+    }
+
+    async fn delete_logs(&self, _: Tenants, m: Vec<Matcher>, range: TimeRange) -> contract::Result<()> {
+        let (first_ms, last_ms) = range.to_ms_inclusive();
+        let id = format!("{}", self.deleted.lock().len() + 1);
+        let made = LogDeletion { id, matchers: m, first_ms, last_ms, made_ms: NOW_MS };
+        self.deleted.lock().push(made);
+        Ok(())
+    }
+
+    fn log_deletions(&self, _: &Tenants) -> contract::Result<Vec<LogDeletion>> {
+        Ok(self.deleted.lock().clone())
     }
 
     async fn clean_tombstones(&self) -> contract::Result<()> {

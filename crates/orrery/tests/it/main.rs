@@ -18,6 +18,7 @@ mod history;
 mod lab;
 mod lifecycle;
 mod limits;
+mod logs;
 mod mixed;
 mod moving;
 mod node;

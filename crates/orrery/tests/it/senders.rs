@@ -159,6 +159,11 @@ async fn a_loki_client_pushes_and_every_line_is_read_back_in_order() {
         .json(&format!("/loki/api/v1/query?query={}", encode("sum(count_over_time({app=\"pusher\"}[1h]))")))
         .await;
     assert_eq!(counted["data"]["result"][0]["value"][1], count.to_string());
+    // And what is found out of it besides.
+    let asked = |path: &str| format!("/loki/api/v1/{path}?query={}", encode("{service_name=\"pusher\"}"));
+    assert_eq!(node.json(&asked("index/stats")).await["entries"], count);
+    let patterns = node.json(&asked("patterns")).await;
+    assert_eq!(patterns["data"][0]["pattern"], "line <_> of <_>", "{patterns}");
 }
 
 #[tokio::test]
