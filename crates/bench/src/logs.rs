@@ -196,7 +196,7 @@ async fn load(
     end_ns: i64,
     clock: &Clock,
     stop: &Shutdown,
-    mut report: Option<&mut LogsReport>,
+    report: Option<&mut LogsReport>,
     tell: &mut impl FnMut(String),
 ) -> Result<Sent> {
     let write = WriteOptions {
@@ -239,7 +239,7 @@ async fn load(
         done(url, Some(outcome))?;
     }
     let seconds = clock.monotonic().duration_since(began).as_secs_f64();
-    if let (Some(report), Some(file)) = (report.as_deref_mut(), file) {
+    if let (Some(report), Some(file)) = (report, file) {
         (report.lines, report.text_bytes, report.zstd_bytes) = (o.lines, text, file.finish()?);
     }
     Ok(Sent { seconds, needles: corpus.needles })

@@ -34,8 +34,8 @@ use self::{
     bulk::Bulked,
 };
 use crate::{
-    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, discover,
-    identities::Identities, known::Known, stamp, stats::Stats,
+    Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, discover, identities::Identities,
+    known::Known, stamp, stats::Stats,
 };
 
 pub use syslog::SyslogPiece;

@@ -125,18 +125,6 @@ pub fn stop_on_interrupt(stop: &Shutdown) {
     });
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_date_or_seconds() {
-        assert_eq!(time("1.5"), Ok(1500));
-        assert_eq!(time("2024-02-29T12:00:00Z"), Ok(1_709_208_000_000));
-        assert!(time("yesterday").unwrap_err().contains("RFC 3339"));
-    }
-}
-
 /// Says what begins, with the seconds since now before it.
 pub fn telling(clock: &Clock) -> impl FnMut(String) + use<> {
     let (clock, began) = (clock.clone(), clock.monotonic());
@@ -153,4 +141,16 @@ pub fn save<R: Serialize>(file: Option<&Path>, report: &R) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
     std::fs::write(file, serde_json::to_vec_pretty(report)?)
         .with_context(|| format!("writing {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date_or_seconds() {
+        assert_eq!(time("1.5"), Ok(1500));
+        assert_eq!(time("2024-02-29T12:00:00Z"), Ok(1_709_208_000_000));
+        assert!(time("yesterday").unwrap_err().contains("RFC 3339"));
+    }
 }

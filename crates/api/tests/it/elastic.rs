@@ -153,9 +153,7 @@ fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() && deep {
             out.extend(files(&path, true));
-        } else if name.ends_with(".yaml") && !name.starts_with('_') {
-            out.push(path);
-        } else if deep && name == "_source.yaml" {
+        } else if name.ends_with(".yaml") && !name.starts_with('_') || deep && name == "_source.yaml" {
             out.push(path);
         }
     }

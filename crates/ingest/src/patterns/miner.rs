@@ -186,7 +186,7 @@ impl Pattern {
             }
         }
         // Nothing but variables: there is nothing in which they differ.
-        if could == 0 { 100 } else { 100 * same / could }
+        (100usize * same).checked_div(could).unwrap_or(100)
     }
 
     /// Makes variables of what differs.

@@ -3,8 +3,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::Entry;
 
-fn entries(lines: &[(&str, &[(&str, &str)], &[(&str, &str)])]) -> Vec<StreamEntries> {
-    let entry = |(line, structured, parsed): &(&str, &[(&str, &str)], &[(&str, &str)])| Entry {
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+fn entries(lines: &[(&str, Fields<'_>, Fields<'_>)]) -> Vec<StreamEntries> {
+    let entry = |(line, structured, parsed): &(&str, Fields<'_>, Fields<'_>)| Entry {
         ts_ns: 0,
         line: (*line).to_owned(),
         structured: Labels::from_pairs(structured.iter().copied()),

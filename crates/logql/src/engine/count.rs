@@ -16,6 +16,9 @@ use crate::{
     pipeline::{Pipeline, Row, compile, line::pushed, record::StreamView},
 };
 
+/// Is given each count: piece, labels, a time in the piece, and how much.
+type Each<'e> = dyn FnMut(&mut Run<'_>, u32, Labels, i64, f64) -> Result<()> + Send + 'e;
+
 /// What to count by, and what is left to do with the counts.
 struct Plan {
     request: LogCountsRequest,
@@ -94,7 +97,7 @@ pub(super) async fn count(
     leaf: &Leaf<'_>,
     pieces: &Pieces,
     time: TimeRange,
-    each: &mut (dyn FnMut(&mut Run<'_>, u32, Labels, i64, f64) -> Result<()> + Send),
+    each: &mut Each<'_>,
 ) -> Result<bool> {
     let Some(plan) = plan(run, leaf, pieces, time)? else { return Ok(false) };
     let Some(mut found) = run.select().log_counts(plan.request.clone()).await? else { return Ok(false) };
@@ -113,7 +116,7 @@ fn add_counts(
     plan: &Plan,
     pieces: &Pieces,
     counts: &LogCounts,
-    each: &mut (dyn FnMut(&mut Run<'_>, u32, Labels, i64, f64) -> Result<()> + Send),
+    each: &mut Each<'_>,
 ) -> Result<ControlFlow<()>> {
     run.ctx.limits.check_deadline()?;
     let views: Vec<StreamView> = counts.streams.iter().map(StreamView::new).collect();

@@ -236,7 +236,10 @@ async fn rsyslog_sends_a_file_as_documents_and_as_syslog_and_every_line_arrives_
             format!("/loki/api/v1/query?query={}", encode(&format!("sum(count_over_time({selector}[1h]))")));
         eventually("every line", Duration::from_secs(60), async || {
             let counted = node.json(&path).await;
-            (counted["data"]["result"][0]["value"][1] == count.to_string()).then_some(())
+            {
+                let value = counted["data"]["result"][0]["value"][1].as_str();
+                (value == Some(count.to_string().as_str())).then_some(())
+            }
         })
         .await;
     }

@@ -82,13 +82,9 @@ impl Folding {
 
     /// What of a record tells it apart: its fields that are asked for, and nothing else.
     fn project(&self, r: &LogRecord) -> LogRecord {
-        let mut out = LogRecord::default();
-        out.attributes = r
-            .attributes
-            .iter()
-            .filter(|(k, _)| self.names(&terms::name(k)))
-            .map(|(k, v)| (k, v.clone()))
-            .collect();
+        let named = r.attributes.iter().filter(|(k, _)| self.names(&terms::name(k)));
+        let attributes = named.map(|(k, v)| (k, v.clone())).collect();
+        let mut out = LogRecord { attributes, ..LogRecord::default() };
         if self.names("severity_number") || self.names("detected_level") {
             out.severity_number = r.severity_number;
         }
