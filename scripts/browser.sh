@@ -11,6 +11,8 @@ data_dir: data
 listen: {http: "127.0.0.1:0", otlp_grpc: off, otlp_http: off}
 collect:
   host: {interval: 1s}
+# Samples are sent once, and are to be there however long the tests take.
+query: {lookback: 1h}
 YAML
 "$binary" run --config "$home/orrery.yaml" > "$home/out" 2> "$home/err" &
 node=$!
