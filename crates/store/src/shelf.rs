@@ -30,7 +30,8 @@ pub(crate) struct Shelf {
     /// One flush of this shelf at a time.
     pub(crate) flushing: tokio::sync::Mutex<()>,
     /// One compaction of this shelf at a time.
-    pub(crate) tending: tokio::sync::Mutex<()>,
+    /// Beside that, paths of segments that a merge has made without their number falling.
+    pub(crate) tending: tokio::sync::Mutex<std::collections::HashSet<String>>,
 }
 
 struct Inner {

@@ -8,7 +8,11 @@
 //! Only segments that follow each other in the order of commits are merged: of two values at one time the
 //! later commit's counts, and a merge must not move one past a third.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
@@ -56,12 +60,13 @@ const SERIES_EXPANSION: u64 = 4;
 /// Merges what is worth merging on one shelf. Returns how many segments went into merges, or the first error;
 /// a run that cannot be merged does not keep the others from it.
 pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usize> {
-    let _one = shelf.tending.lock().await;
+    let mut settled = shelf.tending.lock().await;
+    settled.retain(|path| shelf.live().segments.contains_key(path));
     let mut merged = 0;
     let mut failed = None;
     let mut more = true;
     while std::mem::take(&mut more) {
-        for mut run in choose(shelf, &Rules::new(core, shelf)) {
+        for mut run in choose(shelf, &Rules::new(core, shelf), &settled) {
             if core.is_closing() {
                 break;
             }
@@ -78,7 +83,10 @@ pub(crate) async fn compact(core: &Arc<Core>, shelf: &Arc<Shelf>) -> Result<usiz
                     let inputs = run.segments.len();
                     merged += inputs;
                     // Only while there are fewer afterwards: this has to come to an end.
-                    more |= inputs < whole && made < inputs;
+                    more |= inputs < whole && made.len() < inputs;
+                    if made.len() >= inputs {
+                        settled.extend(made);
+                    }
                 }
                 Err(Error::Conflict(_)) => {}
                 Err(e) => {
@@ -185,7 +193,7 @@ impl Rules {
 type Groups = BTreeMap<((i64, i64), bool), Vec<Arc<SegmentRef>>>;
 
 /// Runs of neighbouring small segments, window by window, or day by day.
-fn choose(shelf: &Shelf, rules: &Rules) -> Vec<Run> {
+fn choose(shelf: &Shelf, rules: &Rules, settled: &HashSet<String>) -> Vec<Run> {
     let mut groups = Groups::new();
     for s in shelf.live().segments.values() {
         groups.entry(rules.group(s)).or_default().push(s.clone());
@@ -197,7 +205,9 @@ fn choose(shelf: &Shelf, rules: &Rules) -> Vec<Run> {
         let mut bytes = 0;
         let mut close = |run: &mut Vec<Arc<SegmentRef>>| {
             let segments = std::mem::take(run);
-            if rules.is_worth(&segments, over) {
+            // Records and spans fill segments up to what memory allows: full ones would be written anew for ever.
+            let are_full = segments.iter().all(|s| settled.contains(&s.path));
+            if !are_full && rules.is_worth(&segments, over) {
                 runs.push(Run { segments, window });
             }
         };
@@ -226,8 +236,8 @@ fn chunks_of((start, end): (i64, i64)) -> metrics::Chunks {
     metrics::Chunks { origin_ms: start / 1_000_000, width_ms: CHUNK_MS, count: count as u32 }
 }
 
-/// Replaces the run's segments by one, or by several where records are many. Returns how many.
-async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<usize> {
+/// Replaces the run's segments by one, or by several where records are many. Returns their paths.
+async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<Vec<String>> {
     let (run, window) = (run.segments.as_slice(), run.window);
     let mut readers = Vec::with_capacity(run.len());
     for s in run {
@@ -242,7 +252,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<usize>
         Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
         Some(Reader::Logs(_)) => merge_logs(&readers, &deleted, level, core.segment_heap_bytes()).await,
         Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
-        None => return Ok(0),
+        None => return Ok(Vec::new()),
     };
     let at =
         |source| Error::Segment { path: run.first().map(|s| s.path.clone()).unwrap_or_default(), source };
@@ -270,7 +280,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<usize>
     }
     published?;
     super::discard(core, run);
-    Ok(commit.change.added.len())
+    Ok(commit.change.added.iter().map(|a| a.path.clone()).collect())
 }
 
 /// An error of reading inputs that retention has dropped meanwhile is none: there is nothing left to merge.

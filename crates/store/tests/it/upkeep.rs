@@ -475,3 +475,45 @@ async fn merging_a_few_at_a_time_ends_where_merging_makes_no_fewer() {
     rig.store().maintain().await.unwrap();
     assert_eq!(logs(&rig).1, items);
 }
+
+#[tokio::test]
+async fn segments_that_are_full_are_not_written_anew_each_time() {
+    let rig = Rig::with(|r| r.budget = MemoryBudget::new(64 << 20)).await;
+    let t = TenantId::default();
+    // Four mebibytes in memory each, which is what one segment may have.
+    let long = |i: i64| {
+        let record = |n| LogRecord {
+            timestamp_ns: NOW_NS - 20 * HOUR + i * 1_000_000 + n,
+            body: "x".repeat(4000).into(),
+            ..LogRecord::default()
+        };
+        let records = (0..1000).map(record).collect();
+        Batch::Logs(LogBatch { streams: vec![LogStream::default()], records })
+    };
+    for i in 0..7 {
+        rig.store().append(&t, suite::unit(vec![long(i)])).await.unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    let items = |rig: &Rig| rig.store().status().signals[1].items;
+    for _ in 0..3 {
+        rig.store().maintain().await.unwrap();
+    }
+    let before = rig.text();
+    for _ in 0..3 {
+        rig.store().maintain().await.unwrap();
+    }
+    let merges = |text: &str| -> Vec<String> {
+        text.lines().filter(|l| l.starts_with("orrery_store_compactions_total")).map(str::to_owned).collect()
+    };
+    assert!(!merges(&before).is_empty(), "{before}");
+    assert_eq!(merges(&rig.text()), merges(&before));
+    assert_eq!(items(&rig), 7000);
+    // What is new is merged nonetheless.
+    for i in 7..9 {
+        rig.store().append(&t, suite::unit(vec![long(i)])).await.unwrap();
+        rig.store().flush_all().await.unwrap();
+    }
+    rig.store().maintain().await.unwrap();
+    assert_ne!(merges(&rig.text()), merges(&before));
+    assert_eq!(items(&rig), 9000);
+}
