@@ -16,6 +16,10 @@
 //! it. Log files only grow, so the range holds the same lines; when the file's first bytes are no longer
 //! what the checkpoint remembers, it is another file and begins at 0 with another key.
 //!
+//! Rotation renames files, and may do so more than once between two looks at a directory, or while the node is down.
+//! So what stands beside a followed file under a name that a rotation gives is read too, gzip unpacked where the rest of
+//! a file is left only so, and remembered until it is deleted.
+//!
 //! A range never ends inside a record that is still incomplete (a line without its line feed, a CRI record
 //! whose last part has not come), so reading needs no state but the offset.
 
@@ -24,6 +28,7 @@ mod discover;
 mod follow;
 pub(crate) mod glob;
 mod lines;
+mod packed;
 mod records;
 mod runner;
 mod tailer;

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! {"version":1,"files":[{"path":"…","device":1,"inode":2,"fingerprint":{"bytes":256,"hash":3},
-//!   "key":4,"offset":100,"planned":180,"planned_line":1048576}]}
+//!   "key":4,"offset":100,"planned":180,"planned_line":1048576}],"rotated":true}
 //! ```
 //! `offset` was acknowledged by the store; `planned` is the end of the range that was being appended, absent
-//! where none was, and `planned_line` the longest line it was cut with. Version rule: another version is refused, not guessed at.
+//! where none was, and `planned_line` the longest line it was cut with. Where `rotated`
+//! is absent, files that were rotated away and read to their end are not listed; `left_alone` marks those that are known
+//! and not read, `packed` those that are packed, with their length before that: offsets and fingerprint are those of
+//! what was packed. Version rule: another version is refused, not guessed at.
 
 use std::{
     fs::{self, File},
@@ -23,6 +26,9 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) struct Document {
     version: u32,
     pub(super) files: Vec<Entry>,
+    /// Whether rotated files are listed for as long as they exist.
+    #[serde(default)]
+    pub(super) rotated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +47,12 @@ pub(super) struct Entry {
     /// same batch id. Absent in a checkpoint of before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) planned_line: Option<usize>,
+    /// A rotated file that is not to be read: a copy of what was, or from before the first start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) left_alone: bool,
+    /// Length of what a rotation has packed with gzip; absent for plain files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) packed: Option<u64>,
 }
 
 /// What a file begins with, so that another file under the same inode is noticed.
@@ -79,7 +91,7 @@ pub(super) fn load(path: &Path) -> io::Result<Loaded> {
 
 /// On return the document is durable and whole, or the one before it still is.
 pub(super) fn save(path: &Path, files: Vec<Entry>) -> io::Result<()> {
-    let document = Document { version: VERSION, files };
+    let document = Document { version: VERSION, files, rotated: true };
     let bytes = serde_json::to_vec(&document).map_err(io::Error::other)?;
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
@@ -110,10 +122,12 @@ mod tests {
             offset: 5,
             planned: Some(6),
             planned_line: Some(64),
+            left_alone: false,
+            packed: Some(7),
         };
         save(&path, vec![entry.clone()]).unwrap();
         let Loaded::Found(d) = load(&path).unwrap() else { panic!("found") };
-        assert_eq!(d.files, [entry]);
+        assert_eq!((d.files, d.rotated), (vec![entry], true));
         fs::write(&path, "{\"version\":2,\"files\":[]}").unwrap();
         let Loaded::Broken(reason) = load(&path).unwrap() else { panic!("broken") };
         assert!(reason.contains("version 2 is not known"), "{reason}");

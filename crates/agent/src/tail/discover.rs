@@ -15,15 +15,30 @@ const COMPRESSED: [&str; 6] = ["gz", "zst", "bz2", "xz", "lz4", "zip"];
 
 /// All files of a source, without those excluded, each once.
 pub(super) fn files(source: &Source) -> BTreeSet<PathBuf> {
-    let (patterns, exclude): (Vec<String>, &[String]) = match source {
-        Source::Files { paths, exclude, .. } => (paths.clone(), exclude),
-        Source::Pods { root, exclude } => (vec![format!("{}/{POD_FILES}", root.display())], exclude),
+    let patterns = match source {
+        Source::Files { paths, .. } => paths.clone(),
+        Source::Pods { root, .. } => vec![format!("{}/{POD_FILES}", root.display())],
     };
     let found = patterns.iter().flat_map(|p| glob::expand(p));
     found
         .filter(|p| !p.extension().and_then(|e| e.to_str()).is_some_and(|e| COMPRESSED.contains(&e)))
-        .filter(|p| !exclude.iter().any(|e| glob::matches_path(e, p)))
+        .filter(|p| !is_excluded(source, p))
         .collect()
+}
+
+pub(super) fn is_excluded(source: &Source, path: &Path) -> bool {
+    let (Source::Files { exclude, .. } | Source::Pods { exclude, .. }) = source;
+    exclude.iter().any(|e| glob::matches_path(e, path))
+}
+
+/// Whether `name` is what a rotation makes of `live`: a number or a date behind it, as the kubelet
+/// (`0.log.20240506-070809`) and logrotate (`app.log.1`, `app.log-20240506`) write them.
+pub(super) fn is_rotated(name: &str, live: &str) -> bool {
+    let behind = name.strip_prefix(live).and_then(|rest| rest.strip_prefix(['.', '-']));
+    behind.is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|b| b.is_ascii_digit() || b"-_.:TZ".contains(&b))
+    })
 }
 
 /// Directories in which new files can appear, for watching.
@@ -152,6 +167,16 @@ mod tests {
         let s = stream(&source, Path::new("/var/log/nginx/access.log.1"), "box");
         assert_eq!((s.labels.value("service_name"), s.labels.value("job")), ("access", "files"));
         assert_eq!(s.labels.value("filename"), "/var/log/nginx/access.log.1");
+    }
+
+    #[test]
+    fn a_rotation_puts_a_number_or_a_date_behind_a_name() {
+        for name in ["0.log.20240506-070809", "0.log.1", "0.log-20240506", "0.log.2024-05-06T07:08:09Z"] {
+            assert!(is_rotated(name, "0.log"), "{name}");
+        }
+        for name in ["0.log", "0.log.", "0.log.1.gz", "0.log.20240506-070809.tmp", "0.log.bak", "10.log.1"] {
+            assert!(!is_rotated(name, "0.log"), "{name}");
+        }
     }
 
     #[test]

@@ -10,7 +10,10 @@ use std::{
 use model::LogStream;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checkpoint::{Entry, Fingerprint};
+use super::{
+    checkpoint::{Entry, Fingerprint},
+    packed::Packed,
+};
 
 /// First bytes that make a fingerprint. Log files tell themselves apart by their first timestamp.
 const FINGERPRINT_BYTES: u64 = 256;
@@ -27,7 +30,7 @@ pub(super) struct Followed {
     pub(super) stream: LogStream,
     /// Where the file is now, which differs from `entry.path` after a rename.
     pub(super) place: PathBuf,
-    handle: Option<File>,
+    handle: Option<Handle>,
     /// Length when last looked at.
     pub(super) len: u64,
     pub(super) grown_ns: i64,
@@ -38,6 +41,15 @@ pub(super) struct Followed {
     /// Since when no path leads to it.
     pub(super) gone_ns: Option<i64>,
     pub(super) finished: bool,
+    /// It was finished before directories were last looked at, so that what a rotation made of it since is known.
+    pub(super) settled: bool,
+    /// What it was called, where it stands beside that under the name a rotation gave it.
+    pub(super) rotated: Option<PathBuf>,
+}
+
+enum Handle {
+    Plain(File),
+    Packed(Box<Packed>),
 }
 
 /// What looking at a file found.
@@ -52,7 +64,7 @@ impl Followed {
     pub(super) fn new(entry: Entry, stream: LogStream, now_ns: i64) -> Self {
         Followed {
             place: entry.path.clone(),
-            len: entry.offset,
+            len: entry.packed.unwrap_or(entry.offset),
             entry,
             stream,
             handle: None,
@@ -61,6 +73,8 @@ impl Followed {
             suspect: false,
             gone_ns: None,
             finished: false,
+            settled: false,
+            rotated: None,
         }
     }
 
@@ -73,12 +87,16 @@ impl Followed {
         self.len.saturating_sub(self.entry.offset)
     }
 
+    /// Whether a listing says something else than the last one did.
+    pub(super) fn is_changed(&self, m: &Metadata) -> bool {
+        self.modified != Some((m.mtime(), m.mtime_nsec()))
+    }
+
     /// Takes note of what a listing says.
     pub(super) fn listed(&mut self, m: &Metadata, now_ns: i64) {
-        let modified = Some((m.mtime(), m.mtime_nsec()));
-        self.suspect |= self.modified != modified;
-        self.modified = modified;
-        if m.len() != self.len && self.handle.is_none() {
+        self.suspect |= self.is_changed(m);
+        self.modified = Some((m.mtime(), m.mtime_nsec()));
+        if m.len() != self.len && self.handle.is_none() && self.entry.packed.is_none() {
             // Whether it grew or was replaced is seen when it is opened.
             self.len = self.len.max(m.len());
             self.grown_ns = now_ns;
@@ -103,9 +121,17 @@ impl Followed {
             if id_of(&file.metadata()?) != self.id() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            self.handle = Some(file);
+            self.handle = Some(match self.entry.packed {
+                Some(_) => Handle::Packed(Box::new(Packed::new(file)?)),
+                None => Handle::Plain(file),
+            });
         }
-        let Some(file) = &self.handle else { return Err(io::ErrorKind::NotFound.into()) };
+        let file = match &self.handle {
+            Some(Handle::Plain(file)) => file,
+            // Packed files are finished ones.
+            Some(Handle::Packed(_)) => return Ok(Look::Same),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
         let len = file.metadata()?.len();
         if len > self.len {
             self.grown_ns = now_ns;
@@ -128,29 +154,37 @@ impl Followed {
         self.entry.planned = None;
         self.entry.planned_line = None;
         self.entry.fingerprint = match &self.handle {
-            Some(file) => fingerprint(file, self.len.min(FINGERPRINT_BYTES))?,
-            None => Fingerprint::default(),
+            Some(Handle::Plain(file)) => fingerprint(file, self.len.min(FINGERPRINT_BYTES))?,
+            _ => Fingerprint::default(),
         };
         Ok(())
     }
 
     /// Up to `max` bytes from the offset on.
-    pub(super) fn read(&self, max: usize) -> io::Result<Vec<u8>> {
-        let Some(file) = &self.handle else { return Ok(Vec::new()) };
+    pub(super) fn read(&mut self, max: usize) -> io::Result<Vec<u8>> {
         let want = self.unread().min(max as u64) as usize;
-        let mut bytes = vec![0; want];
-        let mut done = 0;
-        while done < want {
-            match file.read_at(&mut bytes[done..], self.entry.offset + done as u64) {
-                Ok(0) => break,
-                Ok(n) => done += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+        let offset = self.entry.offset;
+        match &mut self.handle {
+            Some(Handle::Plain(file)) => read_at(file, offset, want),
+            Some(Handle::Packed(packed)) => packed.read(offset, want),
+            None => Ok(Vec::new()),
         }
-        bytes.truncate(done);
-        Ok(bytes)
     }
+}
+
+fn read_at(file: &File, offset: u64, want: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; want];
+    let mut done = 0;
+    while let Some(room) = bytes.get_mut(done..).filter(|r| !r.is_empty()) {
+        match file.read_at(room, offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
 }
 
 /// Identifies a file for batch ids; no two files get the same, not even under one inode.
@@ -162,17 +196,37 @@ pub(super) fn new_key((device, inode): FileId, salt: i64) -> u64 {
     xxh3_64(&bytes)
 }
 
+/// Of the bytes that a file begins with, unpacked where it is packed.
+pub(super) fn fingerprint_of(first: &[u8]) -> Fingerprint {
+    let first = first.get(..FINGERPRINT_BYTES as usize).unwrap_or(first);
+    Fingerprint { bytes: first.len() as u64, hash: xxh3_64(first) }
+}
+
 pub(super) fn first_fingerprint(path: &Path) -> io::Result<Fingerprint> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     fingerprint(&file, len.min(FINGERPRINT_BYTES))
 }
 
+/// The bytes a file begins with, as many as a fingerprint takes.
+pub(super) fn first_bytes(path: &Path, packed: bool) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    match packed {
+        true => Packed::new(file)?.read(0, FINGERPRINT_BYTES as usize),
+        false => read_at(&file, 0, FINGERPRINT_BYTES as usize),
+    }
+}
+
+/// Whether a file that begins with `first` can be the one that the fingerprint is of. Nothing tells an empty one.
+pub(super) fn begins_like(first: &[u8], known: Fingerprint) -> bool {
+    known.bytes > 0 && first.get(..known.bytes as usize).is_some_and(|f| fingerprint_of(f) == known)
+}
+
 fn fingerprint(file: &File, bytes: u64) -> io::Result<Fingerprint> {
     let mut first = [0u8; FINGERPRINT_BYTES as usize];
     let want = bytes.min(FINGERPRINT_BYTES) as usize;
     file.read_exact_at(&mut first[..want], 0)?;
-    Ok(Fingerprint { bytes: want as u64, hash: xxh3_64(&first[..want]) })
+    Ok(fingerprint_of(&first[..want]))
 }
 
 /// The file with this identity in `dir`, where a rotation has probably left it.

@@ -16,13 +16,19 @@ use super::{
     discover,
     follow::{FileId, Followed, Look, find_in, first_fingerprint, id_of, new_key},
     lines,
-    records::{Limits, Raw, cut},
+    records::{Format, Limits, Raw, cut},
 };
+
+mod rotated;
 
 /// Bytes read in one cycle over all files. Larger: more memory; smaller: more checkpoints.
 const CYCLE_BYTES: usize = 16 << 20;
 /// A file that has not grown for this long is closed and found again by its path.
 const CLOSE_IDLE_NS: i64 = 60_000_000_000;
+
+/// How long the rest of a container's record is waited for. Longer: the last words of a container that died come later;
+/// shorter: a runtime that writes slowly has its records torn.
+const PARTS_NS: i64 = 10_000_000_000;
 
 pub(super) struct Tailer {
     options: Options,
@@ -31,6 +37,8 @@ pub(super) struct Tailer {
     /// Files are planned in turns, so that a busy one does not starve the others.
     turn: usize,
     first_scan: bool,
+    /// What to do with rotated files that are not known.
+    unknown: rotated::Unknown,
     /// There is something in memory that the checkpoint on disk does not say.
     dirty: bool,
 }
@@ -65,6 +73,7 @@ impl Tailer {
             files: HashMap::new(),
             turn: 0,
             first_scan: false,
+            unknown: rotated::Unknown::Read,
             dirty: false,
             options,
         };
@@ -76,12 +85,19 @@ impl Tailer {
                 t.first_scan = true;
             }
             Loaded::Found(document) => {
+                if !document.rotated {
+                    t.unknown = rotated::Unknown::LeaveAlone;
+                }
                 for entry in document.files {
                     let stream = discover::stream(&t.options.source, &entry.path, &t.host_name);
-                    let followed = Followed::new(entry, stream, now_ns);
+                    let mut followed = Followed::new(entry, stream, now_ns);
+                    followed.finished = followed.entry.left_alone;
                     t.files.insert(followed.id(), followed);
                 }
             }
+        }
+        if t.first_scan {
+            t.unknown = rotated::Unknown::LeaveAlone;
         }
         Ok((t, said))
     }
@@ -102,7 +118,7 @@ impl Tailer {
         self.scan(now_ns, &mut out);
         self.plan(now_ns, &mut out);
         self.forget(now_ns);
-        out.following = self.files.len();
+        out.following = self.files.values().filter(|f| !f.finished).count();
         if self.dirty {
             match self.save() {
                 Ok(()) => self.dirty = false,
@@ -133,18 +149,23 @@ impl Tailer {
 
     fn scan(&mut self, now_ns: i64, out: &mut Cycle) {
         let mut seen = BTreeSet::new();
-        for path in discover::files(&self.options.source) {
+        let paths = discover::files(&self.options.source);
+        // Before what was cut short is noticed: a copy of it is known by what it began with.
+        self.look_beside(&paths, now_ns, out);
+        let mut following = self.files.values().filter(|f| !f.finished).count();
+        for path in paths {
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             let id = id_of(&metadata);
             // Two names of one file are one file.
             if !seen.insert(id) {
                 continue;
             }
-            let full = self.files.len() >= self.options.max_files;
+            let full = following >= self.options.max_files;
             match self.files.get_mut(&id) {
                 Some(f) => {
                     f.gone_ns = None;
                     f.finished = false;
+                    f.entry.left_alone = false;
                     f.place = path;
                     f.listed(&metadata, now_ns);
                     if metadata.len() < f.entry.offset {
@@ -158,12 +179,14 @@ impl Tailer {
                     Ok(f) => {
                         self.files.insert(id, f);
                         self.dirty = true;
+                        following += 1;
                     }
                     Err(_) => out.problems.push("cannot_open"),
                 },
             }
         }
         self.first_scan = false;
+        self.unknown = rotated::Unknown::Read;
         for (id, f) in &mut self.files {
             if seen.contains(id) || f.gone_ns.is_some() {
                 continue;
@@ -171,6 +194,7 @@ impl Tailer {
             f.gone_ns = Some(now_ns);
             // Rotated by renaming, most likely; what it still holds is read from where it is now.
             if !f.is_open()
+                && f.rotated.is_none()
                 && let Some(found) = f.entry.path.parent().and_then(|dir| find_in(dir, *id))
             {
                 f.place = found;
@@ -190,6 +214,8 @@ impl Tailer {
             offset: if skip { len } else { 0 },
             planned: None,
             planned_line: None,
+            left_alone: false,
+            packed: None,
         };
         let stream = discover::stream(&self.options.source, path, &self.host_name);
         let mut f = Followed::new(entry, stream, now_ns);
@@ -245,7 +271,12 @@ impl Tailer {
         let before = self.files.len();
         self.files.retain(|_, f| {
             let gone_long = f.gone_ns.is_some_and(|t| now_ns - t >= grace);
-            !(gone_long && f.finished && f.entry.planned.is_none())
+            let done = gone_long && f.settled && f.finished && f.entry.planned.is_none();
+            if done {
+                // What is deleted while it is open keeps its space.
+                f.close();
+            }
+            !done || f.rotated.is_some()
         });
         self.dirty |= self.files.len() != before;
     }
@@ -258,9 +289,10 @@ fn look(f: &mut Followed, options: &Options, host_name: &str, now_ns: i64, out: 
         Ok(Look::Replaced) => {
             let lost_plan = f.entry.planned.is_some();
             out.problems.push(if lost_plan { "replaced_while_appending" } else { "truncated" });
-            if f.entry.path != f.place {
+            let name = f.rotated.as_ref().unwrap_or(&f.place);
+            if f.entry.path != *name {
                 // The inode was given to a file of another name, which must not carry the old one's labels.
-                f.entry.path = f.place.clone();
+                f.entry.path = name.clone();
                 f.stream = discover::stream(&options.source, &f.entry.path, host_name);
             }
             f.begin_again(now_ns).is_ok()
@@ -303,7 +335,10 @@ fn plan_file(
             let limits =
                 Limits { max_line_bytes: options.max_line_bytes, max_lines: options.max_batch_lines };
             let at_end = f.entry.offset + bytes.len() as u64 == f.len;
-            let cut = cut(&bytes, format, limits, finish && at_end);
+            // Who wrote the first parts of a record and then nothing has ended.
+            let given_up =
+                format == Format::Container && now_ns - f.grown_ns >= PARTS_NS && bytes.ends_with(b"\n");
+            let cut = cut(&bytes, format, limits, (finish || given_up) && at_end);
             (bytes, cut)
         }
     };

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::tail::Source;
 
+mod rotation;
+
 const SECOND: i64 = 1_000_000_000;
 
 /// A directory of logs, a tailer that can die, and a store that knows batch ids.
@@ -425,4 +427,27 @@ proptest! {
         stored.sort();
         prop_assert_eq!(stored, written);
     }
+}
+
+#[test]
+fn a_containers_last_words_come_though_no_line_feed_ends_them() {
+    let mut rig = Rig::new(true, |_| ());
+    rig.tailer.options.source = Source::Pods { root: rig.dir.path().join("pods"), exclude: vec![] };
+    rig.tailer.options.max_line_bytes = 1000;
+    rig.tailer.options.max_batch_bytes = 1000;
+    let container = rig.dir.path().join("pods/ns_pod_uid/app");
+    fs::create_dir_all(&container).unwrap();
+    let part = |text: &str| {
+        format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2023-11-14T22:13:20Z\"}}\n")
+    };
+    fs::write(container.join("0.log"), part("whole\\n") + &part("last ")).unwrap();
+    rig.drain();
+    assert_eq!(rig.take(), ["whole"]);
+    let mut file = OpenOptions::new().append(true).open(container.join("0.log")).unwrap();
+    file.write_all(part("words").as_bytes()).unwrap();
+    rig.drain();
+    assert!(rig.take().is_empty());
+    rig.pass_grace();
+    rig.drain();
+    assert_eq!(rig.take(), ["last words"]);
 }
