@@ -107,6 +107,25 @@ impl Plan {
                 }
             }
         }
+        Self::choose(seen, total)
+    }
+
+    /// For the rows of several segments together, each with its plan and their number.
+    pub fn merged<'a>(of: impl Iterator<Item = (&'a Plan, usize)>) -> Self {
+        let mut seen: BTreeMap<(&str, Sort), Seen> = BTreeMap::new();
+        let mut total = 0usize;
+        for (plan, rows) in of {
+            total += rows;
+            for (position, c) in plan.columns.iter().enumerate() {
+                let s = seen.entry((&c.key, c.sort)).or_default();
+                s.rows += rows;
+                s.positions += position.saturating_mul(rows);
+            }
+        }
+        Self::choose(seen, total)
+    }
+
+    fn choose(seen: BTreeMap<(&str, Sort), Seen>, total: usize) -> Self {
         let mut by_key: BTreeMap<&str, (Sort, Seen)> = BTreeMap::new();
         for ((key, sort), s) in seen {
             if by_key.get(key).is_none_or(|(_, best)| best.rows < s.rows) {
@@ -115,13 +134,14 @@ impl Plan {
         }
         let mut chosen: Vec<(&str, Sort, Seen)> = by_key
             .into_iter()
-            .filter(|(_, (_, s))| s.rows * RARE > total)
+            .filter(|(_, (_, s))| s.rows.saturating_mul(RARE) > total)
             .map(|(k, (sort, s))| (k, sort, s))
             .collect();
         chosen.sort_by(|a, b| b.2.rows.cmp(&a.2.rows).then(a.0.cmp(b.0)));
         chosen.truncate(MAX_COLUMNS);
         // In order of their usual place, so that most rows need no order of their own. Compared as fractions.
-        chosen.sort_by(|a, b| (a.2.positions * b.2.rows).cmp(&(b.2.positions * a.2.rows)).then(a.0.cmp(b.0)));
+        let place = |s: &Seen, of: &Seen| s.positions as u128 * of.rows as u128;
+        chosen.sort_by(|a, b| place(&a.2, &b.2).cmp(&place(&b.2, &a.2)).then(a.0.cmp(b.0)));
         let columns =
             chosen.into_iter().map(|(k, sort, _)| AttributeColumn { key: k.to_owned(), sort }).collect();
         Plan { columns }
@@ -203,6 +223,9 @@ impl Builders {
     }
 
     pub fn push(&mut self, attributes: &Attributes) -> Result<()> {
+        if self.push_usual(attributes) {
+            return Ok(());
+        }
         let mut taken: Vec<Option<&AnyValue>> = vec![None; self.columns.len()];
         let mut places: Vec<Option<usize>> = Vec::with_capacity(attributes.len());
         let mut rest: Vec<(&str, &AnyValue)> = Vec::new();
@@ -224,6 +247,21 @@ impl Builders {
         self.rest.append_option(rest);
         self.columns.iter_mut().zip(taken).for_each(|(b, v)| b.append(v));
         Ok(())
+    }
+
+    /// Adds a row whose pairs are exactly the columns in their order, as most rows of one program are; otherwise nothing.
+    fn push_usual(&mut self, attributes: &Attributes) -> bool {
+        let usual = attributes.len() == self.plan.columns.len()
+            && attributes
+                .iter()
+                .zip(&self.plan.columns)
+                .all(|((k, v), c)| k == c.key && Sort::of(v) == Some(c.sort));
+        if usual {
+            self.order.append_null();
+            self.rest.append_null();
+            self.columns.iter_mut().zip(attributes.iter()).for_each(|(b, (_, v))| b.append(Some(v)));
+        }
+        usual
     }
 
     /// Arrays in the order of [`Plan::fields`].

@@ -24,6 +24,7 @@
 
 mod count;
 pub(crate) mod decode;
+mod merge;
 mod reader;
 mod select;
 mod streams;
@@ -37,8 +38,9 @@ use serde::{Deserialize, Serialize};
 use crate::terms::Need;
 
 pub use count::{Counter, Folding, Group, TooMany};
+pub use merge::{Keep, merge};
 pub use reader::Reader;
-pub use writer::write;
+pub use writer::{write, write_of};
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteOptions {
@@ -68,11 +70,22 @@ pub struct Selection {
     pub line: Option<LinePredicate>,
     /// What every wanted record has: blocks of rows that have not are left out. `line` must still say so itself.
     pub need: Need,
+    /// Names and values, as LogQL knows them, of which every wanted record has all: blocks of rows that have not are left
+    /// out where no stream can have them for its records.
+    pub fields: Arc<[(String, String)]>,
 }
 
 impl Selection {
     pub fn new(matchers: Vec<Matcher>, range: TimeRange, order: Order) -> Self {
-        Selection { matchers, range, order, limit_hint: None, line: None, need: Need::Any }
+        Selection {
+            matchers,
+            range,
+            order,
+            limit_hint: None,
+            line: None,
+            need: Need::Any,
+            fields: Arc::default(),
+        }
     }
 }
 

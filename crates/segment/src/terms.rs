@@ -11,6 +11,8 @@
 pub(crate) mod index;
 mod need;
 
+use std::cell::Cell;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use need::{Need, has_text};
@@ -57,10 +59,8 @@ pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
     let mut begins = None;
     let mut edge = |at: usize| match begins.take() {
         None => begins = Some(at),
-        Some(start) => {
-            let word = folded.get(start..at).unwrap_or_default();
-            if word.len() < LONG { f(of_word(word)) } else { each_long(word, &mut f) }
-        }
+        Some(start) if at - start < LONG => f(of_short(folded, start, at)),
+        Some(start) => each_long(folded.get(start..at).unwrap_or_default(), &mut f),
     };
     let mut inside = 0;
     for (i, chunk) in folded.chunks(64).enumerate() {
@@ -91,29 +91,58 @@ fn words_in(chunk: &[u8]) -> u64 {
 
 /// The term of a short word.
 pub(crate) fn of_word(word: &[u8]) -> u64 {
-    let mut padded = [0u8; 16];
+    let mut padded = [0u8; LONG];
     if let Some(own) = padded.get_mut(..word.len()) {
         own.copy_from_slice(word);
     }
-    let all = u128::from_le_bytes(padded);
+    of_padded(u128::from_le_bytes(padded), word.len())
+}
+
+/// The term of a short word inside of a text, mostly without copying a number of bytes that is not known before.
+#[inline]
+fn of_short(text: &[u8], start: usize, end: usize) -> u64 {
+    match text.get(start..).and_then(<[u8]>::first_chunk::<LONG>) {
+        Some(chunk) => {
+            let own = (1 << (8 * (end - start))) - 1;
+            of_padded(u128::from_le_bytes(*chunk) & own, end - start)
+        }
+        None => of_word(text.get(start..end).unwrap_or_default()),
+    }
+}
+
+#[inline]
+fn of_padded(all: u128, len: usize) -> u64 {
     // The length tells apart what ends in zeros.
-    mixed(all as u64 ^ mixed((all >> 64) as u64 ^ word.len() as u64))
+    mixed(all as u64 ^ mixed((all >> 64) as u64 ^ len as u64))
 }
 
 /// The terms of [`LONG`] or more bytes of a word, some more than once.
 pub(crate) fn each_long(word: &[u8], f: &mut impl FnMut(u64)) {
-    let mut held = [u64::MAX; WINDOW];
-    let mut least = u64::MAX;
+    /// Windows looked at together.
+    const AT_ONCE: usize = 64;
+    let mut hashes = [0; AT_ONCE + WINDOW - 1];
     let mut said = None;
-    for (i, gram) in word.windows(GRAM).enumerate() {
-        let hash = gram.try_into().map_or(0, |g| mixed(u64::from_le_bytes(g)));
-        let Some(slot) = held.get_mut(i % WINDOW) else { continue };
-        let left = std::mem::replace(slot, hash);
-        least = if left == least { held.iter().copied().min().unwrap_or(hash) } else { least.min(hash) };
-        if i + 1 >= WINDOW && said != Some(least) {
-            f(least);
-            said = Some(least);
+    let mut rest = word;
+    while rest.len() >= LONG {
+        let mut n = 0;
+        for (slot, gram) in hashes.iter_mut().zip(rest.windows(GRAM)) {
+            *slot = gram.first_chunk().map_or(0, |g| mixed(u64::from_le_bytes(*g)));
+            n += 1;
         }
+        // Each becomes the least of two, four, eight and at last nine neighbours, without a branch.
+        let held = Cell::from_mut(hashes.get_mut(..n).unwrap_or_default()).as_slice_of_cells();
+        for reach in [1, 2, 4, 1] {
+            n -= reach;
+            let (own, further) = (held.iter().take(n), held.iter().skip(reach));
+            own.zip(further).for_each(|(own, further)| own.set(own.get().min(further.get())));
+        }
+        for least in held.iter().take(n).map(Cell::get) {
+            if said != Some(least) {
+                f(least);
+                said = Some(least);
+            }
+        }
+        rest = rest.get(n..).unwrap_or_default();
     }
 }
 

@@ -209,10 +209,15 @@ impl Core {
         self.policy.load().flush.max_head_bytes.min(share)
     }
 
-    /// Records or spans of one segment, as held in memory. Larger: fewer files, and more memory while
-    /// flushing and merging.
-    pub(crate) fn segment_heap_bytes(&self) -> usize {
-        (self.budget.limit_bytes() / 16).clamp(1 << 20, 64 << 20) as usize
+    /// What one segment is written of, as held in memory. Larger: fewer files, and more memory while flushing and
+    /// merging. Records are written where they lie, spans are copied.
+    pub(crate) fn segment_heap_bytes(&self, signal: &Signal) -> usize {
+        let limit = self.budget.limit_bytes();
+        let bytes = match signal.as_str() {
+            "logs" => (limit / 4).min(256 << 20),
+            _ => (limit / 16).min(64 << 20),
+        };
+        bytes.max(1 << 20) as usize
     }
 
     /// Compressed bytes that one merge of segments takes at most.

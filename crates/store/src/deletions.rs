@@ -95,6 +95,13 @@ impl Deleted {
         self.0.iter().filter(then).any(|d| all_match(&d.matchers, labels))
     }
 
+    /// Whether a record with these labels and at this time (ns) stays.
+    pub(crate) fn keeps(&self, labels: &Labels, at_ns: i64) -> bool {
+        let at = at_ns.div_euclid(1_000_000);
+        let mut then = self.0.iter().filter(|d| d.first_ms <= at && at <= d.last_ms);
+        !then.any(|d| all_match(&d.matchers, labels))
+    }
+
     /// Removes the records that are deleted. Deletions are to the millisecond.
     pub(crate) fn take_from_logs(&self, batch: &mut LogBatch) {
         if self.is_nothing() {

@@ -6,12 +6,12 @@
 //! Stream labels are kept exactly as pushed. Structured metadata becomes record attributes.
 
 mod json;
+mod protobuf;
 mod selector;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, convert::Infallible};
 
 use model::{AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream};
-use prost::Message;
 use proto::loki::{EntryAdapter, LabelPairAdapter, PushRequest, StreamAdapter};
 
 pub use self::selector::parse_labels;
@@ -25,32 +25,21 @@ pub fn decode_json(body: &[u8], limits: &Limits) -> Result<Decoded<LogBatch>, Er
     let mut d = Decoder::new(limits);
     for s in push.streams {
         let labels = d.labels(&s.labels);
-        d.stream(labels, s.values.len(), s.values.into_iter().map(json::Entry::into_parts));
+        let entries = s.values.into_iter().map(|e| Ok(json::Entry::into_parts(e)));
+        let Ok(()) = d.stream::<Infallible>(labels, entries.len(), entries);
     }
     Ok(d.finish())
 }
 
 /// Reads the protobuf form, after snappy.
 pub fn decode_protobuf(body: &[u8], limits: &Limits) -> Result<Decoded<LogBatch>, Error> {
-    let push = PushRequest::decode(body).map_err(|e| Error::protobuf(WHAT, e))?;
     let mut d = Decoder::new(limits);
-    for s in push.streams {
-        let labels = parse_labels(&s.labels).map_err(|e| e.to_string()).and_then(|pairs| d.labels(&pairs));
-        d.stream(labels, s.entries.len(), s.entries.into_iter().map(entry_parts));
-    }
+    protobuf::decode(body, &mut d).map_err(|fault| Error::protobuf(WHAT, fault))?;
     Ok(d.finish())
 }
 
 /// One entry: its time in nanoseconds or why it has none, its line, its structured metadata.
-type Parts = (Result<i64, String>, String, Attributes);
-
-fn entry_parts(e: EntryAdapter) -> Parts {
-    let time = e.timestamp.ok_or_else(|| "an entry has no timestamp".to_owned()).and_then(|t| {
-        let ns = t.seconds.checked_mul(1_000_000_000).and_then(|s| s.checked_add(i64::from(t.nanos)));
-        ns.ok_or_else(|| format!("timestamp of {} seconds is out of range", t.seconds))
-    });
-    (time, e.line, e.structured_metadata.into_iter().map(|p| (p.name, p.value)).collect())
-}
+type Parts<'a> = (Result<i64, String>, Cow<'a, str>, Attributes);
 
 struct Decoder<'a> {
     limits: &'a Limits,
@@ -74,26 +63,32 @@ impl<'a> Decoder<'a> {
         if labels.is_empty() { Err("a stream has no labels".to_owned()) } else { Ok(labels) }
     }
 
-    fn stream(&mut self, labels: Result<Labels, String>, count: usize, entries: impl Iterator<Item = Parts>) {
+    fn stream<'p, E>(
+        &mut self,
+        labels: Result<Labels, String>,
+        count: usize,
+        entries: impl Iterator<Item = Result<Parts<'p>, E>>,
+    ) -> Result<(), E> {
         let first = self.seen;
         self.seen += count as u64;
         let labels = match labels {
             Ok(labels) => labels,
             Err(why) => {
                 self.refused.add_many(Reason::InvalidLabels, first, count as u64, || why);
-                return;
+                return Ok(());
             }
         };
         let before = self.batch.records.len();
         for (i, parts) in entries.enumerate() {
-            self.entry(first + i as u64, parts);
+            self.entry(first + i as u64, parts?);
         }
         if self.batch.records.len() > before {
             self.batch.streams.push(LogStream { labels, ..LogStream::default() });
         }
+        Ok(())
     }
 
-    fn entry(&mut self, index: u64, (time, line, attributes): Parts) {
+    fn entry(&mut self, index: u64, (time, line, attributes): Parts<'_>) {
         let max = self.limits.max_line_bytes;
         if line.len() > max {
             self.refused.add(Reason::TooLarge, index, || {
@@ -107,7 +102,7 @@ impl<'a> Decoder<'a> {
                 Ok(timestamp_ns) => self.batch.records.push(LogRecord {
                     stream: self.batch.streams.len() as u32,
                     timestamp_ns,
-                    body: AnyValue::String(line),
+                    body: AnyValue::String(line.into_owned()),
                     attributes,
                     ..LogRecord::default()
                 }),

@@ -151,6 +151,7 @@ fn encode_as(
                 w.sized_in_place(METRICS, |w| metrics::encode_apart(w, b))?;
             }
             Batch::Metrics(b) => w.sized(METRICS, |w| metrics::encode(w, b))?,
+            Batch::Logs(b) if version == VERSION => w.sized_in_place(LOGS, |w| logs::encode(w, b))?,
             Batch::Logs(b) => w.sized(LOGS, |w| logs::encode(w, b))?,
             Batch::Spans(b) => w.sized(SPANS, |w| spans::encode(w, b))?,
             other => return Err(NativeError::UnknownBatch { kind: other.signal().to_string() }),
@@ -163,6 +164,11 @@ fn encode_as(
 fn expected_bytes(batch: &Batch) -> usize {
     match batch {
         Batch::Metrics(b) => 64 + b.samples.len() * 12 + b.series.len() * 8,
+        Batch::Logs(b) => {
+            // What is beside the text repeats mostly, and is a number then.
+            let texts: usize = b.records.iter().filter_map(|r| r.body.as_str()).map(str::len).sum();
+            512 + texts + b.records.len() * 24
+        }
         other => other.heap_bytes() / 4,
     }
 }

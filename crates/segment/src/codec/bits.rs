@@ -118,20 +118,42 @@ impl<'a> BitReader<'a> {
         BitReader { input, held: 0, bits: 0 }
     }
 
+    /// Ones up to the next zero, which is taken with them.
+    pub fn ones(&mut self) -> Option<u64> {
+        let mut all = 0;
+        loop {
+            let ones = self.held.trailing_ones().min(self.bits);
+            all += u64::from(ones);
+            if ones < self.bits {
+                // With the zero they are at most as many bits as are held.
+                self.held = self.held.checked_shr(ones + 1).unwrap_or(0);
+                self.bits -= ones + 1;
+                return Some(all);
+            }
+            (self.held, self.bits) = (0, 0);
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Option<()> {
+        if let Some((word, rest)) = self.input.split_first_chunk::<8>()
+            && self.bits <= 64
+        {
+            self.held |= u128::from(u64::from_le_bytes(*word)) << self.bits;
+            self.bits += 64;
+            self.input = rest;
+        } else {
+            let (&b, rest) = self.input.split_first()?;
+            self.held |= u128::from(b) << self.bits;
+            self.bits += 8;
+            self.input = rest;
+        }
+        Some(())
+    }
+
     pub fn take(&mut self, width: u32) -> Option<u64> {
         while self.bits < width {
-            if let Some((word, rest)) = self.input.split_first_chunk::<8>()
-                && self.bits <= 64
-            {
-                self.held |= u128::from(u64::from_le_bytes(*word)) << self.bits;
-                self.bits += 64;
-                self.input = rest;
-            } else {
-                let (&b, rest) = self.input.split_first()?;
-                self.held |= u128::from(b) << self.bits;
-                self.bits += 8;
-                self.input = rest;
-            }
+            self.fill()?;
         }
         let v = self.held as u64;
         let v = if width >= 64 { v } else { v & ((1 << width) - 1) };

@@ -9,7 +9,7 @@ use arrow::{
 };
 use futures::TryStreamExt;
 use model::{LogRecord, LogStream, TimestampNs, matcher::all_match};
-use parquet::file::statistics::Statistics;
+use parquet::file::{metadata::RowGroupMetaData, statistics::Statistics};
 
 use super::{
     Selection,
@@ -269,7 +269,7 @@ impl Inner {
             return None;
         }
         let rest = self.file.column(attrs::REST)?;
-        let none_left = |g: &parquet::file::metadata::RowGroupMetaData| {
+        let none_left = |g: &RowGroupMetaData| {
             let nulls =
                 g.columns().get(rest).and_then(|c| c.statistics()).and_then(Statistics::null_count_opt);
             nulls == u64::try_from(g.num_rows()).ok()
@@ -282,7 +282,9 @@ impl Inner {
                 continue;
             }
             let own = match field.as_str() {
-                "severity_number" | "detected_level" => Some(Source::SeverityNumber),
+                "severity_number" | "detected_level" => {
+                    Some(Source::SeverityNumber).filter(|_| self.has_severities())
+                }
                 "severity_text" => Some(Source::SeverityText),
                 "trace_id" | "span_id" | "flags" | "event_name" => return None,
                 _ => None,
@@ -295,6 +297,16 @@ impl Inner {
             sources.append(&mut all);
         }
         Some(sources)
+    }
+
+    /// Whether a record may have a severity number: those that came as Loki pushes have none.
+    fn has_severities(&self) -> bool {
+        let Some(column) = self.file.column("severity_number") else { return false };
+        let none = |g: &RowGroupMetaData| match g.columns().get(column).and_then(|c| c.statistics()) {
+            Some(Statistics::Int32(s)) => s.max_opt() == Some(&0),
+            _ => false,
+        };
+        !self.file.row_groups().iter().all(none)
     }
 
     async fn count(

@@ -6,7 +6,7 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use model::{Labels, LogBatch, Matcher, Signal, TimeRange, matcher::all_match};
+use model::{Labels, LogBatch, LogRecord, Matcher, Signal, TimeRange, matcher::all_match};
 use object_store::{ObjectStore, path::Path};
 use tokio::sync::OnceCell;
 
@@ -24,6 +24,9 @@ use crate::{
         index::{Blocks, Index},
     },
 };
+
+/// Records, some thousand at a time.
+pub(super) type Scan = BoxStream<'static, Result<Vec<LogRecord>>>;
 
 /// Rows of one piece of a scan.
 const SCAN_ROWS: usize = 4096;
@@ -52,7 +55,7 @@ impl Reader {
         Ok(Reader(Arc::new(Inner { file, layout, entries: OnceCell::new(), terms: OnceCell::new() })))
     }
 
-    pub(super) fn inner(&self) -> &Inner {
+    pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
 
@@ -89,27 +92,15 @@ impl Reader {
             .boxed()
     }
 
-    /// Everything in file order (stream, time): the input of compaction.
-    pub fn scan(&self) -> BoxStream<'static, Result<LogBatch>> {
+    /// Everything in file order.
+    #[cfg(test)]
+    pub(super) fn scan(&self) -> BoxStream<'static, Result<LogBatch>> {
         let inner = self.0.clone();
-        stream::once(async move {
-            let entries = inner.entries().await?;
-            let columns = inner.indexes(record_columns(&inner.layout))?;
-            let groups = (0..inner.file.row_groups().len()).collect();
-            let batches = inner.file.stream(groups, columns, None, SCAN_ROWS)?;
-            Ok::<_, crate::Error>((inner, entries, batches))
-        })
-        .map_ok(|state| {
-            stream::try_unfold(state, |(inner, entries, mut batches)| async move {
-                let next = batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?;
-                let Some(batch) = next else { return Ok::<_, crate::Error>(None) };
-                let records = decode::records(&inner.file, &inner.layout, &batch)?;
-                let batch = inner.batch(&entries, records)?;
-                Ok(Some((batch, (inner, entries, batches))))
-            })
-        })
-        .try_flatten()
-        .boxed()
+        let read = async move {
+            let (entries, records) = (inner.entries().await?, inner.records()?);
+            Ok::<_, crate::Error>(records.map(move |r| inner.batch(&entries, r?)))
+        };
+        stream::once(read).try_flatten().boxed()
     }
 
     /// Label sets of streams that overlap the range and satisfy one of the selectors (all streams where there
@@ -127,6 +118,19 @@ impl Reader {
 }
 
 impl Inner {
+    /// Everything in file order (stream, time), streams numbered as in the table.
+    pub fn records(self: &Arc<Self>) -> Result<Scan> {
+        let columns = self.indexes(record_columns(&self.layout))?;
+        let groups = (0..self.file.row_groups().len()).collect();
+        let batches = self.file.stream(groups, columns, None, SCAN_ROWS)?;
+        let inner = self.clone();
+        let records = batches.map(move |batch| {
+            let batch = batch.map_err(|e| inner.file.source.parquet_error(e))?;
+            decode::records(&inner.file, &inner.layout, &batch)
+        });
+        Ok(records.boxed())
+    }
+
     /// The table of streams, read once.
     pub async fn entries(&self) -> Result<Arc<Vec<Entry>>> {
         let entries =

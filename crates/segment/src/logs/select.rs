@@ -3,13 +3,14 @@
 //! The times of the matching streams are read first, which is a few bytes per record, and sorted. Records are
 //! then read in slices of that order: the first slice is as large as the caller's hint, each following one
 //! four times larger up to a budget of bytes. A small limit therefore reads few pages, and a whole scan of a
-//! segment below the budget unpacks each page once.
+//! segment below the budget unpacks each page once. Where lines are filtered, the rest of the segment is filtered after
+//! the first slice, in the order of the file.
 
 use std::{ops::Range, sync::Arc};
 
 use arrow::datatypes::TimestampNanosecondType;
 use futures::TryStreamExt;
-use model::{LogBatch, LogRecord, TimestampNs, matcher::all_match};
+use model::{Attributes, LogBatch, LogRecord, TimestampNs, matcher::all_match};
 
 use super::{
     Order, Selection,
@@ -21,13 +22,16 @@ use crate::{
     Result,
     arrays::{at, primitive},
     rows::Rows,
-    terms::index::Blocks,
+    terms::{self, Need, index::Blocks},
 };
 
 /// Uncompressed bytes of one slice. Larger costs memory per query, smaller unpacks pages more often.
 const SLICE_BYTES: u64 = 32 << 20;
 const MIN_SLICE: usize = 512;
 const MAX_SLICE: usize = 128 << 10;
+/// What LogQL finds under a name though no attribute, and no id with terms, has it.
+const NO_TERMS: [&str; 6] =
+    ["severity_number", "severity_text", "detected_level", "flags", "scope_name", "scope_version"];
 /// Rows decoded together.
 const BATCH_ROWS: usize = 4096;
 
@@ -46,8 +50,30 @@ pub(super) struct Cursor {
 impl Cursor {
     pub async fn start(inner: Arc<Inner>, selection: Selection) -> Result<Self> {
         let entries = inner.entries().await?;
-        let blocks = inner.blocks(&selection.need).await?;
-        let order = inner.times(&entries, &selection, blocks.as_ref()).await?;
+        // Most segments do not have a rare text: they cost no look at their streams.
+        let mut blocks = inner.blocks(&selection.need).await?;
+        if blocks.as_ref().is_some_and(Blocks::is_empty) {
+            return Ok(Cursor {
+                inner,
+                entries,
+                selection,
+                order: Vec::new(),
+                next: 0,
+                slice: 0,
+                max_slice: 0,
+            });
+        }
+        let wanted: Vec<&Entry> = entries
+            .iter()
+            .filter(|e| e.from < selection.range.end.0 && e.to >= selection.range.start.0)
+            .filter(|e| all_match(&selection.matchers, &e.stream.labels))
+            .collect();
+        let by_terms = selection.fields.iter().filter(|(name, _)| of_records(name, &wanted));
+        let fields: Vec<Need> = by_terms.map(|(name, value)| Need::field(name, value)).collect();
+        if let Some(more) = inner.blocks(&Need::all(fields)).await? {
+            blocks = Some(blocks.map_or(more.clone(), |b| b.and(&more)));
+        }
+        let order = inner.times(wanted, &selection, blocks.as_ref()).await?;
         let uncompressed: i64 = inner.file.row_groups().iter().map(|g| g.total_byte_size().max(0)).sum();
         let per_row = (uncompressed as u64 / inner.file.info.rows.max(1)).max(1);
         let max_slice = ((SLICE_BYTES / per_row) as usize).clamp(MIN_SLICE, MAX_SLICE);
@@ -61,6 +87,15 @@ impl Cursor {
     /// The next records, `None` after the last.
     pub async fn advance(&mut self) -> Result<Option<LogBatch>> {
         while self.next < self.order.len() {
+            if self.next > 0
+                && let Some(line) = self.selection.line.take()
+            {
+                // Neighbours in time lie all over the file: another slice would unpack what the one before did.
+                let rest = self.order.get(self.next..).unwrap_or_default();
+                self.order = self.inner.filtered(rest, &*line).await?;
+                self.next = 0;
+                continue;
+            }
             let end = (self.next + self.slice).min(self.order.len());
             let rows = self.order.get(self.next..end).unwrap_or_default().to_vec();
             self.next = end;
@@ -74,20 +109,25 @@ impl Cursor {
     }
 }
 
+/// Whether only records of these streams themselves say what they have under a name, so that its terms are all there is.
+fn of_records(name: &str, wanted: &[&Entry]) -> bool {
+    let beside = |e: &&Entry| {
+        let has = |a: &Attributes| a.iter().any(|(key, _)| terms::name(key) == name);
+        let s = &e.stream;
+        s.labels.get(name).is_some() || has(&s.resource.attributes) || has(&s.scope.attributes)
+    };
+    !NO_TERMS.contains(&name) && !wanted.iter().any(beside)
+}
+
 impl Inner {
-    /// Rows of matching streams inside the range and the blocks, in the order asked for.
+    /// Rows of streams inside the range and the blocks, in the order asked for.
     async fn times(
         &self,
-        entries: &[Entry],
+        wanted: Vec<&Entry>,
         selection: &Selection,
         blocks: Option<&Blocks>,
     ) -> Result<Vec<u32>> {
         let range = selection.range;
-        let wanted: Vec<&Entry> = entries
-            .iter()
-            .filter(|e| e.from < range.end.0 && e.to >= range.start.0)
-            .filter(|e| all_match(&selection.matchers, &e.stream.labels))
-            .collect();
         let mut found: Vec<(i64, u32)> = Vec::new();
         for (group, first, total) in self.groups() {
             let rows = self.rows_of(wanted.iter().copied(), (first, total), blocks);
@@ -156,6 +196,15 @@ impl Inner {
         }
         out.sort_unstable_by_key(|(rank, _)| *rank);
         Ok(out.into_iter().map(|(_, r)| r).collect())
+    }
+
+    /// Those of the rows whose body passes, in the same order.
+    async fn filtered(&self, rows: &[u32], line: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<u32>> {
+        let mut wanted: Vec<(u32, usize)> = rows.iter().enumerate().map(|(rank, row)| (*row, rank)).collect();
+        wanted.sort_unstable();
+        let mut passing = self.passing(wanted, line).await?;
+        passing.sort_unstable_by_key(|(_, rank)| *rank);
+        Ok(passing.into_iter().map(|(row, _)| row).collect())
     }
 
     /// Those of the rows whose body passes; reads the body columns only.

@@ -25,41 +25,45 @@ pub(super) struct Entry {
     pub to: i64,
 }
 
-/// Streams of a batch that have records, equal ones merged, in order of labels. The second part gives the new
-/// number of each stream of the batch.
-pub(super) fn merge(batch: &LogBatch) -> Result<(Vec<LogStream>, Vec<Option<usize>>)> {
-    let mut used = vec![false; batch.streams.len()];
-    for r in &batch.records {
-        match used.get_mut(r.stream as usize) {
+/// Streams that have records, equal ones merged, in order of labels. The second part gives the new number of each stream.
+pub(super) fn merge(
+    streams: &[LogStream],
+    of_records: impl Iterator<Item = u32>,
+) -> Result<(Vec<LogStream>, Vec<Option<usize>>)> {
+    let mut used = vec![false; streams.len()];
+    for stream in of_records {
+        match used.get_mut(stream as usize) {
             Some(u) => *u = true,
             None => {
-                return Err(crate::Error::Invalid(format!(
-                    "a record names stream {} of {}",
-                    r.stream,
-                    batch.streams.len()
-                )));
+                let of = streams.len();
+                return Err(crate::Error::Invalid(format!("a record names stream {stream} of {of}")));
             }
         }
     }
-    // Compared as text: a float in an attribute may be NaN, which does not equal itself.
     let mut keys: Vec<(&Labels, String, usize)> = Vec::new();
-    for (i, s) in batch.streams.iter().enumerate().filter(|(i, _)| used.get(*i) == Some(&true)) {
-        keys.push((&s.labels, text::encode_pairs(describe(s).iter())?, i));
+    for (i, s) in streams.iter().enumerate().filter(|(i, _)| used.get(*i) == Some(&true)) {
+        let (labels, rest) = key(s)?;
+        keys.push((labels, rest, i));
     }
     keys.sort();
-    let mut streams: Vec<LogStream> = Vec::new();
-    let mut numbers = vec![None; batch.streams.len()];
+    let mut merged: Vec<LogStream> = Vec::new();
+    let mut numbers = vec![None; streams.len()];
     let mut last: Option<&(&Labels, String, usize)> = None;
     for key in &keys {
         if last.is_none_or(|l| (l.0, &l.1) != (key.0, &key.1)) {
-            streams.extend(batch.streams.get(key.2).cloned());
+            merged.extend(streams.get(key.2).cloned());
         }
         if let Some(n) = numbers.get_mut(key.2) {
-            *n = Some(streams.len() - 1);
+            *n = Some(merged.len() - 1);
         }
         last = Some(key);
     }
-    Ok((streams, numbers))
+    Ok((merged, numbers))
+}
+
+/// What streams are ordered by. Compared as text: a float in an attribute may be NaN, which does not equal itself.
+pub(super) fn key(s: &LogStream) -> Result<(&Labels, String)> {
+    Ok((&s.labels, text::encode_pairs(describe(s).iter())?))
 }
 
 fn describe(s: &LogStream) -> Attributes {

@@ -293,6 +293,126 @@ proptest! {
     }
 }
 
+/// Whether a record has a value under a name, of any of those that may have it.
+fn has_field(b: &LogBatch, r: &LogRecord, name: &str, value: &str) -> bool {
+    let s = &b.streams[r.stream as usize];
+    let of = |a: &Attributes| a.iter().any(|(k, v)| crate::terms::name(k) == name && v.to_string() == value);
+    let attributes = [&r.attributes, &s.resource.attributes, &s.scope.attributes];
+    s.labels.get(name) == Some(value)
+        || attributes.into_iter().any(of)
+        || name == "event_name" && r.event_name == value
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_record_with_a_field_that_is_asked_for_is_left_out(b in any_batch(), pick: prop::sample::Index) {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for r in &b.records {
+            let s = &b.streams[r.stream as usize];
+            for a in [&r.attributes, &s.resource.attributes] {
+                fields.extend(a.iter().map(|(k, v)| (crate::terms::name(k), v.to_string())));
+            }
+            fields.extend(s.labels.iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+            fields.push(("event_name".to_owned(), r.event_name.clone()));
+        }
+        fields.retain(|(name, value)| !name.is_empty() && !value.is_empty());
+        prop_assume!(!fields.is_empty());
+        let (name, value) = fields.swap_remove(pick.index(fields.len()));
+        let reader = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+        let with = |found: Vec<LogBatch>| {
+            let found = found.into_iter().map(|mut b| {
+                let all = b.clone();
+                b.records.retain(|r| has_field(&all, r, &name, &value));
+                b
+            });
+            flat(&found.collect::<Vec<_>>())
+        };
+        let mut selection = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
+        let wanted = with(collect(reader.select(selection.clone())).unwrap());
+        selection.fields = Arc::new([(name.clone(), value.clone())]);
+        prop_assert_eq!(with(collect(reader.select(selection)).unwrap()), wanted);
+    }
+}
+
+#[test]
+fn a_field_that_few_records_have_is_looked_up() {
+    let mut b = services(2, 9000);
+    b.records[4711].attributes.push("request.id", "r-4711");
+    b.records[4712].trace_id = [0xcd; 16];
+    let reader = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let found = |name: &str, value: &str| -> usize {
+        let mut selection = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
+        selection.fields = Arc::new([(name.to_owned(), value.to_owned())]);
+        collect(reader.select(selection)).unwrap().iter().map(|b| b.records.len()).sum()
+    };
+    assert_eq!(found("request_id", "r-4711"), 4096);
+    assert_eq!(found("trace_id", &"cd".repeat(16)), 4096);
+    assert_eq!(found("request_id", "r-4712"), 0);
+    // A stream says it for all of its records, or another part of a record does.
+    assert_eq!(found("service_name", "svc-01"), 18_000);
+    assert_eq!(found("severity_text", "WARN"), 18_000);
+}
+
+/// Merges segments of batches, some with no records, on a runtime of its own.
+fn merged(batches: &[LogBatch], keep: fn(&Labels, i64) -> bool) -> Option<Vec<(Labels, i64, String)>> {
+    let input = |b: &LogBatch| {
+        let keep: Keep = Box::new(keep);
+        (open(&write(b, &WriteOptions::default()).unwrap().bytes).unwrap(), keep)
+    };
+    let inputs = batches.iter().map(input).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let written = runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()?;
+    assert_eq!(written.info.level, 3);
+    Some(read_all(&written.bytes).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn segments_become_one_without_what_does_not_stay(
+        mut batches in prop::collection::vec(any_batch(), 1..4),
+        again in any::<bool>(),
+    ) {
+        if again {
+            batches.extend(batches.first().cloned());
+        }
+        let keep = |labels: &Labels, at: i64| labels.len() != 1 && at % 3 != 0;
+        let mut all = LogBatch::default();
+        for b in &batches {
+            let before = all.streams.len() as u32;
+            all.streams.extend(b.streams.iter().cloned());
+            all.records.extend(b.records.iter().cloned().map(|r| LogRecord { stream: r.stream + before, ..r }));
+        }
+        prop_assert_eq!(merged(&batches, |_, _| true).unwrap_or_default(), in_file_order(&all));
+        all.records.retain(|r| keep(&all.streams[r.stream as usize].labels, r.timestamp_ns));
+        prop_assert_eq!(merged(&batches, keep).unwrap_or_default(), in_file_order(&all));
+        prop_assert_eq!(merged(&batches, |_, _| false), None);
+    }
+}
+
+#[test]
+fn merged_segments_are_as_if_written_at_once() {
+    let whole = services(3, 5000);
+    let part = |n: usize| LogBatch {
+        streams: whole.streams.clone(),
+        records: whole.records.iter().filter(|r| r.timestamp_ns as usize % 4 == n).cloned().collect(),
+    };
+    let parts: Vec<LogBatch> = (0..4).map(part).collect();
+    assert_eq!(merged(&parts, |_, _| true), Some(in_file_order(&whole)));
+    let inputs = |parts: &[LogBatch]| -> Vec<(Reader, Keep)> {
+        let open = |b: &LogBatch| open(&write(b, &WriteOptions::default()).unwrap().bytes).unwrap();
+        parts.iter().map(|b| (open(b), Box::new(|_: &Labels, _| true) as Keep)).collect()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let merged = runtime.block_on(merge(inputs(&parts), &WriteOptions::default())).unwrap().unwrap();
+    let at_once = write(&whole, &WriteOptions::default()).unwrap();
+    assert_eq!(merged.info, at_once.info);
+    assert!(merged.bytes == at_once.bytes, "{} {}", merged.bytes.len(), at_once.bytes.len());
+}
+
 /// Counts by labels, piece and fields, of what a selection gives.
 fn counted_by_hand(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels, u32, String, u64, u64)> {
     let mut out = std::collections::BTreeMap::new();

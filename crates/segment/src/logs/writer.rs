@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, StringDictionaryBuilder,
-        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+        ArrayRef, DictionaryArray, FixedSizeBinaryBuilder, Int32Builder, RecordBatch, StringBuilder,
+        StringDictionaryBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
     },
     datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
 };
-use model::{AnyValue, LogBatch, LogRecord, Signal, TimeRange, TimestampNs};
+use model::{AnyValue, LogBatch, LogRecord, LogStream, Signal, TimeRange, TimestampNs};
 use parquet::{
     basic::Encoding,
     file::properties::{EnabledStatistics, WriterProperties},
@@ -40,52 +40,113 @@ const BATCH_ROWS: usize = 1024;
 ///
 /// `Invalid` where a record names no stream of the batch, or a value is nested deeper than 128 levels.
 pub fn write(batch: &LogBatch, options: &WriteOptions) -> Result<Written> {
-    let (streams, numbers) = streams::merge(batch)?;
-    let mut order: Vec<(usize, i64, usize)> = batch
-        .records
-        .iter()
-        .enumerate()
-        .filter_map(|(i, r)| Some((numbers.get(r.stream as usize).copied().flatten()?, r.timestamp_ns, i)))
-        .collect();
-    order.sort_unstable();
-    let plan = attrs::Plan::of(batch.records.iter().map(|r| &r.attributes));
-    let schema = schema(&plan);
-    let mut file = FileWriter::new(schema.clone(), write_properties())?;
-    let mut rows = Builders::new(schema, &plan);
-    let labels: Vec<String> = streams
-        .iter()
-        .map(|s| text::encode(&AnyValue::Map(s.labels.iter().collect())))
-        .collect::<Result<_>>()?;
-    let mut entries: Vec<Entry> = Vec::with_capacity(streams.len());
-    let mut found_by = terms::index::Builder::new(PAGE_ROWS);
-    let mut in_group = 0usize;
-    for (row, (stream, ts, i)) in order.iter().enumerate() {
-        let (Some(record), Some(json)) = (batch.records.get(*i), labels.get(*stream)) else { continue };
-        rows.push(*stream as u32, json, record)?;
-        index(&mut found_by, record);
-        match entries.get_mut(*stream) {
-            Some(e) => (e.rows.end, e.to) = (row + 1, *ts),
-            None => entries.extend(streams.get(*stream).map(|s| Entry {
-                stream: s.clone(),
-                rows: row..row + 1,
-                from: *ts,
-                to: *ts,
-            })),
-        }
-        in_group += 1;
-        if rows.len >= BATCH_ROWS || row + 1 == order.len() {
-            file.write(&rows.take()?)?;
-            if in_group >= GROUP_ROWS || file.in_progress_bytes() >= GROUP_BYTES {
-                file.flush()?;
-                in_group = 0;
-            }
+    let records: Vec<(u32, &LogRecord)> = batch.records.iter().map(|r| (r.stream, r)).collect();
+    write_of(&batch.streams, &records, options)
+}
+
+/// [`write`] of records that stay where they are, each with the number of its stream, which counts instead of its own.
+pub fn write_of(
+    streams: &[LogStream],
+    records: &[(u32, &LogRecord)],
+    options: &WriteOptions,
+) -> Result<Written> {
+    let (streams, numbers) = streams::merge(streams, records.iter().map(|(stream, _)| *stream))?;
+    // By stream first, and then by time within each, as most records come.
+    let mut order: Vec<Vec<&LogRecord>> = vec![Vec::new(); streams.len()];
+    for (stream, record) in records {
+        let number = numbers.get(*stream as usize).copied().flatten();
+        if let Some(own) = number.and_then(|n| order.get_mut(n)) {
+            own.push(record);
         }
     }
-    let (found_by, head) = found_by.finish().unzip();
-    let layout = serde_json::to_string(&Layout { attributes: plan, terms: head })
-        .map_err(|e| Error::Encode(e.to_string()))?;
-    let blobs = std::iter::once(streams::encode(&entries)?).chain(found_by).collect();
-    file.finish(blobs, layout, describe(&entries, order.len() as u64, options))
+    let plan = attrs::Plan::of(records.iter().map(|(_, r)| &r.attributes));
+    let mut writer = Writer::new(plan)?;
+    for (stream, mut records) in streams.iter().enumerate().zip(order) {
+        records.sort_by_key(|r| r.timestamp_ns);
+        for record in records {
+            writer.push(stream, record)?;
+        }
+    }
+    writer.finish(options)
+}
+
+/// Takes records stream by stream, those of each in order of time.
+pub(super) struct Writer {
+    plan: attrs::Plan,
+    file: FileWriter,
+    rows: Builders,
+    found_by: terms::index::Builder,
+    entries: Vec<Entry>,
+    /// What its caller calls the last stream of `entries`, and its labels as the column has them.
+    stream: Option<(usize, String)>,
+    in_group: usize,
+    written: usize,
+}
+
+impl Writer {
+    pub fn new(plan: attrs::Plan) -> Result<Self> {
+        let schema = schema(&plan);
+        Ok(Writer {
+            file: FileWriter::new(schema.clone(), write_properties())?,
+            rows: Builders::new(schema, &plan),
+            plan,
+            found_by: terms::index::Builder::new(PAGE_ROWS),
+            entries: Vec::new(),
+            stream: None,
+            in_group: 0,
+            written: 0,
+        })
+    }
+
+    /// Adds a record of a stream, under a number that tells it from others.
+    pub fn push(&mut self, (number, stream): (usize, &LogStream), record: &LogRecord) -> Result<()> {
+        if self.stream.as_ref().is_none_or(|(last, _)| *last != number) {
+            let labels = text::encode(&AnyValue::Map(stream.labels.iter().collect()))?;
+            self.stream = Some((number, labels));
+            self.entries.push(Entry {
+                stream: stream.clone(),
+                rows: self.written..self.written,
+                from: record.timestamp_ns,
+                to: record.timestamp_ns,
+            });
+        }
+        let at = self.entries.len().saturating_sub(1) as u32;
+        if let (Some((_, labels)), Some(entry)) = (&self.stream, self.entries.last_mut()) {
+            self.rows.push(at, labels, record)?;
+            self.written += 1;
+            (entry.rows.end, entry.to) = (self.written, record.timestamp_ns);
+        }
+        index(&mut self.found_by, record);
+        self.in_group += 1;
+        if self.rows.len >= BATCH_ROWS {
+            self.write_rows()?;
+        }
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+
+    fn write_rows(&mut self) -> Result<()> {
+        self.file.write(&self.rows.take()?)?;
+        if self.in_group >= GROUP_ROWS || self.file.in_progress_bytes() >= GROUP_BYTES {
+            self.file.flush()?;
+            self.in_group = 0;
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self, options: &WriteOptions) -> Result<Written> {
+        if self.rows.len > 0 {
+            self.write_rows()?;
+        }
+        let (found_by, head) = self.found_by.finish().unzip();
+        let layout = serde_json::to_string(&Layout { attributes: self.plan, terms: head })
+            .map_err(|e| Error::Encode(e.to_string()))?;
+        let blobs = std::iter::once(streams::encode(&self.entries)?).chain(found_by).collect();
+        self.file.finish(blobs, layout, describe(&self.entries, self.written as u64, options))
+    }
 }
 
 /// Names are those that LogQL knows the fields by.
@@ -185,7 +246,7 @@ struct Builders {
     ts: TimestampNanosecondBuilder,
     observed: TimestampNanosecondBuilder,
     stream: UInt32Builder,
-    labels: StringDictionaryBuilder<Int32Type>,
+    labels: Labels,
     severity_number: UInt8Builder,
     severity_text: StringDictionaryBuilder<Int32Type>,
     body: StringBuilder,
@@ -230,7 +291,7 @@ impl Builders {
         self.ts.append_value(r.timestamp_ns);
         self.observed.append_option((r.observed_ns != 0).then_some(r.observed_ns));
         self.stream.append_value(stream);
-        self.labels.append_value(labels);
+        self.labels.push(stream, labels);
         self.severity_number.append_value(r.severity_number);
         self.severity_text.append_option(non_empty(&r.severity_text));
         self.body.append_option(body);
@@ -250,7 +311,7 @@ impl Builders {
             Arc::new(self.ts.finish()),
             Arc::new(self.observed.finish()),
             Arc::new(self.stream.finish()),
-            Arc::new(self.labels.finish()),
+            self.labels.finish()?,
             Arc::new(self.severity_number.finish()),
             Arc::new(self.severity_text.finish()),
             Arc::new(self.body.finish()),
@@ -263,6 +324,35 @@ impl Builders {
         ];
         arrays.extend(self.attributes.finish());
         Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
+    }
+}
+
+/// Labels of rows that come stream by stream.
+#[derive(Default)]
+struct Labels {
+    keys: Int32Builder,
+    values: StringBuilder,
+    last: Option<(u32, i32)>,
+}
+
+impl Labels {
+    fn push(&mut self, stream: u32, labels: &str) {
+        let key = match self.last {
+            Some((last, key)) if last == stream => key,
+            last => {
+                self.values.append_value(labels);
+                last.map_or(0, |(_, key)| key + 1)
+            }
+        };
+        self.last = Some((stream, key));
+        self.keys.append_value(key);
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        self.last = None;
+        let array =
+            DictionaryArray::<Int32Type>::try_new(self.keys.finish(), Arc::new(self.values.finish()))?;
+        Ok(Arc::new(array))
     }
 }
 

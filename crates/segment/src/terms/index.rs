@@ -14,6 +14,8 @@
 //!
 //! The blob is cut for the seal after the fence and after every page.
 
+use std::collections::{BTreeSet, HashMap};
+
 use bytes::Bytes;
 
 use super::{Need, each, fold, of_field};
@@ -38,7 +40,12 @@ const TERM_BITS: u32 = 40;
 const MAX_BLOCKS: usize = 1 << (64 - TERM_BITS);
 /// Terms remembered as met in a block already, a power of two.
 const MET: usize = 1 << 14;
+/// Entries that are moved on at once, a power of two.
+const FRESH: usize = 256;
 const HEADER: usize = 28;
+/// Fields whose last value is remembered, and how long it may be.
+const REMEMBERED: usize = 256;
+const MAX_REMEMBERED: usize = 256;
 
 /// Collects the terms of records in the order of their rows.
 pub(crate) struct Builder {
@@ -48,10 +55,15 @@ pub(crate) struct Builder {
     entries: Vec<u64>,
     /// Where the block under way begins.
     begins: usize,
-    met: Vec<u64>,
+    met: Box<[u64; MET]>,
+    /// Entries on their way to the others, and how many.
+    fresh: Box<[u64; FRESH]>,
+    taken: usize,
     whole: Vec<u8>,
     text: Vec<u8>,
     field: Vec<u8>,
+    /// Fields of the block under way, so that a value that repeats is looked at once.
+    fields: HashMap<String, String>,
 }
 
 impl Builder {
@@ -61,10 +73,13 @@ impl Builder {
             rows: 0,
             entries: Vec::new(),
             begins: 0,
-            met: vec![u64::MAX; MET],
+            met: Box::new([u64::MAX; MET]),
+            fresh: Box::new([0; FRESH]),
+            taken: 0,
             whole: Vec::new(),
             text: Vec::new(),
             field: Vec::new(),
+            fields: HashMap::new(),
         }
     }
 
@@ -72,14 +87,25 @@ impl Builder {
         (self.rows / self.rows_of_block) as u64
     }
 
+    /// Whether a term was met already is as good as random: it decides how far is moved on, and not where the program
+    /// goes.
+    #[inline]
     fn add(&mut self, term: u64) {
         let entry = (term >> (64 - TERM_BITS)) << (64 - TERM_BITS) | self.block();
-        if let Some(met) = self.met.get_mut((term >> (64 - TERM_BITS)) as usize % MET)
-            && *met != entry
-        {
+        let place = (term >> (64 - TERM_BITS)) as usize % MET;
+        if let (Some(met), Some(next)) = (self.met.get_mut(place), self.fresh.get_mut(self.taken % FRESH)) {
+            *next = entry;
+            self.taken += usize::from(*met != entry);
             *met = entry;
-            self.entries.push(entry);
         }
+        if self.taken == FRESH {
+            self.keep_fresh();
+        }
+    }
+
+    fn keep_fresh(&mut self) {
+        self.entries.extend(self.fresh.iter().take(self.taken));
+        self.taken = 0;
     }
 
     /// Words of the next record.
@@ -97,6 +123,17 @@ impl Builder {
 
     /// A field of the next record, and the words of its value.
     pub(crate) fn field(&mut self, name: &str, value: &str) {
+        let short = value.len() <= MAX_REMEMBERED;
+        match self.fields.get_mut(name) {
+            Some(last) if last == value => return,
+            Some(last) if short => value.clone_into(last),
+            Some(_) => {}
+            None => {
+                if short && self.fields.len() < REMEMBERED {
+                    self.fields.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
         let mut buffer = std::mem::take(&mut self.field);
         let term = of_field(name, value, &mut buffer);
         self.field = buffer;
@@ -123,6 +160,8 @@ impl Builder {
     }
 
     fn end_block(&mut self) {
+        self.keep_fresh();
+        self.fields.clear();
         if let Some(own) = self.entries.get_mut(self.begins..) {
             own.sort_unstable();
         }
@@ -155,7 +194,8 @@ impl Builder {
             let (term, block) = (*entry >> (64 - TERM_BITS), *entry & (MAX_BLOCKS as u64 - 1));
             *entry = scaled(term, reach) * blocks as u64 + block;
         }
-        self.entries.sort_unstable();
+        // Each block's are in order already, which this way of sorting makes use of.
+        self.entries.sort();
         self.entries.dedup();
         self.whole.resize(blocks.div_ceil(8), 0);
         Some(encode(&self.entries, blocks, self.rows_of_block, reach, &self.whole))
@@ -215,8 +255,9 @@ fn encode_page(page: &[u64], out: &mut Vec<u8>) {
     bits.finish();
 }
 
-/// `entries` of a page, given its first; `None` where the bytes are no page.
-fn decode_page(bytes: &[u8], first: u64, entries: usize) -> Option<Vec<u64>> {
+/// The entries of a page, given their number and the first, up to one that is at least `until`; `None` where the bytes
+/// are no page.
+fn decode_page(bytes: &[u8], first: u64, entries: usize, until: u64) -> Option<Vec<u64>> {
     let (k, bytes) = bytes.split_first()?;
     let k = u32::from(*k);
     if k >= 64 {
@@ -227,11 +268,10 @@ fn decode_page(bytes: &[u8], first: u64, entries: usize) -> Option<Vec<u64>> {
     out.push(first);
     let mut last = first;
     for _ in 1..entries.min(PAGE) {
-        let mut gap = 0u64;
-        while bits.take(1)? == 1 {
-            gap += 1;
+        if last >= until {
+            break;
         }
-        let high = gap.checked_mul(1 << k)?;
+        let high = bits.ones()?.checked_mul(1 << k)?;
         last = last.checked_add(high | bits.take(k)?)?.checked_add(1)?;
         out.push(last);
     }
@@ -258,6 +298,15 @@ impl Blocks {
 
     fn join(&mut self, other: &Blocks, how: impl Fn(u64, u64) -> u64) {
         self.bits.iter_mut().zip(&other.bits).for_each(|(a, b)| *a = how(*a, *b));
+    }
+
+    pub(crate) fn and(mut self, other: &Blocks) -> Blocks {
+        self.join(other, |a, b| a & b);
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bits.iter().all(|w| *w == 0)
     }
 
     pub(crate) fn has(&self, block: usize) -> bool {
@@ -332,36 +381,67 @@ impl Index {
         self.whole.len() + (self.first.len() + self.pages.len()) * 8 + std::mem::size_of::<Self>()
     }
 
-    /// The blocks that may have what is needed; `None` where all may. Reads a page or two for each term.
+    /// The blocks that may have what is needed; `None` where all may. Reads a page or two for each term, all at once, and
+    /// unpacks them until nothing is left.
     pub(crate) async fn blocks(&self, file: &File, need: &Need) -> Result<Option<Blocks>> {
-        let mut terms = std::collections::BTreeSet::new();
+        let mut terms = BTreeSet::new();
         need.terms(&mut terms);
-        let terms: Vec<u64> = terms.into_iter().collect();
-        let wanted: Vec<(std::ops::Range<u64>, std::ops::Range<usize>)> =
-            terms.iter().map(|t| self.place(*t)).collect();
-        let mut pages: Vec<usize> = wanted.iter().flat_map(|(_, pages)| pages.clone()).collect();
+        let mut pages: Vec<usize> = terms.iter().flat_map(|t| self.place(*t).1).collect();
         pages.sort_unstable();
         pages.dedup();
         let range = |p: &usize| Some(*self.pages.get(*p)?..*self.pages.get(p + 1)?);
         let read = file.source.read_many(pages.iter().filter_map(range).collect()).await?;
-        let mut unpacked = Vec::with_capacity(read.len());
-        for (page, bytes) in pages.iter().zip(&read) {
-            let entries = self.entries.saturating_sub((page * PAGE) as u64).min(PAGE as u64) as usize;
-            let first = self.first.get(*page).copied().unwrap_or(0);
-            let page = decode_page(bytes, first, entries);
-            unpacked.push(page.ok_or_else(|| file.corrupt("entries in a page of the blob terms"))?);
-        }
-        let mut found = std::collections::HashMap::new();
-        for (term, (entries, of)) in terms.iter().zip(wanted) {
-            let mut blocks = self.always();
-            for page in of.filter_map(|p| unpacked.get(pages.binary_search(&p).ok()?)) {
-                let from = page.partition_point(|e| *e < entries.start);
-                let own = page.iter().skip(from).take_while(|e| **e < entries.end);
-                own.for_each(|e| blocks.set((e - entries.start) as usize));
+        let pages: HashMap<usize, Bytes> = pages.into_iter().zip(read).collect();
+        self.having(&pages, need).ok_or_else(|| file.corrupt("entries in a page of the blob terms"))
+    }
+
+    /// The blocks that may have what is needed, the innermost `None` where all may; `None` where a page is none.
+    fn having(&self, pages: &HashMap<usize, Bytes>, need: &Need) -> Option<Option<Blocks>> {
+        let mut found: Option<Blocks> = None;
+        match need {
+            Need::Any => {}
+            Need::Terms(terms) => {
+                for term in terms {
+                    let own = self.having_term(pages, *term)?;
+                    let rest = found.get_or_insert_with(|| own.clone());
+                    rest.join(&own, |a, b| a & b);
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
             }
-            found.insert(*term, blocks);
+            Need::All(needs) => {
+                for need in needs {
+                    let Some(own) = self.having(pages, need)? else { continue };
+                    let rest = found.get_or_insert_with(|| own.clone());
+                    rest.join(&own, |a, b| a & b);
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+            Need::OneOf(needs) => {
+                for need in needs {
+                    let Some(own) = self.having(pages, need)? else { return Some(None) };
+                    found.get_or_insert_with(|| own.clone()).join(&own, |a, b| a | b);
+                }
+            }
         }
-        Ok(self.joined(need, &found))
+        Some(found)
+    }
+
+    fn having_term(&self, pages: &HashMap<usize, Bytes>, term: u64) -> Option<Blocks> {
+        let mut blocks = self.always();
+        let (wanted, of) = self.place(term);
+        for number in of {
+            let entries = self.entries.saturating_sub((number * PAGE) as u64).min(PAGE as u64) as usize;
+            let first = self.first.get(number).copied()?;
+            let page = decode_page(pages.get(&number)?, first, entries, wanted.end)?;
+            let from = page.partition_point(|e| *e < wanted.start);
+            let own = page.iter().skip(from).take_while(|e| **e < wanted.end);
+            own.for_each(|e| blocks.set((e - wanted.start) as usize));
+        }
+        Some(blocks)
     }
 
     /// The entries a term can have, and the pages they can be in.
@@ -380,26 +460,6 @@ impl Index {
             (0..8).filter(|bit| byte >> bit & 1 == 1).for_each(|bit| blocks.set(i * 8 + bit));
         }
         blocks
-    }
-
-    fn joined(&self, need: &Need, found: &std::collections::HashMap<u64, Blocks>) -> Option<Blocks> {
-        let each = |needs: &[Need]| needs.iter().map(|n| self.joined(n, found)).collect::<Vec<_>>();
-        let both = |mut a: Blocks, b: Blocks| {
-            a.join(&b, |a, b| a & b);
-            a
-        };
-        match need {
-            Need::Any => None,
-            Need::Terms(terms) => terms.iter().filter_map(|t| found.get(t).cloned()).reduce(both),
-            Need::All(needs) => each(needs).into_iter().flatten().reduce(both),
-            Need::OneOf(needs) => {
-                let all = each(needs).into_iter().collect::<Option<Vec<_>>>()?;
-                all.into_iter().reduce(|mut a, b| {
-                    a.join(&b, |a, b| a | b);
-                    a
-                })
-            }
-        }
     }
 }
 

@@ -160,6 +160,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
+    fn terms_of_a_long_word_are_the_least_of_every_nine_grams(word in "[a-z]{16,200}") {
+        let grams: Vec<u64> =
+            word.as_bytes().windows(GRAM).map(|g| mixed(u64::from_le_bytes(g.try_into().unwrap()))).collect();
+        let mut wanted: Vec<u64> = grams.windows(WINDOW).map(|w| *w.iter().min().unwrap()).collect();
+        wanted.dedup();
+        let mut found = Vec::new();
+        each_long(word.as_bytes(), &mut |t| found.push(t));
+        prop_assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn every_part_of_a_text_is_found(line in any_line(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
         let chars: Vec<usize> = line.char_indices().map(|(i, _)| i).chain([line.len()]).collect();
         let (a, b) = (chars[a.index(chars.len())], chars[b.index(chars.len())]);

@@ -101,8 +101,9 @@ fn family_of(name: &str) -> &str {
 
 fn logs_window(head: &LogsHead, window: TimeRange, from: usize, heap_bytes: usize) -> Result<Built> {
     let mut merger = LogMerger::default();
-    let (mut seen, mut bytes) = (0, 0);
-    for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
+    let mut records = Vec::new();
+    let (mut seen, mut bytes, mut more) = (0, 0, false);
+    'parts: for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
         let mut streams = vec![None; part.batch.streams.len()];
         for r in part.batch.records.iter().filter(|r| window.contains(TimestampNs(r.timestamp_ns))) {
             seen += 1;
@@ -114,25 +115,18 @@ fn logs_window(head: &LogsHead, window: TimeRange, from: usize, heap_bytes: usiz
             else {
                 continue;
             };
-            let at = *at.get_or_insert_with(|| merger.stream(stream));
-            merger.push(at, r.clone());
+            records.push((*at.get_or_insert_with(|| merger.stream(stream)), r));
             bytes += r.heap_bytes();
             if bytes >= heap_bytes {
-                return Ok(Built {
-                    written: Some(write_logs(&mut merger, 0)?),
-                    more: true,
-                    next: seen,
-                    exemplars: 0,
-                });
+                more = true;
+                break 'parts;
             }
         }
     }
-    let written = if merger.records() > 0 { Some(write_logs(&mut merger, 0)?) } else { None };
-    Ok(Built { written, more: false, next: 0, exemplars: 0 })
-}
-
-pub(crate) fn write_logs(merger: &mut LogMerger, level: u8) -> Result<Written> {
-    logs::write(&merger.take(), &logs::WriteOptions { level })
+    let streams = merger.take().streams;
+    let options = logs::WriteOptions { level: 0 };
+    let written = (!records.is_empty()).then(|| logs::write_of(&streams, &records, &options)).transpose()?;
+    Ok(Built { written, more, next: if more { seen } else { 0 }, exemplars: 0 })
 }
 
 fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: usize) -> Result<Built> {

@@ -35,6 +35,7 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
         matchers: matchers.into(),
         line: compile(&r.line_filters)?,
         need: Need::all(r.line_filters.iter().map(need)),
+        fields: r.fields.into(),
         range: r.scope.range,
         direction: r.direction,
         limit: r.limit,
@@ -84,6 +85,7 @@ struct Wanted {
     matchers: Arc<[Matcher]>,
     line: Option<LinePredicate>,
     need: Need,
+    fields: Arc<[(String, String)]>,
     range: TimeRange,
     direction: Direction,
     limit: Option<usize>,
@@ -241,6 +243,7 @@ impl Sweep {
         selection.limit_hint = self.wanted.limit.map(|_| self.left).filter(|_| deleted.is_nothing());
         selection.line = self.wanted.line.clone();
         selection.need = self.wanted.need.clone();
+        selection.fields = self.wanted.fields.clone();
         let answer = self.answer.clone();
         let found = reader.select(selection).scan((), move |(), item| {
             futures::future::ready(match item {

@@ -16,11 +16,8 @@ use std::{
 
 use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
-use model::{
-    Signal, TimeRange, TimestampNs,
-    merge::{LogMerger, SpanMerger},
-};
-use segment::{Written, metrics};
+use model::{TimeRange, TimestampNs, merge::SpanMerger};
+use segment::{Written, logs, metrics};
 
 use crate::{
     Error, Result,
@@ -52,9 +49,11 @@ const MAX_INPUTS: usize = 64;
 /// Segments from this part of a merge's input on are left alone. Smaller: fewer files in the end, and more
 /// bytes rewritten.
 const LARGE_PART: u64 = 3;
-/// What a merge of records or spans reserves: decoded they are so many times larger than their segment, as a rule.
-const EXPANSION: u64 = 8;
-/// And one of metrics, which holds encoded chunks and decodes a few series at a time.
+/// What a merge reserves, in sizes of its input. Spans are all decoded.
+const SPANS_EXPANSION: u64 = 8;
+/// Of records some thousands are, beside row groups as they are read and written, and the terms of all.
+const RECORDS_EXPANSION: u64 = 5;
+/// One of metrics holds encoded chunks and decodes a few series at a time.
 const SERIES_EXPANSION: u64 = 4;
 
 /// Merges what is worth merging on one shelf. Returns how many segments went into merges, or the first error;
@@ -140,7 +139,11 @@ impl Run {
     /// Sets aside the memory that merging takes. A node that is short of it merges fewer segments at a time, down to
     /// two: were it to wait for quiet times, files would pile up, and reading them take the memory that is missing.
     fn fit_into(&mut self, budget: &MemoryBudget, shelf: &Shelf) -> Option<Reservation> {
-        let expansion = if shelf.signal == Signal::METRICS { SERIES_EXPANSION } else { EXPANSION };
+        let expansion = match shelf.signal.as_str() {
+            "metrics" => SERIES_EXPANSION,
+            "logs" => RECORDS_EXPANSION,
+            _ => SPANS_EXPANSION,
+        };
         loop {
             let input: u64 = self.segments.iter().map(|s| s.info.bytes).sum();
             match budget.reserve(Use::Upkeep, input.saturating_mul(expansion)) {
@@ -205,7 +208,7 @@ fn choose(shelf: &Shelf, rules: &Rules, settled: &HashSet<String>) -> Vec<Run> {
         let mut bytes = 0;
         let mut close = |run: &mut Vec<Arc<SegmentRef>>| {
             let segments = std::mem::take(run);
-            // Records and spans fill segments up to what memory allows: full ones would be written anew for ever.
+            // Spans fill segments up to what memory allows: full ones would be written anew for ever.
             let are_full = segments.iter().all(|s| settled.contains(&s.path));
             if !are_full && rules.is_worth(&segments, over) {
                 runs.push(Run { segments, window });
@@ -250,8 +253,8 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<Vec<St
     let level = run.iter().map(|s| s.info.level).max().unwrap_or(0).saturating_add(1);
     let outputs = match readers.first() {
         Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
-        Some(Reader::Logs(_)) => merge_logs(&readers, &deleted, level, core.segment_heap_bytes()).await,
-        Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes()).await,
+        Some(Reader::Logs(_)) => merge_logs(&readers, deleted, level).await,
+        Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes(&shelf.signal)).await,
         None => return Ok(Vec::new()),
     };
     let at =
@@ -333,27 +336,16 @@ async fn merge_metrics(
     Ok(if any { vec![writer.finish()?] } else { Vec::new() })
 }
 
-async fn merge_logs(readers: &[Reader], deleted: &[Deleted], level: u8, heap_bytes: usize) -> Outputs {
-    let mut merger = LogMerger::default();
-    let (mut outputs, mut bytes) = (Vec::new(), 0);
-    for (r, deleted) in readers.iter().zip(deleted) {
-        let Reader::Logs(r) = r else { continue };
-        let mut scan = r.scan();
-        while let Some(batch) = scan.next().await {
-            let mut batch = batch?;
-            deleted.take_from_logs(&mut batch);
-            bytes += batch.records.iter().map(|r| r.heap_bytes()).sum::<usize>();
-            merger.extend(batch);
-            if bytes >= heap_bytes {
-                outputs.push(written(move |m| build::write_logs(m, level), &mut merger).await?);
-                bytes = 0;
-            }
+async fn merge_logs(readers: &[Reader], deleted: Vec<Deleted>, level: u8) -> Outputs {
+    let input = |(r, deleted): (&Reader, Deleted)| match r {
+        Reader::Logs(r) => {
+            let keep: logs::Keep = Box::new(move |labels, at_ns| deleted.keeps(labels, at_ns));
+            Some((r.clone(), keep))
         }
-    }
-    if merger.records() > 0 {
-        outputs.push(written(move |m| build::write_logs(m, level), &mut merger).await?);
-    }
-    Ok(outputs)
+        _ => None,
+    };
+    let inputs = readers.iter().zip(deleted).filter_map(input).collect();
+    Ok(logs::merge(inputs, &logs::WriteOptions { level }).await?.into_iter().collect())
 }
 
 async fn merge_spans(readers: &[Reader], level: u8, heap_bytes: usize) -> Outputs {

@@ -56,6 +56,7 @@ async fn stored(store: &Store) -> BTreeMap<i64, u32> {
         line_filters: Vec::new(),
         direction: Direction::OldestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let (pieces, _) = store.logs(request).await.unwrap().collect().await.unwrap();

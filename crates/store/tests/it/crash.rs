@@ -35,6 +35,7 @@ async fn lines(rig: &Rig) -> Vec<String> {
         line_filters: vec![],
         direction: contract::Direction::NewestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let (pieces, coverage) = rig.store().logs(request).await.unwrap().collect().await.unwrap();

@@ -111,6 +111,7 @@ async fn queries_end_at_their_limits_and_name_them() {
             line_filters: vec![],
             direction: Direction::NewestFirst,
             limit: None,
+            fields: Vec::new(),
             passing: None,
         };
         let err = rig.store().logs(request).await.unwrap().collect().await.err().unwrap();

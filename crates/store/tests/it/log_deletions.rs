@@ -39,6 +39,7 @@ async fn lines(rig: &Rig, limit: Option<usize>) -> Vec<String> {
         line_filters: Vec::new(),
         direction: Direction::NewestFirst,
         limit,
+        fields: Vec::new(),
         passing: None,
     };
     let (found, _) = rig.store().logs(request).await.unwrap().collect().await.unwrap();

@@ -51,6 +51,7 @@ async fn lines(store: &Store) -> Vec<String> {
         line_filters: vec![],
         direction: Direction::NewestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let (pieces, coverage) = store.logs(request).await.unwrap().collect().await.unwrap();

@@ -32,6 +32,13 @@ fn lines(at_ns: i64, count: i64) -> Batch {
     })
 }
 
+/// As large in memory as one segment may be of 64 MiB, on the disk next to nothing: two of them make two again.
+fn full(at_ns: i64) -> Batch {
+    let record =
+        |n| LogRecord { timestamp_ns: at_ns + n, body: "x".repeat(4000).into(), ..LogRecord::default() };
+    Batch::Logs(LogBatch { streams: vec![LogStream::default()], records: (0..1000).map(record).collect() })
+}
+
 async fn stored(rig: &Rig) -> Vec<String> {
     let root = Path::from("segments");
     let all: Vec<_> = rig.objects.list(Some(&root)).try_collect().await.unwrap();
@@ -271,6 +278,7 @@ async fn a_merge_whose_commit_gets_an_unclear_answer_keeps_its_objects() {
         line_filters: vec![],
         direction: Direction::NewestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let (pieces, coverage) = rig.store().logs(request).await.unwrap().collect().await.unwrap();
@@ -363,6 +371,7 @@ async fn a_query_that_began_before_a_merge_ends_as_if_there_had_been_none() {
         line_filters: vec![],
         direction: Direction::OldestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let mut running = rig.store().logs(request).await.unwrap();
@@ -444,16 +453,7 @@ async fn merging_a_few_at_a_time_ends_where_merging_makes_no_fewer() {
     let limit = 64 << 20;
     let rig = Rig::with(|r| r.budget = MemoryBudget::new(limit)).await;
     let t = TenantId::default();
-    // In memory as large as one segment may be, on the disk next to nothing: two of them make two again.
-    let long = |i: i64| {
-        let record = |n| LogRecord {
-            timestamp_ns: NOW_NS + i * 1_000_000 + n,
-            body: "x".repeat(4000).into(),
-            ..LogRecord::default()
-        };
-        let records = (0..1000).map(record).collect();
-        Batch::Logs(LogBatch { streams: vec![LogStream::default()], records })
-    };
+    let long = |i: i64| full(NOW_NS + i * 1_000_000);
     for i in 0..7 {
         rig.store().append(&t, suite::unit(vec![long(i)])).await.unwrap();
         rig.store().flush_all().await.unwrap();
@@ -480,16 +480,7 @@ async fn merging_a_few_at_a_time_ends_where_merging_makes_no_fewer() {
 async fn segments_that_are_full_are_not_written_anew_each_time() {
     let rig = Rig::with(|r| r.budget = MemoryBudget::new(64 << 20)).await;
     let t = TenantId::default();
-    // Four mebibytes in memory each, which is what one segment may have.
-    let long = |i: i64| {
-        let record = |n| LogRecord {
-            timestamp_ns: NOW_NS - 20 * HOUR + i * 1_000_000 + n,
-            body: "x".repeat(4000).into(),
-            ..LogRecord::default()
-        };
-        let records = (0..1000).map(record).collect();
-        Batch::Logs(LogBatch { streams: vec![LogStream::default()], records })
-    };
+    let long = |i: i64| full(NOW_NS - 20 * HOUR + i * 1_000_000);
     for i in 0..7 {
         rig.store().append(&t, suite::unit(vec![long(i)])).await.unwrap();
         rig.store().flush_all().await.unwrap();

@@ -163,6 +163,7 @@ async fn matchers_of_the_tenants_label_choose_among_several_tenants() {
                 line_filters: vec![],
                 direction: Direction::NewestFirst,
                 limit: None,
+                fields: Vec::new(),
                 passing: None,
             };
             let (found, _) = rig.store().logs(request).await.unwrap().collect().await.unwrap();

@@ -35,13 +35,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    pub(super) fn into_parts(self) -> Parts {
+    pub(super) fn into_parts(self) -> Parts<'static> {
         let time = self.time.parse::<i64>();
         let time =
             time.map_err(|_| format!("timestamp {} is not a number of nanoseconds", quoted(&self.time)));
         let attributes =
             self.metadata.into_iter().map(|(k, v)| (k.into_owned(), AnyValue::String(v.into_owned())));
-        (time, self.line.into_owned(), Attributes(attributes.collect()))
+        (time, Cow::Owned(self.line.into_owned()), Attributes(attributes.collect()))
     }
 }
 

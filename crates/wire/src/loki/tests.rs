@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use prost::Message as _;
+
 use super::*;
 
 fn json(body: &str) -> Decoded<LogBatch> {

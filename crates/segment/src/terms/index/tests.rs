@@ -34,7 +34,7 @@ fn found(index: &Index, bytes: &[u8], term: u64) -> BTreeSet<usize> {
     for p in pages {
         let bytes = &bytes[index.pages[p] as usize..index.pages[p + 1] as usize];
         let entries = (index.entries as usize - p * PAGE).min(PAGE);
-        for e in decode_page(bytes, index.first[p], entries).unwrap() {
+        for e in decode_page(bytes, index.first[p], entries, u64::MAX).unwrap() {
             if wanted.contains(&e) {
                 blocks.set((e - wanted.start) as usize);
             }
@@ -122,13 +122,13 @@ proptest! {
         let entries: Vec<u64> = entries.into_iter().collect();
         let mut bytes = Vec::new();
         encode_page(&entries, &mut bytes);
-        prop_assert_eq!(decode_page(&bytes, entries[0], entries.len()), Some(entries));
+        prop_assert_eq!(decode_page(&bytes, entries[0], entries.len(), u64::MAX), Some(entries));
         prop_assert!(bytes.len() < 1 << 16);
     }
 
     #[test]
     fn garbage_is_refused_or_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..400), first: u64, rows in 0usize..10_000) {
-        let _ = decode_page(&bytes, first, PAGE);
+        let _ = decode_page(&bytes, first, PAGE, u64::MAX);
         let place = BlobRef { offset: 0, length: bytes.len() as u64, crc: 0 };
         let _ = Index::decode(&bytes, place, rows);
     }
