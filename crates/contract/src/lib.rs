@@ -10,7 +10,9 @@ pub mod coverage;
 pub mod error;
 pub mod evaluate;
 pub mod fake;
+pub mod pass;
 pub mod select;
+pub mod sql;
 
 pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
 pub use coverage::{Coverage, CoverageState, SourceCoverage};
@@ -24,5 +26,10 @@ pub use select::{
     QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter, SpansRequest,
     Tenants,
 };
+pub use sql::{Sql, SqlAnswer, SqlCaller, SqlColumn, SqlEnd, SqlFormat, SqlRead, SqlRequest};
+
+/// For [`passed_on`].
+#[doc(hidden)]
+pub use model;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

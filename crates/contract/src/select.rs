@@ -161,6 +161,8 @@ pub struct QueryLimits {
     pub max_series: u64,
     /// Bytes of log or span data one query may read (`query.max_bytes`).
     pub max_bytes: u64,
+    /// Rows one answer in SQL may have (`query.max_rows`).
+    pub max_rows: u64,
     pub memory: MemoryBudget,
     /// Who is not to be asked, since somebody else asks them for the same answer: names of sources (`cluster` or
     /// `cluster/replica`) and of nodes that the question has come through. Whoever finds itself here has nothing to
@@ -175,6 +177,7 @@ impl Default for QueryLimits {
             max_samples: 50_000_000,
             max_series: 1_000_000,
             max_bytes: 8 << 30,
+            max_rows: 10_000_000,
             memory: MemoryBudget::unlimited(),
             elsewhere: Arc::default(),
         }
@@ -265,6 +268,9 @@ pub struct LogsRequest {
     /// Implementations whose capabilities say `filters_lines` return only lines that pass all of these;
     /// others may ignore them, so callers that need certainty filter again.
     pub line_filters: Vec<LineFilter>,
+    /// Of use are only records that have these values under these names, as text, in whatever LogQL finds under a name: a
+    /// label of the stream, an attribute, an id. Implementations MAY leave out others, or ignore it.
+    pub fields: Vec<(String, String)>,
     pub direction: Direction,
     pub limit: Option<usize>,
     /// Of use are only records that pass this. Implementations MAY leave out others, or ignore it; callers look at

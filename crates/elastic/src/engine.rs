@@ -90,6 +90,7 @@ fn request(
         line_filters: search.query.line_filters(),
         direction,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     })
 }

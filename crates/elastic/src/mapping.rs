@@ -44,6 +44,7 @@ pub async fn mapping(targets: &Targets, reader: &Reader) -> Result<Mapping> {
         line_filters: Vec::new(),
         direction: Direction::NewestFirst,
         limit: Some(SAMPLE),
+        fields: Vec::new(),
         passing: None,
     };
     let mut selection = reader.select.logs(request).await?;

@@ -139,12 +139,16 @@ impl Select for Federation {
 
     /// Only where the node's own store is all there is to ask.
     async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
-        match self.members().as_ref() {
-            [one] if one.link.is_none() && !self.is_replica(one) && one.may_match(&r.matchers) => {
-                one.select.log_counts(r).await
-            }
-            _ => Ok(None),
+        let members = self.members();
+        let [one] = members.as_ref() else { return Ok(None) };
+        if one.link.is_some() || self.is_replica(one) || !one.may_match(&r.matchers) {
+            return Ok(None);
         }
+        // Where somebody else asks it, it is not counted here.
+        let list = self.members.get();
+        let told = routes::divide(&list.members, &self.own, &r.scope.limits.elsewhere);
+        let asked = list.members.iter().zip(told).any(|(m, told)| Arc::ptr_eq(m, one) && told.is_some());
+        if asked { one.select.log_counts(r).await } else { Ok(None) }
     }
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {

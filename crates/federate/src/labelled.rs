@@ -212,6 +212,8 @@ impl Select for Labelled {
             (r.limit, r.passing) = (None, None);
         }
         r.matchers = self.unlabelled(&r.matchers);
+        // Below, nothing has these labels yet.
+        r.fields.retain(|(name, _)| self.labels.get(name).is_none());
         let mut found = self.select.logs(r).await?;
         let of = self.clone();
         let items = std::mem::replace(&mut found.items, stream::empty().boxed());

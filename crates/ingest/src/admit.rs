@@ -112,6 +112,8 @@ struct Plain {
     deltas: Deltas,
     /// What its protocol answers item by item.
     bulk: Option<Bulked>,
+    /// What tells it from others where its bytes do not: the same body may be written in several ways.
+    identity: Option<u128>,
 }
 
 /// What became of a request.
@@ -123,7 +125,7 @@ struct Admitted {
 
 impl From<Decoded<Batch>> for Plain {
     fn from(decoded: Decoded<Batch>) -> Self {
-        Plain { decoded, deltas: Deltas::default(), bulk: None }
+        Plain { decoded, deltas: Deltas::default(), bulk: None, identity: None }
     }
 }
 
@@ -267,7 +269,9 @@ impl Ingest {
             fit(&mut held, body.len(), plain.len())?;
             let unit = decode(&plain, &at)?;
             let decoded = &unit.decoded;
-            let id = decoded.all_timed.then(|| salt.batch_id(&plain, decoded.refused.total()));
+            let made = unit.identity.map(u128::to_le_bytes);
+            let content = made.as_ref().map_or(&plain[..], |made| &made[..]);
+            let id = decoded.all_timed.then(|| salt.batch_id(content, decoded.refused.total()));
             let unpacked = plain.len();
             drop(plain);
             // Labels that a body only refers to may take more than was expected of it.
@@ -293,7 +297,7 @@ impl Ingest {
         (received_ns, at): (i64, &Resolved),
         held: Reservation,
     ) -> Result<Admitted> {
-        let Plain { decoded: Decoded { mut batch, refused, .. }, mut deltas, bulk } = unit;
+        let Plain { decoded: Decoded { mut batch, refused, .. }, mut deltas, bulk, .. } = unit;
         let (tenant, proved) = (request.tenant, request.sender.cluster.as_ref());
         let signal = batch.signal();
         let mut receipt = Receipt::default();

@@ -8,7 +8,7 @@
 //! Names and order are those of Loki's `discover_service_name` and `discover_log_levels`. A record with an
 //! OpenTelemetry severity number has its level in that already.
 
-use model::{AnyValue, LogBatch, LogRecord, LogStream};
+use model::{AnyValue, Batch, LogBatch, LogRecord, LogStream};
 
 use crate::stamp::add_label;
 
@@ -62,6 +62,13 @@ pub struct Discover {
     pub service_name: bool,
     /// `ingest.discover_log_levels`
     pub log_levels: bool,
+}
+
+/// Finds out what senders of logs left to be found out; for what did not come in by admission.
+pub fn discover(batch: &mut Batch, what: Discover) {
+    if let Batch::Logs(logs) = batch {
+        apply(logs, what);
+    }
 }
 
 pub(crate) fn apply(batch: &mut LogBatch, what: Discover) {

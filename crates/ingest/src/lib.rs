@@ -24,7 +24,7 @@ mod stats;
 
 pub use admit::{Ingest, SyslogPiece, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
-pub use discover::{Discover, LEVEL_FIELDS, SERVICE_LABELS};
+pub use discover::{Discover, LEVEL_FIELDS, SERVICE_LABELS, discover};
 pub use error::{Cause, Error};
 pub use options::{
     DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat, OtlpMetrics,

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contract::{
-    Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, ExemplarsRequest,
-    LabelNamesRequest, LabelValuesRequest, Language, LogCounts, LogCountsRequest, LogsRequest,
-    MetadataRequest, Part, PatternsRequest, Result, Select, Selection, SeriesData, SeriesRequest,
-    SpansRequest,
+    Capabilities, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, LogsRequest, Result,
+    Select, Selection, SeriesData,
 };
-use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
+use model::{Labels, LogBatch};
 
 use crate::{Engine, EngineOptions, Error, passing::Sieve};
 
@@ -87,45 +85,7 @@ impl Select for Evaluating {
         })
     }
 
-    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
-        self.select.series(r).await
-    }
-
-    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
-        self.select.log_counts(r).await
-    }
-
-    async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
-        self.select.spans(r).await
-    }
-
-    async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_names(r).await
-    }
-
-    async fn label_values(&self, r: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_values(r).await
-    }
-
-    async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
-        self.select.label_sets(r).await
-    }
-
-    async fn metadata(&self, r: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
-        self.select.metadata(r).await
-    }
-
-    async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
-        self.select.exemplars(r).await
-    }
-
-    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
-        self.select.patterns(r).await
-    }
-
-    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
-        self.select.parts(signal, selectors, range)
-    }
+    contract::passed_on!(select: series, log_counts, spans, label_names, label_values, label_sets, metadata, exemplars, patterns, parts);
 
     fn capabilities(&self) -> Capabilities {
         let mut all = self.select.capabilities();

@@ -22,6 +22,7 @@ pub(crate) mod json;
 pub(crate) mod labels;
 pub(crate) mod line;
 pub mod logfmt;
+pub(crate) mod only;
 pub(crate) mod pattern;
 pub(crate) mod record;
 

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base::Kind;
 use contract::{
-    Annotation, Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries,
-    ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, Language, LogCounts, LogCountsRequest,
-    LogsRequest, MetadataRequest, Part, PatternsRequest, Result, Select, Selection, SeriesData,
-    SeriesRequest, SpansRequest,
+    Annotation, Capabilities, Dialect, EvaluateRequest, Evaluated, EvaluatedSeries, Language, Result, Select,
+    SeriesData,
 };
 use eval::{Cell, Column, Grid, Note, Piece, Series};
 use futures::future::{BoxFuture, FutureExt};
-use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
 use crate::{
     Engine, EngineOptions, Error, Experimental, ParserOptions, QueryContext, ValueType,
@@ -201,49 +198,7 @@ impl Select for Evaluating {
         self.engine.evaluated(request).await.map_err(told)
     }
 
-    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
-        self.select.series(r).await
-    }
-
-    async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
-        self.select.logs(r).await
-    }
-
-    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
-        self.select.log_counts(r).await
-    }
-
-    async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
-        self.select.spans(r).await
-    }
-
-    async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_names(r).await
-    }
-
-    async fn label_values(&self, r: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_values(r).await
-    }
-
-    async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
-        self.select.label_sets(r).await
-    }
-
-    async fn metadata(&self, r: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
-        self.select.metadata(r).await
-    }
-
-    async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
-        self.select.exemplars(r).await
-    }
-
-    async fn patterns(&self, r: PatternsRequest) -> Result<(Vec<SeriesData>, Coverage)> {
-        self.select.patterns(r).await
-    }
-
-    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
-        self.select.parts(signal, selectors, range)
-    }
+    contract::passed_on!(select: series, logs, log_counts, spans, label_names, label_values, label_sets, metadata, exemplars, patterns, parts);
 
     fn capabilities(&self) -> Capabilities {
         let mut all = self.select.capabilities();

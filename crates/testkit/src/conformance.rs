@@ -361,6 +361,7 @@ async fn same_logs(subject: &impl Select, oracle: &impl Select, tenant: &TenantI
         line_filters: Vec::new(),
         direction,
         limit,
+        fields: Vec::new(),
         passing: None,
     };
     let mut requests = vec![

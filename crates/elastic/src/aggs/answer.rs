@@ -235,6 +235,12 @@ fn by_all(t: &Terms, a: Made<'_>, b: Made<'_>) -> Ordering {
     Ordering::Equal
 }
 
+/// The first and the last bucket where empty ones are shown: of what was found, and of the bounds asked for.
+fn ends(buckets: &BTreeMap<i64, Bucket>, bounds: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    let found = buckets.keys().next().copied().zip(buckets.keys().next_back().copied());
+    [found, bounds].into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
 fn date_histogram(
     agg: &Agg,
     h: &DateHistogram,
@@ -242,12 +248,8 @@ fn date_histogram(
     left: &mut Left,
 ) -> Result<Value, Error> {
     if h.min_doc_count == 0 {
-        let mut ends: Vec<i64> =
-            [buckets.keys().next(), buckets.keys().next_back()].into_iter().flatten().copied().collect();
-        if let Some((from, to)) = h.bounds {
-            ends.extend([h.interval.floor(from), h.interval.floor(to)]);
-        }
-        if let (Some(first), Some(last)) = (ends.iter().min().copied(), ends.iter().max().copied()) {
+        let bounds = h.bounds.map(|(from, to)| (h.interval.floor(from), h.interval.floor(to)));
+        if let Some((first, last)) = ends(&buckets, bounds) {
             let steps = last.saturating_sub(first) / h.interval.millis();
             left.take(usize::try_from(steps).unwrap_or(usize::MAX).saturating_sub(buckets.len()))?;
             let mut at = first;
@@ -304,13 +306,8 @@ fn histogram(
     left: &mut Left,
 ) -> Result<Value, Error> {
     if h.min_doc_count == 0 {
-        let mut ends: Vec<i64> =
-            [buckets.keys().next(), buckets.keys().next_back()].into_iter().flatten().copied().collect();
-        if let Some((from, to)) = h.bounds {
-            let step = |v: f64| ((v - h.offset) / h.interval).floor() as i64;
-            ends.extend([step(from), step(to)]);
-        }
-        if let (Some(first), Some(last)) = (ends.iter().min().copied(), ends.iter().max().copied()) {
+        let step = |v: f64| ((v - h.offset) / h.interval).floor() as i64;
+        if let Some((first, last)) = ends(&buckets, h.bounds.map(|(from, to)| (step(from), step(to)))) {
             if last.saturating_sub(first) >= MAX_BUCKETS as i64 {
                 left.take(usize::MAX)?;
             }

@@ -307,6 +307,7 @@ fn members_without_the_signal_are_not_asked_and_the_whole_can_do_what_all_can() 
             line_filters: vec![],
             direction: contract::Direction::NewestFirst,
             limit: None,
+            fields: Vec::new(),
             passing: None,
         };
         f.logs(request).await.unwrap().collect().await.unwrap();
@@ -335,5 +336,66 @@ fn what_became_of_each_member_is_counted() {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
+    });
+}
+
+/// Says that it can count, and nothing else.
+struct Counting;
+
+#[async_trait]
+impl Select for Counting {
+    async fn log_counts(&self, _: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
+        Ok(Some(Selection::with_coverage(futures::stream::empty().boxed(), Coverage::default())))
+    }
+
+    async fn series(&self, _: SeriesRequest) -> Result<Selection<SeriesData>> {
+        Err(Error::invalid("no series"))
+    }
+
+    async fn logs(&self, _: LogsRequest) -> Result<Selection<LogBatch>> {
+        Err(Error::invalid("no logs"))
+    }
+
+    async fn spans(&self, _: SpansRequest) -> Result<Selection<SpanBatch>> {
+        Err(Error::invalid("no spans"))
+    }
+
+    async fn label_names(&self, _: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
+        Err(Error::invalid("no names"))
+    }
+
+    async fn label_values(&self, _: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
+        Err(Error::invalid("no values"))
+    }
+
+    async fn label_sets(&self, _: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
+        Err(Error::invalid("no labels"))
+    }
+
+    async fn metadata(&self, _: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
+        Err(Error::invalid("no metadata"))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+}
+
+#[test]
+fn lines_are_counted_where_they_are_only_by_whom_is_asked_for_them() {
+    run(async {
+        let one = || Arc::new(Counting) as Arc<dyn Select>;
+        let request = |elsewhere: &[&str]| {
+            let mut scope = crate::fixtures::scope(TimeRange::ALL);
+            scope.limits.elsewhere = elsewhere.iter().map(|e| (*e).to_owned()).collect();
+            let (matchers, line_filters, fields) = Default::default();
+            LogCountsRequest { scope, matchers, line_filters, edges: Arc::new([0, 1]), fields, bytes: false }
+        };
+        let alone = federation(vec![one()]);
+        assert!(alone.log_counts(request(&[])).await.unwrap().is_some());
+        assert!(alone.log_counts(request(&["m1"])).await.unwrap().is_some());
+        // Somebody else asks it: what it has is in another's answer.
+        assert!(alone.log_counts(request(&["m0"])).await.unwrap().is_none());
+        assert!(federation(vec![one(), one()]).log_counts(request(&[])).await.unwrap().is_none());
     });
 }

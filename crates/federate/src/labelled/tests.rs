@@ -82,6 +82,7 @@ async fn lines(s: &dyn Select, matchers: &[Matcher]) -> Vec<(Labels, i64)> {
         line_filters: Vec::new(),
         direction: contract::Direction::OldestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let batches = s.logs(request).await.unwrap().collect().await.unwrap().0;

@@ -25,6 +25,7 @@ fn request(direction: Direction, limit: Option<usize>) -> LogsRequest {
         line_filters: Vec::new(),
         direction,
         limit,
+        fields: Vec::new(),
         passing: None,
     }
 }

@@ -246,6 +246,7 @@ impl Select for Client {
             oldest_first: r.direction == Direction::OldestFirst,
             limit: limit_to(r.limit),
             passing: r.passing.map(evaluate::passing_to),
+            fields: evaluate::pairs_to(r.fields),
         };
         let stream = self.peer.clone().logs(request).await.map_err(|s| failed(&s))?.into_inner();
         Ok(selection(stream, UnpackLogs))

@@ -69,6 +69,7 @@ pub(super) fn scope_from(s: Option<pb::Scope>, own: &QueryLimits) -> Result<Scop
         max_samples: s.max_samples.min(own.max_samples),
         max_series: s.max_series.min(own.max_series),
         max_bytes: s.max_bytes.min(own.max_bytes),
+        max_rows: own.max_rows,
         memory: own.memory.clone(),
         elsewhere: s.elsewhere.into(),
     };

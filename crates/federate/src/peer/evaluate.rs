@@ -24,6 +24,8 @@ const MAX_QUERY_BYTES: usize = 1 << 20;
 const MAX_ANNOTATIONS: usize = 10_000;
 /// Labels to be taken off that are read: one for each node with replicas on the way.
 const MAX_UNMARKED: usize = 100;
+/// Fields looked up for one request at most.
+const MAX_FIELDS: usize = 16;
 
 const LANGUAGES: [(Language, &str); 2] = [(Language::PromQl, "promql"), (Language::LogQl, "logql")];
 
@@ -43,8 +45,17 @@ pub(super) fn passing_to(p: Passing) -> pb::Passing {
         dialect: Some(dialect_to(&p.dialect)),
         query: p.query,
         limit: limit_to(p.limit),
-        unmarked: p.unmarked.into_iter().map(|(name, value)| pb::Label { name, value }).collect(),
+        unmarked: pairs_to(p.unmarked),
     }
+}
+
+pub(super) fn pairs_to(pairs: Vec<(String, String)>) -> Vec<pb::Label> {
+    pairs.into_iter().map(|(name, value)| pb::Label { name, value }).collect()
+}
+
+/// Of fields that all must be there some are enough.
+pub(super) fn fields_from(fields: Vec<pb::Label>) -> Vec<(String, String)> {
+    fields.into_iter().take(MAX_FIELDS).map(|l| (l.name, l.value)).collect()
 }
 
 /// `None` where it is beyond this version: it says what may be left out, not what must be.

@@ -73,6 +73,7 @@ impl Server {
             line_filters: r.line_filters.into_iter().map(convert::line_filter_from).collect::<Result<_>>()?,
             direction,
             limit: limit_from(r.limit),
+            fields: evaluate::fields_from(r.fields),
             passing: r.passing.and_then(evaluate::passing_from),
         })
     }

@@ -218,6 +218,7 @@ fn logs_and_spans_over_the_wire_are_what_is_held() {
             line_filters: vec![],
             direction: Direction::NewestFirst,
             limit: None,
+            fields: Vec::new(),
             passing: None,
         };
         assert_eq!(all_logs(&client, &request).await, all_logs(&*held, &request).await);

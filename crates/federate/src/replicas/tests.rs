@@ -216,8 +216,15 @@ fn lines(mark: Option<&str>, times: &[i64]) -> Option<Batch> {
 
 async fn texts(of: &impl Select, direction: Direction, limit: Option<usize>) -> Vec<(i64, String, String)> {
     let (matchers, line_filters) = (Vec::new(), Vec::new());
-    let request =
-        LogsRequest { scope: scope(TimeRange::ALL), matchers, line_filters, direction, limit, passing: None };
+    let request = LogsRequest {
+        scope: scope(TimeRange::ALL),
+        matchers,
+        line_filters,
+        direction,
+        limit,
+        fields: Vec::new(),
+        passing: None,
+    };
     let (pieces, _) = of.logs(request).await.unwrap().collect().await.unwrap();
     let mut out = Vec::new();
     for piece in pieces {
@@ -285,6 +292,7 @@ fn a_replica_looks_at_what_passes_as_it_is_shown() {
             line_filters: Vec::new(),
             direction: Direction::NewestFirst,
             limit: None,
+            fields: Vec::new(),
             passing: Some(passing.clone()),
         };
         f.logs(request.clone()).await.unwrap().collect().await.unwrap();

@@ -3,8 +3,9 @@
 use base::cap::Encoding;
 use bytes::Bytes;
 use contract::{Receipt, RefusalReason};
-use model::{Batch, TenantId};
-use wire::bulk::{Action, Item, Problem};
+use model::{Batch, LogBatch, TenantId};
+use wire::bulk::{Action, ID, Item, Problem, document};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{Ingest, Plain, Request};
 use crate::{Result, Sender, identities::Claims};
@@ -36,7 +37,12 @@ impl Ingest {
             let limits = &at.otlp.limits;
             let bulk = wire::bulk::decode(body, index.as_deref(), received_ns, limits, &mut identify)?;
             let items = bulk.items;
-            Ok(Plain { bulk: Some(Bulked { items, claims }), ..bulk.decoded.map(Batch::Logs).into() })
+            let identity = Some(identity(&items, &bulk.decoded.batch));
+            Ok(Plain {
+                identity,
+                bulk: Some(Bulked { items, claims }),
+                ..bulk.decoded.map(Batch::Logs).into()
+            })
         });
         let admitted = admitted.await?;
         let Some(Bulked { mut items, claims }) = admitted.bulk else { return Ok(Vec::new()) };
@@ -45,6 +51,26 @@ impl Ingest {
         claims.keep(|i| ids.get(i).copied().unwrap_or(false), received_ns);
         Ok(items)
     }
+}
+
+/// What makes two requests the same one sent again. Their bytes need not be: Beats write the fields of a document in an
+/// order of the moment.
+fn identity(items: &[Item], batch: &LogBatch) -> u128 {
+    let mut all = Xxh3::new();
+    for item in items {
+        all.update(item.action.as_str().as_bytes());
+        let record = item.outcome.as_ref().ok().and_then(|at| batch.records.get(*at as usize));
+        // An id that was made is made of the content.
+        let made = match record {
+            Some(r) if r.attributes.get(ID).is_some() => Some(document::id(&item.index, r)),
+            _ => None,
+        };
+        for part in [&item.index, made.as_ref().or(item.id.as_ref()).unwrap_or(&item.index)] {
+            all.update(&(part.len() as u64).to_le_bytes());
+            all.update(part.as_bytes());
+        }
+    }
+    all.digest128()
 }
 
 /// Of an item whose id was new: whether it is stored.

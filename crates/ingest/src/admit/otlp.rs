@@ -53,7 +53,7 @@ fn decode(body: &[u8], what: (OtlpSignal, OtlpFormat), received_ns: i64, at: &Re
         (OtlpSignal::Traces, OtlpFormat::Protobuf) => traces::decode_protobuf(body, o)?.map(Batch::Spans),
         (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
     };
-    Ok(Plain { decoded, deltas, bulk: None })
+    Ok(Plain { decoded, deltas, bulk: None, identity: None })
 }
 
 fn endpoint(signal: OtlpSignal) -> &'static str {

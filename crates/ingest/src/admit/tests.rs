@@ -104,6 +104,28 @@ async fn a_retry_is_recognised_and_another_sender_is_not_taken_for_one() {
 }
 
 #[tokio::test]
+async fn a_bulk_whose_documents_are_written_in_another_order_of_fields_is_the_same_one_sent_again() {
+    let r = rig();
+    let send = async |documents: &[&str]| {
+        let body: String = documents.iter().map(|d| format!("{{\"create\":{{}}}}\n{d}\n")).collect();
+        let none = Encoding::Identity;
+        let index = Some("beats".to_owned());
+        let items = r.ingest.bulk(&r.tenant, &r.sender, index, none, body.into()).await.unwrap();
+        assert!(items.iter().all(|i| i.outcome.is_ok()), "{items:?}");
+        r.metrics.encode().lines().any(|l| l.contains("elasticsearch") && l.contains("code=\"duplicate\""))
+    };
+    let time = "\"@timestamp\":\"2023-11-14T22:13:20.123Z\"";
+    let one = format!("{{{time},\"message\":\"x\",\"a\":{{\"b\":1,\"c\":[1,2]}}}}");
+    let same = format!("{{\"a\":{{\"c\":[1,2],\"b\":1}},\"message\":\"x\",{time}}}");
+    let other = format!("{{\"a\":{{\"c\":[2,1],\"b\":1}},\"message\":\"x\",{time}}}");
+    assert!(!send(&[&one, &other]).await);
+    assert!(!send(&[&one, &one]).await);
+    assert!(!send(&[&other, &one]).await, "another order is another request");
+    assert!(!send(&[&one]).await);
+    assert!(send(&[&same, &other]).await);
+}
+
+#[tokio::test]
 async fn records_without_a_time_of_their_own_are_never_taken_for_a_retry() {
     let r = rig();
     for _ in 0..2 {

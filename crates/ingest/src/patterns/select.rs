@@ -3,12 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contract::{
-    Capabilities, Coverage, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
-    LabelValuesRequest, LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Part, PatternsRequest,
-    Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
-};
-use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
+use contract::{Coverage, PatternsRequest, Result, Select, SeriesData};
 
 use super::Patterns;
 
@@ -25,51 +20,8 @@ impl Select for WithPatterns {
         Ok(self.patterns.answer(&r))
     }
 
-    async fn series(&self, r: SeriesRequest) -> Result<Selection<SeriesData>> {
-        self.select.series(r).await
-    }
-
-    async fn logs(&self, r: LogsRequest) -> Result<Selection<LogBatch>> {
-        self.select.logs(r).await
-    }
-
-    async fn log_counts(&self, r: LogCountsRequest) -> Result<Option<Selection<LogCounts>>> {
-        self.select.log_counts(r).await
-    }
-
-    async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
-        self.select.spans(r).await
-    }
-
-    async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_names(r).await
-    }
-
-    async fn label_values(&self, r: LabelValuesRequest) -> Result<(Vec<String>, Coverage)> {
-        self.select.label_values(r).await
-    }
-
-    async fn label_sets(&self, r: LabelNamesRequest) -> Result<(Vec<Labels>, Coverage)> {
-        self.select.label_sets(r).await
-    }
-
-    async fn metadata(&self, r: MetadataRequest) -> Result<(Vec<MetricMetadata>, Coverage)> {
-        self.select.metadata(r).await
-    }
-
-    async fn exemplars(&self, r: ExemplarsRequest) -> Result<(Vec<(Labels, Vec<Exemplar>)>, Coverage)> {
-        self.select.exemplars(r).await
-    }
-
-    async fn evaluate(&self, r: EvaluateRequest) -> Result<Evaluated> {
-        self.select.evaluate(r).await
-    }
-
-    fn parts(&self, signal: &Signal, selectors: &[Vec<Matcher>], range: TimeRange) -> Option<Vec<Part>> {
-        self.select.parts(signal, selectors, range)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.select.capabilities()
-    }
+    contract::passed_on!(
+        select: series, logs, log_counts, spans, label_names, label_values, label_sets, metadata, exemplars,
+        evaluate, parts, capabilities,
+    );
 }

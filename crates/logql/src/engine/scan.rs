@@ -14,6 +14,7 @@ use crate::{
     pipeline::{
         Pipeline, Row,
         line::{Pushdown, pushdown},
+        only::fields,
         record::StreamView,
     },
 };
@@ -61,6 +62,7 @@ pub(super) async fn scan(
         line_filters,
         direction: scan.direction,
         limit: scan.limit.filter(|_| needed == 0 && filtered),
+        fields: fields(scan.stages),
         passing: scan.stages.get(..needed).and_then(|stages| passing(scan.matchers, stages, scan.limit)),
     };
     let mut selection = run.select().logs(request).await?;

@@ -16,6 +16,7 @@ fn request(query: &str, limit: Option<usize>, unmarked: &[(&str, &str)]) -> Logs
         line_filters: Vec::new(),
         direction: Direction::OldestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: Some(passing),
     }
 }

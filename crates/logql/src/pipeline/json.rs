@@ -169,10 +169,21 @@ pub(crate) fn each_member<'a>(text: &'a str, f: &mut dyn FnMut(&str, Value<'a>))
 /// Calls `f` with every scalar below the object, names joined by `_`; arrays are left out. Members found before
 /// a mistake in the text have been handed over when it is reported.
 pub(crate) fn flatten(text: &str, f: &mut dyn FnMut(&str, &str)) -> Scan<()> {
-    flatten_below(text, "", 0, f)
+    scalars_below(text, &mut None, ("", 0), &mut |_, name, value| f(name, value))
 }
 
-fn flatten_below(text: &str, prefix: &str, depth: usize, f: &mut dyn FnMut(&str, &str)) -> Scan<()> {
+/// The same with the names that lead to it, for who wants to know the way.
+pub(crate) fn each_scalar(text: &str, f: &mut dyn FnMut(&[String], &str, &str)) -> Scan<()> {
+    scalars_below(text, &mut Some(Vec::new()), ("", 0), f)
+}
+
+/// `way` is written down where there is one.
+fn scalars_below(
+    text: &str,
+    way: &mut Option<Vec<String>>,
+    (prefix, depth): (&str, usize),
+    f: &mut dyn FnMut(&[String], &str, &str),
+) -> Scan<()> {
     if depth > MAX_DEPTH {
         return Err(format!("the JSON is nested deeper than {MAX_DEPTH} levels"));
     }
@@ -182,43 +193,17 @@ fn flatten_below(text: &str, prefix: &str, depth: usize, f: &mut dyn FnMut(&str,
             "" => sanitise(key),
             p => format!("{p}_{}", key.chars().map(plain_char).collect::<String>()),
         };
-        match value {
-            Value::Object(o) if inner.is_ok() => inner = flatten_below(o, &name, depth + 1, f),
-            Value::Object(_) | Value::Array(_) => {}
-            scalar => f(&name, &scalar.text()),
+        if let Some(way) = way {
+            way.push(key.to_owned());
         }
-    })?;
-    inner
-}
-
-/// Calls `f` with every scalar below the object, with the names that lead to it and the one that they make. As
-/// [`flatten`] does, but for who wants to know the way.
-pub(crate) fn each_scalar(text: &str, f: &mut dyn FnMut(&[String], &str, &str)) -> Scan<()> {
-    scalars_below(text, &mut Vec::new(), "", f)
-}
-
-fn scalars_below(
-    text: &str,
-    way: &mut Vec<String>,
-    prefix: &str,
-    f: &mut dyn FnMut(&[String], &str, &str),
-) -> Scan<()> {
-    if way.len() > MAX_DEPTH {
-        return Err(format!("the JSON is nested deeper than {MAX_DEPTH} levels"));
-    }
-    let mut inner = Ok(());
-    each_member(text, &mut |key, value| {
-        let name = match prefix {
-            "" => sanitise(key),
-            p => format!("{p}_{}", key.chars().map(plain_char).collect::<String>()),
-        };
-        way.push(key.to_owned());
         match value {
-            Value::Object(o) if inner.is_ok() => inner = scalars_below(o, way, &name, f),
+            Value::Object(o) if inner.is_ok() => inner = scalars_below(o, way, (&name, depth + 1), f),
             Value::Object(_) | Value::Array(_) => {}
-            scalar => f(way, &name, &scalar.text()),
+            scalar => f(way.as_deref().unwrap_or_default(), &name, &scalar.text()),
         }
-        way.pop();
+        if let Some(way) = way {
+            way.pop();
+        }
     })?;
     inner
 }

@@ -4,11 +4,14 @@
 //! event name, the scope, and those resource attributes that are not stream labels. The observed time is left
 //! out: it differs in every record and would make each of them a series of its own in metric queries.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use model::{AnyValue, Attributes, Labels, LogRecord, LogStream};
 
 use super::{Row, labels::RowLabels, labels::sanitise};
+
+/// Names among so many are looked for one after the other.
+const FEW: usize = 32;
 
 /// What all records of one stream share.
 pub(crate) struct StreamView {
@@ -78,8 +81,19 @@ impl StreamView {
 }
 
 fn add_all(out: &mut Vec<(String, String)>, stream: &Labels, attributes: &Attributes) {
+    if out.len() + attributes.len() <= FEW {
+        for (key, value) in attributes.iter() {
+            add(out, stream, &sanitise(key), value.to_string());
+        }
+        return;
+    }
+    let mut seen: HashSet<String> = out.iter().map(|(n, _)| n.clone()).collect();
     for (key, value) in attributes.iter() {
-        add(out, stream, &sanitise(key), value.to_string());
+        let (name, value) = (sanitise(key), value.to_string());
+        let wanted = !name.is_empty() && !value.is_empty() && stream.get(&name).is_none();
+        if wanted && seen.insert(name.clone()) {
+            out.push((name, value));
+        }
     }
 }
 
@@ -109,4 +123,28 @@ fn level(severity: u8) -> &'static str {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_many_attributes_has_the_first_value_of_each_name() {
+        for count in [3, 1000] {
+            let mut attributes = Attributes::default();
+            for n in 0..count {
+                attributes.push(format!("key.{n}"), "first");
+            }
+            for name in ["key_1", "app", "empty"] {
+                attributes.push(name, if name == "empty" { "" } else { "second" });
+            }
+            let stream = LogStream { labels: Labels::from_pairs([("app", "a")]), ..LogStream::default() };
+            let view = StreamView::new(&stream);
+            let record = LogRecord { attributes, ..LogRecord::default() };
+            let found = view.structured(&record);
+            assert_eq!(found.len(), count);
+            assert!(found.iter().all(|(n, v)| n.starts_with("key_") && v == "first"), "{found:?}");
+        }
+    }
 }

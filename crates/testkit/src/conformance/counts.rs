@@ -109,6 +109,7 @@ async fn folded(oracle: &impl Select, request: &LogCountsRequest) -> Counted {
         line_filters: request.line_filters.clone(),
         direction: Direction::OldestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let mut out = Counted::new();

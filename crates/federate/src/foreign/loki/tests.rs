@@ -145,7 +145,15 @@ fn request(
 ) -> LogsRequest {
     let range = TimeRange::new(TimestampNs(from), TimestampNs(to));
     let scope = series_request(Vec::new(), range).scope;
-    LogsRequest { scope, matchers, line_filters: Vec::new(), direction, limit, passing: None }
+    LogsRequest {
+        scope,
+        matchers,
+        line_filters: Vec::new(),
+        direction,
+        limit,
+        fields: Vec::new(),
+        passing: None,
+    }
 }
 
 async fn lines(select: &Arc<dyn Select>, r: LogsRequest) -> (Vec<(i64, Labels, String)>, Coverage) {

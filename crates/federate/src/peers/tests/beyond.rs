@@ -31,6 +31,7 @@ async fn lines(of: &Node, cluster: Option<&str>) -> (Vec<String>, Coverage) {
         line_filters: vec![],
         direction: contract::Direction::NewestFirst,
         limit: None,
+        fields: Vec::new(),
         passing: None,
     };
     let (pieces, coverage) = of.federation.logs(request).await.unwrap().collect().await.unwrap();
