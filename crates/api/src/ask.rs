@@ -8,9 +8,11 @@ use axum::{
 };
 use base::Kind;
 use contract::{Coverage, QueryLimits, Tenants};
+use http::HeaderMap;
 
 use crate::{
     AppState, Error, coverage,
+    gate::Pass,
     params::{Params, bad},
     state::Reads,
     tenant,
@@ -26,7 +28,7 @@ pub struct Ask<E> {
     /// An answer that is not complete is an error (`partial=deny`).
     denies_partial: bool,
     /// Request headers some protocols read flags from.
-    pub headers: http::HeaderMap,
+    pub headers: HeaderMap,
     error: PhantomData<fn() -> E>,
 }
 
@@ -35,8 +37,21 @@ impl<E: From<Error> + IntoResponse> FromRequest<AppState> for Ask<E> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, E> {
         let headers = request.headers().clone();
+        // Before the body is read: whoever may not ask sends none.
         let tenants = tenant::for_read(&headers)?;
         let params = Params::read(state, request).await?;
+        Ok(Self::new(state, headers, tenants, params)?)
+    }
+}
+
+impl<E> Ask<E> {
+    /// For requests whose parameters stand elsewhere than in a form.
+    pub fn new(
+        state: &AppState,
+        headers: HeaderMap,
+        tenants: Tenants,
+        params: Params,
+    ) -> Result<Self, Error> {
         let reads = if dedup(&params)? { &state.reads } else { &state.reads_apart };
         Ok(Ask {
             reads: reads.clone(),
@@ -80,7 +95,7 @@ pub trait Covered {
 }
 
 /// Engines check their deadline; this is for the one that forgets.
-const OVERTIME: Duration = Duration::from_secs(5);
+pub(crate) const OVERTIME: Duration = Duration::from_secs(5);
 
 impl<E> Ask<E> {
     /// Takes a turn at the gate and runs `work` with limits whose deadline is the client's `timeout` or the
@@ -105,10 +120,7 @@ impl<E> Ask<E> {
         T: Covered + Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let timeout = self.params.duration("timeout")?.unwrap_or(most);
-        let timeout = timeout.min(most).min(self.state.options.query_timeout);
-        let limits = self.state.query_limits(timeout);
-        let pass = self.state.gate().enter(limits.deadline).await?;
+        let Turn { pass, limits, timeout } = self.turn(most).await?;
         let work = work(limits);
         let turn = async move {
             let done = work.await;
@@ -122,6 +134,15 @@ impl<E> Ask<E> {
         }
     }
 
+    /// A turn at the gate for what outlasts its handler, in a time as [`Ask::run_within`] has it.
+    pub async fn turn(&self, most: Duration) -> Result<Turn, Error> {
+        let timeout = self.params.duration("timeout")?.unwrap_or(most);
+        let timeout = timeout.min(most).min(self.state.options.query_timeout);
+        let limits = self.state.query_limits(timeout);
+        let pass = self.state.gate().enter(limits.deadline).await?;
+        Ok(Turn { pass, limits, timeout })
+    }
+
     /// Whether an answer that is not complete is an error.
     pub fn denies_partial(&self) -> bool {
         self.denies_partial
@@ -130,11 +151,24 @@ impl<E> Ask<E> {
     /// The answer, unless it is less than the client will have.
     fn whole<T: Covered>(&self, answer: T) -> Result<T, Error> {
         match answer.covered() {
-            Some(c) if self.denies_partial && !c.is_complete() => {
-                Err(Error::unavailable(format!("partial=deny: {}", coverage::warnings(c).join("; "))))
-            }
+            Some(c) if self.denies_partial => complete(c).map(|()| answer),
             _ => Ok(answer),
         }
+    }
+}
+
+/// The right to run, and what bounds it. Time counts from when it was asked for, the wait included.
+pub struct Turn {
+    pub pass: Pass,
+    pub limits: QueryLimits,
+    pub timeout: Duration,
+}
+
+/// An error unless every source answered for all it was asked.
+pub fn complete(c: &Coverage) -> Result<(), Error> {
+    match c.is_complete() {
+        true => Ok(()),
+        false => Err(Error::unavailable(format!("partial=deny: {}", coverage::warnings(c).join("; ")))),
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Start reading at [`router`] (every route on one page), then [`state`] (what a handler is given), then
 //! [`status`] (what an error becomes). One request passes: [`listen`] → [`layers`] → a handler in [`prom`],
-//! [`loki`], [`es`], [`otlp`], [`jaeger`], [`admin`] or [`ui`].
+//! [`loki`], [`es`], [`otlp`], [`jaeger`], [`sql`], [`flight`], [`admin`] or [`ui`].
 
 pub mod admin;
 pub mod ask;
@@ -15,6 +15,7 @@ pub mod body;
 pub mod coverage;
 pub mod error;
 pub mod es;
+pub mod flight;
 pub mod gate;
 pub mod jaeger;
 pub mod layers;
@@ -25,6 +26,7 @@ pub mod params;
 pub mod prom;
 pub mod push;
 pub mod router;
+pub mod sql;
 pub mod state;
 pub mod status;
 pub mod tenant;
@@ -34,6 +36,6 @@ pub use error::Error;
 pub use listen::{Bound, Doors, Listener, Listeners, PeerConnection, PeerConnections, Token, open, serve};
 pub use router::router;
 pub use state::{
-    ApiOptions, AppState, DroppedTarget, LogDeletion, LogOptions, NodeHooks, Parts, Reads, Running,
-    TargetHealth, TargetStatus, VersionInfo,
+    ApiOptions, AppState, DroppedTarget, GrpcRoutes, LogDeletion, LogOptions, NodeHooks, Parts, Reads,
+    Running, TargetHealth, TargetStatus, VersionInfo,
 };

@@ -38,6 +38,12 @@ impl Params {
         Ok(Params(pairs))
     }
 
+    /// What was said elsewhere than in a form, and the query string behind it.
+    pub fn from_pairs(mut pairs: Vec<(String, String)>, query: &str) -> Self {
+        pairs.extend(parse(query.as_bytes()));
+        Params(pairs)
+    }
+
     pub fn from_query(query: &str) -> Self {
         Params(parse(query.as_bytes()))
     }

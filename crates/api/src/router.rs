@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `listen.http` | everything below |
 //! | `listen.otlp_http` | OTLP over HTTP, health |
-//! | `listen.otlp_grpc` | OTLP over gRPC, health |
+//! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, health |
 //! | `listen.elasticsearch` | what is below `/es` on the main port, health |
 
 use axum::{
@@ -25,7 +25,7 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use crate::{AppState, Error, admin, body, es, jaeger, layers, listen, loki, otlp, prom, ui};
+use crate::{AppState, Error, admin, body, es, flight, jaeger, layers, listen, loki, otlp, prom, sql, ui};
 
 /// The main port.
 pub fn router(state: AppState) -> Router {
@@ -43,6 +43,8 @@ pub fn router(state: AppState) -> Router {
         .merge(prom::routes())
         .merge(loki::routes())
         .merge(jaeger::routes())
+        .merge(sql::routes())
+        .merge(flight::routes())
         .merge(otlp::http::routes())
         .merge(otlp::grpc::routes())
         .merge(es::below());
@@ -62,7 +64,7 @@ pub fn otlp_http_router(state: AppState) -> Router {
 
 /// Port 4317.
 pub fn otlp_grpc_router(state: AppState) -> Router {
-    finish(otlp::grpc::routes(), state)
+    finish(otlp::grpc::routes().merge(flight::routes()), state)
 }
 
 /// Port 9200.
@@ -127,7 +129,7 @@ fn cors(origin: &str) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
         .allow_headers(Any)
-        .expose_headers([crate::coverage::HEADER]);
+        .expose_headers([crate::coverage::HEADER, sql::RANGE_HEADER]);
     match origin {
         "" => None,
         "*" => Some(layer.allow_origin(Any)),

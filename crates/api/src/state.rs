@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
-use contract::{QueryLimits, Select, Tenants};
+use contract::{QueryLimits, Select, Sql, Tenants};
 use model::{ClusterName, Labels, Matcher, TimeRange};
 
 use crate::{
@@ -20,7 +20,12 @@ pub struct Reads {
     pub select: Arc<dyn Select>,
     pub promql: Arc<promql::Engine>,
     pub logql: Arc<logql::Engine>,
+    /// None where the build leaves SQL out.
+    pub sql: Option<Arc<dyn Sql>>,
 }
+
+/// Services of gRPC that others implement.
+pub type GrpcRoutes = tonic::service::Routes;
 
 /// Everything the API is made of. Handed over once, at start.
 pub struct Parts {
@@ -38,6 +43,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Thanos' StoreAPI and Info, for the main port.
     pub store_api: Option<tonic::service::Routes>,
+    /// Flight SQL, for the main port and that of OTLP over gRPC. Requests come with a [`contract::SqlCaller`].
+    pub flight: Option<GrpcRoutes>,
 }
 
 /// Cheap to clone; derefs to its [`Parts`].

@@ -335,6 +335,7 @@ impl Checker<'_> {
             max_samples: self.count("query.max_samples", &w.max_samples, 50_000_000),
             max_series: self.count("query.max_series", &w.max_series, 1_000_000),
             max_bytes: self.bytes("query.max_bytes", &w.max_bytes, 8 << 30),
+            max_rows: self.count("query.max_rows", &w.max_rows, 10_000_000),
             lookback: self.duration("query.lookback", &w.lookback, Duration::from_secs(300)),
         }
     }

@@ -109,6 +109,7 @@ pub struct Query {
     pub max_samples: u64,
     pub max_series: u64,
     pub max_bytes: u64,
+    pub max_rows: u64,
     pub lookback: Duration,
 }
 

@@ -106,6 +106,7 @@ pub struct Query {
     pub max_samples: Field<Scalar>,
     pub max_series: Field<Scalar>,
     pub max_bytes: Field<Scalar>,
+    pub max_rows: Field<Scalar>,
     pub lookback: Field<Scalar>,
 }
 

@@ -4,6 +4,7 @@
 
 mod fleet;
 mod logs;
+mod measured;
 mod shop;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
@@ -161,8 +162,8 @@ pub fn run(args: Bench) -> Result<()> {
             What::Query(q) => query(q).await,
             What::Verify(v) => verify(v).await,
             What::Peers(p) => peers(p).await,
-            What::Fleet(f) => print(&fleet::run(&f).await?, f.json),
-            What::Logs(l) => print(&logs::run(&l).await?, l.json),
+            What::Fleet(f) => print(&fleet::run(&f).await?, f.measured.json),
+            What::Logs(l) => print(&logs::run(&l).await?, l.measured.json),
             What::Shop(s) => print(&shop::run(s).await?, false),
         }
     })

@@ -43,6 +43,11 @@ pub enum Command {
     Restore(crate::backup::Restore),
     /// Ask two Prometheus-compatible addresses the same and list every difference
     Compare(crate::compare::Compare),
+    /// Ask a node
+    Query {
+        #[command(subcommand)]
+        what: crate::query::Query,
+    },
     /// Put load on any address and measure it
     Bench(crate::bench::Bench),
     /// Run three clusters and a traced shop on this machine, and say what to look at

@@ -8,6 +8,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use base::{Clock, Metrics, Shutdown};
 use contract::{Append, AppendUnit, Receipt};
+use ingest::Discover;
 use model::{ClusterName, TenantId};
 use parking_lot::Mutex;
 
@@ -24,6 +25,7 @@ pub struct Collect {
     /// The sources that stop and start together.
     running: Mutex<Option<Shutdown>>,
     scraping: Mutex<Scraping>,
+    discover: Arc<Mutex<Discover>>,
 }
 
 /// What decides which jobs are scraped. One lock, so that a reload and the node exporter's appearance cannot
@@ -36,17 +38,23 @@ struct Scraping {
     node_exporter: bool,
 }
 
-/// Stamps the cluster on what this node collects, as admission does on what it is sent.
-struct Stamped {
+/// Does with what this node collects what admission does with what it is sent: stamps the cluster, and finds out
+/// the level of a line.
+struct Completed {
     inner: Arc<dyn Append>,
-    cluster: ClusterName,
+    cluster: Option<ClusterName>,
+    discover: Arc<Mutex<Discover>>,
 }
 
 #[async_trait]
-impl Append for Stamped {
+impl Append for Completed {
     async fn append(&self, tenant: &TenantId, mut unit: AppendUnit) -> contract::Result<Receipt> {
+        let discover = *self.discover.lock();
         for batch in &mut unit.batches {
-            ingest::stamp_cluster(batch, &self.cluster);
+            if let Some(cluster) = &self.cluster {
+                ingest::stamp_cluster(batch, cluster);
+            }
+            ingest::discover(batch, discover);
         }
         self.inner.append(tenant, unit).await
     }
@@ -61,14 +69,12 @@ impl Collect {
         shutdown: &Shutdown,
         seed: &str,
     ) -> Result<Self> {
-        let append: Arc<dyn Append> = match cluster {
-            Some(cluster) => Arc::new(Stamped { inner: append, cluster }),
-            None => append,
-        };
+        let discover = Arc::new(Mutex::new(Discover::default()));
+        let append = Arc::new(Completed { inner: append, cluster, discover: discover.clone() });
         let host = hostmetrics::host_name();
         let context = Context::new(append, TenantId::default(), clock, shutdown.clone(), metrics, host);
         let scraper = scrape::Manager::new(&context, metrics, seed);
-        Ok(Collect { context, scraper, running: Mutex::new(None), scraping: Mutex::default() })
+        Ok(Collect { context, scraper, running: Mutex::new(None), scraping: Mutex::default(), discover })
     }
 
     /// Starts everything the configuration asks for. `spans` are the node's own.
@@ -79,6 +85,7 @@ impl Collect {
         spans: Option<selftrace::Spans>,
     ) {
         self.scraping.lock().own = own;
+        *self.discover.lock() = settings::discover(config);
         if let Some(spans) = spans {
             let options = selftrace::Options {
                 service_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -93,6 +100,7 @@ impl Collect {
 
     /// Applies what changed between two configurations.
     pub async fn reload(&self, old: &config::Node, new: &config::Node) {
+        *self.discover.lock() = settings::discover(new);
         let sources = |c: &config::Node| {
             (c.collect.host.clone(), c.collect.files.clone(), c.collect.pods.clone(), c.ingest.max_line_bytes)
         };

@@ -18,7 +18,9 @@ mod node;
 mod origin;
 mod peering;
 mod progress;
+mod query;
 mod run;
+mod sql;
 mod watch;
 
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         cli::Command::Restore(args) => backup::restore(args),
         // Whether something differs is an outcome of its own.
         cli::Command::Compare(args) => return compare::run(args),
+        cli::Command::Query { what } => query::run(what),
         cli::Command::Bench(args) => bench::run(args),
         cli::Command::Demo(args) => demo::run(args),
     };

@@ -34,7 +34,7 @@ use crate::{
     logging::OwnTraces,
     origin::{KeepsNothing, Noted, Origin},
     peering::{Ground, Peering},
-    watch,
+    sql, watch,
 };
 
 pub struct Node {
@@ -145,6 +145,7 @@ impl Node {
         let config = shared.config.load_full();
         let (together, apart) = shared.selects()?;
         let store_api = shared.store_api(together.clone(), &config);
+        let flight = sql::flight(together.clone(), &clock);
         let state = api::AppState::new(api::Parts {
             reads: reads(together, &config, &clock),
             reads_apart: reads(apart, &config, &clock),
@@ -156,6 +157,7 @@ impl Node {
             hooks: Arc::new(Hooks(shared.clone())),
             shutdown: shutdown.clone(),
             store_api: Some(store_api.into_routes()),
+            flight,
         });
         if let Some(peering) = &shared.peering {
             peering.answer_others(&config, &shared.budget, &shutdown);
@@ -323,6 +325,7 @@ fn reads(select: Arc<dyn Select>, config: &config::Node, clock: &Clock) -> api::
     api::Reads {
         promql: Arc::new(promql::Engine::new(select.clone(), settings::promql(config))),
         logql: Arc::new(logql::Engine::new(select.clone(), settings::logql(clock))),
+        sql: sql::engine(select.clone(), clock),
         select,
     }
 }

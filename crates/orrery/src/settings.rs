@@ -82,11 +82,16 @@ pub fn ingest(c: &config::Node) -> ingest::Options {
             ..c.otlp.metrics.clone()
         },
         deltas: c.otlp.deltas.clone(),
-        discover: ingest::Discover {
-            service_name: c.ingest.discover_service_name,
-            log_levels: c.ingest.discover_log_levels,
-        },
+        discover: discover(c),
         ..defaults
+    }
+}
+
+/// What is found out about log lines, whichever way they come in.
+pub fn discover(c: &config::Node) -> ingest::Discover {
+    ingest::Discover {
+        service_name: c.ingest.discover_service_name,
+        log_levels: c.ingest.discover_log_levels,
     }
 }
 
@@ -144,6 +149,7 @@ pub fn api(c: &config::Node) -> api::ApiOptions {
             max_samples: c.query.max_samples,
             max_series: c.query.max_series,
             max_bytes: c.query.max_bytes,
+            max_rows: c.query.max_rows,
             ..Default::default()
         },
         cluster: c.cluster.clone(),

@@ -3,6 +3,7 @@
 //! Paths are divided by commas, their parts by dots; `*` in a part is anything, the part `**` any number of parts, and
 //! a path behind `-` is left out. Lists are passed through: a path is about what is in them.
 
+use elastic::pattern::Glob;
 use serde_json::{Map, Value};
 
 /// More paths or parts than this are no wish of a client.
@@ -100,16 +101,7 @@ fn leave_out(value: Value, paths: &[Path<'_>]) -> Option<Value> {
 }
 
 fn matches(pattern: &str, key: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == key };
-    let Some(mut left) = key.strip_prefix(head) else { return false };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*').filter(|p| !p.is_empty()) {
-        match left.find(part) {
-            Some(at) => left = left.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    left.ends_with(tail)
+    Glob::new(pattern).matches(key)
 }
 
 #[cfg(test)]

@@ -118,8 +118,9 @@ async fn look(
             _ => Vec::new(),
         };
         // Fields are made of lines, each value at most once for each.
-        let bytes =
-            |s: &logql::StreamEntries| s.entries.iter().map(|e| 128 + 3 * e.line.len()).sum::<usize>();
+        let of_labels = |e: &logql::Entry| e.structured.packed_len() + e.parsed.packed_len();
+        let of_entry = |e: &logql::Entry| 128 + 3 * e.line.len() + 2 * of_labels(e);
+        let bytes = |s: &logql::StreamEntries| s.entries.iter().map(of_entry).sum::<usize>();
         let memory = budget.reserve(Use::Query, streams.iter().map(bytes).sum::<usize>() as u64)?;
         let found = detect::fields(&streams, limit);
         drop(streams);

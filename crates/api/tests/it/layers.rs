@@ -90,7 +90,7 @@ async fn foreign_origins_are_let_in_only_when_configured() {
         node::state_with(MemoryBudget::unlimited(), |o| o.cors_origin = Some("http://a.example".to_owned()));
     let open = ask(&api::router(open), origin()).await;
     assert_eq!(open.headers["access-control-allow-origin"], "http://a.example");
-    assert_eq!(open.headers["access-control-expose-headers"], "x-orrery-coverage");
+    assert_eq!(open.headers["access-control-expose-headers"], "x-orrery-coverage,x-orrery-range");
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
         promql: Arc::new(promql::Engine::new(store.clone(), promql::EngineOptions::default())),
         logql: Arc::new(logql::Engine::new(store.clone(), logql::EngineOptions::default())),
         select: Arc::new(ingest::WithPatterns { select: store, patterns }),
+        sql: None,
     };
     AppState::new(Parts {
         reads_apart: reads.clone(),
@@ -70,6 +71,7 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
         hooks: Arc::new(hooks),
         shutdown: Shutdown::new(),
         store_api: None,
+        flight: None,
     })
 }
 

@@ -1,19 +1,17 @@
 //! `orrery bench fleet`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base::{Clock, Shutdown};
 use bench::{FleetOptions, FleetReport};
 use clap::Args;
 
+use super::measured::Measured;
 use crate::cli;
 
 #[derive(Debug, Args)]
 pub struct Fleet {
-    /// The program that clusters and hub are; by default this one
-    #[arg(long, value_name = "PATH")]
-    binary: Option<PathBuf>,
     /// smoke takes half a minute and shows that it works; full is what claims are made from
     #[arg(long, default_value = "smoke", value_parser = ["smoke", "full"])]
     scale: String,
@@ -35,30 +33,12 @@ pub struct Fleet {
     /// Cores every cluster may use, such as 0.4, so that four on one machine are as fast together as alone; needs root
     #[arg(long, value_name = "CORES")]
     cores_each: Option<f64>,
-    /// Certificates, configurations and data; must be new, empty, or left by an earlier run
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
-    /// Leave the directory, so that the next run with the same data need not fill it
-    #[arg(long)]
-    keep: bool,
-    /// The same seed sends the same samples
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Also write everything as JSON here
-    #[arg(long, value_name = "FILE")]
-    json_file: Option<PathBuf>,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub measured: Measured,
 }
 
 pub async fn run(f: &Fleet) -> Result<FleetReport> {
-    let binary = match &f.binary {
-        Some(path) => path.clone(),
-        None => std::env::current_exe().context("finding the program's own file")?,
-    };
-    // Programs are started in directories of their own.
-    let (binary, dir) = (cli::absolute(&binary)?, cli::absolute(&f.dir)?);
+    let (binary, dir) = f.measured.places()?;
     let usual = match f.scale.as_str() {
         "full" => FleetOptions::full(binary, dir),
         _ => FleetOptions::smoke(binary, dir),
@@ -70,13 +50,13 @@ pub async fn run(f: &Fleet) -> Result<FleetReport> {
         interval: f.interval.unwrap_or(usual.interval),
         repeats: f.repeats.unwrap_or(usual.repeats),
         cores_each: f.cores_each,
-        keep: f.keep,
-        seed: f.seed,
+        keep: f.measured.keep,
+        seed: f.measured.seed,
         ..usual
     };
     let (clock, stop) = (Clock::system(), Shutdown::new());
     cli::stop_on_interrupt(&stop);
     let report = bench::fleet(&options, &clock, &stop, cli::telling(&clock)).await?;
-    cli::save(f.json_file.as_deref(), &report)?;
+    f.measured.save(&report)?;
     Ok(report)
 }
