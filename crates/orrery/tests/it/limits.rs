@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes of all files below `dir`.
-fn size_of(dir: &Path) -> u64 {
+pub fn size_of(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries
         .flatten()
@@ -29,7 +29,7 @@ fn size_of(dir: &Path) -> u64 {
         .sum()
 }
 
-fn resident_mib(pid: i32) -> u64 {
+pub fn resident_mib(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("VmRSS: 0");
     line.split_ascii_whitespace().nth(1).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) / 1024

@@ -4,21 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     federation::{self, states},
-    node::{Home, Node, encode},
+    node::{Home, encode},
 };
-
-fn now_ns() -> i64 {
-    base::Clock::system().now_ns()
-}
-
-async fn push(node: &Node, labels: Value, lines: &[String]) {
-    let at = now_ns() - 5_000_000_000;
-    let values: Vec<Value> =
-        lines.iter().enumerate().map(|(n, l)| json!([(at + n as i64).to_string(), l])).collect();
-    let body = json!({"streams": [{"stream": labels, "values": values}]}).to_string();
-    let answer = node.post("/loki/api/v1/push", "application/json", body).await;
-    assert!(answer.status.is_success(), "{}", answer.excerpt());
-}
 
 fn asked(path: &str, query: &str) -> String {
     format!("/loki/api/v1/{path}?query={}", encode(query))
@@ -29,9 +16,9 @@ async fn a_hub_adds_up_what_clusters_know_of_their_logs_and_says_who_is_missing(
     let mut fleet = federation::start();
     for n in 0..3 {
         let line = |what: &str| vec![format!("{what} {n} in {n}ms")];
-        push(&fleet.dev, json!({"app": "shop", "team": "a"}), &line("paid")).await;
-        push(fleet.prod(n % 2), json!({"app": "shop"}), &line("paid")).await;
-        push(fleet.prod(0), json!({"app": "cart"}), &line("put")).await;
+        fleet.dev.push(json!({"app": "shop", "team": "a"}), &line("paid")).await;
+        fleet.prod(n % 2).push(json!({"app": "shop"}), &line("paid")).await;
+        fleet.prod(0).push(json!({"app": "cart"}), &line("put")).await;
     }
     let both = ["dev-01 complete", "prod-01 complete"];
 
@@ -72,8 +59,8 @@ async fn a_hub_adds_up_what_clusters_know_of_their_logs_and_says_who_is_missing(
 async fn a_stream_that_is_deleted_is_gone_with_its_patterns_and_stays_gone_over_a_restart() {
     let home = Home::new("http: {enable_admin: true}\n");
     let node = home.start();
-    push(&node, json!({"app": "shop"}), &["one 1".to_owned(), "one 2".to_owned()]).await;
-    push(&node, json!({"app": "cart"}), &["two 1".to_owned()]).await;
+    node.push(json!({"app": "shop"}), &["one 1".to_owned(), "one 2".to_owned()]).await;
+    node.push(json!({"app": "cart"}), &["two 1".to_owned()]).await;
     let delete = format!("{}&start=1", asked("delete", "{app=\"shop\"}"));
     let refused = format!("{}&start=1", asked("delete", "{app=\"shop\"} |= \"one\""));
     let refused = node.post(&refused, "application/x-www-form-urlencoded", "").await;
@@ -85,7 +72,7 @@ async fn a_stream_that_is_deleted_is_gone_with_its_patterns_and_stays_gone_over_
     assert_eq!(patterns["data"].as_array().unwrap().len(), 1, "{patterns}");
     let listed = node.json("/loki/api/v1/delete").await;
     assert_eq!((&listed[0]["query"], &listed[0]["status"]), (&json!("{app=\"shop\"}"), &json!("processed")));
-    push(&node, json!({"app": "shop"}), &["one 3".to_owned()]).await;
+    node.push(json!({"app": "shop"}), &["one 3".to_owned()]).await;
     node.terminate();
     let node = home.start();
     let mut left = node.lines("{app=~\".+\"}").await;
@@ -98,7 +85,7 @@ async fn a_node_that_is_told_to_finds_out_nothing() {
     let home =
         Home::new("ingest: {discover_service_name: false, discover_log_levels: false, patterns: false}\n");
     let node = home.start();
-    push(&node, json!({"app": "shop"}), &["level=info".to_owned()]).await;
+    node.push(json!({"app": "shop"}), &["level=info".to_owned()]).await;
     let series = node.json("/loki/api/v1/series?match[]=%7Bapp%3D%22shop%22%7D").await;
     assert_eq!(series["data"], json!([{"app": "shop"}]));
     let found = node.json("/loki/api/v1/query_range?query=%7Bapp%3D%22shop%22%7D").await;

@@ -9,22 +9,27 @@
 #![allow(clippy::unwrap_used)]
 
 mod beside;
+mod collected;
 mod commands;
 mod crash;
 mod demo;
 mod endure;
+mod explosion;
 mod federation;
 mod history;
 mod lab;
 mod lifecycle;
 mod limits;
 mod logs;
+mod long_lines;
 mod mixed;
 mod moving;
 mod node;
 mod peers;
 mod readers;
 mod senders;
+mod shippers;
+mod sql;
 mod tail;
 mod thanos;
 mod versions;

@@ -8,10 +8,10 @@ use std::{
 };
 
 use net::{Answer, Client, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::lab::Host;
+use crate::{lab::Host, lifecycle::now_ns};
 
 pub struct Node {
     child: Child,
@@ -158,6 +158,16 @@ impl Node {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.client.send(Request::get(format!("{}{path}", self.http))).await.unwrap()
+    }
+
+    /// Lines of one stream, of five seconds ago.
+    pub async fn push(&self, labels: Value, lines: &[impl AsRef<str>]) {
+        let at = now_ns() - 5_000_000_000;
+        let entry = |(n, line): (usize, &_)| json!([(at + n as i64).to_string(), AsRef::<str>::as_ref(line)]);
+        let values: Vec<Value> = lines.iter().enumerate().map(entry).collect();
+        let body = json!({"streams": [{"stream": labels, "values": values}]}).to_string();
+        let answer = self.post("/loki/api/v1/push", "application/json", body).await;
+        assert!(answer.status.is_success(), "{}", answer.excerpt());
     }
 
     pub async fn json(&self, path: &str) -> Value {
