@@ -113,6 +113,20 @@ pub(crate) fn take_varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     Err(if bytes.len() < 10 { "the message ends inside a varint" } else { "a varint is longer than 64 bits" })
 }
 
+/// A message of two strings, as labels are everywhere: a name and a value.
+pub(crate) fn name_and_value(body: &[u8]) -> Result<(&str, &str), Fault> {
+    let (mut name, mut value) = ("", "");
+    let mut r = Reader::new(body);
+    while let Some((field, v)) = r.next()? {
+        match field {
+            1 => name = v.str()?,
+            2 => value = v.str()?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
 pub(crate) fn zigzag(v: u64) -> i64 {
     (v >> 1) as i64 ^ -((v & 1) as i64)
 }

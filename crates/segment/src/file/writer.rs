@@ -36,8 +36,11 @@ pub(crate) struct FileWriter {
 }
 
 impl FileWriter {
-    pub fn new(schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
-        Ok(FileWriter { writer: ArrowWriter::try_new(Vec::new(), schema, Some(properties))? })
+    /// `expected_bytes`: a generous guess at the length of the file. Room that is never written to costs nothing, while
+    /// a file that outgrows its room is held twice for as long as it moves.
+    pub fn new(schema: SchemaRef, properties: WriterProperties, expected_bytes: usize) -> Result<Self> {
+        let file = Vec::with_capacity(expected_bytes);
+        Ok(FileWriter { writer: ArrowWriter::try_new(file, schema, Some(properties))? })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {

@@ -38,7 +38,8 @@ pub async fn merge(inputs: Vec<(Reader, Keep)>, options: &WriteOptions) -> Resul
     let mut streams: Vec<LogStream> = vec![LogStream::default(); keys.len()];
     let mut sources = Vec::with_capacity(inputs.len());
     let plans = inputs.iter().map(|(r, _)| (&r.inner().layout.attributes, r.info().rows as usize));
-    let writer = Writer::new(attrs::Plan::merged(plans))?;
+    let expected_bytes = inputs.iter().map(|(r, _)| r.info().bytes as usize).sum();
+    let writer = Writer::new(attrs::Plan::merged(plans), expected_bytes)?;
     for ((reader, keep), entries) in inputs.iter().zip(&all) {
         let mut numbers = Vec::with_capacity(entries.len());
         for e in entries.iter() {

@@ -29,7 +29,8 @@ use crate::{
 
 /// Rows of a row group at most. Larger compresses a little better and reads more where few rows are wanted.
 const GROUP_ROWS: usize = 64 << 10;
-const GROUP_BYTES: usize = 32 << 20;
+/// And its encoded bytes, which are held beside the file until it ends: seldom reached, but by what does not compress.
+const GROUP_BYTES: usize = 8 << 20;
 /// Rows of a page: what a read of one record unpacks per column.
 const PAGE_ROWS: usize = 4096;
 /// Records handed to the Parquet writer at once.
@@ -60,7 +61,8 @@ pub fn write_of(
         }
     }
     let plan = attrs::Plan::of(records.iter().map(|(_, r)| &r.attributes));
-    let mut writer = Writer::new(plan)?;
+    let expected_bytes = records.iter().map(|(_, r)| 32 + r.body.as_str().map_or(0, str::len)).sum();
+    let mut writer = Writer::new(plan, expected_bytes)?;
     for (stream, mut records) in streams.iter().enumerate().zip(order) {
         records.sort_by_key(|r| r.timestamp_ns);
         for record in records {
@@ -84,10 +86,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(plan: attrs::Plan) -> Result<Self> {
+    /// `expected_bytes` as of [`FileWriter::new`].
+    pub fn new(plan: attrs::Plan, expected_bytes: usize) -> Result<Self> {
         let schema = schema(&plan);
         Ok(Writer {
-            file: FileWriter::new(schema.clone(), write_properties())?,
+            file: FileWriter::new(schema.clone(), write_properties(), expected_bytes)?,
             rows: Builders::new(schema, &plan),
             plan,
             found_by: terms::index::Builder::new(PAGE_ROWS),

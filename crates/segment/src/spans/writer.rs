@@ -31,7 +31,7 @@ pub fn write(batch: &SpanBatch, options: &WriteOptions) -> Result<Written> {
     let order = file_order(batch);
     let plan = attrs::Plan::of(batch.spans.iter().map(|s| &s.attributes));
     let schema = schema(&plan);
-    let mut file = FileWriter::new(schema.clone(), write_properties())?;
+    let mut file = FileWriter::new(schema.clone(), write_properties(), 0)?;
     let mut rows = Builders::new(schema, &plan);
     let mut tables = Tables::default();
     origins.iter().for_each(|o| tables.add_keys(&o.resource.attributes));

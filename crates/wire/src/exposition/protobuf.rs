@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error,
-    protobuf::{Fault, Reader, take_varint},
+    protobuf::{Fault, Reader, name_and_value, take_varint},
     text::quoted,
 };
 
@@ -335,15 +335,7 @@ pub(super) fn exemplar_of(body: &[u8]) -> Result<ReadExemplar<'_>, Fault> {
 }
 
 fn label(body: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>), Fault> {
-    let (mut name, mut value) = ("", "");
-    let mut r = Reader::new(body);
-    while let Some((field, v)) = r.next()? {
-        match field {
-            1 => name = v.str()?,
-            2 => value = v.str()?,
-            _ => {}
-        }
-    }
+    let (name, value) = name_and_value(body)?;
     Ok((Cow::Borrowed(name), Cow::Borrowed(value)))
 }
 

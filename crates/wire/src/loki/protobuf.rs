@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use model::{AnyValue, Attributes};
 
 use super::{Decoder, Parts, parse_labels};
-use crate::protobuf::{Fault, Reader};
+use crate::protobuf::{Fault, Reader, name_and_value};
 
 pub(super) fn decode(body: &[u8], d: &mut Decoder<'_>) -> Result<(), Fault> {
     let mut r = Reader::new(body);
@@ -99,14 +99,6 @@ fn timestamp(body: &[u8]) -> Result<Result<i64, String>, Fault> {
 }
 
 fn pair(body: &[u8]) -> Result<(String, AnyValue), Fault> {
-    let (mut name, mut text) = ("", "");
-    let mut r = Reader::new(body);
-    while let Some((field, value)) = r.next()? {
-        match field {
-            1 => name = value.str()?,
-            2 => text = value.str()?,
-            _ => {}
-        }
-    }
+    let (name, text) = name_and_value(body)?;
     Ok((name.to_owned(), AnyValue::from(text)))
 }
