@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/trace/v1/trace_service.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 10] = [
     "orrery/peer/v1/peer.proto",
     "thanos/store.proto",
     "thanos/info.proto",
+    "jaeger/api_v2/collector.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

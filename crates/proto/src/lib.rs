@@ -1,5 +1,5 @@
-//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, Thanos
-//! StoreAPI, and what our own nodes ask each other.
+//! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, Jaeger's
+//! collector, Thanos StoreAPI, and what our own nodes ask each other.
 //!
 //! This crate exists to fence in generated code and its build dependencies. It must never know anything else:
 //! no label, no batch, no limit. The definitions in `protos/` are the public interfaces written down with what
@@ -45,6 +45,11 @@ pub mod exposition {
 /// Loki push (`logproto.PushRequest`).
 pub mod loki {
     pub use crate::generated::logproto::*;
+}
+
+/// Jaeger's model and its collector (`jaeger.api_v2`).
+pub mod jaeger_v2 {
+    pub use crate::generated::jaeger::api_v2::*;
 }
 
 /// How messages that come outside gRPC are read and written.

@@ -10,6 +10,8 @@ pub enum Error {
     Protobuf { what: &'static str, reason: String },
     #[error("{what} is not valid JSON: {reason}")]
     Json { what: &'static str, reason: String },
+    #[error("{what} is not valid Thrift: {reason}")]
+    Thrift { what: &'static str, reason: String },
     /// Exposition text; lines count from 1.
     #[error("line {line} of the exposition: {reason}")]
     Exposition { line: usize, reason: String },
@@ -36,6 +38,10 @@ impl Error {
 
     pub(crate) fn protobuf(what: &'static str, reason: impl ToString) -> Self {
         Error::Protobuf { what, reason: reason.to_string() }
+    }
+
+    pub(crate) fn thrift(what: &'static str, reason: impl ToString) -> Self {
+        Error::Thrift { what, reason: reason.to_string() }
     }
 
     pub(crate) fn json(what: &'static str, reason: impl ToString) -> Self {

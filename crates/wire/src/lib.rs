@@ -1,5 +1,5 @@
-//! Bytes to batches and back: remote write, remote read, OTLP, Loki push, Elasticsearch's bulk, syslog, exposition text, the names
-//! Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
+//! Bytes to batches and back: remote write, remote read, OTLP, Zipkin, Jaeger, Loki push, Elasticsearch's bulk, syslog, exposition
+//! text, the names Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
 //!
 //! This crate exists because its readers are protocol authors and fuzzers: everything here is synchronous, pure
 //! and bounded by [`Limits`]. It must never know transport, storage or time: bodies come unpacked, the time of
@@ -15,6 +15,7 @@ pub mod bulk;
 pub mod dates;
 pub mod error;
 pub mod exposition;
+pub mod jaeger;
 pub mod limits;
 pub mod loki;
 pub mod names;
@@ -24,10 +25,13 @@ pub mod outcome;
 pub mod remote_read;
 pub mod remote_write;
 pub mod syslog;
+pub mod zipkin;
 
 mod protobuf;
 mod series;
+mod spans;
 mod text;
+mod thrift;
 
 pub use error::Error;
 pub use limits::Limits;

@@ -283,6 +283,28 @@ proptest! {
     }
 
     #[test]
+    fn spans_of_otlp_are_in_the_log_with_all_they_had(mut batch in spans()) {
+        batch.spans.sort_by_key(|s| s.origin);
+        let used: Vec<bool> =
+            (0..batch.origins.len()).map(|i| batch.spans.iter().any(|s| s.origin as usize == i)).collect();
+        let place = |at: u32| used[..at as usize].iter().filter(|u| **u).count() as u32;
+        batch.spans.iter_mut().for_each(|s| s.origin = place(s.origin));
+        let mut keeps = used.iter();
+        batch.origins.retain(|_| *keeps.next().unwrap());
+        for s in &mut batch.spans {
+            // Ids that are none are refused, and OTLP knows no time before 1970.
+            (s.trace_id[0], s.span_id[0]) = (1, 1);
+            (s.start_ns, s.end_ns) = (s.start_ns & i64::MAX, s.end_ns & i64::MAX);
+            s.events.iter_mut().for_each(|e| e.timestamp_ns &= i64::MAX);
+        }
+        let sent = crate::otlp::traces::encode_bytes(&batch);
+        let decoded = crate::otlp::traces::decode_protobuf(&sent, &crate::otlp::Options::default()).unwrap();
+        prop_assert!(decoded.refused.is_empty());
+        let unit = encode(&tenant(), None, 0, &[Batch::Spans(decoded.batch)]).unwrap();
+        prop_assert_eq!(decode(&unit).unwrap().3, [Batch::Spans(batch)]);
+    }
+
+    #[test]
     fn random_bytes_are_an_error_or_a_unit_but_never_a_panic(mut bytes in vec(any::<u8>(), 0..400)) {
         let _ = decode(&bytes);
         if let Some(first) = bytes.first_mut() {

@@ -206,6 +206,19 @@ fn spans_without_valid_ids_are_refused() {
 }
 
 #[test]
+fn the_schema_of_spans_is_kept_where_their_resource_names_none() {
+    let url_of = |resource: &str, scope: &str| {
+        let body = format!(
+            r#"{{"resourceSpans":[{{"schemaUrl":"{resource}","scopeSpans":[{{"schemaUrl":"{scope}","spans":[
+              {{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}}]}}]}}]}}"#
+        );
+        let d = traces::decode_json(body.as_bytes(), &options()).unwrap();
+        d.batch.origins[0].resource.schema_url.clone()
+    };
+    assert_eq!((url_of("", "s"), url_of("r", "s"), url_of("r", "")), ("s".into(), "r".into(), "r".into()));
+}
+
+#[test]
 fn oversized_names_and_lines_are_refused_by_name_of_the_limit() {
     let key = "k".repeat(1 << 20);
     let d = metrics_json(&format!(

@@ -15,7 +15,7 @@ use proto::otlp::{
 };
 
 use super::{Options, attributes as attr, json, ns, unsigned};
-use crate::{Decoded, Error, Limits, Reason, Refusals, text::quoted};
+use crate::{Decoded, Error, Limits, Reason, Refusals, spans, text::quoted};
 
 const WHAT: &str = "OTLP traces request";
 
@@ -85,6 +85,11 @@ fn push_scope(
     limits: &Limits,
 ) {
     let scope = attr::from_scope(scoped.scope);
+    let mut resource = resource.clone();
+    if resource.schema_url.is_empty() {
+        // There is one place for the two, and spans inherit the resource's where their scope names none.
+        resource.schema_url = scoped.schema_url;
+    }
     if let Err(why) = limits.check_attributes("scope", &scope.attributes) {
         d.refused.add_many(Reason::InvalidLabels, first, scoped.spans.len() as u64, || why);
         return;
@@ -98,7 +103,7 @@ fn push_scope(
         }
     }
     if d.batch.spans.len() > before {
-        d.batch.origins.push(SpanOrigin { resource: resource.clone(), scope });
+        d.batch.origins.push(SpanOrigin { resource, scope });
     }
 }
 
@@ -118,10 +123,7 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
         attr::id::<8>(&s.parent_span_id).ok_or_else(|| invalid("parent span id", &s.parent_span_id))?;
     let children = s.events.len() + s.links.len();
     if children > limits.max_span_children {
-        let max = limits.max_span_children;
-        let why =
-            format!("span {} has {children} events and links, at most {max} are taken", quoted(&s.name));
-        return Err((Reason::TooLarge, why));
+        return Err(spans::too_many_children(&s.name, children, limits));
     }
     let status = s.status.unwrap_or_default();
     let span = Span {
@@ -150,28 +152,8 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
             message: status.message,
         },
     };
-    check_span(&span, limits)?;
+    spans::check_sizes(&span, limits)?;
     Ok(span)
-}
-
-fn check_span(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
-    for (what, text) in
-        [("name", &span.name), ("trace state", &span.trace_state), ("status message", &span.status.message)]
-    {
-        if text.len() > limits.max_label_value_bytes {
-            let (n, max) = (text.len(), limits.max_label_value_bytes);
-            let why = format!("span {what} {} of {n} bytes, ingest.max_label_value is {max}", quoted(text));
-            return Err((Reason::TooLarge, why));
-        }
-    }
-    let carriers = [("span", &span.attributes)]
-        .into_iter()
-        .chain(span.events.iter().map(|e| ("span event", &e.attributes)))
-        .chain(span.links.iter().map(|l| ("span link", &l.attributes)));
-    for (what, attributes) in carriers {
-        limits.check_attributes(what, attributes).map_err(|why| (Reason::InvalidLabels, why))?;
-    }
-    Ok(())
 }
 
 fn event_from(e: Event) -> SpanEvent {
