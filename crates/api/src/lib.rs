@@ -7,7 +7,7 @@
 //!
 //! Start reading at [`router`] (every route on one page), then [`state`] (what a handler is given), then
 //! [`status`] (what an error becomes). One request passes: [`listen`] → [`layers`] → a handler in [`prom`],
-//! [`loki`], [`es`], [`otlp`], [`jaeger`], [`sql`], [`flight`], [`admin`] or [`ui`].
+//! [`loki`], [`es`], [`otlp`], [`spans`], [`jaeger`], [`sql`], [`flight`], [`admin`] or [`ui`].
 
 pub mod admin;
 pub mod ask;
@@ -26,6 +26,7 @@ pub mod params;
 pub mod prom;
 pub mod push;
 pub mod router;
+pub mod spans;
 pub mod sql;
 pub mod state;
 pub mod status;

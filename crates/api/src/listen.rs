@@ -57,6 +57,12 @@ pub struct Listeners {
     pub otlp_http: Option<Listener>,
     /// Elasticsearch's API (`listen.elasticsearch`).
     pub elasticsearch: Option<Listener>,
+    /// Spans as Zipkin's senders bring them (`listen.zipkin`).
+    pub zipkin: Option<Listener>,
+    /// Jaeger's collector over HTTP (`listen.jaeger_http`).
+    pub jaeger_http: Option<Listener>,
+    /// Jaeger's collector over gRPC (`listen.jaeger_grpc`).
+    pub jaeger_grpc: Option<Listener>,
     /// Syslog over TCP (`listen.syslog`).
     pub syslog: Option<Listener>,
     /// Other nodes (`listen.peers`): where and under which TLS.
@@ -70,6 +76,9 @@ pub struct Bound {
     pub otlp_grpc: Option<SocketAddr>,
     pub otlp_http: Option<SocketAddr>,
     pub elasticsearch: Option<SocketAddr>,
+    pub zipkin: Option<SocketAddr>,
+    pub jaeger_http: Option<SocketAddr>,
+    pub jaeger_grpc: Option<SocketAddr>,
     pub syslog: Option<SocketAddr>,
     pub peers: Option<SocketAddr>,
 }
@@ -79,10 +88,8 @@ pub struct Doors {
     pub bound: Bound,
     /// Connections of other nodes, as they come; whoever takes this serves them. Dropped, the listener closes.
     pub peers: Option<PeerConnections>,
-    http: Behind,
-    otlp_grpc: Behind,
-    otlp_http: Behind,
-    elasticsearch: Behind,
+    /// What is to answer behind each listener of HTTP.
+    ways: Vec<(Behind, fn(AppState) -> Router)>,
     /// Where syslog is stored, once that is known.
     node: watch::Sender<Option<AppState>>,
 }
@@ -90,54 +97,58 @@ pub struct Doors {
 /// What answers behind a listener; until it is set, the node is starting.
 type Behind = Arc<OnceLock<Router>>;
 
+/// A listener of HTTP: the name of its key, where it is to stand, what serves it, and where its address is noted.
+type Way =
+    (&'static str, Option<Listener>, fn(AppState) -> Router, fn(&mut Bound) -> &mut Option<SocketAddr>);
+
 /// Opens every listener before any answers, so that an error leaves nothing half started. From then on
 /// `/-/healthy` is 200 and everything else 503 until [`Doors::serve`]; they close when `shutdown` starts, and
 /// wait for open requests up to `drain_timeout`.
 pub async fn open(listeners: Listeners, options: &ApiOptions, shutdown: &Shutdown) -> Result<Doors, Error> {
-    let http = bind("listen.http", listeners.http.as_ref().map(|l| l.address)).await?;
-    let otlp_grpc = bind("listen.otlp_grpc", listeners.otlp_grpc.as_ref().map(|l| l.address)).await?;
-    let otlp_http = bind("listen.otlp_http", listeners.otlp_http.as_ref().map(|l| l.address)).await?;
-    let elasticsearch =
-        bind("listen.elasticsearch", listeners.elasticsearch.as_ref().map(|l| l.address)).await?;
-    let syslog = bind("listen.syslog", listeners.syslog.as_ref().map(|l| l.address)).await?;
-    let peers = bind("listen.peers", listeners.peers.as_ref().map(|(address, _)| *address)).await?;
-    let bound = Bound {
-        http: addr_of(&http),
-        otlp_grpc: addr_of(&otlp_grpc),
-        otlp_http: addr_of(&otlp_http),
-        elasticsearch: addr_of(&elasticsearch),
-        syslog: addr_of(&syslog),
-        peers: addr_of(&peers),
-    };
-    let mut doors = Doors {
-        bound,
-        peers: None,
-        http: Behind::default(),
-        otlp_grpc: Behind::default(),
-        otlp_http: Behind::default(),
-        elasticsearch: Behind::default(),
-        node: watch::Sender::new(None),
-    };
-    let parts = [
-        (http, listeners.http, &doors.http, "http"),
-        (otlp_grpc, listeners.otlp_grpc, &doors.otlp_grpc, "otlp_grpc"),
-        (otlp_http, listeners.otlp_http, &doors.otlp_http, "otlp_http"),
-        (elasticsearch, listeners.elasticsearch, &doors.elasticsearch, "elasticsearch"),
+    let l = listeners;
+    let ways: [Way; 7] = [
+        ("listen.http", l.http, router::router, |b| &mut b.http),
+        ("listen.otlp_grpc", l.otlp_grpc, router::otlp_grpc_router, |b| &mut b.otlp_grpc),
+        ("listen.otlp_http", l.otlp_http, router::otlp_http_router, |b| &mut b.otlp_http),
+        ("listen.elasticsearch", l.elasticsearch, router::elasticsearch_router, |b| &mut b.elasticsearch),
+        ("listen.zipkin", l.zipkin, router::zipkin_router, |b| &mut b.zipkin),
+        ("listen.jaeger_http", l.jaeger_http, router::jaeger_http_router, |b| &mut b.jaeger_http),
+        ("listen.jaeger_grpc", l.jaeger_grpc, router::jaeger_grpc_router, |b| &mut b.jaeger_grpc),
     ];
-    for (socket, listener, behind, name) in parts {
-        let (Some(socket), Some(listener)) = (socket, listener) else { continue };
+    let (mut bound, mut opened) = (Bound::default(), Vec::with_capacity(ways.len()));
+    for (key, at, router, noted) in ways {
+        let Some(at) = at else { continue };
+        let socket = bind(key, at.address).await?;
+        *noted(&mut bound) = socket.local_addr().ok();
+        opened.push((key, socket, at, router));
+    }
+    let syslog = match l.syslog {
+        Some(at) => Some((bind("listen.syslog", at.address).await?, at)),
+        None => None,
+    };
+    let peers = match l.peers {
+        Some((address, tls)) => Some((bind("listen.peers", address).await?, tls)),
+        None => None,
+    };
+    bound.syslog = syslog.as_ref().and_then(|(socket, _)| socket.local_addr().ok());
+    bound.peers = peers.as_ref().and_then(|(socket, _)| socket.local_addr().ok());
+
+    let mut doors = Doors { bound, peers: None, ways: Vec::new(), node: watch::Sender::new(None) };
+    for (key, socket, listener, router) in opened {
+        let behind = Behind::default();
         follow(listener.tls.clone(), shutdown);
-        let door = Door::new(behind.clone(), options, &listener, name);
+        let door = Door::new(behind.clone(), options, &listener, key.trim_start_matches("listen."));
         let ending = shutdown.clone();
         shutdown.spawn(async move { door.run(socket, ending).await });
+        doors.ways.push((behind, router));
     }
-    if let (Some(socket), Some(listener)) = (syslog, listeners.syslog) {
+    if let Some((socket, listener)) = syslog {
         follow(listener.tls.clone(), shutdown);
         let door = SyslogDoor::new(doors.node.subscribe(), options, &listener);
         let ending = shutdown.clone();
         shutdown.spawn(async move { door.run(socket, ending).await });
     }
-    if let (Some(socket), Some((_, tls))) = (peers, listeners.peers) {
+    if let Some((socket, tls)) = peers {
         follow(Some(tls.clone()), shutdown);
         doors.peers = Some(peers::open(socket, tls, options, shutdown));
     }
@@ -156,15 +167,9 @@ impl Doors {
     /// From now on requests, those of open connections too, reach the node.
     pub fn serve(self, state: AppState) -> Bound {
         self.node.send_replace(Some(state.clone()));
-        let parts = [
-            (self.http, router::router(state.clone())),
-            (self.otlp_grpc, router::otlp_grpc_router(state.clone())),
-            (self.otlp_http, router::otlp_http_router(state.clone())),
-            (self.elasticsearch, router::elasticsearch_router(state)),
-        ];
-        for (behind, router) in parts {
+        for (behind, router) in self.ways {
             // Doors are consumed, so nobody has set it before.
-            let _ = behind.set(router);
+            let _ = behind.set(router(state.clone()));
         }
         self.bound
     }
@@ -175,11 +180,6 @@ pub async fn serve(listeners: Listeners, state: AppState, shutdown: &Shutdown) -
     Ok(open(listeners, &state.options, shutdown).await?.serve(state))
 }
 
-async fn bind(key: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
-    let Some(addr) = addr else { return Ok(None) };
-    TcpListener::bind(addr).await.map(Some).map_err(|source| Error::Bind { key, addr, source })
-}
-
-fn addr_of(listener: &Option<TcpListener>) -> Option<SocketAddr> {
-    listener.as_ref().and_then(|l| l.local_addr().ok())
+async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|source| Error::Bind { key, addr, source })
 }

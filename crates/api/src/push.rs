@@ -88,13 +88,21 @@ pub fn unsupported_media(value: &str, wanted: &str) -> Error {
 
 /// 204, or 400 with what was refused; what was not refused is stored either way.
 pub fn acknowledge(receipt: &Receipt) -> Response {
+    match refusals(receipt) {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+    }
+}
+
+/// What was refused of a write and why, a line for each reason; none where nothing was.
+pub fn refusals(receipt: &Receipt) -> Option<String> {
     if receipt.refused.is_empty() {
-        return StatusCode::NO_CONTENT.into_response();
+        return None;
     }
     let (refused, stored) = (receipt.refused_items(), receipt.accepted_items());
     let mut text = format!("{refused} items refused, {stored} stored:\n");
     for r in &receipt.refused {
         text.push_str(&format!("{} {}: {}\n", r.count, r.reason.as_str(), r.detail));
     }
-    (StatusCode::BAD_REQUEST, text).into_response()
+    Some(text)
 }

@@ -6,6 +6,9 @@
 //! | `listen.otlp_http` | OTLP over HTTP, health |
 //! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, health |
 //! | `listen.elasticsearch` | what is below `/es` on the main port, health |
+//! | `listen.zipkin` | spans as Zipkin's senders bring them, health |
+//! | `listen.jaeger_http` | spans for Jaeger's collector in Thrift, health |
+//! | `listen.jaeger_grpc` | spans for Jaeger's collector over gRPC, health |
 
 use axum::{
     Router,
@@ -25,7 +28,9 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 
-use crate::{AppState, Error, admin, body, es, flight, jaeger, layers, listen, loki, otlp, prom, sql, ui};
+use crate::{
+    AppState, Error, admin, body, es, flight, jaeger, layers, listen, loki, otlp, prom, spans, sql, ui,
+};
 
 /// The main port.
 pub fn router(state: AppState) -> Router {
@@ -47,6 +52,9 @@ pub fn router(state: AppState) -> Router {
         .merge(flight::routes())
         .merge(otlp::http::routes())
         .merge(otlp::grpc::routes())
+        .merge(spans::zipkin())
+        .merge(spans::jaeger_http())
+        .merge(spans::jaeger_grpc())
         .merge(es::below());
     let routes = match &state.store_api {
         Some(services) => routes
@@ -70,6 +78,21 @@ pub fn otlp_grpc_router(state: AppState) -> Router {
 /// Port 9200.
 pub fn elasticsearch_router(state: AppState) -> Router {
     finish(es::routes(), state)
+}
+
+/// Port 9411.
+pub fn zipkin_router(state: AppState) -> Router {
+    finish(spans::zipkin(), state)
+}
+
+/// Port 14268.
+pub fn jaeger_http_router(state: AppState) -> Router {
+    finish(spans::jaeger_http(), state)
+}
+
+/// Port 14250.
+pub fn jaeger_grpc_router(state: AppState) -> Router {
+    finish(spans::jaeger_grpc(), state)
 }
 
 /// Every port while the node starts: it lives, and nobody has to guess why it does not answer yet.

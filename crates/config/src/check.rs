@@ -34,8 +34,6 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         ("forward", &w.forward),
         ("collector", &w.collector),
         ("alertmanager", &w.alertmanager),
-        ("listen.zipkin", &w.listen.zipkin),
-        ("listen.jaeger", &w.listen.jaeger),
     ] {
         c.not_yet(name, key);
     }

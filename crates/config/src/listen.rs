@@ -12,11 +12,7 @@ use net::tls::{ClientSettings, MinVersion, ServerSettings};
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Location;
 
-use crate::{
-    check::Checker,
-    scalar::Scalar,
-    written::{Field, NotYet},
-};
+use crate::{check::Checker, scalar::Scalar, written::Field};
 
 /// As written.
 #[derive(Debug, Default, Deserialize)]
@@ -28,8 +24,9 @@ pub struct Written {
     pub peers: Field<WrittenListener>,
     pub elasticsearch: Field<WrittenListener>,
     pub syslog: Field<WrittenListener>,
-    pub zipkin: NotYet,
-    pub jaeger: NotYet,
+    pub zipkin: Field<WrittenListener>,
+    pub jaeger_http: Field<WrittenListener>,
+    pub jaeger_grpc: Field<WrittenListener>,
 }
 
 /// An address, or everything about a listener.
@@ -112,8 +109,11 @@ pub struct Listen {
     pub http: Option<Listener>,
     pub otlp_grpc: Option<Listener>,
     pub otlp_http: Option<Listener>,
-    /// Off where nothing is said, as the next.
+    /// Off where nothing is said, as the next four.
     pub elasticsearch: Option<Listener>,
+    pub zipkin: Option<Listener>,
+    pub jaeger_http: Option<Listener>,
+    pub jaeger_grpc: Option<Listener>,
     pub syslog: Option<Listener>,
     /// Other nodes; has TLS and wants their certificates whenever it is there.
     pub peers: Option<Listener>,
@@ -166,12 +166,29 @@ impl Checker<'_> {
             http: self.listener("listen.http", &w.http, "127.0.0.1:9494", insecure),
             otlp_grpc: self.listener("listen.otlp_grpc", &w.otlp_grpc, "127.0.0.1:4317", insecure),
             otlp_http: self.listener("listen.otlp_http", &w.otlp_http, "127.0.0.1:4318", insecure),
-            elasticsearch: w.elasticsearch.as_ref().and_then(|_| {
-                self.listener("listen.elasticsearch", &w.elasticsearch, "127.0.0.1:9200", insecure)
-            }),
+            elasticsearch: self.asked_for(
+                "listen.elasticsearch",
+                &w.elasticsearch,
+                "127.0.0.1:9200",
+                insecure,
+            ),
+            zipkin: self.asked_for("listen.zipkin", &w.zipkin, "127.0.0.1:9411", insecure),
+            jaeger_http: self.asked_for("listen.jaeger_http", &w.jaeger_http, "127.0.0.1:14268", insecure),
+            jaeger_grpc: self.asked_for("listen.jaeger_grpc", &w.jaeger_grpc, "127.0.0.1:14250", insecure),
             syslog: self.syslog(&w.syslog, insecure),
             peers: self.peers(&w.peers, tls, given),
         }
+    }
+
+    /// A listener that is off where nothing is said.
+    fn asked_for(
+        &mut self,
+        field: &str,
+        f: &Field<WrittenListener>,
+        default: &str,
+        insecure: bool,
+    ) -> Option<Listener> {
+        f.as_ref().and_then(|_| self.listener(field, f, default, insecure))
     }
 
     /// Senders of syslog have no place for a token.

@@ -13,6 +13,7 @@
 mod body;
 mod bulk;
 mod otlp;
+mod spans;
 mod syslog;
 
 use std::{collections::HashSet, sync::Arc};
@@ -131,7 +132,7 @@ impl From<Decoded<Batch>> for Plain {
 
 /// One request on its way, as far as all protocols have it in common.
 struct Request<'a> {
-    /// Metric label and part of the batch id: `remote_write`, `remote_write_v2`, `loki`, `otlp_http` (gRPC too).
+    /// Metric label: `remote_write`, `remote_write_v2`, `loki`, `otlp_http`, `otlp_grpc`, `zipkin`, `jaeger_http` and so on.
     protocol: &'static str,
     endpoint: &'static str,
     /// What else of the request says where it belongs: the index that the path of a bulk names.

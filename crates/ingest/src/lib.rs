@@ -27,8 +27,8 @@ pub use contract::{Receipt, Refusal, RefusalReason};
 pub use discover::{Discover, LEVEL_FIELDS, SERVICE_LABELS, discover};
 pub use error::{Cause, Error};
 pub use options::{
-    DeltaLimits, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat, OtlpMetrics,
-    OtlpSignal, OtlpTransport, Promote, Sender,
+    DeltaLimits, JaegerFormat, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat,
+    OtlpMetrics, OtlpSignal, OtlpTransport, Promote, Sender, ZipkinFormat,
 };
 pub use patterns::{Mining, Patterns, WithPatterns};
 pub use stamp::cluster as stamp_cluster;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::ClusterName;
+use wire::jaeger::Protocol;
 pub use wire::{
     names::{NameStrategy, Naming},
     otlp::metrics::{MetricOptions as OtlpMetrics, Promote},
@@ -129,6 +130,22 @@ pub enum LokiFormat {
     Protobuf,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZipkinFormat {
+    Json,
+    /// `zipkin.proto3.ListOfSpans`.
+    Protobuf,
+}
+
+/// How a batch for Jaeger's collector is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JaegerFormat {
+    /// `Batch` of `jaeger.thrift`, over HTTP.
+    Thrift(Protocol),
+    /// `jaeger.api_v2.PostSpansRequest`, over gRPC.
+    Protobuf,
+}
+
 impl OtlpFormat {
     /// From a `Content-Type`: `application/x-protobuf` or `application/json`, parameters ignored.
     pub fn from_content_type(value: &str) -> Option<Self> {
@@ -146,6 +163,32 @@ impl LokiFormat {
         match media_type(value).as_str() {
             "" | "application/x-protobuf" | "application/protobuf" => Some(LokiFormat::Protobuf),
             "application/json" | "text/json" => Some(LokiFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+impl ZipkinFormat {
+    /// From a `Content-Type`. What names neither protobuf nor Thrift is taken for JSON, as by Zipkin and OpenTelemetry's
+    /// collector: senders are careless about it.
+    pub fn from_content_type(value: &str) -> Option<Self> {
+        let media = media_type(value);
+        match media.as_str() {
+            "application/x-protobuf" | "application/protobuf" => Some(ZipkinFormat::Protobuf),
+            thrift if thrift.contains("thrift") => None,
+            _ => Some(ZipkinFormat::Json),
+        }
+    }
+}
+
+impl JaegerFormat {
+    /// From a `Content-Type` over HTTP.
+    pub fn from_content_type(value: &str) -> Option<Self> {
+        match media_type(value).as_str() {
+            "application/x-thrift" | "application/vnd.apache.thrift.binary" => {
+                Some(JaegerFormat::Thrift(Protocol::Binary))
+            }
+            "application/vnd.apache.thrift.compact" => Some(JaegerFormat::Thrift(Protocol::Compact)),
             _ => None,
         }
     }

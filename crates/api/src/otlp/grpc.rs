@@ -1,4 +1,4 @@
-//! OTLP/gRPC: the three `Export` calls.
+//! OTLP/gRPC: the three `Export` calls, and what unary calls of other services have in common with them.
 //!
 //! A unary call is one length-prefixed message each way, so the framing stands here and the message goes to
 //! the same [`ingest::Ingest::otlp`] as over HTTP: read under the same cap, paid for in the same memory
@@ -20,13 +20,16 @@ use base::{Kind, cap::Encoding};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt, Full};
-use ingest::{Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Receipt};
+use ingest::{Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Sender};
+use model::TenantId;
 use prost::Message;
 use tonic::Code;
 
 use super::answer;
 use crate::{
-    AppState, Error, layers,
+    AppState, Error,
+    body::Held,
+    layers,
     push::{Push, header_text, unsupported_media},
     status,
 };
@@ -56,11 +59,54 @@ async fn traces(State(state): State<AppState>, request: Request) -> Response {
 }
 
 async fn export(state: AppState, request: Request, signal: OtlpSignal) -> Response {
+    unary(request, async |request| {
+        let call = Call::read(&state, request).await?;
+        let what = Otlp { transport: OtlpTransport::Grpc, signal, format: OtlpFormat::Protobuf };
+        let (tenant, sender) = (&call.tenant, &call.sender);
+        let receipt = state.ingest.otlp(tenant, sender, what, call.encoding, call.message.clone()).await?;
+        Ok(answer::export_response(&receipt))
+    })
+    .await
+}
+
+/// Answers a unary call with what `handle` makes of it, in the caller's protocol.
+pub(crate) async fn unary<M: Message>(
+    request: Request,
+    handle: impl AsyncFnOnce(Request) -> Result<M, Error>,
+) -> Response {
     let speaks_grpc = is_grpc(request.headers());
-    match take(&state, request, signal).await {
-        Ok(receipt) => success(&receipt),
+    match handle(request).await {
+        Ok(message) => success(&message),
         Err(e) if speaks_grpc => failure(&e),
         Err(e) => layers::plain_error(&e, status::http_of(&e)),
+    }
+}
+
+/// A unary call that writes.
+pub(crate) struct Call {
+    pub tenant: TenantId,
+    pub sender: Sender,
+    /// Of the message.
+    pub encoding: Encoding,
+    /// Without its frame.
+    pub message: Bytes,
+    _held: Held,
+}
+
+impl Call {
+    /// Reads the one message of the call under admission's own limit.
+    pub(crate) async fn read(state: &AppState, request: Request) -> Result<Self, Error> {
+        let (push, named) = Push::open(state, request, packing).await?;
+        let (tenant, sender, held) = push.read(state).await?;
+        let (packed, message) = message(&held.bytes)?;
+        let encoding = match (packed, named.as_str()) {
+            (false, _) => Encoding::Identity,
+            (true, "" | "identity") => {
+                return Err(Error::invalid("the gRPC message is packed but grpc-encoding names nothing"));
+            }
+            (true, named) => Encoding::parse(named)?,
+        };
+        Ok(Call { tenant, sender, encoding, message, _held: held })
     }
 }
 
@@ -79,21 +125,6 @@ fn packing(headers: &HeaderMap) -> Result<String, Error> {
     }
 }
 
-async fn take(state: &AppState, request: Request, signal: OtlpSignal) -> Result<Receipt, Error> {
-    let (push, named) = Push::open(state, request, packing).await?;
-    let (tenant, sender, held) = push.read(state).await?;
-    let (packed, message) = message(&held.bytes)?;
-    let encoding = match (packed, named.as_str()) {
-        (false, _) => Encoding::Identity,
-        (true, "" | "identity") => {
-            return Err(Error::invalid("the gRPC message is packed but grpc-encoding names nothing"));
-        }
-        (true, named) => Encoding::parse(named)?,
-    };
-    let what = Otlp { transport: OtlpTransport::Grpc, signal, format: OtlpFormat::Protobuf };
-    Ok(state.ingest.otlp(&tenant, &sender, what, encoding, message).await?)
-}
-
 /// The one message of a unary call.
 fn message(body: &Bytes) -> Result<(bool, Bytes), Error> {
     let broken = |why: String| Error::invalid(format!("the gRPC message is not valid: {why}"));
@@ -110,8 +141,7 @@ fn message(body: &Bytes) -> Result<(bool, Bytes), Error> {
     }
 }
 
-fn success(receipt: &Receipt) -> Response {
-    let message = answer::export_response(receipt);
+fn success(message: &impl Message) -> Response {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + length);
     frame.put_u8(0);

@@ -16,4 +16,5 @@ mod remote_write;
 mod scenario;
 mod secure;
 mod shapes;
+mod spans;
 mod tail;

@@ -5,6 +5,7 @@
 //! POST /api/v1/write                       method and path, then headers
 //! X-Scope-OrgID: a
 //! !write up{job="x"} 1700000000000 1       a body made for us: one float sample (remote write, snappy)
+//! !hex                                     the body is written in hexadecimal digits
 //! !pack gzip                               packs the body and names the encoding
 //!
 //! body                                     after an empty line, up to the arrow
@@ -106,6 +107,8 @@ fn request(text: &str) -> Result<Request<Body>, String> {
     for line in lines {
         if let Some(sample) = line.strip_prefix("!write ") {
             samples.timeseries.push(series(sample)?);
+        } else if line.trim() == "!hex" {
+            body = from_hex(&body)?;
         } else if let Some(packing) = line.strip_prefix("!pack ") {
             body = pack(packing.trim(), &body)?;
             builder = builder.header("content-encoding", packing.trim());
@@ -119,6 +122,12 @@ fn request(text: &str) -> Result<Request<Body>, String> {
             builder.header("content-encoding", "snappy").header("content-type", "application/x-protobuf");
     }
     builder.body(Body::from(body)).map_err(|e| e.to_string())
+}
+
+pub fn from_hex(text: &[u8]) -> Result<Vec<u8>, String> {
+    let digits: String = text.iter().filter(|b| b.is_ascii_hexdigit()).map(|b| char::from(*b)).collect();
+    let pairs = (0..digits.len()).step_by(2).map(|i| digits.get(i..i + 2).unwrap_or_default());
+    pairs.map(|p| u8::from_str_radix(p, 16).map_err(|e| format!("{p}: {e}"))).collect()
 }
 
 /// `up{job="x"} 1700000000000 1`

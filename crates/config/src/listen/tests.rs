@@ -100,3 +100,17 @@ fn what_is_missing_or_makes_no_sense_is_named_with_its_line() {
     let p = problems("listen:\n  http: {adress: x}\n");
     assert!(p[0].contains("adress"), "{p:#?}");
 }
+
+#[test]
+fn doors_for_spans_are_off_until_they_are_asked_for_and_stand_where_their_senders_look() {
+    let none = good("cluster: a\n").listen;
+    assert_eq!((none.zipkin, none.jaeger_http, none.jaeger_grpc), (None, None, None));
+    let token = "{bearer_token_file: t}";
+    let l =
+        good(&format!("listen: {{zipkin: {token}, jaeger_http: {token}, jaeger_grpc: {token}}}\n")).listen;
+    let ports = [l.zipkin, l.jaeger_http, l.jaeger_grpc].map(|l| l.unwrap().address.port());
+    assert_eq!(ports, [9411, 14268, 14250]);
+    assert_eq!(good("listen: {zipkin: off}\n").listen.zipkin, None);
+    let p = problems("listen: {jaeger_grpc: ':14250'}\n");
+    assert!(p[0].contains("listen.jaeger_grpc: 0.0.0.0:14250 is reachable"), "{p:#?}");
+}

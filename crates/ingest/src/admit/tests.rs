@@ -1,3 +1,5 @@
+mod spans;
+
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use async_trait::async_trait;
@@ -7,7 +9,7 @@ use model::{ClusterName, Labels, LogBatch, LogRecord, LogStream, MetricBatch, Si
 use prost::Message;
 
 use super::*;
-use crate::{Cause, Limits, Otlp, OtlpFormat, OtlpSignal, OtlpTransport};
+use crate::{Cause, Limits, Otlp, OtlpFormat, OtlpSignal, OtlpTransport, ZipkinFormat};
 
 /// A fake that can be told to answer that it is out of disk, and shows what it was given last.
 #[derive(Default)]
@@ -361,7 +363,7 @@ async fn every_outcome_is_counted() {
 
 proptest::proptest! {
     #[test]
-    fn random_bodies_end_in_an_answer(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), way in 0..20usize) {
+    fn random_bodies_end_in_an_answer(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), way in 0..35usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let r = rig();
@@ -371,7 +373,9 @@ proptest::proptest! {
                 0 if body.len() % 2 == 0 => r.ingest.remote_write_v2(&r.tenant, &r.sender, encoding, body).await.map(|a| a.0),
                 0 => r.ingest.remote_write_v1(&r.tenant, &r.sender, encoding, body).await,
                 1 => r.ingest.loki_push(&r.tenant, &r.sender, LokiFormat::Json, encoding, body).await,
-                2 => {
+                2 => r.ingest.zipkin(&r.tenant, &r.sender, [ZipkinFormat::Json, ZipkinFormat::Protobuf][body.len() % 2], encoding, body).await,
+                3 => r.ingest.jaeger(&r.tenant, &r.sender, spans::FORMATS[body.len() % 3], encoding, body).await,
+                4 => {
                     let (transport, signal) = (OtlpTransport::Grpc, OtlpSignal::Traces);
                     let what = Otlp { transport, signal, format: OtlpFormat::Protobuf };
                     r.ingest.otlp(&r.tenant, &r.sender, what, encoding, body).await
