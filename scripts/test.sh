@@ -30,17 +30,25 @@ packages() {
   fi
 }
 
-# The OpenTelemetry SDK and a Loki client, as their users install them.
-python_peers() {
-  local env="$cache/peers-$(sha256sum tests/peers/requirements.txt | cut -c1-12)"
+# The Python environment of the named requirements; prints its directory of programs.
+python_environment() {
+  local env="$cache/$1-$(sha256sum "tests/peers/$2" | cut -c1-12)"
   if [ ! -f "$env/.complete" ]; then
-    step "preparing the Python environment of the peers"
+    step "preparing the Python environment of tests/peers/$2" >&2
     rm -rf "$env"
     python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --pre -r tests/peers/requirements.txt
+    "$env/bin/pip" install --quiet --disable-pip-version-check --pre -r "tests/peers/$2" >&2
     touch "$env/.complete"
   fi
-  export ORRERY_PEERS_PYTHON="$env/bin"
+  echo "$env/bin"
+}
+
+# The OpenTelemetry SDK and clients of Loki and Elasticsearch, as their users install them. The exporters for Jaeger
+# ended with an SDK of 2023, so that they and what goes with them stand apart.
+python_peers() {
+  ORRERY_PEERS_PYTHON="$(python_environment peers requirements.txt)"
+  ORRERY_SPAN_PEERS_PYTHON="$(python_environment span-peers spans-requirements.txt)"
+  export ORRERY_PEERS_PYTHON ORRERY_SPAN_PEERS_PYTHON
 }
 
 rust_tests() {

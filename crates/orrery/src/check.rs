@@ -15,15 +15,19 @@ pub fn config(file: &Path) -> Result<()> {
     for notice in &node.notices {
         println!("  note: {notice}");
     }
-    println!(
-        "  listen http {}, otlp_grpc {}, otlp_http {}, elasticsearch {}, syslog {}, peers {}",
-        shown(&node.listen.http),
-        shown(&node.listen.otlp_grpc),
-        shown(&node.listen.otlp_http),
-        shown(&node.listen.elasticsearch),
-        shown(&node.listen.syslog),
-        shown(&node.listen.peers)
-    );
+    let l = &node.listen;
+    let listeners = [
+        ("http", &l.http),
+        ("otlp_grpc", &l.otlp_grpc),
+        ("otlp_http", &l.otlp_http),
+        ("elasticsearch", &l.elasticsearch),
+        ("zipkin", &l.zipkin),
+        ("jaeger_http", &l.jaeger_http),
+        ("jaeger_grpc", &l.jaeger_grpc),
+        ("syslog", &l.syslog),
+        ("peers", &l.peers),
+    ];
+    println!("  listen {}", listeners.map(|(name, at)| format!("{name} {}", shown(at))).join(", "));
     println!("  data in {}, memory limit {} MiB", node.data_dir.display(), node.memory.limit_bytes >> 20);
     println!("  {} scrape job(s)", node.scrape.len());
     Ok(())

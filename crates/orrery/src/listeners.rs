@@ -21,6 +21,9 @@ pub fn of(config: &config::Node, clock: &Clock, metrics: &TlsMetrics) -> Result<
         otlp_grpc: open("listen.otlp_grpc", &config.listen.otlp_grpc)?,
         otlp_http: open("listen.otlp_http", &config.listen.otlp_http)?,
         elasticsearch: open("listen.elasticsearch", &config.listen.elasticsearch)?,
+        zipkin: open("listen.zipkin", &config.listen.zipkin)?,
+        jaeger_http: open("listen.jaeger_http", &config.listen.jaeger_http)?,
+        jaeger_grpc: open("listen.jaeger_grpc", &config.listen.jaeger_grpc)?,
         syslog: open("listen.syslog", &config.listen.syslog)?,
         // The configuration lets no other through.
         peers: peers.and_then(|l| Some((l.address, l.tls?))),

@@ -414,14 +414,16 @@ fn announce(bound: &api::Bound, listen: &config::Listen) {
         let _ = writeln!(lines, "Orrery {} is ready: {scheme}://{http}/", env!("CARGO_PKG_VERSION"));
     }
     let _ = writeln!(lines, "OTLP gRPC {}, OTLP HTTP {}", shown(bound.otlp_grpc), shown(bound.otlp_http));
-    if let Some(elasticsearch) = bound.elasticsearch {
-        let _ = writeln!(lines, "Elasticsearch {elasticsearch}");
-    }
-    if let Some(syslog) = bound.syslog {
-        let _ = writeln!(lines, "syslog {syslog}");
-    }
-    if let Some(peers) = bound.peers {
-        let _ = writeln!(lines, "peers {peers}");
+    let others = [
+        ("Elasticsearch", bound.elasticsearch),
+        ("Zipkin", bound.zipkin),
+        ("Jaeger HTTP", bound.jaeger_http),
+        ("Jaeger gRPC", bound.jaeger_grpc),
+        ("syslog", bound.syslog),
+        ("peers", bound.peers),
+    ];
+    for (name, at) in others.into_iter().filter_map(|(name, at)| Some((name, at?))) {
+        let _ = writeln!(lines, "{name} {at}");
     }
     let _ = std::io::stdout().write_all(lines.as_bytes());
 }

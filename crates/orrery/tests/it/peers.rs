@@ -23,10 +23,18 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// The Python environment of `tests/peers/requirements.txt`; its `bin` directory.
 pub fn python() -> Option<PathBuf> {
-    let bin =
-        std::env::var_os("ORRERY_PEERS_PYTHON").map(PathBuf::from).filter(|b| b.join("python").exists());
+    environment("ORRERY_PEERS_PYTHON")
+}
+
+/// That of `tests/peers/spans-requirements.txt`, with exporters for Zipkin and Jaeger.
+pub fn spans_python() -> Option<PathBuf> {
+    environment("ORRERY_SPAN_PEERS_PYTHON")
+}
+
+fn environment(variable: &str) -> Option<PathBuf> {
+    let bin = std::env::var_os(variable).map(PathBuf::from).filter(|b| b.join("python").exists());
     if bin.is_none() {
-        absent("the Python environment (ORRERY_PEERS_PYTHON)");
+        absent(&format!("the Python environment ({variable})"));
     }
     bin
 }

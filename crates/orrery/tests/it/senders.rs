@@ -137,6 +137,78 @@ async fn python_sdk(node: &Node, dir: &Path, protocol: &str, endpoint: &str) {
     assert_eq!(Some(node.value("orders_size_bytes_sum").await), truth["histogram_sum"].as_f64());
 }
 
+/// A span as the two sides of a test see it: id, parent, name, kind and whether it failed.
+type Seen = (String, String, String, String, bool);
+
+#[tokio::test]
+async fn exporters_for_zipkin_and_jaeger_send_spans_and_each_is_read_back() {
+    let Some(bin) = peers::spans_python() else { return };
+    let (zipkin, thrift, grpc) = (peers::free_port(), peers::free_port(), peers::free_port());
+    let mut home = Home::new("");
+    home.listen = format!(
+        ", zipkin: '127.0.0.1:{zipkin}', jaeger_http: '127.0.0.1:{thrift}', jaeger_grpc: '127.0.0.1:{grpc}'"
+    );
+    let node = home.start();
+    let main = node.http.trim_start_matches("http://");
+    let ways = [
+        ("zipkin-json", format!("http://127.0.0.1:{zipkin}/api/v2/spans")),
+        ("zipkin-json", format!("{}/api/v2/spans", node.http)),
+        ("zipkin-protobuf", format!("http://127.0.0.1:{zipkin}/api/v2/spans")),
+        ("py-zipkin", format!("{}/api/v2/spans", node.http)),
+        ("jaeger-thrift", format!("http://127.0.0.1:{thrift}/api/traces?format=jaeger.thrift")),
+        ("jaeger-thrift", format!("{}/api/traces", node.http)),
+        ("jaeger-grpc", format!("127.0.0.1:{grpc}")),
+        ("jaeger-grpc", main.to_owned()),
+    ];
+    for (i, (door, endpoint)) in ways.iter().enumerate() {
+        let truth = home.dir.path().join(format!("spans-{i}.json"));
+        let run = tokio::process::Command::new(bin.join("python"))
+            .arg(root().join("tests/peers/spans.py"))
+            .args([door, endpoint.as_str(), "30"])
+            .arg(&truth)
+            .output();
+        let out = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{door} to {endpoint}: {said}");
+        let sent: Value = serde_json::from_slice(&std::fs::read(&truth).unwrap()).unwrap();
+        let sent = sent.as_array().cloned().unwrap_or_default();
+        assert!(sent.len() >= 60, "{door}: {} spans", sent.len());
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        // Zipkin has no word for what is inside of a service.
+        let kind =
+            |v: &Value| text(v).replace("internal", if door.contains("zipkin") { "" } else { "internal" });
+        let want: BTreeSet<Seen> = sent
+            .iter()
+            .map(|s| {
+                (text(&s["id"]), text(&s["parent"]), text(&s["name"]), kind(&s["kind"]), s["failed"] == true)
+            })
+            .collect();
+        let mut got = BTreeSet::new();
+        for id in sent.iter().map(|s| text(&s["trace"])).collect::<BTreeSet<_>>() {
+            let trace = node.json(&format!("/jaeger/api/traces/{id}")).await;
+            for span in trace["data"][0]["spans"].as_array().into_iter().flatten() {
+                assert!(got.insert(seen(span)), "{door} to {endpoint}: a span came twice");
+            }
+        }
+        assert_eq!(got, want, "{door} to {endpoint}: {said}");
+    }
+}
+
+/// A span as Jaeger's API shows it.
+fn seen(span: &Value) -> Seen {
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let each = |list: &str| span[list].as_array().cloned().unwrap_or_default();
+    let tag = |key: &str| each("tags").into_iter().find(|t| t["key"] == key).map(|t| t["value"].clone());
+    let parent = each("references").into_iter().find(|r| r["refType"] == "CHILD_OF");
+    (
+        text(&span["spanID"]),
+        parent.map(|r| text(&r["spanID"])).unwrap_or_default(),
+        text(&span["operationName"]),
+        tag("span.kind").map(|v| text(&v)).unwrap_or_default(),
+        tag("error") == Some(Value::Bool(true)),
+    )
+}
+
 #[tokio::test]
 async fn a_loki_client_pushes_and_every_line_is_read_back_in_order() {
     let Some(bin) = peers::python() else { return };
