@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::{Labels, MetricBatch};
+use model::{Labels, MetricBatch, SpanBatch};
 use net::{Answer, Request, certs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -163,7 +163,7 @@ impl Clusters {
         }
     }
 
-    /// Gives every cluster a sample and a line of 1970, and waits until the hub knows that they hold something so old:
+    /// Gives every cluster a sample, a line and a span of 1970, and waits until the hub knows that they hold something so old:
     /// what scripts load lies there, and a peer is not asked for times that end before what it has announced.
     pub async fn reach_back(&self) {
         for cluster in self.homes.keys() {
@@ -174,6 +174,7 @@ impl Clusters {
             let line = Line { at_ns: 1_000_000_000, text: "old".to_owned(), attributes: BTreeMap::new() };
             self.lines(cluster, "old", &BTreeMap::from([("app".to_owned(), "old".to_owned())]), &[line])
                 .await;
+            self.spans(cluster, "old", &[Spanned::old()]).await;
         }
         eventually("the hub knows of 1970", Duration::from_secs(120), async || {
             let status = self.hub.json("/api/v1/orrery/federation").await;
@@ -182,7 +183,7 @@ impl Clusters {
                 let mut held = p["signals"].as_array().into_iter().flatten();
                 held.any(|h| h["signal"] == signal && h["oldest"].as_f64().is_some_and(|o| o <= 1.0))
             };
-            peers.iter().all(|p| old(p, "metrics") && old(p, "logs")).then_some(())
+            peers.iter().all(|p| old(p, "metrics") && old(p, "logs") && old(p, "traces")).then_some(())
         })
         .await;
     }
@@ -222,6 +223,16 @@ impl Clusters {
         }
     }
 
+    /// Spans whose resources name their cluster.
+    pub async fn span_batch(&self, cluster: &str, tenant: &str, batch: &SpanBatch) {
+        let body = wire::otlp::traces::encode_bytes(batch);
+        for node in [self.node(cluster), &self.whole] {
+            let request = Request::post(format!("{}/v1/traces", node.http), body.clone())
+                .header("content-type", "application/x-protobuf");
+            accepted(node, tenant, request).await;
+        }
+    }
+
     pub async fn spans(&self, cluster: &str, tenant: &str, spans: &[Spanned]) {
         let mut by_service: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for s in spans {
@@ -253,6 +264,21 @@ impl Drop for Clusters {
 }
 
 impl Spanned {
+    /// One of the first seconds of 1970.
+    fn old() -> Self {
+        Spanned {
+            trace: 1,
+            id: 1,
+            parent: 0,
+            name: "old".to_owned(),
+            service: "old".to_owned(),
+            start_ns: 1_000_000_000,
+            duration_ns: 1,
+            attributes: Vec::new(),
+            error: false,
+        }
+    }
+
     fn otlp(&self) -> Value {
         let attributes: Vec<Value> = self.attributes.iter().map(|(k, v)| attribute(k, v)).collect();
         let parent = if self.parent == 0 { String::new() } else { format!("{:016x}", self.parent) };

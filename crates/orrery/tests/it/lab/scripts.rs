@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use model::{MetricBatch, metric::HistogramSample};
+use model::{MetricBatch, SpanBatch, metric::HistogramSample};
 use serde_json::Value;
 
 use super::{
@@ -32,6 +32,10 @@ mod memory {
 #[path = "../../../../promql/tests/it/notation.rs"]
 #[allow(dead_code)]
 mod notation;
+
+#[path = "../../../../traceql/tests/it/notation.rs"]
+#[allow(dead_code)]
+mod spans;
 
 const NAMES: [&str; 4] = ["north", "east", "south", "west"];
 /// Questions under way at once.
@@ -78,6 +82,18 @@ async fn logql_scripts_dealt_over_four_clusters_answer_as_one_node_does() {
     }
     assert!(evals.len() > 100, "{} evals", evals.len());
     compare_all(&clusters, &evals, logql_rows).await;
+}
+
+#[tokio::test]
+async fn traceql_scripts_dealt_over_four_clusters_answer_as_one_node_does() {
+    let Some(clusters) = Clusters::start(23, &NAMES).await else { return };
+    clusters.reach_back().await;
+    let mut evals = Vec::new();
+    for (name, text) in scripts(&root().join("crates/traceql/tests/scripts")) {
+        evals.extend(load_traceql(&clusters, &name, &text).await);
+    }
+    assert!(evals.len() > 100, "{} evals", evals.len());
+    compare_all(&clusters, &evals, traceql_rows).await;
 }
 
 fn shared(folder: &str) -> Option<PathBuf> {
@@ -366,5 +382,80 @@ fn logql_path(eval: &str) -> Option<(String, String)> {
             Some((path, query))
         }
         _ => None,
+    }
+}
+
+/// In the API 0 stands for a time that is not given.
+const LATER_S: i64 = 3000;
+
+async fn load_traceql(clusters: &Clusters, script: &str, text: &str) -> Vec<Eval> {
+    let (mut evals, mut section) = (Vec::new(), 0);
+    for line in spans::read(text) {
+        let tenant = format!("{script}-{section}");
+        match line {
+            spans::Line::Clear => section += 1,
+            spans::Line::Load(batch) => load_spans(clusters, &tenant, batch).await,
+            spans::Line::Eval { ask, .. } => {
+                let (path, query) = (traceql_path(&ask), ask.query);
+                evals.push(Eval { script: script.to_owned(), tenant, path, query });
+            }
+        }
+    }
+    evals
+}
+
+/// Each span is dealt by itself, so that traces lie in several clusters.
+async fn load_spans(clusters: &Clusters, tenant: &str, batch: SpanBatch) {
+    let mut batches: BTreeMap<&str, SpanBatch> = BTreeMap::new();
+    for mut span in batch.spans {
+        let cluster = dealt(23, &(span.trace_id, span.span_id));
+        let mut origin = batch.origins[span.origin as usize].clone();
+        // What a node adds to the resource; written here, the whole node has it too.
+        origin.resource.attributes.push("k8s.cluster.name", cluster);
+        let dealt = batches.entry(cluster).or_default();
+        (span.origin, span.start_ns) = (dealt.origins.len() as u32, span.start_ns + LATER_S * 1_000_000_000);
+        span.end_ns += LATER_S * 1_000_000_000;
+        span.events.iter_mut().for_each(|e| e.timestamp_ns += LATER_S * 1_000_000_000);
+        dealt.origins.push(origin);
+        dealt.spans.push(span);
+    }
+    for (cluster, batch) in batches {
+        clusters.span_batch(cluster, tenant, &batch).await;
+    }
+}
+
+fn traceql_path(ask: &spans::Ask) -> String {
+    let second = |ns: i64| ns / 1_000_000_000 + LATER_S;
+    let common = format!("q={}&start={}&end={}", encode(&ask.query), second(ask.start_ns), second(ask.end_ns));
+    match ask.what {
+        spans::What::Search { limit } | spans::What::Spans { limit } | spans::What::Traces { limit } => {
+            format!("/api/search?{common}&limit={limit}&spss=100")
+        }
+        spans::What::Range { step_ns } => {
+            format!("/api/metrics/query_range?{common}&step={}s", step_ns / 1_000_000_000)
+        }
+        spans::What::Instant => format!("/api/metrics/query?{common}"),
+    }
+}
+
+/// Traces in the order given, newest first; series in any.
+fn traceql_rows(body: &Value) -> Vec<String> {
+    let mut series: Vec<String> =
+        body["series"].as_array().into_iter().flatten().map(|s| sorted(s).to_string()).collect();
+    series.sort();
+    let traces = body["traces"].as_array().into_iter().flatten().map(|t| sorted(t).to_string());
+    traces.chain(series).collect()
+}
+
+/// Lists of objects without an order of their own, such as attributes, in one.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(sorted).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), sorted(v))).collect::<serde_json::Map<_, _>>().into(),
+        other => other.clone(),
     }
 }
