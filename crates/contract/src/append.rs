@@ -16,6 +16,18 @@ pub struct AppendUnit {
     pub batches: Vec<Batch>,
 }
 
+/// Is told what a log holds while a store reads it again: every unit that is still in it, in its order, before the
+/// store takes anything. Whoever keeps counts of what is stored builds them anew from that.
+///
+/// A store with a witness MUST keep in its log every unit with spans until a unit with an id of
+/// [`BatchId::derived`] follows it, the last part of one; units of such ids keep them though items were refused.
+/// It MAY stop keeping units for one that does not follow for minutes.
+pub trait Witness: Send + Sync + std::fmt::Debug {
+    /// `batches` hold what was accepted. Metrics may lack labels of series that were defined in a part of the log that
+    /// is gone.
+    fn replayed(&self, tenant: &TenantId, batch_id: Option<BatchId>, received_ns: i64, batches: &[Batch]);
+}
+
 /// Takes telemetry in.
 ///
 /// Implementations MUST:
@@ -58,7 +70,8 @@ pub struct Refusal {
     pub count: u64,
     /// The first such item, described for the sender: which series, which time, which limit.
     pub detail: String,
-    /// Of log records: where each stood in its batch, for protocols that answer item by item. Others leave it empty.
+    /// Of log records: where each stood in its batch, for protocols that answer item by item. Of spans: where each
+    /// stood among all spans of the unit. Others leave it empty.
     pub positions: Vec<u32>,
 }
 
@@ -136,8 +149,23 @@ impl Receipt {
 
     /// The same for a log record that stands at `position` of its batch.
     pub fn refuse_record(&mut self, position: u32, reason: RefusalReason, detail: impl FnOnce() -> String) {
-        self.refuse(Signal::LOGS, reason, detail);
-        if let Some(r) = self.refused.iter_mut().find(|r| r.signal == Signal::LOGS && r.reason == reason) {
+        self.refuse_at(Signal::LOGS, position, reason, detail);
+    }
+
+    /// The same for a span that stands at `position` among those of the unit.
+    pub fn refuse_span(&mut self, position: u32, reason: RefusalReason, detail: impl FnOnce() -> String) {
+        self.refuse_at(Signal::TRACES, position, reason, detail);
+    }
+
+    fn refuse_at(
+        &mut self,
+        signal: Signal,
+        position: u32,
+        reason: RefusalReason,
+        detail: impl FnOnce() -> String,
+    ) {
+        self.refuse(signal.clone(), reason, detail);
+        if let Some(r) = self.refused.iter_mut().find(|r| r.signal == signal && r.reason == reason) {
             r.positions.push(position);
         }
     }

@@ -14,7 +14,7 @@ pub mod pass;
 pub mod select;
 pub mod sql;
 
-pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason};
+pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason, Witness};
 pub use coverage::{Coverage, CoverageState, SourceCoverage};
 pub use error::Error;
 pub use evaluate::{

@@ -128,6 +128,28 @@ pub enum BatchId {
     Content(u128),
 }
 
+/// The source of the ids that [`BatchId::derived`] makes.
+const DERIVED: u64 = u64::MAX;
+
+impl BatchId {
+    /// The id of a unit with what was derived from everything stored before it: part `part` of `parts` of the
+    /// `number`th collection of a process, which `epoch` tells from others.
+    pub fn derived(epoch: u64, number: u32, part: u16, parts: u16) -> Self {
+        let sequence = u64::from(number) << 32 | u64::from(part) << 16 | u64::from(parts);
+        BatchId::Numbered { source: DERIVED, epoch, sequence }
+    }
+
+    /// Of such a unit: which part it is of how many.
+    pub fn as_derived(&self) -> Option<(u16, u16)> {
+        match self {
+            BatchId::Numbered { source: DERIVED, sequence, .. } => {
+                Some(((sequence >> 16) as u16, *sequence as u16))
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +160,14 @@ mod tests {
             assert!(TenantId::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(TenantId::new("team-a.prod").unwrap().as_str(), "team-a.prod");
+    }
+
+    #[test]
+    fn ids_of_what_was_derived_are_known_by_themselves() {
+        assert_eq!(BatchId::derived(7, 3, 2, 5).as_derived(), Some((2, 5)));
+        assert_ne!(BatchId::derived(7, 3, 2, 5), BatchId::derived(7, 4, 2, 5));
+        assert_eq!(BatchId::Numbered { source: 1, epoch: 7, sequence: 3 }.as_derived(), None);
+        assert_eq!(BatchId::Content(u128::MAX).as_derived(), None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ const MAX_METADATA_BYTES: usize = 4096;
 pub(crate) fn admit(batches: Vec<Batch>, policy: &Policy, now_ns: i64, receipt: &mut Receipt) -> Vec<Batch> {
     let mut metrics: Option<MetricBatch> = None;
     let mut out = Vec::with_capacity(batches.len());
+    let mut spans_before = 0;
     for batch in batches {
         match batch {
             Batch::Metrics(b) => match &mut metrics {
@@ -40,7 +41,10 @@ pub(crate) fn admit(batches: Vec<Batch>, policy: &Policy, now_ns: i64, receipt: 
                 }
             }
             Batch::Spans(mut b) => {
-                spans(&mut b, &Times::new(policy, &Signal::TRACES, now_ns), &policy.limits, receipt);
+                let count = b.spans.len() as u32;
+                let times = Times::new(policy, &Signal::TRACES, now_ns);
+                spans(&mut b, &times, &policy.limits, spans_before, receipt);
+                spans_before += count;
                 if !b.spans.is_empty() {
                     out.push(Batch::Spans(b));
                 }
@@ -399,11 +403,14 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
     });
 }
 
-fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, receipt: &mut Receipt) {
+/// `next` is where the first span stands among those of the unit.
+fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, mut next: u32, receipt: &mut Receipt) {
     let origins = b.origins.len();
     b.spans.retain(|s| {
+        let position = next;
+        next += 1;
         let refuse = |receipt: &mut Receipt, reason, why: &dyn Fn() -> String| {
-            receipt.refuse(Signal::TRACES, reason, why);
+            receipt.refuse_span(position, reason, why);
             false
         };
         if s.origin as usize >= origins {

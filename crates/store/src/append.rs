@@ -65,7 +65,7 @@ async fn append_inner(
         core.counts.receipt(&receipt, &core.clock);
         return Ok(receipt);
     }
-    let id = unit.batch_id.filter(|_| receipt.refused.is_empty());
+    let id = unit.batch_id.filter(|id| receipt.refused.is_empty() || id.as_derived().is_some());
     let payload = wire::native::encode_apart(tenant, id, received_ns, &batches)
         .map_err(|e| contract::Error::new(e.kind(), format!("unit of tenant {tenant}: {e}")))?;
     if payload.len() > MAX_UNIT_BYTES {

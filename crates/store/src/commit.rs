@@ -213,8 +213,10 @@ impl Committer {
             return Verdict::Answer(Ok(std::mem::take(&mut p.receipt)));
         }
         if p.payload.is_empty() || p.receipt.refused_items() != refused_before {
-            // Only whole units are remembered: what was refused may be sent again.
-            p.id = p.id.filter(|_| p.receipt.refused_items() == refused_before);
+            // Only whole units are remembered: what was refused may be sent again. What was derived never is, and
+            // its place in the log must be known.
+            let whole = p.receipt.refused_items() == refused_before;
+            p.id = p.id.filter(|id| whole || id.as_derived().is_some());
             match wire::native::encode_apart(&p.tenant, p.id, p.received_ns, &p.batches) {
                 Ok(bytes) => p.payload = bytes.into(),
                 Err(e) => {
@@ -298,6 +300,7 @@ impl Committer {
         let now = self.core.clock.now_ns();
         let mut answers = Vec::with_capacity(staged.len());
         for p in staged {
+            self.core.uncounted.note(&p.tenant, p.id, &p.batches, (before, now));
             insert_unit(
                 &p.shelves,
                 p.batches,

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, epochs::Epochs,
-    readers::Readers, shelf::Shelf,
+    readers::Readers, shelf::Shelf, uncounted::Uncounted,
 };
 
 pub(crate) struct Core {
@@ -36,6 +36,8 @@ pub(crate) struct Core {
     /// Everything of the log before it is in a head or in segments. Written by the committer alone.
     pub(crate) end: Mutex<Position>,
     pub(crate) epochs: Epochs,
+    /// What of the log is kept for the witness.
+    pub(crate) uncounted: Uncounted,
     /// Rung when a flush should not wait for its next turn.
     pub(crate) flush_now: Notify,
     /// Rung when retention by size should not wait for its next turn.
@@ -83,6 +85,7 @@ impl Core {
         let known = KnownIds::new(ns(options.dedup_horizon), max_ids);
         let frozen_at_ns = AtomicI64::new(clock.now_ns());
         let readers = Readers::new(budget.limit_bytes());
+        let uncounted = Uncounted::new(options.witness.is_some());
         Core {
             policy: ArcSwap::from_pointee(options.policy.clone()),
             options,
@@ -91,6 +94,7 @@ impl Core {
             budget,
             end: Mutex::new(log.first()),
             epochs: Epochs::default(),
+            uncounted,
             log,
             log_id,
             counts,

@@ -51,6 +51,7 @@ pub(crate) async fn cut_log(core: &Core) -> Result<()> {
     // Read before the heads: what is appended meanwhile lies behind it.
     let end = *core.end.lock();
     let needed = core.shelves().iter().filter_map(|s| s.needs_from()).min();
+    let needed = needed.into_iter().chain(core.uncounted.from(core.clock.now_ns())).min();
     let upto = core.epochs.floor(needed.map_or(end, |n| n.min(end)));
     core.log.truncate_before(upto).await?;
     Ok(())
@@ -218,8 +219,9 @@ pub(crate) fn due(core: &Core) -> Due {
     let oldest = open().filter_map(|l| l.received_ns).min();
     let first = open().filter_map(|l| l.first).min();
     let stuck = loads.iter().filter_map(|l| l.first_frozen).min();
-    // Behind a head that cannot be flushed the log is not cut whatever else is.
-    let would_cut = first.is_some_and(|f| stuck.is_none_or(|s| f < s));
+    // Behind a head that cannot be flushed, and what is not counted yet, the log is not cut whatever else is.
+    let kept = stuck.into_iter().chain(core.uncounted.from(now)).min();
+    let would_cut = first.is_some_and(|f| kept.is_none_or(|k| f < k));
     let idle_for = now.saturating_sub(core.frozen_at_ns.load(Relaxed));
     let heads = active > core.max_head_bytes()
         || pressed && active > WORTH_FLUSHING

@@ -38,6 +38,7 @@ mod select;
 mod shelf;
 mod snapshot;
 mod tend;
+mod uncounted;
 mod windows;
 mod workers;
 

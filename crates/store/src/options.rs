@@ -1,7 +1,8 @@
 //! What the store is told: where it keeps things, what it keeps, and how much it may use.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use contract::Witness;
 use model::{ClusterName, ReplicaName, Signal};
 
 /// Everything [`crate::Store::open`] needs to know. [`Policy`] may change while the store runs.
@@ -19,6 +20,8 @@ pub struct Options {
     /// Width of the aligned windows segments are cut by. Wider means fewer files and coarser retention.
     pub window: Duration,
     pub policy: Policy,
+    /// Is told what the log holds, and has what it did not count yet kept there.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 impl Options {
@@ -31,6 +34,7 @@ impl Options {
             dedup_max_ids: 500_000,
             window: Duration::from_secs(2 * 3600),
             policy: Policy::default(),
+            witness: None,
         }
     }
 }

@@ -285,6 +285,10 @@ async fn replay_unit(
 ) -> Result<()> {
     let missing = unit.missing;
     let (tenant, id, received_ns, batches) = unit.unit;
+    if let Some(witness) = &core.options.witness {
+        witness.replayed(&tenant, id, received_ns, &batches);
+        core.uncounted.note(&tenant, id, &batches, (start, now_ns));
+    }
     let mut shelves = Vec::new();
     let mut wanted: Vec<Batch> = Vec::with_capacity(batches.len());
     for batch in batches {

@@ -96,6 +96,18 @@ fn spans_without_ids_are_refused() {
 }
 
 #[test]
+fn a_refused_span_is_told_by_its_place_among_all_of_the_unit() {
+    let good = Span { start_ns: NOW, trace_id: [1; 16], span_id: [1; 8], ..Span::default() };
+    let bad = Span { span_id: [0; 8], ..good.clone() };
+    let batch = |spans| Batch::Spans(SpanBatch { origins: vec![Default::default()], spans });
+    let batches = vec![batch(vec![good.clone(), bad.clone()]), batch(vec![bad, good])];
+    let mut receipt = Receipt::default();
+    let left = admit(batches, &policy(), NOW, &mut receipt);
+    assert_eq!((left.len(), receipt.accepted_items()), (2, 2));
+    assert_eq!(receipt.refused[0].positions, [1, 2]);
+}
+
+#[test]
 fn several_metric_batches_of_a_unit_become_one() {
     let mut receipt = Receipt::default();
     let mut two = metrics(&[(1, 7, 7.0)]);
