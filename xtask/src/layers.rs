@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("logql", 2),
     ("elastic", 2),
     ("lake", 2),
+    ("derive", 2),
     ("store", 3),
     ("federate", 3),
     ("ingest", 3),
