@@ -3,13 +3,15 @@
 //! ```text
 //! reserve memory → unpack (capped) → decode → refuse what breaks a limit → add up deltas → stamp → append
 //! ```
-//! Beside it stands what is learnt from log lines on their way in, whichever way that is: [`patterns`].
+//! Beside it stand what is learnt from log lines on their way in, whichever way that is: [`patterns`], and what is
+//! counted of spans: [`derived`].
 //!
 //! This crate exists to keep that path in one place for all protocols. It must never know HTTP or gRPC shapes
 //! (statuses are made of [`Error`] by the API) nor how anything is stored. Start reading at [`admit`], whose
 //! functions are one per protocol.
 
 pub mod admit;
+pub mod derived;
 pub mod error;
 pub mod options;
 pub mod patterns;
@@ -24,6 +26,7 @@ mod stats;
 
 pub use admit::{Ingest, SyslogPiece, Written};
 pub use contract::{Receipt, Refusal, RefusalReason};
+pub use derived::{Derive, Deriving};
 pub use discover::{Discover, LEVEL_FIELDS, SERVICE_LABELS, discover};
 pub use error::{Cause, Error};
 pub use options::{

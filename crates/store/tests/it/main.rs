@@ -6,6 +6,7 @@
 mod backup;
 mod crash;
 mod deletions;
+mod derived;
 mod epochs;
 mod limits;
 mod log_deletions;
