@@ -75,17 +75,19 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     if let (true, true, Some(p)) = (tls.is_some() && listen.peers.is_none(), peers.are_dialling(), &w.peers) {
         c.problem("peers", p.referenced, "a peer dials this node, and listen.peers is off: nobody can");
     }
+    let replica = replica
+        .and_then(|r| match ReplicaName::new(&r.value) {
+            Ok(name) => Some(name),
+            Err(e) => {
+                c.problem("external_labels.replica", r.referenced, e.to_string());
+                None
+            }
+        })
+        .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok()));
     let node = Node {
         cluster,
-        replica: replica
-            .and_then(|r| match ReplicaName::new(&r.value) {
-                Ok(name) => Some(name),
-                Err(e) => {
-                    c.problem("external_labels.replica", r.referenced, e.to_string());
-                    None
-                }
-            })
-            .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok())),
+        derive: crate::traces::check(&w.traces, replica.as_ref(), &mut c),
+        replica,
         external_labels,
         keeps,
         peers,

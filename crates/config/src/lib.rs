@@ -14,6 +14,7 @@ mod peers;
 mod prometheus;
 mod rules;
 mod scalar;
+mod traces;
 pub mod written;
 mod yaml;
 

@@ -26,6 +26,8 @@ pub struct Node {
     pub disk: Disk,
     pub ingest: Ingest,
     pub otlp: crate::otlp::Otlp,
+    /// What is derived from spans; `None` where nothing is.
+    pub derive: Option<derive::Options>,
     pub query: Query,
     /// Names of experimental PromQL features switched on; `["all"]` for all.
     pub promql_experimental: Vec<String>,

@@ -32,6 +32,7 @@ pub struct Node {
     pub disk: Disk,
     pub ingest: Ingest,
     pub otlp: Option<Spanned<crate::otlp::Written>>,
+    pub traces: crate::traces::Written,
     pub query: Query,
     pub promql: PromQl,
     pub collect: Collect,

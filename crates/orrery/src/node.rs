@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
-use contract::{Append, QueryLimits, Select};
+use contract::{Append, QueryLimits, Select, Witness};
 use federate::storeapi::StoreApi;
 use model::{Labels, Signal, TenantId};
 use parking_lot::Mutex;
@@ -83,9 +83,11 @@ impl Node {
         let tls_metrics = net::tls::TlsMetrics::new(&metrics);
         let listeners = listeners::of(&config, &clock, &tls_metrics)?;
         let mut doors = api::open(listeners, &settings::api(&config), &shutdown).await?;
+        // Before the store, which tells it what its log holds.
+        let derive = derive(&config, &clock, &budget, &metrics);
         let (store, objects) = match config.keeps {
             true => {
-                let (store, objects) = open_store(&config, &clock, &budget, &metrics).await?;
+                let (store, objects) = open_store(&config, &clock, &budget, &metrics, derive.clone()).await?;
                 store.run(&shutdown).context("starting the store's background work")?;
                 (Some(store), Some(objects))
             }
@@ -95,6 +97,7 @@ impl Node {
         let append = way_in(&config, store.clone(), &origin).await?;
         let patterns = patterns(&config, &clock);
         let (append, local) = with_patterns(patterns.clone(), append, store.clone());
+        let append = with_derived(derive, append, &shutdown);
         let ground = Ground {
             config: &config,
             store: store.clone(),
@@ -364,6 +367,28 @@ fn with_patterns(
     (append, Some(Arc::new(ingest::WithPatterns { select, patterns })))
 }
 
+/// What is derived from spans, if the node keeps any.
+fn derive(
+    config: &config::Node,
+    clock: &Clock,
+    budget: &MemoryBudget,
+    metrics: &Metrics,
+) -> Option<Arc<ingest::Derive>> {
+    let options = config.derive.clone().filter(|_| config.keeps)?;
+    Some(ingest::Derive::new(options, budget.clone(), metrics, clock.clone()))
+}
+
+/// The way in with spans counted on it; what is derived from them goes in behind that.
+fn with_derived(
+    derive: Option<Arc<ingest::Derive>>,
+    append: Arc<dyn Append>,
+    shutdown: &Shutdown,
+) -> Arc<dyn Append> {
+    let Some(derive) = derive else { return append };
+    derive.start(append.clone(), shutdown);
+    Arc::new(ingest::Deriving { append, derive })
+}
+
 /// Says what the configuration asks for and this version does not do.
 fn show_notices(config: &config::Node) {
     for notice in &config.notices {
@@ -376,6 +401,7 @@ async fn open_store(
     clock: &Clock,
     budget: &MemoryBudget,
     metrics: &Metrics,
+    derive: Option<Arc<ingest::Derive>>,
 ) -> Result<(Arc<Store>, LocalObjects)> {
     let dir = &config.data_dir;
     std::fs::create_dir_all(dir).with_context(|| format!("making data_dir {}", dir.display()))?;
@@ -385,6 +411,7 @@ async fn open_store(
         cluster: config.cluster.clone(),
         replica: config.replica.clone(),
         policy: settings::policy(config),
+        witness: derive.map(|d| d as Arc<dyn Witness>),
         ..store::Options::new(dir)
     };
     let disk = Arc::new(disklog::RealDisk);

@@ -18,6 +18,7 @@ pub fn only_reloadable(old: &config::Node, new: &config::Node) -> Result<()> {
         ("answer_to", old.peers.answer_to == new.peers.answer_to),
         ("data_dir", old.data_dir == new.data_dir),
         ("ingest.patterns", old.ingest.patterns == new.ingest.patterns),
+        ("traces", old.derive == new.derive),
         ("listen", old.listen == new.listen),
         ("http", old.http == new.http),
         ("query", old.query == new.query),
