@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 11] = [
+const FILES: &[&str] = &[
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/trace/v1/trace_service.proto",
@@ -15,6 +15,10 @@ const FILES: [&str; 11] = [
     "thanos/store.proto",
     "thanos/info.proto",
     "jaeger/api_v2/collector.proto",
+    "jaeger/api_v3/query_service.proto",
+    "jaeger/storage/v2/trace_storage.proto",
+    "jaeger/storage/v2/dependency_storage.proto",
+    "jaeger/storage/v2/capabilities.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

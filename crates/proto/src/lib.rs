@@ -1,5 +1,5 @@
 //! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, Jaeger's
-//! collector, Thanos StoreAPI, and what our own nodes ask each other.
+//! collector, query API and storage, Thanos StoreAPI, and what our own nodes ask each other.
 //!
 //! This crate exists to fence in generated code and its build dependencies. It must never know anything else:
 //! no label, no batch, no limit. The definitions in `protos/` are the public interfaces written down with what
@@ -63,4 +63,10 @@ pub mod peer {
 /// Thanos StoreAPI (`thanos.Store`) and [`thanos::info`] (`thanos.info.Info`).
 pub mod thanos {
     pub use crate::generated::thanos::*;
+}
+
+/// Jaeger: its query API, what it asks of storage that is not its own, and the filters of both.
+pub mod jaeger {
+    pub use crate::generated::jaeger::{api_v3, expression::v1 as expression, storage::v2 as storage};
+    pub use prost_types::{Duration, Timestamp};
 }
