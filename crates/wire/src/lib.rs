@@ -1,5 +1,5 @@
-//! Bytes to batches and back: remote write, remote read, OTLP, Zipkin, Jaeger, Loki push, Elasticsearch's bulk, syslog, exposition
-//! text, the names Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
+//! Bytes to batches and back: remote write, remote read, OTLP, Zipkin, Jaeger, Loki push, Elasticsearch's bulk, syslog,
+//! exposition text, the names Prometheus gives to OpenTelemetry metrics, and our own compact encoding.
 //!
 //! This crate exists because its readers are protocol authors and fuzzers: everything here is synchronous, pure
 //! and bounded by [`Limits`]. It must never know transport, storage or time: bodies come unpacked, the time of
@@ -16,6 +16,7 @@ pub mod dates;
 pub mod error;
 pub mod exposition;
 pub mod jaeger;
+pub mod jaeger_json;
 pub mod limits;
 pub mod loki;
 pub mod names;

@@ -2,11 +2,8 @@
 //! Jaeger 2 serves as well. A search needs a service, so that one without asks for each service in turn; what Jaeger
 //! cannot filter by is filtered here.
 
-mod model;
-
 use std::sync::Arc;
 
-use ::model::{AnyValue, Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId};
 use async_trait::async_trait;
 use base::Clock;
 use contract::{
@@ -14,10 +11,11 @@ use contract::{
     QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanFilter, SpansRequest,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use model::{AnyValue, Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId};
 use parking_lot::Mutex;
 use serde::{Deserialize, de::DeserializeOwned};
+use wire::jaeger_json::Trace;
 
-use self::model::Trace;
 use super::{
     ForeignSettings, coverage,
     error::{garbled, not_held, refused},

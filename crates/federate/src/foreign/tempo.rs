@@ -24,7 +24,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use model::{AnyValue, Labels, LogBatch, MetricMetadata, Signal, SpanBatch, SpanKind, TenantId};
 use parking_lot::Mutex;
 use serde::{Deserialize, de::DeserializeOwned};
-use wire::otlp::{Options, traces};
+use wire::{
+    jaeger_json::id,
+    otlp::{Options, traces},
+};
 
 use super::{
     ForeignSettings, coverage,
@@ -33,7 +36,7 @@ use super::{
     selector::quote,
     site::{Form, Site, segment},
     sorted,
-    traces::{MOST_TRACES, OLDEST_NS, answer, hex, id, sent},
+    traces::{MOST_TRACES, OLDEST_NS, answer, hex, sent},
     visible,
 };
 

@@ -76,16 +76,3 @@ pub(super) fn answer(
 pub(super) fn hex(id: &[u8]) -> String {
     id.iter().map(|b| format!("{b:02x}")).collect()
 }
-
-/// An id in hexadecimal, shorter ones filled with zeros in front as Jaeger leaves them out.
-pub(super) fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let padded = format!("{text:0>width$}", width = 2 * N);
-    if padded.len() != 2 * N || !padded.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut out = [0; N];
-    for (byte, pair) in out.iter_mut().zip(padded.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
-}

@@ -10,6 +10,7 @@
 
 mod messages;
 mod scalar;
+pub(super) mod write;
 
 use std::fmt;
 
@@ -18,7 +19,8 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-pub(super) use self::scalar::{Base64, Enum, Hex, Scalar};
+pub(super) use self::scalar::{Enum, Hex};
+pub(crate) use self::scalar::{Base64, Scalar};
 
 /// Reads one message that fills the whole body.
 pub(crate) fn decode<M: Message>(body: &[u8]) -> Result<M, serde_json::Error> {

@@ -201,6 +201,11 @@ pub fn encode(batch: &SpanBatch) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: groups }
 }
 
+/// [`encode`] as OTLP/JSON: `{"resourceSpans":[...]}`.
+pub fn encode_json(batch: &SpanBatch) -> Vec<u8> {
+    json::write::request(&encode(batch))
+}
+
 /// [`encode`] as bytes.
 pub fn encode_bytes(batch: &SpanBatch) -> Vec<u8> {
     encode(batch).encode_to_vec()

@@ -1,21 +1,75 @@
-//! Jaeger's JSON (`github.com/jaegertracing/jaeger` model/json), as its UI reads it, and what OpenTelemetry's
-//! translation to it makes of spans: kind, status, scope and state are tags there
+//! Jaeger's JSON (`github.com/jaegertracing/jaeger` internal/uimodel), as its UI shows and saves it and its API answers, read
+//! into spans. What OpenTelemetry's translation makes tags of is taken back out of them: kind, status, scope and state
 //! (`opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger`).
+//!
+//! ```text
+//! {"data": [trace, ...]}  or  [trace, ...]  or  trace
+//! trace  {"spans": [{traceID, spanID, operationName, references, startTime µs, duration µs, tags, logs, processID}],
+//!         "processes": {"p1": {serviceName, tags}}}
+//! ```
 
 use std::collections::BTreeMap;
 
 use model::{
     AnyValue, Attributes, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode,
     attributes::{Resource, Scope},
+    merge::SpanMerger,
     span::SpanOrigin,
 };
 use serde::Deserialize;
 
-use crate::foreign::traces::id;
+use crate::{
+    Decoded, Error, Reason, Refusals,
+    otlp::{
+        Options,
+        json::{Base64, Scalar},
+    },
+    spans,
+};
 
+const WHAT: &str = "Jaeger JSON";
+/// The attribute Jaeger keeps a span's warnings in where its model has no place for them (`internal/jptrace`).
+pub const WARNINGS: &str = "@jaeger@warnings";
+/// What a reference is, where a link has to say it (OpenTelemetry's semantic conventions).
+pub const REF_TYPE: &str = "opentracing.ref_type";
+
+/// What a file or body of Jaeger's JSON holds.
 #[derive(Deserialize)]
-pub(super) struct Trace {
-    #[serde(default)]
+#[serde(untagged)]
+enum Body {
+    Answer { data: Vec<Trace> },
+    List(Vec<Trace>),
+    One(Trace),
+}
+
+/// Reads traces. A span without valid ids, and one that breaks a limit, is refused.
+pub fn decode(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>, Error> {
+    let traces = match serde_json::from_slice(body).map_err(|e| Error::json(WHAT, e))? {
+        Body::Answer { data } | Body::List(data) => data,
+        Body::One(trace) => vec![trace],
+    };
+    let mut d = Decoded { batch: SpanBatch::default(), refused: Refusals::default(), all_timed: true };
+    let mut merged = SpanMerger::default();
+    let mut at = 0;
+    for mut trace in traces {
+        for span in std::mem::take(&mut trace.spans) {
+            match trace.checked(span, options) {
+                Ok((span, origin)) => {
+                    let to = merged.origin(&origin);
+                    merged.push(to, span);
+                }
+                Err((reason, why)) => d.refused.add(reason, at, || why),
+            }
+            at += 1;
+        }
+    }
+    d.batch = merged.take();
+    Ok(d)
+}
+
+/// One trace, as its spans and processes say it.
+#[derive(Deserialize)]
+pub struct Trace {
     spans: Vec<JsonSpan>,
     #[serde(default)]
     processes: BTreeMap<String, Process>,
@@ -56,6 +110,8 @@ struct JsonSpan {
     process_id: String,
     #[serde(default)]
     process: Option<Process>,
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +150,11 @@ impl Tag {
                 Some(i) => AnyValue::Int(i),
                 None => AnyValue::Double(n.as_f64().unwrap_or(f64::NAN)),
             },
+            ("binary", Value::String(s)) => match Base64::from_text(&s) {
+                Some(Base64(bytes)) => AnyValue::Bytes(bytes),
+                None => AnyValue::String(s),
+            },
+            ("float64", Value::String(s)) => s.parse().map_or(AnyValue::String(s), AnyValue::Double),
             // Large integers come as text.
             ("int64", Value::String(s)) => s.parse().map_or(AnyValue::String(s), AnyValue::Int),
             (_, Value::String(s)) => AnyValue::String(s),
@@ -120,35 +181,60 @@ fn text(from: &mut Attributes, key: &str) -> String {
 
 impl Trace {
     /// The trace's spans; the error names what is no id.
-    pub(super) fn read(self) -> Result<SpanBatch, String> {
-        let mut batch = SpanBatch::default();
-        for s in self.spans {
-            let process =
-                s.process.clone().or_else(|| self.processes.get(&s.process_id).cloned()).unwrap_or_default();
-            let (span, scope) = s.read()?;
-            let mut resource = attributes(process.tags);
-            if take(&mut resource, "service.name").is_none() || !process.service.is_empty() {
-                resource.0.insert(0, ("service.name".to_owned(), AnyValue::String(process.service)));
-            }
-            let origin =
-                SpanOrigin { resource: Resource { attributes: resource, ..Resource::default() }, scope };
-            let known = batch.origins.iter().position(|o| *o == origin);
-            let index = known.unwrap_or_else(|| {
-                batch.origins.push(origin);
-                batch.origins.len() - 1
-            });
-            batch.spans.push(Span { origin: index as u32, ..span });
+    pub fn read(mut self) -> Result<SpanBatch, String> {
+        let mut merged = SpanMerger::default();
+        for span in std::mem::take(&mut self.spans) {
+            let (span, origin) = self.span(span)?;
+            let to = merged.origin(&origin);
+            merged.push(to, span);
         }
-        Ok(batch)
+        Ok(merged.take())
     }
+
+    fn checked(&self, span: JsonSpan, options: &Options) -> Result<(Span, SpanOrigin), (Reason, String)> {
+        let (span, origin) = self.span(span).map_err(|why| (Reason::InvalidItem, why))?;
+        let limits = &options.limits;
+        let resource = limits.check_attributes("resource", &origin.resource.attributes);
+        resource.map_err(|why| (Reason::InvalidLabels, why))?;
+        spans::check(&span, limits)?;
+        Ok((span, origin))
+    }
+
+    fn span(&self, span: JsonSpan) -> Result<(Span, SpanOrigin), String> {
+        let named = || self.processes.get(&span.process_id).cloned();
+        let process = span.process.clone().or_else(named).unwrap_or_default();
+        let (span, scope) = span.read()?;
+        let mut resource = attributes(process.tags);
+        if take(&mut resource, "service.name").is_none() || !process.service.is_empty() {
+            resource.0.insert(0, ("service.name".to_owned(), AnyValue::String(process.service)));
+        }
+        let resource = Resource { attributes: resource, ..Resource::default() };
+        Ok((span, SpanOrigin { resource, scope }))
+    }
+}
+
+/// An id in hexadecimal, shorter ones filled with zeros in front as Jaeger leaves them out.
+pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let padded = format!("{text:0>width$}", width = 2 * N);
+    if padded.len() != 2 * N || !padded.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(padded.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// An id in base64, as protobuf's JSON has bytes.
+pub fn base64_id<const N: usize>(text: &str) -> Option<[u8; N]> {
+    Base64::from_text(text)?.0.try_into().ok()
 }
 
 impl JsonSpan {
     fn read(self) -> Result<(Span, Scope), String> {
         let ids = |trace: &str, span: &str| {
-            let bad = |what: &str, text: &str| {
-                format!("{:?} is no {what} id", text.chars().take(64).collect::<String>())
-            };
+            let bad = |what: &str, text: &str| format!("{} is no {what} id", quoted(text));
             Ok::<_, String>((
                 id::<16>(trace).ok_or_else(|| bad("trace", trace))?,
                 id::<8>(span).ok_or_else(|| bad("span", span))?,
@@ -162,7 +248,14 @@ impl JsonSpan {
             if r.kind == "CHILD_OF" && to_trace == trace_id && parent_span_id == [0; 8] {
                 parent_span_id = to_span;
             } else if parent_span_id != to_span || to_trace != trace_id {
-                links.push(SpanLink { trace_id: to_trace, span_id: to_span, ..SpanLink::default() });
+                let kind = if r.kind == "CHILD_OF" { "child_of" } else { "follows_from" };
+                let attributes = Attributes::from_iter([(REF_TYPE, kind)]);
+                links.push(SpanLink {
+                    trace_id: to_trace,
+                    span_id: to_span,
+                    attributes,
+                    ..SpanLink::default()
+                });
             }
         }
         let mut own = attributes(self.tags);
@@ -180,6 +273,9 @@ impl JsonSpan {
             version: first(&mut own, ["otel.scope.version", "otel.library.version"]),
             ..Scope::default()
         };
+        if let Some(warnings) = self.warnings.filter(|w| !w.is_empty()) {
+            own.push(WARNINGS, AnyValue::Array(warnings.into_iter().map(AnyValue::String).collect()));
+        }
         let start_ns = self.start_time.saturating_mul(1000);
         let span = Span {
             trace_id,
@@ -231,56 +327,4 @@ fn event(log: Log) -> SpanEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<SpanBatch, String> {
-        serde_json::from_str::<Trace>(text).map_err(|e| e.to_string())?.read()
-    }
-
-    #[test]
-    fn a_trace_is_read_with_what_stands_in_tags() {
-        let batch = read(
-            r#"{"traceID":"ab","spans":[{"traceID":"ab","spanID":"1","flags":1,"operationName":"GET /","references":[
-              {"refType":"CHILD_OF","traceID":"ab","spanID":"2"},{"refType":"FOLLOWS_FROM","traceID":"cd","spanID":"3"}],
-              "startTime":1700000000000001,"duration":250,"tags":[
-              {"key":"span.kind","type":"string","value":"server"},{"key":"error","type":"bool","value":true},
-              {"key":"otel.status_description","type":"string","value":"boom"},{"key":"n","type":"int64","value":7},
-              {"key":"otel.library.name","type":"string","value":"lib"}],
-              "logs":[{"timestamp":1700000000000009,"fields":[{"key":"event","type":"string","value":"retry"},
-              {"key":"try","type":"int64","value":2}]}],"processID":"p1","warnings":null}],
-              "processes":{"p1":{"serviceName":"web","tags":[{"key":"host","type":"string","value":"h1"}]}},"warnings":null}"#,
-        );
-        let batch = batch.unwrap();
-        let s = &batch.spans[0];
-        assert_eq!((s.trace_id[15], s.span_id[7], s.parent_span_id[7]), (0xab, 1, 2));
-        assert_eq!(
-            (s.start_ns, s.end_ns, s.kind),
-            (1_700_000_000_000_001_000, 1_700_000_000_000_251_000, SpanKind::Server)
-        );
-        assert_eq!((s.status.code, s.status.message.as_str()), (StatusCode::Error, "boom"));
-        assert_eq!(s.attributes, Attributes::from_iter([("n", 7i64)]));
-        assert_eq!((s.events[0].name.as_str(), s.links.len(), s.links[0].trace_id[15]), ("retry", 1, 0xcd));
-        assert_eq!((batch.origins[0].service_name(), batch.origins[0].scope.name.as_str()), ("web", "lib"));
-        assert_eq!(batch.origins[0].resource.attributes.get_str("host"), Some("h1"));
-    }
-
-    #[test]
-    fn an_id_that_is_none_is_named() {
-        let e = read(r#"{"spans":[{"traceID":"xyz","spanID":"1","startTime":1,"duration":1}]}"#).unwrap_err();
-        assert!(e.contains("xyz"), "{e}");
-    }
-
-    proptest! {
-        #[test]
-        fn random_texts_and_numbers_never_panic(
-            trace in "[0-9a-gé]{0,40}", span in "[0-9a-f]{0,20}", start: i64, duration: i64, value in "[ -~]{0,9}",
-        ) {
-            let tag = serde_json::json!({"key": "span.kind", "type": value, "value": value});
-            let span = serde_json::json!({"traceID": trace, "spanID": span, "startTime": start, "duration": duration, "tags": [tag]});
-            let _ = read(&serde_json::json!({"spans": [span]}).to_string());
-        }
-    }
-}
+mod tests;
