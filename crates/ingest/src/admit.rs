@@ -12,6 +12,7 @@
 
 mod body;
 mod bulk;
+mod jaeger_json;
 mod otlp;
 mod spans;
 mod syslog;
