@@ -1,19 +1,39 @@
-//! The Jaeger query API as its UI and Grafana use it (`jaegertracing.io/docs` → "HTTP JSON", the UI's internal
-//! model in `idl` and `model/json`): services, operations, search and traces.
+//! Jaeger's query APIs (`jaegertracing.io/docs` → "APIs"), all of them over the same search and the same spans:
 //!
-//! Mounted under `/jaeger/api`, where Jaeger's UI looks with a base path, and under `/api`, where everything else
-//! does; none of its paths is one of Prometheus' `/api/v1`. What we add to answers is the field `coverage`.
+//! | API | where | starts at |
+//! |---|---|---|
+//! | version 1, HTTP, as Jaeger's UI and Grafana use it | `/jaeger/api`, `/api` | [`find`], [`names`], [`links`], [`red`] |
+//! | version 3, HTTP | `/jaeger/api/v3`, `/api/v3` | [`v3`] |
+//! | version 3, gRPC (`jaeger.api_v3.QueryService`) | the ports of gRPC | [`grpc`] |
+//! | remote storage (`jaeger.storage.v2`), so that a Jaeger can have its traces here | the ports of gRPC | [`grpc`] |
+//!
+//! Under `/jaeger` Jaeger's UI looks with a base path, and without it everything else; none of the paths is one of
+//! Prometheus' `/api/v1`. What we add to version 1 is the field `coverage`. Elsewhere clients read protobuf's JSON, some
+//! of which refuse a field they do not know: there the header says it, and spans of traces that may not be whole carry
+//! a warning.
 
+mod adjust;
+mod asked;
+mod filter;
 mod find;
+mod gathered;
+mod grpc;
+mod links;
+mod loaded;
 mod names;
+mod pieces;
+mod reads;
+mod red;
 mod search;
+mod summary;
 mod tags;
 mod trace;
+mod v3;
 
 use axum::{
     Router,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use base::memory::Reservation;
 use contract::Coverage;
@@ -24,22 +44,37 @@ use crate::{
     AppState, Error, ask,
     body::Outgoing,
     coverage, layers,
+    params::Params,
     prom::{json::Writer, json_response},
     status,
 };
+
+pub use grpc::routes as grpc_routes;
 
 pub type Ask = ask::Ask<JaegerError>;
 
 /// The query routes, under both of their roots.
 pub fn routes() -> Router<AppState> {
-    ["/jaeger/api", "/api"].into_iter().fold(Router::new(), |routes, root| {
-        routes
-            .route(&format!("{root}/services"), get(names::services))
-            .route(&format!("{root}/services/{{service}}/operations"), get(names::operations_of))
-            .route(&format!("{root}/operations"), get(names::operations))
-            .route(&format!("{root}/traces"), get(find::traces))
-            .route(&format!("{root}/traces/{{id}}"), get(find::trace))
-    })
+    ["/jaeger/api", "/api"]
+        .into_iter()
+        .fold(Router::new(), |routes, root| {
+            routes
+                .route(&format!("{root}/services"), get(names::services))
+                .route(&format!("{root}/services/{{service}}/operations"), get(names::operations_of))
+                .route(&format!("{root}/operations"), get(names::operations))
+                .route(&format!("{root}/traces"), get(find::traces))
+                .route(&format!("{root}/traces/{{id}}"), get(find::trace))
+                .route(&format!("{root}/dependencies"), get(links::dependencies))
+                .route(&format!("{root}/metrics/latencies"), get(red::latencies))
+                .route(&format!("{root}/metrics/calls"), get(red::calls))
+                .route(&format!("{root}/metrics/errors"), get(red::errors))
+                .route(&format!("{root}/metrics/minstep"), get(red::min_step))
+                .route(&format!("{root}/archive/{{id}}"), post(loaded::archive))
+                .route(&format!("{root}/transform"), post(loaded::transform))
+                .merge(v3::routes(root))
+        })
+        // Elsewhere the path is a collector's.
+        .route("/jaeger/api/traces", post(loaded::upload))
 }
 
 /// An error in Jaeger's shape.
@@ -72,12 +107,17 @@ struct UiError {
 }
 
 /// A successful answer: `data` is JSON already.
+#[derive(Default)]
 struct Answered {
     data: Vec<u8>,
     /// How many names there are; search answers leave it at 0, as Jaeger does.
     total: usize,
     errors: Vec<UiError>,
+    /// What to know about an answer that is right.
+    notes: Vec<String>,
     coverage: Coverage,
+    /// For people to read.
+    pretty: bool,
     /// What the answer occupies.
     memory: Option<Reservation>,
 }
@@ -85,6 +125,20 @@ struct Answered {
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value)
         .map_err(|e| Error::new(base::Kind::Internal, format!("the answer has no JSON form: {e}")))
+}
+
+/// Whether an answer is to be read by people.
+fn pretty(params: &Params) -> bool {
+    params.get("prettyPrint").is_some_and(|v| v != "false")
+}
+
+/// The same JSON with a line for each value.
+fn indented(json: Vec<u8>, pretty: bool) -> Vec<u8> {
+    if !pretty {
+        return json;
+    }
+    let value: Result<serde_json::Value, _> = serde_json::from_slice(&json);
+    value.and_then(|v| serde_json::to_vec_pretty(&v)).unwrap_or(json)
 }
 
 impl crate::ask::Covered for Answered {
@@ -105,8 +159,12 @@ impl IntoResponse for Answered {
             Ok(errors) if !self.errors.is_empty() => w.raw(&errors),
             _ => w.raw("null"),
         };
+        if !self.notes.is_empty() {
+            w.raw(",\"warnings\":").strings(&self.notes);
+        }
         w.raw(",\"coverage\":").raw(&coverage::to_json(&self.coverage).to_string()).raw("}");
-        let mut response = json_response(StatusCode::OK, Outgoing::body(w.0, self.memory));
+        let body = Outgoing::body(indented(w.0, self.pretty), self.memory);
+        let mut response = json_response(StatusCode::OK, body);
         coverage::stamp(&mut response, &self.coverage);
         response
     }

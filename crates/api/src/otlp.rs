@@ -1,6 +1,6 @@
 //! OTLP over HTTP and gRPC (`opentelemetry.io/docs/specs/otlp`, 1.x): one path into [`ingest::Ingest::otlp`],
 //! two framings around it.
 
-mod answer;
+pub(crate) mod answer;
 pub mod grpc;
 pub mod http;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `listen.http` | everything below |
 //! | `listen.otlp_http` | OTLP over HTTP, health |
-//! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, health |
+//! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, Jaeger's query API and storage over gRPC, health |
 //! | `listen.elasticsearch` | what is below `/es` on the main port, health |
 //! | `listen.zipkin` | spans as Zipkin's senders bring them, health |
 //! | `listen.jaeger_http` | spans for Jaeger's collector in Thrift, health |
@@ -48,6 +48,7 @@ pub fn router(state: AppState) -> Router {
         .merge(prom::routes())
         .merge(loki::routes())
         .merge(jaeger::routes())
+        .merge(jaeger::grpc_routes())
         .merge(sql::routes())
         .merge(flight::routes())
         .merge(otlp::http::routes())
@@ -72,7 +73,7 @@ pub fn otlp_http_router(state: AppState) -> Router {
 
 /// Port 4317.
 pub fn otlp_grpc_router(state: AppState) -> Router {
-    finish(otlp::grpc::routes().merge(flight::routes()), state)
+    finish(otlp::grpc::routes().merge(flight::routes()).merge(jaeger::grpc_routes()), state)
 }
 
 /// Port 9200.

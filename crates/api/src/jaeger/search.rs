@@ -1,32 +1,22 @@
-//! The parameters of `/api/traces`, read and checked.
+//! What is searched for, whichever API it was asked by: conditions on one span, and how a `Select` is asked for the
+//! traces that have such a span.
 
 use contract::SpanFilter;
-use model::{AnyValue, TimeRange, TimestampNs};
+use model::{AnyValue, MatchOp, Matcher, Span, StatusCode, TimeRange, span::SpanOrigin};
 
-use super::names;
-use crate::{
-    Error,
-    params::{Params, bad},
-};
+use super::{filter::Filter, names, tags};
+use crate::{Error, params::bad};
 
 /// Traces an answer holds where the client names no number, as in Jaeger.
-const DEFAULT_LIMIT: usize = 100;
+pub const DEFAULT_LIMIT: usize = 100;
 /// Traces an answer may hold at most.
-const MAX_LIMIT: usize = 10_000;
-/// How far back a search reaches where the client names no start, as in Jaeger.
-const DEFAULT_LOOKBACK_NS: i64 = 48 * 3_600_000_000_000;
-
-/// What is asked for.
-#[derive(Debug, PartialEq)]
-pub(super) enum Wanted {
-    Traces(Vec<[u8; 16]>),
-    Search(Search),
-}
+pub const MAX_LIMIT: usize = 10_000;
 
 /// Traces with a span for which all of this holds.
-#[derive(Debug, PartialEq)]
-pub(super) struct Search {
-    pub service: String,
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// None: any.
+    pub service: Option<String>,
     pub operation: Option<String>,
     pub tags: Vec<(String, String)>,
     /// In which the span begins.
@@ -34,212 +24,241 @@ pub(super) struct Search {
     pub min_duration_ns: Option<i64>,
     pub max_duration_ns: Option<i64>,
     pub limit: usize,
+    /// Stands alone: beside it there is no other condition but the time.
+    pub filter: Option<Filter>,
 }
 
-impl Wanted {
-    /// Trace ids win over everything else, as in Jaeger.
-    pub fn read(params: &Params, now_ns: i64) -> Result<Self, Error> {
-        let ids: Vec<_> = params
-            .all("traceID")
-            .filter(|t| !t.is_empty())
-            .map(|t| trace_id(t).ok_or_else(|| bad("traceID", t, "it must be 1 to 32 hexadecimal digits")))
-            .collect::<Result<_, _>>()?;
-        if ids.len() > MAX_LIMIT {
-            return Err(Error::invalid(format!("more than {MAX_LIMIT} trace ids are asked for")));
-        }
-        if !ids.is_empty() {
-            return Ok(Wanted::Traces(ids));
-        }
-        Search::read(params, now_ns).map(Wanted::Search)
-    }
+/// How a search is put to a `Select`.
+pub struct Plan {
+    /// A span passes all filters of one of these. Something is an error by its status or by a tag, so there may be two.
+    pub alternatives: Vec<Vec<SpanFilter>>,
+    /// What only the span as Jaeger shows it can answer; looked at here, once more.
+    rest: Vec<Tag>,
+    filter: Option<Filter>,
+}
+
+/// A tag whose value is found in more than attributes, or that is a pattern.
+#[derive(Debug)]
+pub struct Tag {
+    key: String,
+    value: String,
+    pattern: Option<Matcher>,
 }
 
 impl Search {
-    fn read(params: &Params, now_ns: i64) -> Result<Self, Error> {
-        let service = params
-            .get("service")
-            .ok_or_else(|| Error::invalid("parameter 'service' is required"))?
-            .to_owned();
-        let operation = params.get("operation").filter(|o| *o != "all").map(str::to_owned);
-        let mut tags = Vec::new();
-        for pair in params.all("tag") {
-            let (key, value) = pair
-                .split_once(':')
-                .ok_or_else(|| bad("tag", pair, "malformed 'tag' parameter, expecting key:value"))?;
-            tags.push((key.to_owned(), value.to_owned()));
-        }
-        for text in params.all("tags").filter(|t| !t.is_empty()) {
-            tags.extend(read_tags(text)?);
-        }
-        let (min, max) = (duration_ns(params, "minDuration")?, duration_ns(params, "maxDuration")?);
-        if let (Some(min), Some(max)) = (min, max)
-            && max < min
-        {
-            return Err(Error::invalid("'maxDuration' should be greater than 'minDuration'"));
-        }
-        let limit = match params.get("limit") {
-            None => DEFAULT_LIMIT,
-            Some(text) => match text.parse::<usize>() {
-                Ok(n) if n > 0 => n.min(MAX_LIMIT),
-                _ => return Err(bad("limit", text, "it must be a positive number")),
-            },
-        };
-        let range = range(params, now_ns)?;
-        Ok(Search { service, operation, tags, range, min_duration_ns: min, max_duration_ns: max, limit })
+    /// Whether there is any condition beside the time.
+    pub fn has_condition(&self) -> bool {
+        let durations = self.min_duration_ns.or(self.max_duration_ns).is_some();
+        self.service.is_some() || self.operation.is_some() || !self.tags.is_empty() || durations
     }
 
-    /// Filters for the `Select`, and tags that only the translated span can answer. `error=true` has two
-    /// spellings, the status and a tag, so there may be several lists of filters: a span passes one of them.
-    pub fn filters(&self) -> (Vec<Vec<SpanFilter>>, Vec<(String, String)>) {
-        let mut base = vec![SpanFilter::Service(self.service.clone())];
+    /// The search, unless it has a filter and what a filter replaces.
+    pub fn checked(self) -> Result<Self, Error> {
+        match self.filter.is_some() && self.has_condition() {
+            true => Err(Error::invalid(
+                "filter cannot be combined with service_name, operation_name, attributes or durations",
+            )),
+            false => Ok(self),
+        }
+    }
+
+    /// Puts what a column can decide into filters.
+    pub fn plan(&self) -> Plan {
+        let mut base: Vec<SpanFilter> = self.service.clone().map(SpanFilter::Service).into_iter().collect();
         base.extend(self.operation.clone().map(SpanFilter::Name));
         base.extend(self.min_duration_ns.map(SpanFilter::MinDurationNs));
         base.extend(self.max_duration_ns.map(SpanFilter::MaxDurationNs));
-        let (mut translated, mut error) = (Vec::new(), None);
+        base.extend(self.filter.iter().flat_map(Filter::necessary));
+        let filter = self.filter.clone();
+        let (mut rest, mut error) = (Vec::new(), None);
         for (key, value) in &self.tags {
             let plain = SpanFilter::Attribute(key.clone(), AnyValue::String(value.clone()));
+            let kind = names::kind(value);
             match (key.as_str(), value.as_str()) {
                 ("error", "true") => error = Some(plain),
                 ("error", "false") => base.push(SpanFilter::Error(false)),
                 ("otel.status_code", "ERROR") => base.push(SpanFilter::Error(true)),
-                ("span.kind", v) if names::kind(v).is_some() => {
-                    base.extend(names::kind(v).map(SpanFilter::Kind));
-                }
-                (k, _) if super::tags::MADE.contains(&k) => translated.push((key.clone(), value.clone())),
-                _ => base.push(plain),
+                ("span.status", v) if v.eq_ignore_ascii_case("error") => base.push(SpanFilter::Error(true)),
+                ("span.kind", _) if kind.is_some() => base.extend(kind.map(SpanFilter::Kind)),
+                _ => match Tag::beyond_attributes(key, value) {
+                    Some(tag) => rest.push(tag),
+                    None => base.push(plain),
+                },
             }
         }
-        let Some(tag) = error else { return (vec![base], translated) };
+        let Some(tag) = error else { return Plan { alternatives: vec![base], rest, filter } };
         let (mut by_status, mut by_tag) = (base.clone(), base);
         by_status.push(SpanFilter::Error(true));
         by_tag.push(tag);
-        (vec![by_status, by_tag], translated)
+        Plan { alternatives: vec![by_status, by_tag], rest, filter }
     }
 }
 
-/// `start` and `end` in microseconds since 1970, both included; `lookback` counts back from the end.
-fn range(params: &Params, now_ns: i64) -> Result<TimeRange, Error> {
-    let end = time_ns(params, "end")?.unwrap_or(now_ns);
-    let start = match (time_ns(params, "start")?, params.get("lookback")) {
-        (Some(start), _) => start,
-        (None, None | Some("custom")) => end.saturating_sub(DEFAULT_LOOKBACK_NS),
-        (None, Some(text)) => {
-            let back = logql::units::parse_duration(text).filter(|d| *d > 0);
-            end.saturating_sub(back.ok_or_else(|| bad("lookback", text, "it must be a duration such as 1h"))?)
-        }
-    };
-    if end < start {
-        return Err(Error::invalid("'end' must not be before 'start'"));
+impl Plan {
+    /// Whether what the filters let through passes the rest.
+    pub fn passes(&self, span: &Span, origin: &SpanOrigin) -> bool {
+        self.rest.iter().all(|tag| tag.is_on(span, origin))
+            && self.filter.as_ref().is_none_or(|f| f.passes(span, origin))
     }
-    // The last microsecond is part of the range.
-    Ok(TimeRange::new(TimestampNs(start), TimestampNs(end.saturating_add(1000))))
+
+    /// Whether the filters say it all.
+    pub fn is_exact(&self) -> bool {
+        self.rest.is_empty() && self.filter.is_none()
+    }
 }
 
-/// A time in microseconds, as nanoseconds.
-pub(super) fn time_ns(params: &Params, name: &str) -> Result<Option<i64>, Error> {
-    let Some(text) = params.get(name) else { return Ok(None) };
-    let us: Option<i64> = text.parse().ok();
-    us.and_then(|t| t.checked_mul(1000))
-        .map(Some)
-        .ok_or_else(|| bad(name, text, "it must be microseconds since 1970"))
-}
+/// Keys under which more is found than attributes: tags made of other fields, the names of events, and those by which
+/// Jaeger's own storage is asked for a field or a level.
+const MADE_OR_FIELDS: [&str; 6] =
+    ["event", "span.status", "scope.name", "scope.version", "span.kind", tags::WARNINGS];
 
-fn duration_ns(params: &Params, name: &str) -> Result<Option<i64>, Error> {
-    let Some(text) = params.get(name) else { return Ok(None) };
-    let ns = logql::units::parse_duration(text).filter(|d| *d >= 0);
-    ns.map(|d| (d > 0).then_some(d))
-        .ok_or_else(|| bad(name, text, "it must be a duration such as 1.2s or 100ms"))
-}
+impl Tag {
+    /// None where the tag is an attribute and nothing else, as most are.
+    fn beyond_attributes(key: &str, value: &str) -> Option<Self> {
+        let pattern = pattern(value);
+        let beyond =
+            tags::MADE.contains(&key) || MADE_OR_FIELDS.contains(&key) || key.starts_with(RESOURCE_PREFIX);
+        (beyond || pattern.is_some()).then(|| Tag { key: key.to_owned(), value: value.to_owned(), pattern })
+    }
 
-/// `{"key":"value"}`, or logfmt as people type it into the search form.
-fn read_tags(text: &str) -> Result<Vec<(String, String)>, Error> {
-    if text.trim_start().starts_with('{') {
-        let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|e| {
-            bad("tags", text, &format!("malformed 'tags' parameter, cannot unmarshal JSON: {e}"))
-        })?;
-        return map
+    fn is_on(&self, span: &Span, origin: &SpanOrigin) -> bool {
+        let same = |text: &str| {
+            text == self.value || self.pattern.as_ref().is_some_and(|pattern| pattern.matches(text))
+        };
+        let of_resource = |key: &str| origin.resource.attributes.get(key);
+        let carriers = [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
             .into_iter()
-            .map(|(k, v)| match v {
-                serde_json::Value::String(s) => Ok((k, s)),
-                v @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => Ok((k, v.to_string())),
-                _ => Err(bad("tags", text, "values must be strings, numbers or booleans")),
-            })
-            .collect();
+            .chain(span.events.iter().map(|e| &e.attributes))
+            .chain(span.links.iter().map(|l| &l.attributes));
+        let mut values = carriers.flat_map(|c| c.iter()).filter(|(k, _)| *k == self.key).map(|(_, v)| v);
+        if values.any(|v| same(&v.to_string())) {
+            return true;
+        }
+        match self.key.as_str() {
+            "event" => span.events.iter().any(|e| !e.name.is_empty() && same(&e.name)),
+            "span.status" => status_name(span.status.code).eq_ignore_ascii_case(&self.value),
+            "scope.name" => same(&origin.scope.name),
+            "scope.version" => same(&origin.scope.version),
+            key if tags::MADE.contains(&key) || key == "span.kind" => {
+                tags::of_span(span, origin).iter().any(|t| t.key == key && same(&t.text()))
+            }
+            key => {
+                key.strip_prefix(RESOURCE_PREFIX).and_then(of_resource).is_some_and(|v| same(&v.to_string()))
+            }
+        }
     }
-    let mut out = Vec::new();
-    logql::pipeline::logfmt::decode(text, true, &mut |k, v| out.push((k.to_owned(), v.to_owned())))
-        .map_err(|e| bad("tags", text, &e))?;
-    Ok(out)
 }
 
-/// 1 to 32 hexadecimal digits; shorter ones are the low end.
-pub(super) fn trace_id(text: &str) -> Option<[u8; 16]> {
-    if text.is_empty() || text.len() > 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+const RESOURCE_PREFIX: &str = "resource.";
+
+pub fn status_name(code: StatusCode) -> &'static str {
+    match code {
+        StatusCode::Unset => "unset",
+        StatusCode::Ok => "ok",
+        StatusCode::Error => "error",
+    }
+}
+
+/// The expression a value is with Jaeger on Elasticsearch, where tags are asked for by regular expression. Only values
+/// that say so by `.*`, `.+` or an escaped character are taken for one, and then beside the text they are.
+fn pattern(value: &str) -> Option<Matcher> {
+    let escapes = value.as_bytes().windows(2).any(|w| matches!(w, [b'\\', c] if c.is_ascii_punctuation()));
+    if !(escapes || value.contains(".*") || value.contains(".+")) {
         return None;
     }
-    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+    // What is no expression is text.
+    Matcher::new("tag", MatchOp::Regex, value).ok()
+}
+
+/// A number of traces; none is the default.
+pub fn limit(name: &str, text: Option<&str>) -> Result<usize, Error> {
+    match text.map(str::parse::<usize>) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Ok(n)) if n > 0 => Ok(n.min(MAX_LIMIT)),
+        Some(_) => Err(bad(name, text.unwrap_or_default(), "it must be a positive number")),
+    }
+}
+
+/// 1 to 32 hexadecimal digits, of which shorter ones are the low end, or base64 as protobuf's JSON has bytes.
+pub fn trace_id(text: &str) -> Result<[u8; 16], Error> {
+    let hexadecimal = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let id = match hexadecimal {
+        true => wire::jaeger_json::id(text),
+        false if (22..=24).contains(&text.len()) => wire::jaeger_json::base64_id(text),
+        false => None,
+    };
+    id.ok_or_else(|| bad("traceID", text, "it must be 1 to 32 hexadecimal digits"))
 }
 
 #[cfg(test)]
 mod tests {
+    use model::{Attributes, SpanEvent};
+
     use super::*;
 
-    fn read(query: &str) -> Result<Wanted, Error> {
-        Wanted::read(&Params::from_query(query), 1_700_000_000_000_000_000)
-    }
-
-    fn search(query: &str) -> Search {
-        match read(query) {
-            Ok(Wanted::Search(s)) => s,
-            other => panic!("{query}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn tags_come_as_pairs_as_json_or_as_logfmt() {
-        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
-        let s = search("service=a&tag=x:1&tag=u:http://h&tags=%7B%22y%22:%22z%22,%22n%22:5%7D");
-        assert_eq!(s.tags, [pair("x", "1"), pair("u", "http://h"), pair("y", "z"), pair("n", "5")]);
-        assert_eq!(
-            search("service=a&tags=http.status_code%3D200+error%3D%22a+b%22").tags,
-            [pair("http.status_code", "200"), pair("error", "a b")]
-        );
-    }
-
-    #[test]
-    fn times_are_microseconds_and_the_last_one_is_included() {
-        let s = search("service=a&start=1000000&end=2000000&minDuration=1.5ms&maxDuration=2s&limit=7");
-        assert_eq!(s.range, TimeRange::new(TimestampNs(1_000_000_000), TimestampNs(2_000_001_000)));
-        assert_eq!(
-            (s.min_duration_ns, s.max_duration_ns, s.limit),
-            (Some(1_500_000), Some(2_000_000_000), 7)
-        );
-        let hour = search("service=a&end=7200000000&lookback=1h");
-        assert_eq!(hour.range.start, TimestampNs(3_600_000_000_000));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named() {
-        for (query, what) in [
-            ("", "'service' is required"),
-            ("service=a&tag=x", "key:value"),
-            ("service=a&tags={", "malformed 'tags'"),
-            ("service=a&start=yesterday", "microseconds"),
-            ("service=a&limit=0", "\"limit\""),
-            ("service=a&minDuration=2s&maxDuration=1s", "'maxDuration' should be greater"),
-            ("traceID=xyz", "hexadecimal"),
-            ("service=a&start=2&end=1", "must not be before"),
-        ] {
-            let e = read(query).expect_err(query).to_string();
-            assert!(e.contains(what), "{query}: {e}");
+    fn search(tags: &[(&str, &str)]) -> Search {
+        Search {
+            service: Some("a".to_owned()),
+            operation: None,
+            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            range: TimeRange::ALL,
+            min_duration_ns: None,
+            max_duration_ns: None,
+            limit: 1,
+            filter: None,
         }
     }
 
     #[test]
     fn an_error_is_a_status_or_a_tag() {
-        let (alternatives, translated) = search("service=a&tag=error:true&tag=otel.scope.name:lib").filters();
-        assert_eq!(alternatives.len(), 2);
-        assert!(alternatives[0].contains(&SpanFilter::Error(true)));
-        assert_eq!(translated, [("otel.scope.name".to_owned(), "lib".to_owned())]);
+        let plan = search(&[("error", "true"), ("otel.scope.name", "lib")]).plan();
+        assert_eq!(plan.alternatives.len(), 2);
+        assert!(plan.alternatives[0].contains(&SpanFilter::Error(true)));
+        assert_eq!(plan.rest.len(), 1);
+    }
+
+    #[test]
+    fn values_that_say_so_are_patterns_and_all_others_text() {
+        for plain in ["sameplacevalue", "http://a.b/c?d=1", "1.2.3", "a*", "x+y", "C:\\dir", "a|b"] {
+            assert!(pattern(plain).is_none(), "{plain}");
+        }
+        let same = pattern("same.*").unwrap();
+        assert!(same.matches("sameplace") && !same.matches("not the same"));
+        let star = pattern("same\\*").unwrap();
+        assert!(star.matches("same*") && !star.matches("sameplace"));
+        assert!(pattern(".*(").is_none());
+    }
+
+    #[test]
+    fn fields_are_found_under_the_names_jaegers_storage_asks_by() {
+        let mut origin = SpanOrigin::default();
+        origin.scope.name = "lib".to_owned();
+        origin.resource.attributes = Attributes::from_iter([("host", "h1")]);
+        let mut span = Span { attributes: Attributes::from_iter([("resource.x", "y")]), ..Span::default() };
+        span.events.push(SpanEvent { name: "boom".to_owned(), ..SpanEvent::default() });
+        for (key, value, found) in [
+            ("scope.name", "lib", true),
+            ("scope.name", "other", false),
+            ("resource.host", "h1", true),
+            ("resource.host", "h2", false),
+            ("resource.x", "y", true),
+            ("event", "boom", true),
+            ("event", "bo.*", true),
+            ("span.status", "UNSET", true),
+            ("span.status", "ok", false),
+        ] {
+            let plan = search(&[(key, value)]).plan();
+            assert_eq!(plan.passes(&span, &origin), found, "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn trace_ids_are_hexadecimal_or_base64() {
+        assert_eq!(trace_id("ab").unwrap()[15], 0xab);
+        assert_eq!(trace_id("AAAAAAAAAAAAAAAAAAAAqw==").unwrap()[15], 0xab);
+        assert_eq!(trace_id("AAAAAAAAAAAAAAAAAAAAqw").unwrap()[15], 0xab);
+        for wrong in ["", "xyz", "+f", &"0".repeat(33)] {
+            assert!(trace_id(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -13,6 +13,9 @@ pub(super) const MADE: [&str; 5] = [
     "w3c.tracestate",
 ];
 
+/// The attribute of a span in which warnings about it are kept.
+pub(super) use wire::jaeger_json::WARNINGS;
+
 /// Whole numbers a browser can hold exactly; larger ones are sent as text, as Jaeger does.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
@@ -40,8 +43,13 @@ impl Tag {
         Tag { key: key.to_owned(), kind, value }
     }
 
-    fn text(key: &str, value: &str) -> Self {
+    fn made(key: &str, value: &str) -> Self {
         Tag { key: key.to_owned(), kind: "string", value: Value::from(value) }
+    }
+
+    /// The value as text.
+    pub fn text(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
     }
 }
 
@@ -53,45 +61,59 @@ pub(super) fn of_attributes(attributes: &Attributes) -> Vec<Tag> {
 /// same name wins.
 pub(super) fn of_span(span: &Span, origin: &SpanOrigin) -> Vec<Tag> {
     let mut tags = of_attributes(&span.attributes);
+    tags.retain(|t| t.key != WARNINGS);
     let mut add = |tag: Tag| {
         if !tags.iter().any(|t| t.key == tag.key) {
             tags.push(tag);
         }
     };
     if !origin.scope.name.is_empty() {
-        add(Tag::text("otel.scope.name", &origin.scope.name));
+        add(Tag::made("otel.scope.name", &origin.scope.name));
     }
     if !origin.scope.version.is_empty() {
-        add(Tag::text("otel.scope.version", &origin.scope.version));
+        add(Tag::made("otel.scope.version", &origin.scope.version));
+    }
+    // Jaeger's translation leaves these out; then nothing would show them.
+    for (key, value) in origin.scope.attributes.iter() {
+        add(Tag::of(key, value));
     }
     if span.kind != SpanKind::Unspecified {
-        add(Tag::text("span.kind", span.kind.as_str()));
+        add(Tag::made("span.kind", span.kind.as_str()));
     }
     match span.status.code {
         StatusCode::Unset => {}
-        StatusCode::Ok => add(Tag::text("otel.status_code", "OK")),
+        StatusCode::Ok => add(Tag::made("otel.status_code", "OK")),
         StatusCode::Error => {
-            add(Tag::text("otel.status_code", "ERROR"));
+            add(Tag::made("otel.status_code", "ERROR"));
             add(Tag { key: "error".to_owned(), kind: "bool", value: Value::Bool(true) });
         }
     }
     if !span.status.message.is_empty() {
-        add(Tag::text("otel.status_description", &span.status.message));
+        add(Tag::made("otel.status_description", &span.status.message));
     }
     if !span.trace_state.is_empty() {
-        add(Tag::text("w3c.tracestate", &span.trace_state));
+        add(Tag::made("w3c.tracestate", &span.trace_state));
     }
     tags
 }
 
-/// Whether the span has every one of the tags, compared as text.
-pub(super) fn has_all(span: &Span, origin: &SpanOrigin, wanted: &[(String, String)]) -> bool {
-    if wanted.is_empty() {
-        return true;
+/// What is wrong with a span, as far as anybody said.
+pub(super) fn warnings(span: &Span) -> Vec<String> {
+    match span.attributes.get(WARNINGS) {
+        Some(AnyValue::Array(all)) => all.iter().map(AnyValue::to_string).collect(),
+        Some(AnyValue::Empty) | None => Vec::new(),
+        Some(one) => vec![one.to_string()],
     }
-    let tags = of_span(span, origin);
-    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    wanted.iter().all(|(k, v)| tags.iter().any(|t| t.key == *k && text(&t.value) == *v))
+}
+
+/// Adds to [`warnings`].
+pub(super) fn warn(span: &mut Span, why: String) {
+    let why = AnyValue::String(why);
+    match span.attributes.0.iter_mut().find(|(k, _)| k == WARNINGS) {
+        Some((_, AnyValue::Array(all))) => all.push(why),
+        Some((_, other)) => *other = AnyValue::Array(vec![std::mem::take(other), why]),
+        None => span.attributes.push(WARNINGS, AnyValue::Array(vec![why])),
+    }
 }
 
 /// RFC 4648 with padding.

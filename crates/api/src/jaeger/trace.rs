@@ -1,10 +1,11 @@
-//! Spans put together to traces, in the UI's model.
+//! A trace in the UI's model.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 
 use model::{Span, SpanBatch, SpanLink, span::SpanOrigin};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use wire::jaeger_json::REF_TYPE;
 
 use super::tags::{self, Tag};
 
@@ -67,80 +68,19 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-/// Spans gathered by trace, until all of them are there.
-#[derive(Default)]
-pub(super) struct Traces(BTreeMap<[u8; 16], Trace>);
-
-#[derive(Default)]
-struct Trace {
-    spans: Vec<(usize, Span)>,
-    origins: Vec<SpanOrigin>,
-    seen: HashSet<([u8; 8], i64, i32)>,
-}
-
-impl Traces {
-    /// Adds a batch and returns the bytes it holds more. A span that came twice (from two replicas, or sent
-    /// again) counts once.
-    pub fn add(&mut self, batch: SpanBatch) -> usize {
-        let mut bytes = 0;
-        // Where each origin of the batch went, per trace.
-        let mut placed: HashMap<([u8; 16], u32), usize> = HashMap::new();
-        for span in batch.spans {
-            let Some(origin) = batch.origins.get(span.origin as usize) else { continue };
-            let trace = self.0.entry(span.trace_id).or_default();
-            if !trace.seen.insert((span.span_id, span.start_ns, span.kind.number())) {
-                continue;
-            }
-            let at = *placed.entry((span.trace_id, span.origin)).or_insert_with(|| {
-                bytes += origin.resource.attributes.heap_bytes() + std::mem::size_of::<SpanOrigin>();
-                trace.origins.push(origin.clone());
-                trace.origins.len() - 1
-            });
-            bytes += span.heap_bytes();
-            trace.spans.push((at, span));
-        }
-        bytes
-    }
-
-    pub fn has(&self, id: &[u8; 16]) -> bool {
-        self.0.contains_key(id)
-    }
-
-    /// Every trace in the UI's model, the one that began last first.
-    pub fn into_ui(self) -> Vec<UiTrace> {
-        let mut all: Vec<(i64, UiTrace)> = self
-            .0
-            .into_iter()
-            .map(|(id, t)| {
-                let start = t.spans.iter().map(|(_, s)| s.start_ns).min().unwrap_or(0);
-                (start, t.into_ui(&id))
-            })
-            .collect();
-        all.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.trace_id.cmp(&b.1.trace_id)));
-        all.into_iter().map(|(_, t)| t).collect()
-    }
-}
-
-impl Trace {
-    fn into_ui(mut self, id: &[u8; 16]) -> UiTrace {
-        self.spans.sort_by_key(|(_, s)| (s.start_ns, s.span_id));
-        let (mut processes, mut names) = (Map::new(), HashMap::new());
-        let mut process_of: Vec<Option<String>> = vec![None; self.origins.len()];
-        let trace_id = trace_text(id);
-        let mut spans = Vec::with_capacity(self.spans.len());
-        for (at, span) in &self.spans {
-            let Some(origin) = self.origins.get(*at) else { continue };
-            let name = match process_of.get(*at).cloned().flatten() {
-                Some(name) => name,
-                None => process(origin, &mut processes, &mut names),
-            };
-            if let Some(slot) = process_of.get_mut(*at) {
-                *slot = Some(name.clone());
-            }
-            spans.push(ui_span(span, origin, &trace_id, name));
-        }
-        UiTrace { trace_id, spans, processes, warnings: None }
-    }
+/// A trace in the UI's model.
+pub(super) fn ui(id: &[u8; 16], batch: &SpanBatch) -> UiTrace {
+    let trace_id = trace_text(id);
+    let mut processes = Map::new();
+    let mut names = HashMap::new();
+    let named: Vec<String> =
+        batch.origins.iter().map(|origin| process(origin, &mut processes, &mut names)).collect();
+    let spans = batch.spans.iter().filter_map(|span| {
+        let at = span.origin as usize;
+        let (origin, name) = (batch.origins.get(at)?, named.get(at)?);
+        Some(ui_span(span, origin, &trace_id, name.clone()))
+    });
+    UiTrace { spans: spans.collect(), trace_id, processes, warnings: None }
 }
 
 /// The name of the origin's process, which it is given when its service and tags are new.
@@ -191,13 +131,13 @@ fn ui_span(span: &Span, origin: &SpanOrigin, trace_id: &str, process_id: String)
         tags: tags::of_span(span, origin),
         logs: logs.collect(),
         process_id,
-        warnings: None,
+        warnings: Some(tags::warnings(span)).filter(|w| !w.is_empty()),
     }
 }
 
 /// Links follow from what they name, unless they say that they are its child.
 fn reference(link: &SpanLink) -> Reference {
-    let child = link.attributes.get_str("opentracing.ref_type") == Some("child_of");
+    let child = link.attributes.get_str(REF_TYPE) == Some("child_of");
     Reference {
         ref_type: if child { "CHILD_OF" } else { "FOLLOWS_FROM" },
         trace_id: trace_text(&link.trace_id),
@@ -211,6 +151,6 @@ pub(super) fn trace_text(id: &[u8; 16]) -> String {
     hex(&id[start..])
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
