@@ -25,6 +25,7 @@ use crate::{
         json::{Base64, Scalar},
     },
     spans,
+    text::quoted,
 };
 
 const WHAT: &str = "Jaeger JSON";
