@@ -11,7 +11,7 @@ const NAME_SOURCE: &str = "otlp.service.name.source";
 const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
 
 /// Groups that OpenTelemetry's semantic conventions give to resources as a whole.
-const GROUPS: [&str; 11] = [
+const GROUPS: [&str; 13] = [
     "aws.ecs.",
     "aws.eks.",
     "aws.log.",
@@ -23,8 +23,9 @@ const GROUPS: [&str; 11] = [
     "k8s.",
     "os.",
     "process.",
+    "telemetry.",
+    "webengine.",
 ];
-const MORE_GROUPS: [&str; 2] = ["telemetry.", "webengine."];
 /// Members of groups that spans have attributes of too.
 const SINGLE: [&str; 13] = [
     "service.name",
@@ -56,5 +57,5 @@ pub(super) fn resource(service: &str, tags: &mut Attributes) -> Resource {
 }
 
 fn is_of_resource(key: &str) -> bool {
-    GROUPS.iter().chain(&MORE_GROUPS).any(|group| key.starts_with(group)) || SINGLE.contains(&key)
+    GROUPS.iter().any(|group| key.starts_with(group)) || SINGLE.contains(&key)
 }

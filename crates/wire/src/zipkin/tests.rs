@@ -89,6 +89,16 @@ fn protobuf_names_the_field_of_a_bad_span_and_keeps_the_others() {
 }
 
 #[test]
+fn a_stack_trace_stays_a_tag_of_a_span_that_failed() {
+    let trace = "at a.b(C.java:1)\n".repeat(2000);
+    let sent = serde_json::json!([{"traceId": "1", "id": "1", "timestamp": 1, "tags": {"error": trace}}]);
+    let d = json(&sent.to_string());
+    let s = &d.batch.spans[0];
+    assert_eq!((s.status.code, s.status.message.as_str()), (StatusCode::Error, ""));
+    assert_eq!(s.attributes.get_str("error"), Some(trace.as_str()));
+}
+
+#[test]
 fn of_a_span_that_is_refused_the_field_is_named() {
     for (sent, why) in [
         (r#""traceId":"xyz""#, "traceId \"xyz\" is not up to 32 hexadecimal digits"),

@@ -12,6 +12,8 @@ const LOCAL: [&str; 2] = ["net.host.ip", "net.host.port"];
 const REMOTE: [&str; 2] = ["net.peer.ip", "net.peer.port"];
 const SHARED: &str = "zipkin.shared";
 const START_ABSENT: &str = "otel.zipkin.absentField.startTime";
+/// A longer text of an error, a stack trace say, stays a tag: as a message it would be in every list of spans.
+const MAX_MESSAGE_BYTES: usize = 4 << 10;
 /// OTLP's flag for a sampled span; one that is traced for debugging is sampled whatever else holds.
 const SAMPLED: u32 = 1;
 
@@ -63,7 +65,7 @@ fn kind(named: SpanKind, attributes: &mut Attributes) -> SpanKind {
 }
 
 /// Zipkin's tag is there where the span failed and says how; exporters also write it empty or as `true`. OpenTelemetry's
-/// own description is the message where there is one, and the tag then stays.
+/// own description is the message where there is one, and a tag that says something else then stays.
 fn status(attributes: &mut Attributes) -> SpanStatus {
     let code = tags::status_code(attributes);
     let description = code.and_then(|_| tags::take_text(attributes, tags::STATUS_DESCRIPTION));
@@ -77,11 +79,12 @@ fn status(attributes: &mut Attributes) -> SpanStatus {
         return status;
     }
     status.code = StatusCode::Error;
-    let says_more = !error.is_empty() && error != "true";
-    if says_more && status.message.is_empty() {
-        status.message = error;
-    } else if says_more && status.message != error {
+    let says_more = !error.is_empty() && error != "true" && error != status.message;
+    if says_more && (!status.message.is_empty() || error.len() > MAX_MESSAGE_BYTES) {
         return status;
+    }
+    if says_more {
+        status.message = error;
     }
     tags::take(attributes, ERROR);
     status
