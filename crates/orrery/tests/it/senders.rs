@@ -164,7 +164,7 @@ async fn exporters_for_zipkin_and_jaeger_send_spans_and_each_is_read_back() {
         let truth = home.dir.path().join(format!("spans-{i}.json"));
         let run = tokio::process::Command::new(bin.join("python"))
             .arg(root().join("tests/peers/spans.py"))
-            .args([door, endpoint.as_str(), "30"])
+            .args([*door, endpoint.as_str(), "30"])
             .arg(&truth)
             .output();
         let out = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
