@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use model::{
-    AnyValue, Batch, BatchId, Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch,
-    TenantId, matcher::all_match,
+    AnyValue, Attributes, Batch, BatchId, Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, Span,
+    SpanBatch, TenantId, matcher::all_match, span::SpanOrigin,
 };
 use parking_lot::Mutex;
 
 use crate::{
     Append, AppendUnit, Capabilities, Coverage, Direction, Error, ExemplarsRequest, LabelNamesRequest,
     LabelValuesRequest, LineFilter, LogsRequest, MetadataRequest, NamedField, Receipt, Result, Scope, Select,
-    Selection, SeriesData, SeriesRequest, SourceCoverage, SpansRequest,
+    Selection, SeriesData, SeriesRequest, SourceCoverage, SpanKeysRequest, SpanScope, SpanValue,
+    SpanValuesRequest, SpansRequest, spans::passes_any,
 };
 
 /// The fake; keeps all units of all tenants.
@@ -85,6 +86,14 @@ impl Fake {
                 }
             })
             .collect()
+    }
+
+    fn each_span(&self, scope: &Scope, mut each: impl FnMut(&Span, &SpanOrigin)) {
+        for batch in self.batches(scope) {
+            let Batch::Spans(b) = batch else { continue };
+            let inside = |s: &&Span| scope.range.contains(model::TimestampNs(s.start_ns));
+            b.spans.iter().filter(inside).for_each(|s| each(s, &b.origins[s.origin as usize]));
+        }
     }
 
     fn label_sets_of(&self, scope: &Scope, signal: &Signal, selectors: &[Vec<Matcher>]) -> BTreeSet<Labels> {
@@ -207,7 +216,7 @@ impl Select for Fake {
             for span in &b.spans {
                 if r.scope.range.contains(model::TimestampNs(span.start_ns))
                     && (r.trace_ids.is_empty() || r.trace_ids.contains(&span.trace_id))
-                    && r.filters.iter().all(|f| f.passes(span, &b.origins[span.origin as usize]))
+                    && r.passes(span, &b.origins[span.origin as usize])
                 {
                     found.push((b.origins[span.origin as usize].clone(), span.clone()));
                 }
@@ -220,11 +229,40 @@ impl Select for Fake {
                 continue;
             }
             seen.insert(span.trace_id);
+            r.wanted.trim(&mut span);
             span.origin = out.origins.len() as u32;
             out.origins.push(origin);
             out.spans.push(span);
         }
         Ok(Selection::with_coverage(stream::iter([Ok(out)]).boxed(), coverage))
+    }
+
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        let mut keys = BTreeSet::new();
+        self.each_span(&r.scope, |span, origin| {
+            let mut add = |scope: SpanScope, a: &Attributes| {
+                keys.extend(a.iter().filter(|_| r.of.takes_in(scope)).map(|(k, _)| (scope, k.to_owned())));
+            };
+            add(SpanScope::Span, &span.attributes);
+            add(SpanScope::Resource, &origin.resource.attributes);
+            add(SpanScope::Instrumentation, &origin.scope.attributes);
+            span.events.iter().for_each(|e| add(SpanScope::Event, &e.attributes));
+            span.links.iter().for_each(|l| add(SpanScope::Link, &l.attributes));
+        });
+        Ok((cut(keys, r.limit), complete(&r.scope, Signal::TRACES)))
+    }
+
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        let mut values = BTreeSet::new();
+        self.each_span(&r.scope, |span, origin| {
+            if passes_any(&r.any_of, span, origin) {
+                r.field.any(span, origin, &mut |seen| {
+                    values.extend(seen.to_value());
+                    false
+                });
+            }
+        });
+        Ok((cut(values, r.limit), complete(&r.scope, Signal::TRACES)))
     }
 
     async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
@@ -302,7 +340,12 @@ impl Select for Fake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true, ..Capabilities::default() }
+        Capabilities {
+            signals: Signal::KNOWN.to_vec(),
+            filters_lines: true,
+            filters_spans: true,
+            ..Capabilities::default()
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod fake;
 pub mod pass;
 pub mod select;
+pub mod spans;
 pub mod sql;
 
 pub use append::{Append, AppendUnit, Receipt, Refusal, RefusalReason, Witness};
@@ -23,8 +24,11 @@ pub use evaluate::{
 pub use select::{
     Capabilities, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter, LogCounts,
     LogCountsRequest, LogGroup, LogsRequest, MetadataRequest, NamedField, Passing, PatternsRequest,
-    QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, SpanFilter, SpansRequest,
-    Tenants,
+    QueryLimits, Scope, Select, Selection, SeriesData, SeriesHints, SeriesRequest, Tenants,
+};
+pub use spans::{
+    Comparison, SpanCondition, SpanField, SpanFilter, SpanKeysRequest, SpanParts, SpanPattern, SpanScope,
+    SpanTest, SpanValue, SpanValuesRequest, SpansRequest,
 };
 pub use sql::{Sql, SqlAnswer, SqlCaller, SqlColumn, SqlEnd, SqlFormat, SqlRead, SqlRequest};
 

@@ -21,6 +21,15 @@ macro_rules! passed_on {
         $crate::passed_on!(@@ $s log_counts $crate::LogCountsRequest, Option<$crate::Selection<$crate::LogCounts>>);
     };
     (@ $s:ident spans) => { $crate::passed_on!(@@ $s spans $crate::SpansRequest, $crate::Selection<$crate::model::SpanBatch>); };
+    (@ $s:ident span_keys) => {
+        $crate::passed_on!(
+            @@ $s span_keys $crate::SpanKeysRequest,
+            (Vec<($crate::SpanScope, String)>, $crate::Coverage)
+        );
+    };
+    (@ $s:ident span_values) => {
+        $crate::passed_on!(@@ $s span_values $crate::SpanValuesRequest, (Vec<$crate::SpanValue>, $crate::Coverage));
+    };
     (@ $s:ident label_names) => {
         $crate::passed_on!(@@ $s label_names $crate::LabelNamesRequest, (Vec<String>, $crate::Coverage));
     };

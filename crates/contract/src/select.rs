@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use base::memory::MemoryBudget;
 use futures::{StreamExt, stream::BoxStream};
 use model::{
-    AnyValue, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, Matcher, MetricMetadata, Signal,
-    Span, SpanBatch, SpanKind, StatusCode, TenantId, TimeRange, span::SpanOrigin,
+    Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream, Matcher, MetricMetadata, Signal, SpanBatch,
+    SpanKind, TenantId, TimeRange,
 };
 use parking_lot::Mutex;
 
-use crate::{Coverage, Dialect, Error, EvaluateRequest, Evaluated, Part, Result};
+use crate::{
+    Coverage, Dialect, Error, EvaluateRequest, Evaluated, Part, Result, SpanKeysRequest, SpanScope, SpanValue,
+    SpanValuesRequest, SpansRequest, spans,
+};
 
 /// Gives telemetry out.
 ///
@@ -44,6 +47,18 @@ pub trait Select: Send + Sync {
     /// Spans, newest window first, in no promised order inside a piece. With `trace_ids` all spans of those
     /// traces in the range.
     async fn spans(&self, request: SpansRequest) -> Result<Selection<SpanBatch>>;
+
+    /// Keys of attributes of spans by where they stand, sorted, distinct. Those that do not tell where leave this as it
+    /// is and say `Any`.
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        spans::keys_by_name(self, r).await
+    }
+
+    /// Values of a field of spans, sorted, distinct. Those that know no types leave this as it is: everything is text
+    /// then, conditions count for nothing, and fields other than names and attributes have no values.
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        spans::values_by_text(self, r).await
+    }
 
     /// Label names (metrics, logs: stream labels; traces: resource and span attribute keys), sorted, distinct.
     async fn label_names(&self, request: LabelNamesRequest) -> Result<(Vec<String>, Coverage)>;
@@ -107,6 +122,9 @@ pub struct Capabilities {
     pub signals: Vec<Signal>,
     /// Line filters are applied before records are returned, not merely used as hints.
     pub filters_lines: bool,
+    /// Conditions of [`SpansRequest::any_of`] are applied, and [`Select::span_keys`] and [`Select::span_values`] are
+    /// answered by scope and type.
+    pub filters_spans: bool,
     /// What [`Select::evaluate`] understands, each language at most once.
     pub evaluates: Vec<Dialect>,
 }
@@ -330,54 +348,6 @@ pub struct Passing {
     /// Labels that the caller takes off, each where it has this value and is not the only one, before stages see
     /// them.
     pub unmarked: Vec<(String, String)>,
-}
-
-#[derive(Clone)]
-pub struct SpansRequest {
-    pub scope: Scope,
-    /// When not empty: only spans of these traces.
-    pub trace_ids: Vec<[u8; 16]>,
-    /// All must hold for a span to be returned.
-    pub filters: Vec<SpanFilter>,
-    /// Stop after this many distinct traces, newest first.
-    pub max_traces: Option<usize>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum SpanFilter {
-    Service(String),
-    Name(String),
-    Kind(SpanKind),
-    /// A span, resource, scope, event or link attribute equals the value; compared by type where the query
-    /// gave one, else by text.
-    Attribute(String, AnyValue),
-    MinDurationNs(i64),
-    MaxDurationNs(i64),
-    /// Status is error (`true`) or anything else (`false`).
-    Error(bool),
-}
-
-impl SpanFilter {
-    /// Whether a span of the given origin passes; what every implementation answers with.
-    pub fn passes(&self, span: &Span, origin: &SpanOrigin) -> bool {
-        match self {
-            SpanFilter::Service(s) => origin.service_name() == s,
-            SpanFilter::Name(n) => span.name == *n,
-            SpanFilter::Kind(k) => span.kind == *k,
-            SpanFilter::MinDurationNs(d) => span.duration_ns() >= *d,
-            SpanFilter::MaxDurationNs(d) => span.duration_ns() <= *d,
-            SpanFilter::Error(e) => (span.status.code == StatusCode::Error) == *e,
-            SpanFilter::Attribute(key, want) => {
-                let same =
-                    |v: &AnyValue| v == want || matches!(want, AnyValue::String(s) if v.to_string() == *s);
-                [&span.attributes, &origin.resource.attributes, &origin.scope.attributes]
-                    .into_iter()
-                    .chain(span.events.iter().map(|e| &e.attributes))
-                    .chain(span.links.iter().map(|l| &l.attributes))
-                    .any(|attributes| attributes.iter().any(|(k, v)| k == key && same(v)))
-            }
-        }
-    }
 }
 
 #[derive(Clone)]

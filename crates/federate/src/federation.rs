@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, Dialect, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
     LabelValuesRequest, LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Part, PatternsRequest,
-    Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanKeysRequest, SpanScope, SpanValue,
+    SpanValuesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TimeRange};
 
@@ -155,6 +156,14 @@ impl Select for Federation {
         spans::spans(self, r)
     }
 
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        lists::span_keys(self, r).await
+    }
+
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        lists::span_values(self, r).await
+    }
+
     async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {
         lists::label_names(self, r).await
     }
@@ -201,7 +210,8 @@ impl Select for Federation {
             .iter()
             .filter(|c| c.signals.is_empty() || c.signals.contains(&Signal::LOGS))
             .all(|c| c.filters_lines);
-        Capabilities { signals, filters_lines, evaluates: self.evaluates() }
+        // Whoever does not filter spans itself has them filtered here.
+        Capabilities { signals, filters_lines, filters_spans: true, evaluates: self.evaluates() }
     }
 }
 

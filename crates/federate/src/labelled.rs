@@ -12,7 +12,8 @@ use base::memory::{Reservation, Use};
 use contract::{
     Capabilities, Coverage, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LogCounts,
     LogCountsRequest, LogsRequest, MetadataRequest, NamedField, PatternsRequest, QueryLimits, Result, Select,
-    Selection, SeriesData, SeriesRequest, SpansRequest,
+    Selection, SeriesData, SeriesRequest, SpanKeysRequest, SpanScope, SpanValue, SpanValuesRequest,
+    SpansRequest,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use model::{Exemplar, Labels, LogBatch, MatchOp, Matcher, MetricMetadata, Signal, SpanBatch};
@@ -251,6 +252,14 @@ impl Select for Labelled {
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
         self.select.spans(r).await
+    }
+
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        self.select.span_keys(r).await
+    }
+
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        self.select.span_values(r).await
     }
 
     async fn label_names(&self, mut r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {

@@ -7,7 +7,7 @@ use std::{
 
 use contract::{
     Coverage, Error, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, MetadataRequest, NamedField,
-    Result, Select,
+    Result, Select, SpanKeysRequest, SpanScope, SpanValue, SpanValuesRequest,
 };
 use futures::{
     FutureExt, StreamExt,
@@ -42,6 +42,30 @@ pub(crate) async fn label_values(f: &Federation, r: LabelValuesRequest) -> Resul
         let request = LabelValuesRequest { scope, selectors, ..r.clone() };
         let mark = mark_of(&query, m, &signal);
         call(m, move |s| unmarked_values(s, request, mark))
+    });
+    union(&mut query, asked, r.limit, "values").await
+}
+
+pub(crate) async fn span_keys(
+    f: &Federation,
+    r: SpanKeysRequest,
+) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+    let mut query = f.ask(&r.scope, &Signal::TRACES, |_| true)?;
+    let asked = each(&query, |m, scope| {
+        let request = SpanKeysRequest { scope, ..r.clone() };
+        call(m, move |s| async move { s.span_keys(request).await })
+    });
+    union(&mut query, asked, r.limit, "keys of attributes").await
+}
+
+pub(crate) async fn span_values(
+    f: &Federation,
+    r: SpanValuesRequest,
+) -> Result<(Vec<SpanValue>, Coverage)> {
+    let mut query = f.ask(&r.scope, &Signal::TRACES, |_| true)?;
+    let asked = each(&query, |m, scope| {
+        let request = SpanValuesRequest { scope, ..r.clone() };
+        call(m, move |s| async move { s.span_values(request).await })
     });
     union(&mut query, asked, r.limit, "values").await
 }

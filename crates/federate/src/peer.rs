@@ -15,6 +15,7 @@ mod evaluate;
 mod pack;
 pub mod reverse;
 mod server;
+mod span_fields;
 mod unpack;
 
 pub use client::Client;
@@ -36,6 +37,8 @@ pub struct Announcement {
     pub signals: Vec<Signal>,
     /// See [`contract::Capabilities::filters_lines`].
     pub filters_lines: bool,
+    /// See [`contract::Capabilities::filters_spans`].
+    pub filters_spans: bool,
     /// See [`contract::Capabilities::evaluates`].
     pub evaluates: Vec<Dialect>,
     pub held: Vec<Held>,
@@ -47,7 +50,8 @@ impl Announcement {
     /// What it says it can do.
     pub fn capabilities(&self) -> Capabilities {
         let (signals, evaluates) = (self.signals.clone(), self.evaluates.clone());
-        Capabilities { signals, filters_lines: self.filters_lines, evaluates }
+        let (filters_lines, filters_spans) = (self.filters_lines, self.filters_spans);
+        Capabilities { signals, filters_lines, filters_spans, evaluates }
     }
 }
 

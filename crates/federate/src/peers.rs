@@ -21,6 +21,7 @@ mod link;
 mod recent;
 mod select;
 mod settings;
+mod sift;
 mod status;
 mod watch;
 

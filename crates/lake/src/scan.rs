@@ -220,10 +220,9 @@ impl Scan {
             }
             Table::Spans => {
                 let request = SpansRequest {
-                    scope,
                     trace_ids: self.wanted.trace_ids.clone(),
                     filters: self.wanted.spans.clone(),
-                    max_traces: None,
+                    ..SpansRequest::new(scope)
                 };
                 let found = select.spans(request).await.map_err(through)?;
                 self.batches(found, Signal::TRACES, held)

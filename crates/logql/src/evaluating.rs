@@ -85,7 +85,7 @@ impl Select for Evaluating {
         })
     }
 
-    contract::passed_on!(select: series, log_counts, spans, label_names, label_values, label_sets, metadata, exemplars, patterns, parts);
+    contract::passed_on!(select: series, log_counts, spans, span_keys, span_values, label_names, label_values, label_sets, metadata, exemplars, patterns, parts);
 
     fn capabilities(&self) -> Capabilities {
         let mut all = self.select.capabilities();

@@ -430,7 +430,12 @@ impl Select for Store {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { signals: Signal::KNOWN.to_vec(), filters_lines: true, ..Capabilities::default() }
+        Capabilities {
+            signals: Signal::KNOWN.to_vec(),
+            filters_lines: true,
+            filters_spans: true,
+            ..Capabilities::default()
+        }
     }
 }
 

@@ -393,10 +393,9 @@ async fn same_logs(subject: &impl Select, oracle: &impl Select, tenant: &TenantI
 
 async fn same_spans(subject: &impl Select, oracle: &impl Select, tenant: &TenantId, range: TimeRange) {
     let base = |filters: Vec<SpanFilter>, max_traces| SpansRequest {
-        scope: Scope::new(Tenants::one(tenant.clone()), range),
-        trace_ids: Vec::new(),
         filters,
         max_traces,
+        ..SpansRequest::new(Scope::new(Tenants::one(tenant.clone()), range))
     };
     let mut requests = vec![
         base(vec![], None),

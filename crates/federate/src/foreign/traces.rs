@@ -45,7 +45,7 @@ pub(super) fn answer(
             let Some(origin) = batch.origins.get(span.origin as usize) else { continue };
             let wanted = request.scope.range.contains(TimestampNs(span.start_ns))
                 && (request.trace_ids.is_empty() || request.trace_ids.contains(&span.trace_id))
-                && request.filters.iter().all(|f| f.passes(&span, origin));
+                && request.passes(&span, origin);
             if !wanted || !once.insert((span.trace_id, span.span_id)) {
                 continue;
             }

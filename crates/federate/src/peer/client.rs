@@ -7,7 +7,8 @@ use base::memory::{Reservation, Use};
 use contract::{
     Capabilities, Coverage, Direction, Error, EvaluateRequest, Evaluated, ExemplarsRequest,
     LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest, NamedField, PatternsRequest,
-    QueryLimits, Result, Select, Selection, SeriesData, SeriesRequest, SpansRequest,
+    QueryLimits, Result, Select, Selection, SeriesData, SeriesRequest, SpanKeysRequest, SpanScope, SpanValue,
+    SpanValuesRequest, SpansRequest,
 };
 use futures::{StreamExt, stream};
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
@@ -18,7 +19,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 use super::{
     Announcement, Asker, MAX_MESSAGE_BYTES,
     convert::{self, limit_to, matchers_to, scope_to, selectors_to},
-    evaluate,
+    evaluate, span_fields,
     unpack::{self, Unpack, UnpackLogs, UnpackSeries, UnpackSpans},
 };
 
@@ -81,6 +82,7 @@ struct Parts {
 enum Said {
     Unit(Vec<u8>),
     Strings(Vec<String>),
+    Fields(pb::SpanFields),
     Rows(pb::Rows),
     Summary(pb::Summary),
     End(Coverage),
@@ -103,6 +105,7 @@ impl Parts {
         Ok(Some(match message.part {
             Some(Part::Unit(unit)) => Said::Unit(unit),
             Some(Part::Strings(s)) => Said::Strings(s.values),
+            Some(Part::SpanFields(f)) => Said::Fields(f),
             Some(Part::Rows(rows)) => Said::Rows(rows),
             Some(Part::Summary(summary)) => Said::Summary(summary),
             Some(Part::End(coverage)) => {
@@ -122,6 +125,7 @@ fn unexpected(part: &Said) -> Error {
     let what = match part {
         Said::Unit(_) => "batches",
         Said::Strings(_) => "strings",
+        Said::Fields(_) => "fields of spans",
         Said::Rows(_) => "rows",
         Said::Summary(_) => "a summary",
         Said::End(_) => "an end",
@@ -194,6 +198,7 @@ async fn list<T>(
         let bytes = match &said {
             Said::Unit(unit) => unit.len(),
             Said::Strings(values) => values.iter().map(|v| v.len() + 24).sum(),
+            Said::Fields(f) => span_fields::heap_bytes(f),
             Said::Rows(_) | Said::Summary(_) | Said::End(_) => 0,
         };
         held.grow(bytes as u64)?;
@@ -207,6 +212,10 @@ async fn list<T>(
 
 fn texts(part: Said) -> Result<Vec<String>> {
     if let Said::Strings(values) = part { Ok(values) } else { Err(unexpected(&part)) }
+}
+
+fn fields(part: Said) -> Result<pb::SpanFields> {
+    if let Said::Fields(fields) = part { Ok(fields) } else { Err(unexpected(&part)) }
 }
 
 fn units<T>(read: impl Fn(&[u8]) -> Result<Vec<T>>) -> impl FnMut(Said) -> Result<Vec<T>> {
@@ -257,10 +266,24 @@ impl Select for Client {
             scope: Some(scope_to(&r.scope)),
             trace_ids: r.trace_ids.iter().map(|id| id.to_vec()).collect(),
             filters: r.filters.iter().map(convert::span_filter_to).collect::<Result<_>>()?,
+            any_of: span_fields::any_of_to(&r.any_of),
             max_traces: limit_to(r.max_traces),
+            wanted: Some(span_fields::parts_to(&r.wanted)),
         };
         let stream = self.peer.clone().spans(request).await.map_err(|s| failed(&s))?.into_inner();
         Ok(selection(stream, UnpackSpans))
+    }
+
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        let request = span_fields::keys_to(&r);
+        let stream = self.peer.clone().span_keys(request).await.map_err(|s| failed(&s))?.into_inner();
+        list(stream, &r.scope.limits, |part| fields(part).and_then(span_fields::unpack_keys)).await
+    }
+
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        let request = span_fields::values_to(&r);
+        let stream = self.peer.clone().span_values(request).await.map_err(|s| failed(&s))?.into_inner();
+        list(stream, &r.scope.limits, |part| fields(part).and_then(span_fields::unpack_values)).await
     }
 
     async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {

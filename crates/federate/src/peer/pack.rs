@@ -162,7 +162,7 @@ impl Pack for PackSpans {
 }
 
 /// Items in runs of about the size of a part.
-fn pieces<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(Vec<T>, usize)> {
+pub(super) fn pieces<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<(Vec<T>, usize)> {
     let mut out: Vec<(Vec<T>, usize)> = Vec::new();
     for item in items {
         let more = bytes(&item);

@@ -21,6 +21,7 @@ use super::{
     convert::{self, limit_from, matchers_from, scope_from, selectors_from},
     evaluate,
     pack::{self, Pack, PackLogs, PackSeries, PackSpans, Parts},
+    span_fields,
 };
 
 /// Trace ids of one question.
@@ -92,7 +93,9 @@ impl Server {
             scope: scope_from(r.scope, &self.limits)?,
             trace_ids: r.trace_ids.into_iter().map(id).collect::<Result<_>>()?,
             filters: r.filters.into_iter().map(convert::span_filter_from).collect::<Result<_>>()?,
+            any_of: span_fields::any_of_from(r.any_of)?,
             max_traces: limit_from(r.max_traces),
+            wanted: span_fields::parts_from(r.wanted),
         })
     }
 
@@ -133,14 +136,16 @@ impl peer_server::Peer for Server {
         r: Request<pb::AnnounceRequest>,
     ) -> Result<Response<pb::AnnounceResponse>, Status> {
         let said = (self.announce)(&convert::asker_from(r.into_inner()));
-        let Capabilities { signals, filters_lines, evaluates } = self.select.capabilities();
-        let said = Announcement { signals, filters_lines, evaluates, ..said };
+        let Capabilities { signals, filters_lines, filters_spans, evaluates } = self.select.capabilities();
+        let said = Announcement { signals, filters_lines, filters_spans, evaluates, ..said };
         Ok(Response::new(convert::announcement_to(said)))
     }
 
     type SeriesStream = Stream;
     type LogsStream = Stream;
     type SpansStream = Stream;
+    type SpanKeysStream = Stream;
+    type SpanValuesStream = Stream;
     type NamesStream = Stream;
     type ValuesStream = Stream;
     type SetsStream = Stream;
@@ -162,6 +167,16 @@ impl peer_server::Peer for Server {
     async fn spans(&self, r: Request<pb::SpansRequest>) -> Answer {
         let (select, r) = (self.select.clone(), self.spans_request(r.into_inner()));
         Ok(items(async move { select.spans(r?).await }, PackSpans))
+    }
+
+    async fn span_keys(&self, r: Request<pb::SpanKeysRequest>) -> Answer {
+        let (select, r) = (self.select.clone(), span_fields::keys_from(r.into_inner(), &self.limits));
+        Ok(list(async move { select.span_keys(r?).await }, span_fields::pack_keys))
+    }
+
+    async fn span_values(&self, r: Request<pb::SpanValuesRequest>) -> Answer {
+        let (select, r) = (self.select.clone(), span_fields::values_from(r.into_inner(), &self.limits));
+        Ok(list(async move { select.span_values(r?).await }, span_fields::pack_values))
     }
 
     async fn names(&self, r: Request<pb::NamesRequest>) -> Answer {

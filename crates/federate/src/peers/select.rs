@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use contract::{
     Capabilities, Coverage, EvaluateRequest, Evaluated, ExemplarsRequest, LabelNamesRequest,
     LabelValuesRequest, LogsRequest, MetadataRequest, PatternsRequest, Result, Select, Selection, SeriesData,
-    SeriesRequest, SpansRequest,
+    SeriesRequest, SpanKeysRequest, SpanScope, SpanValue, SpanValuesRequest, SpansRequest,
+    spans::{keys_by_name, values_by_text},
 };
 use model::{Exemplar, Labels, LogBatch, MetricMetadata, SpanBatch};
 
-use super::Link;
+use super::{Link, sift};
 
 pub(super) struct Linked {
     pub(super) link: Arc<Link>,
@@ -33,7 +34,26 @@ impl Select for Linked {
 
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
         self.link.enter().await?;
-        self.inner.spans(r).await
+        if self.foreign || self.capabilities().filters_spans {
+            return self.inner.spans(r).await;
+        }
+        sift::spans(&self.inner, r).await
+    }
+
+    async fn span_keys(&self, r: SpanKeysRequest) -> Result<(Vec<(SpanScope, String)>, Coverage)> {
+        self.link.enter().await?;
+        if self.foreign || self.capabilities().filters_spans {
+            return self.inner.span_keys(r).await;
+        }
+        keys_by_name(self.inner.as_ref(), r).await
+    }
+
+    async fn span_values(&self, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
+        self.link.enter().await?;
+        if self.foreign || self.capabilities().filters_spans {
+            return self.inner.span_values(r).await;
+        }
+        values_by_text(self.inner.as_ref(), r).await
     }
 
     async fn label_names(&self, r: LabelNamesRequest) -> Result<(Vec<String>, Coverage)> {

@@ -27,7 +27,7 @@ fn batch(spans: impl Iterator<Item = (u8, i64)>) -> Option<Batch> {
 }
 
 fn request(max_traces: Option<usize>) -> SpansRequest {
-    SpansRequest { scope: scope(TimeRange::ALL), trace_ids: Vec::new(), filters: Vec::new(), max_traces }
+    SpansRequest { max_traces, ..SpansRequest::new(scope(TimeRange::ALL)) }
 }
 
 async fn found(of: &impl Select, r: SpansRequest) -> Vec<(i64, String, String)> {

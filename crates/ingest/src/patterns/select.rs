@@ -21,7 +21,7 @@ impl Select for WithPatterns {
     }
 
     contract::passed_on!(
-        select: series, logs, log_counts, spans, label_names, label_values, label_sets, metadata, exemplars,
-        evaluate, parts, capabilities,
+        select: series, logs, log_counts, spans, span_keys, span_values, label_names, label_values, label_sets,
+        metadata, exemplars, evaluate, parts, capabilities,
     );
 }

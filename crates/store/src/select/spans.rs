@@ -36,12 +36,12 @@ pub(crate) fn spans(core: &Arc<Core>, r: SpansRequest) -> Result<Selection<SpanB
         cursor: r.scope.range.end,
         answer,
         sources,
-        trace_ids: r.trace_ids,
-        filters: r.filters.into(),
+        trace_ids: r.trace_ids.clone(),
         left: r.max_traces,
         seen: HashSet::new(),
         step_ns,
         held,
+        filters: Arc::new(r),
         bytes: 0,
     };
     let items = stream::try_unfold(walk, |mut w| async move { Ok(w.piece().await?.map(|p| (p, w))) });
@@ -80,7 +80,7 @@ struct Walk {
     answer: Answer,
     sources: Vec<(Option<TenantId>, Source)>,
     trace_ids: Vec<[u8; 16]>,
-    filters: Arc<[SpanFilter]>,
+    filters: Arc<SpansRequest>,
     /// Distinct traces that may still come; `None`: all.
     left: Option<usize>,
     seen: HashSet<[u8; 16]>,
@@ -189,19 +189,21 @@ impl Walk {
 fn collect<'a>(
     spans: impl Iterator<Item = (&'a Span, &'a SpanOrigin)>,
     stretch: TimeRange,
-    filters: &[SpanFilter],
+    filters: &SpansRequest,
     found: &mut Vec<(Span, Arc<SpanOrigin>)>,
 ) {
     // Neighbours tend to share their origin.
     let mut last: Option<(*const SpanOrigin, Arc<SpanOrigin>)> = None;
     for (span, origin) in spans {
-        if stretch.contains(TimestampNs(span.start_ns)) && passes(filters, span, origin) {
+        if stretch.contains(TimestampNs(span.start_ns)) && filters.passes(span, origin) {
             let shared = match &last {
                 Some((at, shared)) if std::ptr::eq(*at, origin) => shared.clone(),
                 _ => Arc::new(origin.clone()),
             };
             last = Some((origin, shared.clone()));
-            found.push((span.clone(), shared));
+            let mut span = span.clone();
+            filters.wanted.trim(&mut span);
+            found.push((span, shared));
         }
     }
 }
@@ -212,10 +214,10 @@ async fn read_segment(
     segment: &Arc<SegmentRef>,
     stretch: TimeRange,
     ids: &[[u8; 16]],
-    filters: &Arc<[SpanFilter]>,
+    filters: &Arc<SpansRequest>,
     found: &mut Vec<(Span, Arc<SpanOrigin>)>,
 ) {
-    let service = filters.iter().find_map(|f| if let SpanFilter::Service(s) = f { Some(s) } else { None });
+    let service = filters.filters.iter().find_map(|f| if let SpanFilter::Service(s) = f { Some(s) } else { None });
     if service.is_some_and(|s| !segment.info.may_hold_service(s)) {
         return;
     }
@@ -240,10 +242,10 @@ fn with_origins(batch: &SpanBatch) -> impl Iterator<Item = (&Span, &SpanOrigin)>
     batch.spans.iter().filter_map(|s| Some((s, batch.origins.get(s.origin as usize)?)))
 }
 
-/// The conditions as columns know them; [`passes`] still decides.
-fn selection(range: TimeRange, filters: &Arc<[SpanFilter]>) -> SegmentSelection {
+/// The conditions as columns know them; [`SpansRequest::passes`] still decides.
+fn selection(range: TimeRange, filters: &Arc<SpansRequest>) -> SegmentSelection {
     let mut s = SegmentSelection::new(range);
-    for f in filters.iter() {
+    for f in &filters.filters {
         match f {
             SpanFilter::Service(v) => s.service = Some(v.clone()),
             SpanFilter::Name(v) => s.name = Some(v.clone()),
@@ -259,12 +261,8 @@ fn selection(range: TimeRange, filters: &Arc<[SpanFilter]>) -> SegmentSelection 
         }
     }
     let all = filters.clone();
-    s.predicate = Some(Arc::new(move |span, origin| passes(&all, span, origin)));
+    s.predicate = Some(Arc::new(move |span, origin| all.passes(span, origin)));
     s
-}
-
-fn passes(filters: &[SpanFilter], span: &Span, origin: &SpanOrigin) -> bool {
-    filters.iter().all(|f| f.passes(span, origin))
 }
 
 /// What is asked about spans by name rather than span by span.

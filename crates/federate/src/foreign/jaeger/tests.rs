@@ -66,10 +66,9 @@ async fn peer() -> Arc<dyn Select> {
 
 fn request(filters: Vec<SpanFilter>, max_traces: Option<usize>) -> SpansRequest {
     SpansRequest {
-        scope: series_request(Vec::new(), TimeRange::ALL).scope,
-        trace_ids: Vec::new(),
         filters,
         max_traces,
+        ..SpansRequest::new(series_request(Vec::new(), TimeRange::ALL).scope)
     }
 }
 

@@ -81,12 +81,7 @@ async fn peer() -> Arc<dyn Select> {
 }
 
 fn request(filters: Vec<SpanFilter>) -> SpansRequest {
-    SpansRequest {
-        scope: series_request(Vec::new(), TimeRange::ALL).scope,
-        trace_ids: Vec::new(),
-        filters,
-        max_traces: None,
-    }
+    SpansRequest { filters, ..SpansRequest::new(series_request(Vec::new(), TimeRange::ALL).scope) }
 }
 
 async fn found(r: SpansRequest) -> Vec<(u8, String)> {
