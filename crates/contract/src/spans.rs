@@ -5,7 +5,7 @@ mod field;
 
 use std::collections::BTreeSet;
 
-use model::{AnyValue, Signal, Span, SpanKind, StatusCode, span::SpanOrigin};
+use model::{AnyValue, Attributes, Signal, Span, SpanKind, StatusCode, span::SpanOrigin};
 
 use crate::{Coverage, LabelNamesRequest, LabelValuesRequest, NamedField, Result, Scope, Select};
 pub use condition::{Comparison, SpanCondition, SpanPattern, SpanTest};
@@ -74,6 +74,25 @@ impl SpanParts {
     /// None of them.
     pub fn least() -> Self {
         SpanParts { attributes: Some(BTreeSet::new()), events: false, links: false }
+    }
+
+    /// A span with what is wanted of it.
+    pub fn of(&self, span: &Span) -> Span {
+        let Some(keys) = &self.attributes else {
+            let mut whole = span.clone();
+            self.trim(&mut whole);
+            return whole;
+        };
+        let own = span.attributes.0.iter().filter(|(k, _)| keys.contains(k)).cloned();
+        Span {
+            attributes: Attributes(own.collect()),
+            events: if self.events { span.events.clone() } else { Vec::new() },
+            links: if self.links { span.links.clone() } else { Vec::new() },
+            trace_state: span.trace_state.clone(),
+            name: span.name.clone(),
+            status: span.status.clone(),
+            ..*span
+        }
     }
 
     /// Takes from a span what is not wanted.

@@ -9,32 +9,31 @@
 //! The schema belongs to one segment, so the same key may be text in one and a number in the next. Pairs come
 //! back in the order they were written, keys given twice included.
 
+mod read;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
-        StringDictionaryBuilder,
-    },
-    datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type},
+    array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder},
+    datatypes::{DataType, Field, Int32Type},
 };
 use model::{AnyValue, Attributes};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    arrays::{Dictionary, column, primitive, str_at, strings},
-    file::File,
-    text,
-};
+use crate::{Result, text};
+
+pub(crate) use read::{Column as Read, decode, decode_some, may_have, values_of};
 
 /// A key on at most one row in this many stays in the shared column.
 const RARE: usize = 100;
 /// Attribute columns at most; each costs footer bytes whatever it holds.
 const MAX_COLUMNS: usize = 200;
+
+/// Rows of which columns are chosen, spread over all.
+const LOOKED_AT: usize = 8 << 10;
 
 pub(crate) const REST: &str = "attributes_rest";
 pub(crate) const ORDER: &str = "attributes_order";
@@ -94,10 +93,12 @@ struct Seen {
 }
 
 impl Plan {
-    pub fn of<'a>(rows: impl Iterator<Item = &'a Attributes>) -> Self {
+    /// Of many rows some stand for all.
+    pub fn of<'a>(rows: impl ExactSizeIterator<Item = &'a Attributes>) -> Self {
         let mut seen: BTreeMap<(&str, Sort), Seen> = BTreeMap::new();
         let mut total = 0usize;
-        for attributes in rows {
+        let step = (rows.len() / LOOKED_AT).max(1);
+        for attributes in rows.step_by(step) {
             total += 1;
             for (position, (k, v)) in attributes.iter().enumerate() {
                 if let Some(sort) = Sort::of(v) {
@@ -159,6 +160,20 @@ impl Plan {
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
         self.columns.iter().map(AttributeColumn::name).chain([REST.to_owned(), ORDER.to_owned()])
     }
+
+    /// The columns that [`decode_some`] reads for these keys.
+    pub fn names_for(&self, keys: &BTreeSet<String>) -> Vec<String> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let own = self.columns.iter().filter(|c| keys.contains(&c.key)).map(AttributeColumn::name);
+        own.chain([REST.to_owned(), ORDER.to_owned()]).collect()
+    }
+
+    /// The column of a key, if it has one.
+    pub fn column(&self, key: &str) -> Option<&AttributeColumn> {
+        self.columns.iter().find(|c| c.key == key)
+    }
 }
 
 enum Builder {
@@ -168,32 +183,66 @@ enum Builder {
     Bool(BooleanBuilder),
 }
 
-impl Builder {
-    fn new(sort: Sort) -> Self {
-        match sort {
+/// One column. Rows without a value are added when the next value comes, or at the end.
+struct Column {
+    key: String,
+    builder: Builder,
+    /// Rows that are there.
+    rows: usize,
+}
+
+impl Column {
+    fn new(c: &AttributeColumn) -> Self {
+        let builder = match c.sort {
             Sort::Text => Builder::Text(StringDictionaryBuilder::new()),
             Sort::Int => Builder::Int(Int64Builder::new()),
             Sort::Float => Builder::Float(Float64Builder::new()),
             Sort::Bool => Builder::Bool(BooleanBuilder::new()),
+        };
+        Column { key: c.key.clone(), builder, rows: 0 }
+    }
+
+    fn pad(&mut self, rows: usize) {
+        let missing = rows.saturating_sub(self.rows);
+        if missing > 0 {
+            match &mut self.builder {
+                Builder::Text(b) => b.append_nulls(missing),
+                Builder::Int(b) => b.append_nulls(missing),
+                Builder::Float(b) => b.append_nulls(missing),
+                Builder::Bool(b) => b.append_nulls(missing),
+            }
+            self.rows = rows;
         }
     }
 
-    /// A value of another type becomes null; the caller puts it into the rest.
-    fn append(&mut self, v: Option<&AnyValue>) {
-        match (self, v) {
-            (Builder::Text(b), Some(AnyValue::String(s))) => b.append_value(s),
-            (Builder::Int(b), Some(AnyValue::Int(i))) => b.append_value(*i),
-            (Builder::Float(b), Some(AnyValue::Double(d))) => b.append_value(*d),
-            (Builder::Bool(b), Some(AnyValue::Bool(x))) => b.append_value(*x),
-            (Builder::Text(b), _) => b.append_null(),
-            (Builder::Int(b), _) => b.append_null(),
-            (Builder::Float(b), _) => b.append_null(),
-            (Builder::Bool(b), _) => b.append_null(),
+    /// Takes a value in for a row; false where it is of another type, or the row has one.
+    fn take(&mut self, row: usize, v: &AnyValue) -> bool {
+        let fits = matches!(
+            (&self.builder, v),
+            (Builder::Text(_), AnyValue::String(_))
+                | (Builder::Int(_), AnyValue::Int(_))
+                | (Builder::Float(_), AnyValue::Double(_))
+                | (Builder::Bool(_), AnyValue::Bool(_))
+        );
+        if !fits || self.rows > row {
+            return false;
         }
+        self.pad(row);
+        match (&mut self.builder, v) {
+            (Builder::Text(b), AnyValue::String(s)) => b.append_value(s),
+            (Builder::Int(b), AnyValue::Int(i)) => b.append_value(*i),
+            (Builder::Float(b), AnyValue::Double(d)) => b.append_value(*d),
+            (Builder::Bool(b), AnyValue::Bool(x)) => b.append_value(*x),
+            _ => return false,
+        }
+        self.rows += 1;
+        true
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        self.pad(rows);
+        self.rows = 0;
+        match &mut self.builder {
             Builder::Text(b) => Arc::new(b.finish()),
             Builder::Int(b) => Arc::new(b.finish()),
             Builder::Float(b) => Arc::new(b.finish()),
@@ -204,69 +253,83 @@ impl Builder {
 
 /// Collects the attributes of rows.
 pub(crate) struct Builders {
-    plan: Plan,
-    by_key: BTreeMap<String, usize>,
-    columns: Vec<Builder>,
+    by_key: HashMap<String, usize>,
+    columns: Vec<Column>,
     rest: StringBuilder,
     order: StringDictionaryBuilder<Int32Type>,
+    rows: usize,
+    /// Of the row under way, the column of each pair; `None`: in the rest.
+    places: Vec<Option<usize>>,
+    /// Keys of pairs in the rest.
+    others: BTreeSet<String>,
 }
 
 impl Builders {
     pub fn new(plan: &Plan) -> Self {
         Builders {
             by_key: plan.columns.iter().enumerate().map(|(i, c)| (c.key.clone(), i)).collect(),
-            columns: plan.columns.iter().map(|c| Builder::new(c.sort)).collect(),
+            columns: plan.columns.iter().map(Column::new).collect(),
             rest: StringBuilder::new(),
             order: StringDictionaryBuilder::new(),
-            plan: plan.clone(),
+            rows: 0,
+            places: Vec::new(),
+            others: BTreeSet::new(),
         }
     }
 
     pub fn push(&mut self, attributes: &Attributes) -> Result<()> {
-        if self.push_usual(attributes) {
-            return Ok(());
-        }
-        let mut taken: Vec<Option<&AnyValue>> = vec![None; self.columns.len()];
-        let mut places: Vec<Option<usize>> = Vec::with_capacity(attributes.len());
-        let mut rest: Vec<(&str, &AnyValue)> = Vec::new();
+        let row = self.rows;
+        self.places.clear();
+        // Columns stand in the order that pairs usually have.
+        let mut after = 0;
+        let mut others = 0;
         for (k, v) in attributes.iter() {
-            let fits = self.by_key.get(k).copied().filter(|i| {
-                self.plan.columns.get(*i).is_some_and(|c| Sort::of(v) == Some(c.sort))
-                    && taken.get(*i).is_some_and(Option::is_none)
-            });
-            match fits.and_then(|i| taken.get_mut(i)) {
-                Some(slot) => *slot = Some(v),
-                None => rest.push((k, v)),
+            let place = self.column_of(k, after);
+            if let Some(i) = place {
+                after = i + 1;
             }
-            places.push(fits);
+            let took = place.filter(|i| self.columns.get_mut(*i).is_some_and(|c| c.take(row, v)));
+            if took.is_none() {
+                others += 1;
+                if !self.others.contains(k) {
+                    self.others.insert(k.to_owned());
+                }
+            }
+            self.places.push(took);
         }
         // Columns ascending and then the rest: `None` sorts last here.
-        let usual = places.is_sorted_by_key(|p| p.unwrap_or(usize::MAX));
-        self.order.append_option((!usual).then(|| write_order(&places)));
-        let rest = if rest.is_empty() { None } else { Some(text::encode_pairs(rest.into_iter())?) };
-        self.rest.append_option(rest);
-        self.columns.iter_mut().zip(taken).for_each(|(b, v)| b.append(v));
+        let usual = self.places.is_sorted_by_key(|p| p.unwrap_or(usize::MAX));
+        match usual {
+            true => self.order.append_null(),
+            false => self.order.append_value(write_order(&self.places)),
+        }
+        if others == 0 {
+            self.rest.append_null();
+        } else {
+            let pairs = attributes.iter().zip(&self.places).filter(|(_, place)| place.is_none());
+            self.rest.append_value(text::encode_pairs(pairs.map(|(pair, _)| pair))?);
+        }
+        self.rows += 1;
         Ok(())
     }
 
-    /// Adds a row whose pairs are exactly the columns in their order, as most rows of one program are; otherwise nothing.
-    fn push_usual(&mut self, attributes: &Attributes) -> bool {
-        let usual = attributes.len() == self.plan.columns.len()
-            && attributes
-                .iter()
-                .zip(&self.plan.columns)
-                .all(|((k, v), c)| k == c.key && Sort::of(v) == Some(c.sort));
-        if usual {
-            self.order.append_null();
-            self.rest.append_null();
-            self.columns.iter_mut().zip(attributes.iter()).for_each(|(b, (_, v))| b.append(Some(v)));
-        }
-        usual
+    /// Keys of all pairs so far, sorted: every column was chosen for pairs that are there.
+    pub fn keys(&self) -> BTreeSet<String> {
+        self.others.iter().chain(self.by_key.keys()).cloned().collect()
+    }
+
+    /// The column of a key, looked for from one on first.
+    fn column_of(&self, key: &str, from: usize) -> Option<usize> {
+        /// Columns that are looked at before the key is looked up.
+        const NEAR: usize = 6;
+        let near = self.columns.iter().enumerate().skip(from).take(NEAR).find(|(_, c)| c.key == key);
+        near.map(|(i, _)| i).or_else(|| self.by_key.get(key).copied())
     }
 
     /// Arrays in the order of [`Plan::fields`].
     pub fn finish(&mut self) -> Vec<ArrayRef> {
-        let mut out: Vec<ArrayRef> = self.columns.iter_mut().map(Builder::finish).collect();
+        let rows = std::mem::take(&mut self.rows);
+        let mut out: Vec<ArrayRef> = self.columns.iter_mut().map(|c| c.finish(rows)).collect();
         out.push(Arc::new(self.rest.finish()));
         out.push(Arc::new(self.order.finish()));
         out
@@ -277,115 +340,4 @@ fn write_order(places: &[Option<usize>]) -> String {
     let words: Vec<String> =
         places.iter().map(|p| p.map_or_else(|| "r".to_owned(), |i| i.to_string())).collect();
     words.join(" ")
-}
-
-pub(crate) enum Column<'a> {
-    Text(Dictionary<'a>),
-    Int(&'a arrow::array::Int64Array),
-    Float(&'a arrow::array::Float64Array),
-    Bool(&'a arrow::array::BooleanArray),
-}
-
-impl<'a> Column<'a> {
-    pub fn of(file: &File, batch: &'a RecordBatch, c: &AttributeColumn) -> Result<Self> {
-        let name = c.name();
-        Ok(match c.sort {
-            Sort::Text => Column::Text(Dictionary::of(file, batch, &name)?),
-            Sort::Int => Column::Int(primitive::<Int64Type>(file, batch, &name)?),
-            Sort::Float => Column::Float(primitive::<Float64Type>(file, batch, &name)?),
-            Sort::Bool => {
-                let array = column(file, batch, &name)?.as_boolean_opt();
-                Column::Bool(array.ok_or_else(|| file.corrupt(format!("column {name} to hold booleans")))?)
-            }
-        })
-    }
-
-    /// A number for the value, equal for equal values of this batch.
-    pub fn bits(&self, row: usize) -> Option<u64> {
-        match self {
-            Column::Text(d) => d.key(row).map(|k| k as u64),
-            Column::Int(a) => crate::arrays::at(a, row).map(|v| v as u64),
-            Column::Float(a) => crate::arrays::at(a, row).map(f64::to_bits),
-            Column::Bool(a) => (row < a.len() && a.is_valid(row)).then(|| u64::from(a.value(row))),
-        }
-    }
-
-    pub fn get(&self, row: usize) -> Option<AnyValue> {
-        match self {
-            Column::Text(d) => d.get(row).map(AnyValue::from),
-            Column::Int(a) => crate::arrays::at(a, row).map(AnyValue::Int),
-            Column::Float(a) => crate::arrays::at(a, row).map(AnyValue::Double),
-            Column::Bool(a) => (row < a.len() && a.is_valid(row)).then(|| AnyValue::Bool(a.value(row))),
-        }
-    }
-}
-
-/// The attributes of all rows of a batch.
-pub(crate) fn decode(file: &File, plan: &Plan, batch: &RecordBatch) -> Result<Vec<Attributes>> {
-    let columns =
-        plan.columns.iter().map(|c| Ok((c, Column::of(file, batch, c)?))).collect::<Result<Vec<_>>>()?;
-    let rest = strings(file, batch, REST)?;
-    let order = Dictionary::of(file, batch, ORDER)?;
-    (0..batch.num_rows())
-        .map(|row| {
-            let others = match str_at(rest, row) {
-                Some(json) => text::decode_pairs(json).map_err(|e| file.corrupt(format!("{REST}: {e}")))?,
-                None => Attributes::default(),
-            };
-            let value = |i: usize| {
-                let (c, column) = columns.get(i)?;
-                Some((c.key.clone(), column.get(row)?))
-            };
-            match order.get(row) {
-                None => {
-                    let mut pairs: Vec<_> = (0..columns.len()).filter_map(value).collect();
-                    pairs.extend(others.0);
-                    Ok(Attributes(pairs))
-                }
-                Some(words) => ordered(words, value, others).ok_or_else(|| bad_order(file, words)),
-            }
-        })
-        .collect()
-}
-
-fn bad_order(file: &File, words: &str) -> Error {
-    file.corrupt(format!("{ORDER} to name columns and rest of its row, not {words:?}"))
-}
-
-fn ordered(
-    words: &str,
-    value: impl Fn(usize) -> Option<(String, AnyValue)>,
-    others: Attributes,
-) -> Option<Attributes> {
-    let mut others = others.0.into_iter();
-    let pairs = words
-        .split(' ')
-        .map(|w| if w == "r" { others.next() } else { value(w.parse().ok()?) })
-        .collect::<Option<Vec<_>>>()?;
-    others.next().is_none().then_some(Attributes(pairs))
-}
-
-/// Values of one key in a batch that has its column (if it is one of the plan) and the rest, as text.
-pub(crate) fn values_of(
-    file: &File,
-    plan: &Plan,
-    batch: &RecordBatch,
-    key: &str,
-    mut f: impl FnMut(String),
-) -> Result<()> {
-    if let Some(c) = plan.columns.iter().find(|c| c.key == key) {
-        match Column::of(file, batch, c)? {
-            Column::Text(d) => {
-                let keys: BTreeSet<usize> = (0..batch.num_rows()).filter_map(|row| d.key(row)).collect();
-                keys.into_iter().filter_map(|k| d.value(k)).for_each(|v| f(v.to_owned()));
-            }
-            other => (0..batch.num_rows()).filter_map(|row| other.get(row)).for_each(|v| f(v.to_string())),
-        }
-    }
-    let rest = strings(file, batch, REST)?;
-    for json in (0..batch.num_rows()).filter_map(|row| str_at(rest, row)) {
-        let pairs = text::decode_pairs(json).map_err(|e| file.corrupt(format!("{REST}: {e}")))?;
-        pairs.iter().filter(|(k, _)| *k == key).for_each(|(_, v)| f(v.to_string()));
-    }
-    Ok(())
 }

@@ -31,6 +31,17 @@ impl Rows {
         self.0.iter().cloned().flatten()
     }
 
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.0.iter().cloned()
+    }
+
+    /// The parts of the ranges that lie inside of one.
+    pub fn clipped(&self, within: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+        let from = self.0.partition_point(|r| r.end <= within.start);
+        let inside = self.0.iter().skip(from).take_while(move |r| r.start < within.end);
+        inside.map(move |r| r.start.max(within.start)..r.end.min(within.end))
+    }
+
     pub fn selection(&self, total: usize) -> RowSelection {
         RowSelection::from_consecutive_ranges(self.0.iter().cloned(), total)
     }

@@ -17,34 +17,41 @@
 //! Everything is zstd-compressed. Row groups end between traces unless one trace is larger than four of them.
 //!
 //! Blobs: `traces` finds a trace's rows by its id ([`directory`]); `origins` (packed text, a typed JSON array
-//! of resources and scopes), `services` (packed text, `{"service":{"span name":[kinds]}}`) and `keys` (packed
-//! text, a JSON array of attribute keys) answer listings without reading rows.
+//! of resources and scopes), `services` (packed text, `{"service":{"span name":[kinds]}}`) `keys` (packed
+//! text, a JSON array of attribute keys of spans and resources) and `scoped_keys` (packed text, a JSON object of such
+//! lists by where keys stand: `span`, `resource`, `scope`, `event`, `link`) answer listings without reading rows.
+//! `blocks` ([`blocks`]) says what pages of 2048 rows have in common, and `terms` ([`crate::terms::index`]) which of them
+//! have an attribute of a span, an event or a link with a value, a name, or an origin. Segments without these three were
+//! written before there were any.
 
+mod blocks;
 mod columns;
+mod conditions;
 mod decode;
 mod directory;
 mod listing;
+mod merge;
 mod reader;
 mod tables;
 mod writer;
 
 use std::sync::Arc;
 
-use model::{Span, SpanKind, TimeRange, span::SpanOrigin};
+use contract::{SpanCondition, SpanParts};
+use model::{AnyValue, SpanKind, TimeRange};
 use serde::{Deserialize, Serialize};
 
-pub use reader::Reader;
-pub use writer::write;
+pub use listing::Keys;
+pub use merge::merge;
+pub use reader::{Located, Reader};
+pub use writer::{write, write_of};
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteOptions {
     pub level: u8,
 }
 
-/// Decides over a whole span.
-pub type SpanPredicate = Arc<dyn Fn(&Span, &SpanOrigin) -> bool + Send + Sync>;
-
-/// All conditions must hold. The named ones are checked on columns before a span is put together.
+/// All conditions must hold. They are decided on columns, before a span is put together.
 #[derive(Clone)]
 pub struct Selection {
     /// By start of the span.
@@ -56,7 +63,12 @@ pub struct Selection {
     pub max_duration_ns: Option<i64>,
     /// Status is error, or anything else.
     pub error: Option<bool>,
-    pub predicate: Option<SpanPredicate>,
+    /// As [`contract::SpanFilter::Attribute`] has them.
+    pub attributes: Vec<(String, AnyValue)>,
+    /// As [`contract::SpansRequest::any_of`] has them.
+    pub any_of: Arc<[Vec<SpanCondition>]>,
+    /// What is read of the spans that are selected.
+    pub wanted: SpanParts,
 }
 
 impl Selection {
@@ -69,7 +81,9 @@ impl Selection {
             min_duration_ns: None,
             max_duration_ns: None,
             error: None,
-            predicate: None,
+            attributes: Vec::new(),
+            any_of: Arc::default(),
+            wanted: SpanParts::everything(),
         }
     }
 }
@@ -78,6 +92,9 @@ impl Selection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Layout {
     attributes: crate::attrs::Plan,
+    /// Bytes of the blob `terms` before its pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<u32>,
 }
 
 #[cfg(test)]

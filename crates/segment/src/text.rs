@@ -61,13 +61,20 @@ fn put_value(value: &AnyValue, depth: usize, out: &mut String) -> Result<()> {
             }
             out.push(']');
         }
-        AnyValue::Map(m) => {
-            let escape = m.iter().next().is_some_and(|(k, _)| k.starts_with('$'));
-            out.push_str(if escape { "{\"$map\":" } else { "" });
-            put_pairs(m.iter(), depth - 1, out)?;
-            out.push_str(if escape { "}" } else { "" });
-        }
+        AnyValue::Map(m) => put_map(m, depth, out)?,
     }
+    Ok(())
+}
+
+/// A map as a value that may hold others so deep.
+pub(crate) fn put_map(m: &Attributes, depth: usize, out: &mut String) -> Result<()> {
+    if depth == 0 {
+        return Err(Error::Invalid(format!("a value is nested deeper than {MAX_DEPTH} levels")));
+    }
+    let escape = m.iter().next().is_some_and(|(k, _)| k.starts_with('$'));
+    out.push_str(if escape { "{\"$map\":" } else { "" });
+    put_pairs(m.iter(), depth - 1, out)?;
+    out.push_str(if escape { "}" } else { "" });
     Ok(())
 }
 
@@ -89,7 +96,7 @@ fn put_pairs<'a>(
     Ok(())
 }
 
-fn put_string(s: &str, out: &mut String) {
+pub(crate) fn put_string(s: &str, out: &mut String) {
     out.push('"');
     for c in s.chars() {
         match c {

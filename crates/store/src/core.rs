@@ -214,14 +214,9 @@ impl Core {
     }
 
     /// What one segment is written of, as held in memory. Larger: fewer files, and more memory while flushing and
-    /// merging. Records are written where they lie, spans are copied.
-    pub(crate) fn segment_heap_bytes(&self, signal: &Signal) -> usize {
-        let limit = self.budget.limit_bytes();
-        let bytes = match signal.as_str() {
-            "logs" => (limit / 4).min(256 << 20),
-            _ => (limit / 16).min(64 << 20),
-        };
-        bytes.max(1 << 20) as usize
+    /// merging. Records and spans are written where they lie.
+    pub(crate) fn segment_heap_bytes(&self) -> usize {
+        (self.budget.limit_bytes() / 4).clamp(1 << 20, 256 << 20) as usize
     }
 
     /// Compressed bytes that one merge of segments takes at most.

@@ -103,8 +103,7 @@ async fn prepare(
     change: &mut Change,
 ) -> Result<()> {
     change.covered = Some(Covered::new(&core.log_id, frozen.upto));
-    let (metadata, heap_bytes) =
-        (shelf.metadata().into_values().collect(), core.segment_heap_bytes(&shelf.signal));
+    let (metadata, heap_bytes) = (shelf.metadata().into_values().collect(), core.segment_heap_bytes());
     let data = frozen.clone();
     let plan = move || build::Plan {
         order: match &data.data {

@@ -10,7 +10,7 @@ use base::{Clock, MemoryBudget, Metrics, Shutdown, metrics::pair};
 use contract::{
     Append, AppendUnit, Capabilities, Coverage, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest,
     LogCounts, LogCountsRequest, LogsRequest, MetadataRequest, Receipt, Select, Selection, SeriesData,
-    SeriesRequest, SpansRequest,
+    SeriesRequest, SpanKeysRequest, SpanScope, SpanValue, SpanValuesRequest, SpansRequest,
 };
 use model::{Exemplar, Labels, LogBatch, Matcher, MetricMetadata, Signal, SpanBatch, TenantId, TimeRange};
 use object_store::ObjectStore;
@@ -404,6 +404,17 @@ impl Select for Store {
 
     async fn spans(&self, request: SpansRequest) -> contract::Result<Selection<SpanBatch>> {
         select::spans::spans(&self.core, request)
+    }
+
+    async fn span_keys(
+        &self,
+        request: SpanKeysRequest,
+    ) -> contract::Result<(Vec<(SpanScope, String)>, Coverage)> {
+        select::spans::names::keys(&self.core, request).await
+    }
+
+    async fn span_values(&self, request: SpanValuesRequest) -> contract::Result<(Vec<SpanValue>, Coverage)> {
+        select::spans::names::values(&self.core, request).await
     }
 
     async fn label_names(&self, request: LabelNamesRequest) -> contract::Result<(Vec<String>, Coverage)> {

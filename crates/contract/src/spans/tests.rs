@@ -79,8 +79,13 @@ fn attributes_are_found_where_they_are_asked_for() {
     assert!(is(Event, "type", "boom") && is(Any, "type", "boom") && !is(Span, "type", "boom"));
     assert!(is(Link, "why", "retry") && is(Any, "why", "retry"));
     assert!(is(Instrumentation, "team", "a") && is(Any, "team", "a") && !is(Resource, "team", "a"));
-    assert!(holds(attribute(Span, "nothing"), SpanTest::Absent) && holds(attribute(Span, "raw"), SpanTest::Exists));
-    assert!(!holds(attribute(Any, "team"), SpanTest::Absent) && holds(attribute(Span, "team"), SpanTest::Absent));
+    assert!(
+        holds(attribute(Span, "nothing"), SpanTest::Absent)
+            && holds(attribute(Span, "raw"), SpanTest::Exists)
+    );
+    assert!(
+        !holds(attribute(Any, "team"), SpanTest::Absent) && holds(attribute(Span, "team"), SpanTest::Absent)
+    );
 }
 
 #[test]

@@ -459,7 +459,7 @@ impl Values {
                 Self::number(batch.num_rows(), |row| d.key(row).map(|k| k as u64))
             }
             Source::Attribute(c) => {
-                let column = attrs::Column::of(file, batch, c)?;
+                let column = attrs::Read::of(file, batch, c)?;
                 Self::number(batch.num_rows(), |row| column.bits(row))
             }
         })
@@ -576,7 +576,7 @@ impl Look<'_> {
                     column.ok().and_then(|d| d.get(row)).map(str::to_owned).unwrap_or_default();
             }
             Source::Attribute(c) => {
-                if let Some(v) = attrs::Column::of(file, batch, c).ok().and_then(|column| column.get(row)) {
+                if let Some(v) = attrs::Read::of(file, batch, c).ok().and_then(|column| column.get(row)) {
                     record.attributes.push(c.key.as_str(), v);
                 }
             }

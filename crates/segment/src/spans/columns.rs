@@ -1,6 +1,6 @@
 //! The Arrow schema of spans and the builders that fill it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{
@@ -9,7 +9,8 @@ use arrow::{
     },
     datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
 };
-use model::{AnyValue, Attributes, Span, SpanEvent, SpanLink};
+use contract::SpanParts;
+use model::{Attributes, Span, SpanEvent, SpanLink};
 use parquet::{
     basic::Encoding,
     file::properties::{EnabledStatistics, WriterProperties},
@@ -17,14 +18,14 @@ use parquet::{
 };
 
 use crate::{
-    Result, attrs,
+    Error, Result, attrs,
     file::writer::{DICTIONARY_BYTES, properties},
     logs::writer::append_id,
     text,
 };
 
 /// Rows of a page: what a read of one trace unpacks per column.
-const PAGE_ROWS: usize = 2048;
+pub(super) const PAGE_ROWS: usize = 2048;
 
 const IDS: [(&str, i32); 3] = [("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)];
 const TEXTS: [&str; 3] = ["status_message", "events", "links"];
@@ -50,12 +51,21 @@ pub(super) fn schema(plan: &attrs::Plan) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Columns a span is put together from.
-pub(super) fn span_columns(plan: &attrs::Plan) -> Vec<String> {
+/// Columns that the wanted parts of a span are put together from.
+pub(super) fn span_columns(plan: &attrs::Plan, wanted: &SpanParts) -> Vec<String> {
     let ids = IDS.iter().map(|(n, _)| *n);
     let own = ["name", "kind", "status_code", "start", "end", "trace_state"];
-    let names = ids.chain(own).chain(TEXTS).chain(COUNTS).map(str::to_owned);
-    names.chain(plan.names()).collect()
+    let texts = TEXTS.into_iter().filter(|n| match *n {
+        "events" => wanted.events,
+        "links" => wanted.links,
+        _ => true,
+    });
+    let mut names: Vec<String> = ids.chain(own).chain(texts).chain(COUNTS).map(str::to_owned).collect();
+    match &wanted.attributes {
+        None => names.extend(plan.names()),
+        Some(keys) => names.extend(plan.names_for(keys)),
+    }
+    names
 }
 
 pub(super) fn write_properties() -> WriterProperties {
@@ -117,9 +127,14 @@ impl Builders {
         self.len
     }
 
+    /// Keys of attributes so far.
+    pub fn keys(&self) -> BTreeSet<String> {
+        self.attributes.keys()
+    }
+
     pub fn push(&mut self, s: &Span, origin: u32, service: &str) -> Result<()> {
-        let events = encode_list(&s.events, event)?;
-        let links = encode_list(&s.links, link)?;
+        let events = encode_list(&s.events, event, |e| (&e.attributes, e.dropped_attributes))?;
+        let links = encode_list(&s.links, link, |l| (&l.attributes, l.dropped_attributes))?;
         self.attributes.push(&s.attributes)?;
         let ids: [&[u8]; 3] = [&s.trace_id, &s.span_id, &s.parent_span_id];
         for (b, id) in self.ids.iter_mut().zip(ids) {
@@ -131,9 +146,8 @@ impl Builders {
         self.status_code.append_value(s.status.code as u8);
         self.start.append_value(s.start_ns);
         self.end.append_value(s.end_ns);
-        let non_empty = |t: &String| (!t.is_empty()).then(|| t.clone());
         self.trace_state.append_option(non_empty(&s.trace_state));
-        let texts = [non_empty(&s.status.message), events, links];
+        let texts = [non_empty(&s.status.message), events.as_deref(), links.as_deref()];
         self.texts.iter_mut().zip(texts).for_each(|(b, t)| b.append_option(t));
         let counts = [s.flags, s.dropped_attributes, s.dropped_events, s.dropped_links, origin];
         self.counts.iter_mut().zip(counts).for_each(|(b, n)| b.append_value(n));
@@ -159,44 +173,59 @@ impl Builders {
     }
 }
 
-fn encode_list<T>(items: &[T], describe: impl Fn(&T) -> Attributes) -> Result<Option<String>> {
+fn non_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Levels that a list and its objects take.
+const LIST_LEVELS: usize = 2;
+
+fn encode_list<T>(
+    items: &[T],
+    put: impl Fn(&T, &mut String) -> std::fmt::Result,
+    rest: impl Fn(&T) -> (&Attributes, u32),
+) -> Result<Option<String>> {
     if items.is_empty() {
         return Ok(None);
     }
-    let items = items.iter().map(|x| AnyValue::Map(describe(x))).collect();
-    text::encode(&AnyValue::Array(items)).map(Some)
+    let mut out = String::from("[");
+    for (i, item) in items.iter().enumerate() {
+        out.push_str(if i > 0 { ",{" } else { "{" });
+        put(item, &mut out).map_err(|e| Error::Encode(e.to_string()))?;
+        let (attributes, dropped) = rest(item);
+        if !attributes.is_empty() {
+            out.push_str(",\"attributes\":");
+            text::put_map(attributes, text::MAX_DEPTH - LIST_LEVELS, &mut out)?;
+        }
+        if dropped != 0 {
+            write!(out, ",\"dropped\":{dropped}").map_err(|e| Error::Encode(e.to_string()))?;
+        }
+        out.push('}');
+    }
+    out.push(']');
+    Ok(Some(out))
 }
 
 /// `{"ts":ns,"name":"…","attributes":{…},"dropped":n}`
-fn event(e: &SpanEvent) -> Attributes {
-    let mut a = Attributes::default();
-    a.push("ts", e.timestamp_ns);
-    a.push("name", e.name.as_str());
-    extras(&mut a, &e.attributes, e.dropped_attributes);
-    a
+fn event(e: &SpanEvent, out: &mut String) -> std::fmt::Result {
+    write!(out, "\"ts\":{},\"name\":", e.timestamp_ns)?;
+    text::put_string(&e.name, out);
+    Ok(())
 }
 
 /// `{"trace_id":"hex","span_id":"hex","trace_state":"…","flags":n,"attributes":{…},"dropped":n}`
-fn link(l: &SpanLink) -> Attributes {
-    let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let mut a = Attributes::default();
-    a.push("trace_id", hex(&l.trace_id));
-    a.push("span_id", hex(&l.span_id));
+fn link(l: &SpanLink, out: &mut String) -> std::fmt::Result {
+    out.push_str("\"trace_id\":\"");
+    l.trace_id.iter().try_for_each(|b| write!(out, "{b:02x}"))?;
+    out.push_str("\",\"span_id\":\"");
+    l.span_id.iter().try_for_each(|b| write!(out, "{b:02x}"))?;
+    out.push('"');
     if !l.trace_state.is_empty() {
-        a.push("trace_state", l.trace_state.as_str());
+        out.push_str(",\"trace_state\":");
+        text::put_string(&l.trace_state, out);
     }
     if l.flags != 0 {
-        a.push("flags", i64::from(l.flags));
+        write!(out, ",\"flags\":{}", l.flags)?;
     }
-    extras(&mut a, &l.attributes, l.dropped_attributes);
-    a
-}
-
-fn extras(out: &mut Attributes, attributes: &Attributes, dropped: u32) {
-    if !attributes.is_empty() {
-        out.push("attributes", AnyValue::Map(attributes.clone()));
-    }
-    if dropped != 0 {
-        out.push("dropped", i64::from(dropped));
-    }
+    Ok(())
 }

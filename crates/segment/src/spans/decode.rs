@@ -6,6 +6,8 @@ use arrow::{
 };
 use model::{AnyValue, Attributes, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode};
 
+use contract::SpanParts;
+
 use super::{Layout, Selection};
 use crate::{
     Result,
@@ -68,8 +70,13 @@ pub(super) fn mask(file: &File, batch: &RecordBatch, s: &Selection) -> Result<Ve
     Ok(mask)
 }
 
-/// The spans of a batch; `origin` is the number in the segment's table.
-pub(super) fn spans(file: &File, layout: &Layout, batch: &RecordBatch) -> Result<Vec<Span>> {
+/// The spans of a batch, with the wanted parts; `origin` is the number in the segment's table.
+pub(super) fn spans(
+    file: &File,
+    layout: &Layout,
+    batch: &RecordBatch,
+    wanted: &SpanParts,
+) -> Result<Vec<Span>> {
     let trace_id = Ids::<16>::of(file, batch, "trace_id")?;
     let span_id = Ids::<8>::of(file, batch, "span_id")?;
     let parent_span_id = Ids::<8>::of(file, batch, "parent_span_id")?;
@@ -80,13 +87,17 @@ pub(super) fn spans(file: &File, layout: &Layout, batch: &RecordBatch) -> Result
     let start = primitive::<TimestampNanosecondType>(file, batch, "start")?;
     let end = primitive::<TimestampNanosecondType>(file, batch, "end")?;
     let message = strings(file, batch, "status_message")?;
-    let (events, links) = (strings(file, batch, "events")?, strings(file, batch, "links")?);
+    let texts = |name, read: bool| read.then(|| strings(file, batch, name)).transpose();
+    let (event_lists, link_lists) = (texts("events", wanted.events)?, texts("links", wanted.links)?);
     let count = |name| primitive::<UInt32Type>(file, batch, name);
     let (flags, origin) = (count("flags")?, count("origin")?);
     let (dropped_attributes, dropped_events, dropped_links) =
         (count("dropped_attributes")?, count("dropped_events")?, count("dropped_links")?);
     let time = |a, row| at(a, row).ok_or_else(|| file.corrupt("start and end of each span"));
-    let attributes = attrs::decode(file, &layout.attributes, batch)?;
+    let attributes = match &wanted.attributes {
+        None => attrs::decode(file, &layout.attributes, batch)?,
+        Some(keys) => attrs::decode_some(file, &layout.attributes, batch, keys)?,
+    };
     attributes
         .into_iter()
         .enumerate()
@@ -104,9 +115,9 @@ pub(super) fn spans(file: &File, layout: &Layout, batch: &RecordBatch) -> Result
                 end_ns: time(end, row)?,
                 attributes,
                 dropped_attributes: at(dropped_attributes, row).unwrap_or(0),
-                events: list(file, "events", str_at(events, row), event)?,
+                events: events(file, event_lists.and_then(|l| str_at(l, row)))?,
                 dropped_events: at(dropped_events, row).unwrap_or(0),
-                links: list(file, "links", str_at(links, row), link)?,
+                links: links(file, link_lists.and_then(|l| str_at(l, row)))?,
                 dropped_links: at(dropped_links, row).unwrap_or(0),
                 status: SpanStatus {
                     code: status(at(status_code, row).unwrap_or(0)),
@@ -117,7 +128,15 @@ pub(super) fn spans(file: &File, layout: &Layout, batch: &RecordBatch) -> Result
         .collect()
 }
 
-fn status(code: u8) -> StatusCode {
+pub(super) fn events(file: &File, json: Option<&str>) -> Result<Vec<SpanEvent>> {
+    list(file, "events", json, event)
+}
+
+pub(super) fn links(file: &File, json: Option<&str>) -> Result<Vec<SpanLink>> {
+    list(file, "links", json, link)
+}
+
+pub(super) fn status(code: u8) -> StatusCode {
     match code {
         1 => StatusCode::Ok,
         2 => StatusCode::Error,

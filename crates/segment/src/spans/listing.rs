@@ -9,17 +9,20 @@ use arrow::{
     datatypes::{UInt8Type, UInt32Type},
     record_batch::RecordBatch,
 };
-use futures::TryStreamExt;
-use model::{SpanKind, TimeRange, span::SpanOrigin};
+use contract::{SpanField, SpanScope, SpanValue};
+use model::{Attributes, SpanKind, TimeRange, span::SpanOrigin};
 
+pub use super::tables::Keys;
 use super::{
-    Reader, Selection, decode,
+    Reader, Selection,
+    conditions::{self, Looked},
+    decode,
     reader::{FILTER_ROWS, Inner},
-    tables::{Services, read_keys, read_services},
+    tables::{Services, keys_of_origin, read_keys, read_scoped_keys, read_services},
 };
 use crate::{
     Result,
-    arrays::{Dictionary, at, primitive},
+    arrays::{Dictionary, at, primitive, str_at, strings},
     attrs,
 };
 
@@ -103,6 +106,58 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Keys of attributes of spans that begin in the range, by where they stand.
+    pub async fn scoped_keys(&self, range: TimeRange) -> Result<Keys> {
+        let inner = &self.0;
+        if inner.is_within(range)
+            && let Some(keys) = read_scoped_keys(&inner.file).await?
+        {
+            return Ok(keys);
+        }
+        let plan = &inner.layout.attributes;
+        let columns = plan.names().chain(["origin", "events", "links"].map(str::to_owned)).collect();
+        let (mut keys, mut origins) = (Keys::new(), BTreeSet::new());
+        let each = |batch: &RecordBatch| {
+            let mut add = |scope, a: &Attributes| keys.extend(a.iter().map(|(k, _)| (scope, k.to_owned())));
+            attrs::decode(&inner.file, plan, batch)?.iter().for_each(|a| add(SpanScope::Span, a));
+            let (events, links) =
+                (strings(&inner.file, batch, "events")?, strings(&inner.file, batch, "links")?);
+            for row in 0..batch.num_rows() {
+                let events = decode::events(&inner.file, str_at(events, row))?;
+                events.iter().for_each(|e| add(SpanScope::Event, &e.attributes));
+                let links = decode::links(&inner.file, str_at(links, row))?;
+                links.iter().for_each(|l| add(SpanScope::Link, &l.attributes));
+            }
+            inner.origins_of(batch, &mut origins)?;
+            Ok(true)
+        };
+        inner.visit(range, columns, each).await?;
+        inner.each_origin(&origins, |o| keys_of_origin(o, &mut keys)).await?;
+        Ok(keys)
+    }
+
+    /// Adds the values that a field has in the selected spans, until there are `limit`.
+    pub async fn values(
+        &self,
+        selection: &Selection,
+        field: &SpanField,
+        limit: usize,
+        values: &mut BTreeSet<SpanValue>,
+    ) -> Result<()> {
+        let inner = &self.0;
+        let mut columns = BTreeSet::new();
+        conditions::add_columns(&inner.layout, field, &mut columns);
+        let origins = inner.origins().await?;
+        let each = |batch: &RecordBatch| {
+            let looked = Looked { file: &inner.file, layout: &inner.layout, origins: &origins, batch };
+            looked.values(field, values)?;
+            Ok(values.len() < limit)
+        };
+        inner.visit_selected(selection, columns.into_iter().collect(), each).await
+    }
+}
+
 impl Inner {
     /// Whether every span begins in the range.
     fn is_within(&self, range: TimeRange) -> bool {
@@ -141,14 +196,28 @@ impl Inner {
         &self,
         range: TimeRange,
         columns: Vec<String>,
+        each: impl FnMut(&RecordBatch) -> Result<bool>,
+    ) -> Result<()> {
+        self.visit_selected(&Selection::new(range), columns, each).await
+    }
+
+    /// The same of rows that are selected.
+    async fn visit_selected(
+        &self,
+        selection: &Selection,
+        columns: Vec<String>,
         mut each: impl FnMut(&RecordBatch) -> Result<bool>,
     ) -> Result<()> {
-        let selection = Selection::new(range);
-        let columns = self.indexes(columns.into_iter().chain(["start".to_owned()]))?;
-        for group in (0..self.file.row_groups().len()).filter(|g| self.may_match(*g, &selection)) {
-            let mut batches = self.file.stream(vec![group], columns.iter().copied(), None, FILTER_ROWS)?;
-            while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-                let mask = BooleanArray::from(decode::mask(&self.file, &batch, &selection)?);
+        let mut names = conditions::columns(&self.layout, selection);
+        names.extend(decode::filter_columns(selection).into_iter().map(str::to_owned));
+        names.extend(columns);
+        let columns = self.indexes(names)?;
+        for (group, rows) in self.candidates(None, selection).await? {
+            let rows = rows.selection(self.file.rows_in(group));
+            let mut batches =
+                self.file.stream(vec![group], columns.iter().copied(), Some(rows), FILTER_ROWS)?;
+            while let Some(batch) = self.next(&mut batches).await? {
+                let mask = BooleanArray::from(self.mask(&batch, selection).await?);
                 let inside = filter_record_batch(&batch, &mask)
                     .map_err(|e| self.file.corrupt(format!("columns of equal length: {e}")))?;
                 if inside.num_rows() > 0 && !each(&inside)? {

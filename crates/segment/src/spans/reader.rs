@@ -1,26 +1,45 @@
 //! Reading trace segments.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
+use arrow::{array::RecordBatch, datatypes::TimestampNanosecondType};
+use contract::SpanParts;
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 use model::{Signal, Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
 use object_store::{ObjectStore, path::Path};
-use parquet::file::statistics::Statistics;
+use parquet::{arrow::async_reader::ParquetRecordBatchStream, file::statistics::Statistics};
 use tokio::sync::OnceCell;
 
-use super::{Layout, Selection, columns::span_columns, decode, directory::Directory, tables};
-use crate::{Result, SegmentInfo, file::File, rows::Rows};
+use super::{
+    Layout, Selection,
+    blocks::Blocks,
+    columns::span_columns,
+    conditions::{self, Looked},
+    decode,
+    directory::Directory,
+    tables,
+};
+use crate::{
+    Result, SegmentInfo,
+    arrays::{at, primitive},
+    file::{File, source::Source},
+    rows::Rows,
+    terms::{
+        Need,
+        index::{self, Index},
+    },
+};
 
-/// Rows of one piece of a selection or scan.
+/// Rows of one piece of a selection.
 const PIECE_ROWS: usize = 2048;
 /// Rows whose conditions are looked at together.
 pub(super) const FILTER_ROWS: usize = 8192;
 
-/// An open trace segment. Cheap to clone; holds the footer and, once asked for, the table of origins and the
-/// fence of the trace directory; reads everything else by range.
+/// An open trace segment. Cheap to clone; holds the footer and, once asked for, the table of origins, what blocks have
+/// in common, and the fences of trace directory and terms; reads everything else by range.
 #[derive(Clone)]
 pub struct Reader(pub(super) Arc<Inner>);
 
@@ -29,6 +48,23 @@ pub(super) struct Inner {
     pub(super) layout: Layout,
     directory: Directory,
     origins: OnceCell<Arc<Vec<SpanOrigin>>>,
+    blocks: OnceCell<Option<Blocks>>,
+    terms: OnceCell<Index>,
+}
+
+/// Where the rows of some traces lie.
+#[derive(Debug, Clone, Default)]
+pub struct Located(Rows);
+
+impl Located {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many spans there are.
+    pub fn spans(&self) -> usize {
+        self.0.ranges().map(|r| r.len()).sum()
+    }
 }
 
 impl Reader {
@@ -40,94 +76,103 @@ impl Reader {
         }
         let layout = serde_json::from_str(&file.layout)
             .map_err(|e| file.corrupt(format!("orrery.layout of a trace segment: {e}")))?;
-        let inner = Inner { file, layout, directory: Directory::default(), origins: OnceCell::new() };
-        Ok(Reader(Arc::new(inner)))
+        let (blocks, terms) = (OnceCell::new(), OnceCell::new());
+        let directory = Directory::default();
+        Ok(Reader(Arc::new(Inner { file, layout, directory, origins: OnceCell::new(), blocks, terms })))
     }
 
     pub fn info(&self) -> &SegmentInfo {
         &self.0.file.info
     }
 
-    /// Bytes held by the reader, for caches. Grows once, by origins and fence.
+    /// Bytes held by the reader, for caches. Grows once, by origins, blocks and fences.
     pub fn heap_bytes(&self) -> usize {
         let of = |o: &SpanOrigin| {
             o.resource.attributes.heap_bytes()
                 + o.scope.attributes.heap_bytes()
                 + std::mem::size_of::<SpanOrigin>()
         };
-        let origins = self.0.origins.get().map_or(0, |o| o.iter().map(of).sum());
-        self.0.file.heap_bytes() + self.0.directory.heap_bytes() + origins
+        let inner = &self.0;
+        let origins = inner.origins.get().map_or(0, |o| o.iter().map(of).sum());
+        let blocks = inner.blocks.get().and_then(Option::as_ref).map_or(0, Blocks::heap_bytes);
+        let terms = inner.terms.get().map_or(0, Index::heap_bytes);
+        inner.file.heap_bytes() + inner.directory.heap_bytes() + origins + blocks + terms
     }
 
-    /// Spans of the traces whose start lies in the range. Reads the directory pages of the ids and the data
-    /// pages of their rows.
-    pub async fn by_trace_ids(&self, ids: &[[u8; 16]], range: TimeRange) -> Result<SpanBatch> {
+    /// Looks traces up: one directory page for each that may be here, once the fence is held.
+    pub async fn locate(&self, ids: &[[u8; 16]]) -> Result<Located> {
+        let found = self.0.directory.find(&self.0.file, ids).await?;
+        Ok(Located(Rows::from_ranges(found)))
+    }
+
+    /// When the located spans that begin in the range do, in no order. Reads that one column.
+    pub async fn starts(&self, located: &Located, range: TimeRange) -> Result<Vec<i64>> {
         let inner = &self.0;
-        let found = inner.directory.find(&inner.file, ids).await?;
-        if found.is_empty() {
-            return Ok(SpanBatch::default());
-        }
-        let origins = inner.origins().await?;
-        let mut spans = Vec::new();
-        let mut first = 0usize;
-        for group in 0..inner.file.row_groups().len() {
-            let total = inner.file.rows_in(group);
-            let cut = |row: usize| row.clamp(first, first + total) - first;
-            let rows = Rows::from_ranges(found.iter().map(|r| cut(r.start)..cut(r.end)));
-            if !rows.is_empty() {
-                spans.extend(inner.spans(group, &rows).await?);
+        let mut out = Vec::with_capacity(located.spans());
+        for (group, rows) in inner.candidates(Some(&located.0), &Selection::new(range)).await? {
+            let (total, columns) = (inner.file.rows_in(group), inner.indexes(["start"])?);
+            let mut batches =
+                inner.file.stream(vec![group], columns, Some(rows.selection(total)), FILTER_ROWS)?;
+            while let Some(batch) = inner.next(&mut batches).await? {
+                let starts = primitive::<TimestampNanosecondType>(&inner.file, &batch, "start")?;
+                let inside = |t: &i64| range.contains(TimestampNs(*t));
+                out.extend((0..batch.num_rows()).filter_map(|row| at(starts, row)).filter(inside));
             }
-            first += total;
         }
-        spans.retain(|s| range.contains(TimestampNs(s.start_ns)));
-        inner.batch(&origins, spans)
+        Ok(out)
     }
 
     /// Matching spans, traces that began last first, spans of one trace together where a piece allows. Lazy:
     /// each poll reads a bounded number of rows.
     pub fn select(&self, selection: Selection) -> BoxStream<'static, Result<SpanBatch>> {
-        let inner = self.0.clone();
-        let groups: Vec<usize> =
-            (0..inner.file.row_groups().len()).rev().filter(|g| inner.may_match(*g, &selection)).collect();
-        let selection = Arc::new(selection);
-        stream::iter(groups)
-            .then(move |group| inner.clone().pieces(group, selection.clone()))
-            .try_flatten()
-            .try_filter(|b| {
-                let some = !b.spans.is_empty();
-                async move { some }
-            })
-            .boxed()
+        self.select_in(None, selection)
     }
 
-    /// Everything in file order: the input of compaction.
-    pub fn scan(&self) -> BoxStream<'static, Result<SpanBatch>> {
-        let inner = self.0.clone();
-        stream::once(async move {
-            let origins = inner.origins().await?;
-            let columns = inner.indexes(span_columns(&inner.layout.attributes))?;
-            let groups = (0..inner.file.row_groups().len()).collect();
-            let batches = inner.file.stream(groups, columns, None, PIECE_ROWS)?;
-            Ok::<_, crate::Error>((inner, origins, batches))
-        })
-        .map_ok(|state| {
-            stream::try_unfold(state, |(inner, origins, mut batches)| async move {
-                let next = batches.try_next().await.map_err(|e| inner.file.source.parquet_error(e))?;
-                let Some(batch) = next else { return Ok::<_, crate::Error>(None) };
-                let spans = decode::spans(&inner.file, &inner.layout, &batch)?;
-                let piece = inner.batch(&origins, spans)?;
-                Ok(Some((piece, (inner, origins, batches))))
-            })
-        })
-        .try_flatten()
-        .boxed()
+    /// The same of spans that were located.
+    pub fn select_located(
+        &self,
+        located: Located,
+        selection: Selection,
+    ) -> BoxStream<'static, Result<SpanBatch>> {
+        self.select_in(Some(located.0), selection)
+    }
+
+    fn select_in(&self, within: Option<Rows>, selection: Selection) -> BoxStream<'static, Result<SpanBatch>> {
+        let (inner, selection) = (self.0.clone(), Arc::new(selection));
+        let of = self.0.clone();
+        let find = async move {
+            let candidates = of.candidates(within.as_ref(), &selection).await?;
+            let each = stream::iter(candidates.into_iter().rev().map(Ok));
+            Ok::<_, crate::Error>(each.map_ok(move |(group, rows)| (group, rows, selection.clone())))
+        };
+        stream::once(find)
+            .try_flatten()
+            .and_then(move |(group, rows, selection)| inner.clone().pieces(group, rows, selection))
+            .try_flatten()
+            .try_filter(|b| futures::future::ready(!b.spans.is_empty()))
+            .boxed()
     }
 }
+
+type Batches = ParquetRecordBatchStream<Source>;
 
 impl Inner {
     pub(super) async fn origins(&self) -> Result<Arc<Vec<SpanOrigin>>> {
         let read = || async { tables::read_origins(&self.file).await.map(Arc::new) };
         Ok(self.origins.get_or_try_init(read).await?.clone())
+    }
+
+    async fn blocks(&self) -> Result<Option<&Blocks>> {
+        let rows = (0..self.file.row_groups().len()).map(|g| self.file.rows_in(g)).sum();
+        Ok(self.blocks.get_or_try_init(|| Blocks::read(&self.file, rows)).await?.as_ref())
+    }
+
+    /// Blocks of rows that may have what is needed; `None` where all may.
+    async fn having(&self, need: &Need) -> Result<Option<index::Blocks>> {
+        let Some(head) = self.layout.terms.filter(|_| *need != Need::Any) else { return Ok(None) };
+        let rows = (0..self.file.row_groups().len()).map(|g| self.file.rows_in(g)).sum();
+        let index = self.terms.get_or_try_init(|| Index::open(&self.file, head, rows)).await?;
+        index.blocks(&self.file, need).await
     }
 
     pub(super) fn indexes(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<usize>> {
@@ -140,8 +185,60 @@ impl Inner {
             .collect()
     }
 
+    /// The columns of the wanted parts of a span.
+    pub(super) fn span_indexes(&self, wanted: &SpanParts) -> Result<Vec<usize>> {
+        self.indexes(span_columns(&self.layout.attributes, wanted))
+    }
+
+    /// Row groups: number, first row, rows.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+        (0..self.file.row_groups().len()).scan(0, |next, g| {
+            let (first, rows) = (*next, self.file.rows_in(g));
+            *next += rows;
+            Some((g, first, rows))
+        })
+    }
+
+    pub(super) async fn next(&self, batches: &mut Batches) -> Result<Option<RecordBatch>> {
+        batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))
+    }
+
+    /// Rows that may match, by row group, counted from its first. `within`: of these only.
+    pub(super) async fn candidates(
+        &self,
+        within: Option<&Rows>,
+        s: &Selection,
+    ) -> Result<Vec<(usize, Rows)>> {
+        let looks_up =
+            !s.any_of.is_empty() || !s.attributes.is_empty() || s.service.is_some() || s.name.is_some();
+        let need = if looks_up { conditions::need(s, &self.origins().await?) } else { Need::Any };
+        let found = self.having(&need).await?;
+        if found.as_ref().is_some_and(index::Blocks::is_empty) {
+            return Ok(Vec::new());
+        }
+        let blocks = self.blocks().await?;
+        let mut out = Vec::new();
+        for (group, first, total) in self.groups().filter(|(g, ..)| self.may_match(*g, s)) {
+            let mut ranges: Vec<Range<usize>> = match within {
+                Some(rows) => rows.clipped(first..first + total).collect(),
+                None => vec![first..first + total],
+            };
+            if let Some(found) = &found {
+                ranges = ranges.into_iter().flat_map(|r| found.within(r)).collect();
+            }
+            if let Some(blocks) = blocks {
+                ranges = ranges.into_iter().flat_map(|r| blocks.within(r, s)).collect();
+            }
+            let rows = Rows::from_ranges(ranges.into_iter().map(|r| r.start - first..r.end - first));
+            if !rows.is_empty() {
+                out.push((group, rows));
+            }
+        }
+        Ok(out)
+    }
+
     /// Whether the statistics of a row group leave any row possible.
-    pub(super) fn may_match(&self, group: usize, s: &Selection) -> bool {
+    fn may_match(&self, group: usize, s: &Selection) -> bool {
         let statistics = |name: &str| {
             let column = self.file.column(name)?;
             self.file.row_groups().get(group)?.columns().get(column)?.statistics()
@@ -161,13 +258,14 @@ impl Inner {
         in_time && inside("service", &s.service) && inside("name", &s.name)
     }
 
-    /// The matching spans of one row group, last rows first, a piece at a time.
+    /// The matching spans among some rows of a row group, last rows first, a piece at a time.
     async fn pieces(
         self: Arc<Self>,
         group: usize,
+        rows: Rows,
         selection: Arc<Selection>,
     ) -> Result<BoxStream<'static, Result<SpanBatch>>> {
-        let rows: Vec<usize> = self.matching_rows(group, &selection).await?;
+        let rows: Vec<usize> = self.matching_rows(group, &rows, &selection).await?;
         let origins = self.origins().await?;
         let pieces: Vec<Rows> = rows
             .rchunks(PIECE_ROWS)
@@ -176,44 +274,58 @@ impl Inner {
         let read = move |rows: Rows| {
             let (inner, selection, origins) = (self.clone(), selection.clone(), origins.clone());
             async move {
-                let mut spans = inner.spans(group, &rows).await?;
-                if let Some(passes) = &selection.predicate {
-                    spans.retain(|s| origins.get(s.origin as usize).is_some_and(|o| passes(s, o)));
-                }
+                let spans = inner.spans(group, &rows, &selection.wanted).await?;
                 inner.batch(&origins, spans)
             }
         };
         Ok(stream::iter(pieces).then(read).boxed())
     }
 
-    /// Rows that satisfy the conditions on columns; reads those columns only.
-    async fn matching_rows(&self, group: usize, selection: &Selection) -> Result<Vec<usize>> {
-        let columns = self.indexes(decode::filter_columns(selection))?;
-        let mut batches = self.file.stream(vec![group], columns, None, FILTER_ROWS)?;
-        let mut rows = Vec::new();
-        let mut first = 0usize;
-        while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-            let mask = decode::mask(&self.file, &batch, selection)?;
-            rows.extend(mask.iter().enumerate().filter(|(_, m)| **m).map(|(i, _)| first + i));
-            first += batch.num_rows();
+    /// Those of some rows that satisfy the conditions; reads the columns that these look at.
+    pub(super) async fn matching_rows(
+        &self,
+        group: usize,
+        rows: &Rows,
+        selection: &Selection,
+    ) -> Result<Vec<usize>> {
+        let mut names = conditions::columns(&self.layout, selection);
+        names.extend(decode::filter_columns(selection).into_iter().map(str::to_owned));
+        let (total, columns) = (self.file.rows_in(group), self.indexes(names)?);
+        let mut batches = self.file.stream(vec![group], columns, Some(rows.selection(total)), FILTER_ROWS)?;
+        let (mut found, mut numbers) = (Vec::new(), rows.iter());
+        while let Some(batch) = self.next(&mut batches).await? {
+            let mask = self.mask(&batch, selection).await?;
+            found.extend(mask.into_iter().zip(&mut numbers).filter(|(m, _)| *m).map(|(_, row)| row));
         }
-        Ok(rows)
+        Ok(found)
+    }
+
+    /// Which rows of a batch satisfy the conditions.
+    pub(super) async fn mask(&self, batch: &RecordBatch, selection: &Selection) -> Result<Vec<bool>> {
+        let mut mask = decode::mask(&self.file, batch, selection)?;
+        if selection.any_of.is_empty() && selection.attributes.is_empty() {
+            return Ok(mask);
+        }
+        let origins = self.origins().await?;
+        let looked = Looked { file: &self.file, layout: &self.layout, origins: &origins, batch };
+        looked.sift(selection, &mut mask)?;
+        Ok(mask)
     }
 
     /// Some rows of a row group, in file order.
-    async fn spans(&self, group: usize, rows: &Rows) -> Result<Vec<Span>> {
-        let columns = self.indexes(span_columns(&self.layout.attributes))?;
+    async fn spans(&self, group: usize, rows: &Rows, wanted: &SpanParts) -> Result<Vec<Span>> {
+        let columns = self.span_indexes(wanted)?;
         let selection = rows.selection(self.file.rows_in(group));
         let mut batches = self.file.stream(vec![group], columns, Some(selection), PIECE_ROWS)?;
         let mut spans = Vec::new();
-        while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-            spans.extend(decode::spans(&self.file, &self.layout, &batch)?);
+        while let Some(batch) = self.next(&mut batches).await? {
+            spans.extend(decode::spans(&self.file, &self.layout, &batch, wanted)?);
         }
         Ok(spans)
     }
 
     /// Spans with the origins they name, renumbered in order of appearance.
-    fn batch(&self, origins: &[SpanOrigin], mut spans: Vec<Span>) -> Result<SpanBatch> {
+    pub(super) fn batch(&self, origins: &[SpanOrigin], mut spans: Vec<Span>) -> Result<SpanBatch> {
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let mut used: Vec<SpanOrigin> = Vec::new();
         for s in &mut spans {

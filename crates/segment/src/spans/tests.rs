@@ -5,12 +5,13 @@ use futures::executor::block_on;
 use model::{
     AnyValue, Attributes, Span, SpanBatch, SpanEvent, SpanLink, SpanStatus, StatusCode, TimestampNs,
     attributes::{Resource, Scope},
+    span::SpanOrigin,
 };
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Result,
+    Result, Written,
     testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
     text::tests::any_attributes,
 };
@@ -52,7 +53,86 @@ fn sorted(mut v: Vec<String>) -> Vec<String> {
 }
 
 fn read_all(bytes: &Bytes) -> Result<Vec<String>> {
-    Ok(flat(&collect(open(bytes)?.scan())?))
+    Ok(flat(&collect(super::merge::scan(&open(bytes)?)?)?))
+}
+
+/// All spans of some traces in a range.
+fn by_trace_ids(r: &Reader, ids: &[[u8; 16]], range: TimeRange) -> Result<Vec<SpanBatch>> {
+    let located = block_on(r.locate(ids))?;
+    if located.is_empty() {
+        return Ok(Vec::new());
+    }
+    collect(r.select_located(located, Selection::new(range)))
+}
+
+fn spans_of(batches: &[SpanBatch]) -> usize {
+    batches.iter().map(|b| b.spans.len()).sum()
+}
+
+fn selected(r: &Reader, any_of: &[Vec<SpanCondition>]) -> Result<Vec<String>> {
+    let selection = Selection { any_of: any_of.into(), ..Selection::new(TimeRange::ALL) };
+    Ok(sorted(flat(&collect(r.select(selection))?)))
+}
+
+/// Conditions on every kind of field, some of which hold for spans of [`any_batch`] and of [`sample_batch`].
+fn alternatives() -> Vec<Vec<SpanCondition>> {
+    use contract::{Comparison, SpanField, SpanPattern, SpanScope, SpanTest, SpanValue};
+    let text = |t: &str| SpanValue::Text(t.to_owned());
+    let values = [
+        text("a"),
+        text("api"),
+        text("exception"),
+        text("00"),
+        SpanValue::Int(0),
+        SpanValue::Int(202),
+        SpanValue::Float(0.5),
+        SpanValue::Float(202.0),
+        SpanValue::Bool(true),
+        SpanValue::Status(StatusCode::Error),
+        SpanValue::Kind(SpanKind::Client),
+    ];
+    let how = [Comparison::Equal, Comparison::NotEqual, Comparison::Less, Comparison::GreaterOrEqual];
+    let pattern = || SpanPattern::new("a.*|[0-9].*").unwrap();
+    let mut tests = vec![
+        SpanTest::Exists,
+        SpanTest::Absent,
+        SpanTest::Matches(pattern()),
+        SpanTest::MatchesNot(pattern()),
+    ];
+    tests.extend(how.into_iter().flat_map(|h| values.clone().map(|v| SpanTest::Is(h, v))));
+    let keys = ["a", "k", "http.status_code", "user", "service.name", "x", ""];
+    let attributes =
+        SpanScope::ALL.into_iter().flat_map(|s| keys.map(|k| SpanField::Attribute(s, k.to_owned())));
+    let fields = attributes.chain([
+        SpanField::Name,
+        SpanField::Kind,
+        SpanField::Status,
+        SpanField::StatusMessage,
+        SpanField::Duration,
+        SpanField::TraceId,
+        SpanField::SpanId,
+        SpanField::ParentId,
+        SpanField::Root,
+        SpanField::TraceState,
+        SpanField::ScopeName,
+        SpanField::ScopeVersion,
+        SpanField::EventName,
+        SpanField::EventOffset,
+        SpanField::LinkTraceId,
+        SpanField::LinkSpanId,
+    ]);
+    fields
+        .flat_map(|f| {
+            tests.iter().map(move |t| vec![SpanCondition::new(f.clone(), t.clone())]).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// What a loop over all spans finds.
+fn passing(b: &SpanBatch, any_of: &[Vec<SpanCondition>]) -> Vec<String> {
+    let inside = |s: &&Span| TimeRange::ALL.contains(TimestampNs(s.start_ns));
+    let passes = |s: &&Span| contract::spans::passes_any(any_of, s, &b.origins[s.origin as usize]);
+    sorted(b.spans.iter().filter(inside).filter(passes).map(|s| flat_one(b, s)).collect())
 }
 
 fn id(n: u64) -> [u8; 16] {
@@ -142,20 +222,30 @@ fn the_fixture_of_format_version_1_opens() {
     let b = sample_batch();
     write_fixture("spans-v1.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
     let bytes = from_hex(include_str!("../../tests/fixtures/spans-v1.hex"));
-    assert_eq!(sorted(read_all(&bytes).unwrap()), sorted(flat(&[b])));
-    assert_eq!(
-        block_on(open(&bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.len(),
-        2
-    );
+    assert_eq!(sorted(read_all(&bytes).unwrap()), sorted(flat(std::slice::from_ref(&b))));
+    let r = open(&bytes).unwrap();
+    for any_of in alternatives() {
+        let any_of = [any_of];
+        assert_eq!(selected(&r, &any_of).unwrap(), passing(&b, &any_of), "{any_of:?}");
+    }
+    let keys = block_on(r.scoped_keys(TimeRange::ALL)).unwrap();
+    assert!(keys.contains(&(contract::SpanScope::Event, "x".to_owned())));
+    assert_eq!(spans_of(&by_trace_ids(&open(&bytes).unwrap(), &[id(1)], TimeRange::ALL).unwrap()), 2);
 }
 
 #[test]
 fn a_damaged_file_is_corrupt_and_never_a_panic() {
     survives_damage(&write(&sample_batch(), &WriteOptions::default()).unwrap().bytes, |bytes| {
         let r = open(bytes)?;
-        let found = block_on(r.by_trace_ids(&[id(0), id(2), id(9)], TimeRange::ALL))?;
+        let found = by_trace_ids(&r, &[id(0), id(2), id(9)], TimeRange::ALL)?;
         let listed = (block_on(r.services(TimeRange::ALL))?, block_on(r.attribute_keys(TimeRange::ALL))?);
-        Ok((flat(&collect(r.scan())?), flat(&[found]), listed))
+        let scanned = flat(&collect(super::merge::scan(&r)?)?);
+        let alternatives: Vec<usize> = alternatives()
+            .into_iter()
+            .map(|any_of| Ok(selected(&r, &[any_of])?.len()))
+            .collect::<Result<_>>()?;
+        let keys = block_on(r.scoped_keys(TimeRange::ALL))?;
+        Ok((scanned, flat(&found), listed, alternatives, keys))
     });
 }
 
@@ -165,22 +255,22 @@ fn a_trace_is_found_by_its_id_in_a_few_pages() {
     let w = write(&b, &WriteOptions::default()).unwrap();
     let (store, path) = stored(&w.bytes);
     let r = block_on(Reader::open(store.clone(), path, w.bytes.len() as u64)).unwrap();
-    block_on(r.by_trace_ids(&[id(5)], TimeRange::ALL)).unwrap();
+    by_trace_ids(&r, &[id(5)], TimeRange::ALL).unwrap();
     store.take_reads();
-    let found = block_on(r.by_trace_ids(&[id(29_123)], TimeRange::ALL)).unwrap();
+    let found = by_trace_ids(&r, &[id(29_123)], TimeRange::ALL).unwrap();
     let read = store.take_bytes();
     println!("file {} B, one trace of 30000 read {read} B", w.bytes.len());
-    assert_eq!(found.spans.len(), 3);
-    assert!(found.spans.iter().all(|s| s.trace_id == id(29_123)));
+    assert_eq!(spans_of(&found), 3);
+    assert!(found.iter().flat_map(|b| &b.spans).all(|s| s.trace_id == id(29_123)));
     assert!(read < w.bytes.len() as u64 / 10, "{read} of {}", w.bytes.len());
-    assert!(block_on(r.by_trace_ids(&[id(40_000)], TimeRange::ALL)).unwrap().spans.is_empty());
+    assert!(by_trace_ids(&r, &[id(40_000)], TimeRange::ALL).unwrap().is_empty());
     let reads = store.take_reads();
     assert_eq!(reads.len(), 1, "a miss reads one directory page: {reads:?}");
     assert!(reads[0].end - reads[0].start <= 256 * 24);
-    let both = block_on(r.by_trace_ids(&[id(7), id(7), id(8)], TimeRange::ALL)).unwrap();
-    assert_eq!(both.spans.len(), 6, "an id asked for twice is found once");
+    let both = by_trace_ids(&r, &[id(7), id(7), id(8)], TimeRange::ALL).unwrap();
+    assert_eq!(spans_of(&both), 6, "an id asked for twice is found once");
     let early = TimeRange::from_ms_inclusive(0, 5);
-    assert!(block_on(r.by_trace_ids(&[id(7)], early)).unwrap().spans.is_empty());
+    assert!(by_trace_ids(&r, &[id(7)], early).unwrap().is_empty());
 }
 
 #[test]
@@ -220,9 +310,10 @@ fn conditions_select_as_a_loop_over_all_spans_does() {
     let duration = Selection { min_duration_ns: Some(5000), max_duration_ns: Some(90_000), ..all.clone() };
     check("duration", duration, &|s| (5000..=90_000).contains(&s.duration_ns()));
     let status = |s: &Span| s.attributes.get("http.status_code") == Some(&AnyValue::Int(202));
-    let predicate: SpanPredicate = Arc::new(move |s, o| status(s) && o.service_name() == "db");
-    let both = Selection { predicate: Some(predicate), kind: Some(SpanKind::Internal), ..all.clone() };
-    check("predicate", both, &|s| status(s) && service(s) == "db");
+    let attributes =
+        vec![("http.status_code".to_owned(), "202".into()), ("service.name".to_owned(), "db".into())];
+    let both = Selection { attributes, kind: Some(SpanKind::Internal), ..all.clone() };
+    check("attributes", both, &|s| status(s) && service(s) == "db");
     let nobody = Selection { service: Some("zzz".into()), ..all };
     assert!(collect(r.select(nobody)).unwrap().is_empty());
 }
@@ -255,9 +346,7 @@ fn a_span_of_no_origin_is_refused_and_an_empty_batch_is_not() {
     assert_eq!(write(&b, &WriteOptions::default()).unwrap_err().kind(), base::Kind::Invalid);
     let w = write(&SpanBatch::default(), &WriteOptions::default()).unwrap();
     assert!(read_all(&w.bytes).unwrap().is_empty());
-    assert!(
-        block_on(open(&w.bytes).unwrap().by_trace_ids(&[id(1)], TimeRange::ALL)).unwrap().spans.is_empty()
-    );
+    assert!(by_trace_ids(&open(&w.bytes).unwrap(), &[id(1)], TimeRange::ALL).unwrap().is_empty());
 }
 
 #[test]
@@ -394,11 +483,149 @@ proptest! {
         }
         // Spans that start at the last representable time lie outside every half-open range.
         for (id, wanted) in by_trace {
-            let found = block_on(r.by_trace_ids(&[id], TimeRange::ALL)).unwrap();
-            prop_assert_eq!(sorted(flat(&[found])), sorted(wanted));
+            let found = by_trace_ids(&r, &[id], TimeRange::ALL).unwrap();
+            prop_assert_eq!(sorted(flat(&found)), sorted(wanted));
         }
         let services: BTreeSet<&str> =
             b.spans.iter().map(|s| b.origins[s.origin as usize].service_name()).collect();
         prop_assert_eq!(block_on(r.services(TimeRange::ALL)).unwrap(), services.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn conditions_on_every_field_select_as_a_loop_does() {
+    let mut b = traffic(700, 3);
+    let sample = sample_batch();
+    let first = b.origins.len() as u32;
+    b.origins.extend(sample.origins);
+    b.spans.extend(sample.spans.into_iter().map(|s| Span { origin: s.origin + first, ..s }));
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let mut found = 0;
+    for any_of in alternatives() {
+        let any_of = [any_of];
+        let want = passing(&b, &any_of);
+        found += usize::from(!want.is_empty() && want.len() < b.spans.len());
+        assert_eq!(selected(&r, &any_of).unwrap(), want, "{any_of:?}");
+    }
+    assert!(found > 100, "{found} conditions tell spans apart");
+}
+
+#[test]
+fn a_rare_value_is_found_in_a_few_pages() {
+    let b = traffic(40_000, 3);
+    let w = write(&b, &WriteOptions::default()).unwrap();
+    let (store, path) = stored(&w.bytes);
+    let r = block_on(Reader::open(store.clone(), path, w.bytes.len() as u64)).unwrap();
+    let user = b.spans[29_123].attributes.get_str("user").unwrap().to_owned();
+    let condition = |value: &str| {
+        let field = contract::SpanField::Attribute(contract::SpanScope::Any, "user".into());
+        let value = contract::SpanValue::Text(value.to_owned());
+        vec![SpanCondition::new(field, contract::SpanTest::Is(contract::Comparison::Equal, value))]
+    };
+    selected(&r, &[condition("nobody")]).unwrap();
+    store.take_reads();
+    assert_eq!(selected(&r, &[condition(&user)]).unwrap().len(), 3);
+    let read = store.take_bytes();
+    println!("file {} B, one value of 40000 read {read} B", w.bytes.len());
+    assert!(read < w.bytes.len() as u64 / 10, "{read} of {}", w.bytes.len());
+}
+
+#[test]
+fn only_wanted_parts_come() {
+    let b = sample_batch();
+    let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let wanted = SpanParts { attributes: Some(["user".to_owned()].into()), events: false, links: true };
+    let mut want = b.clone();
+    want.spans.iter_mut().for_each(|s| wanted.trim(s));
+    let selection = Selection { wanted, ..Selection::new(TimeRange::ALL) };
+    assert_eq!(sorted(flat(&collect(r.select(selection)).unwrap())), sorted(flat(&[want])));
+}
+
+/// Spans dealt over segments, merged.
+fn merged(parts: &[SpanBatch]) -> Option<Written> {
+    let open = |b: &SpanBatch| open(&write(b, &WriteOptions::default()).unwrap().bytes).unwrap();
+    let inputs = parts.iter().map(open).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(super::merge(inputs, &WriteOptions { level: 1 })).unwrap()
+}
+
+fn dealt(b: &SpanBatch, n: usize, to: impl Fn(usize, &Span) -> usize) -> Vec<SpanBatch> {
+    let part = |p| SpanBatch {
+        origins: b.origins.clone(),
+        spans: b
+            .spans
+            .iter()
+            .enumerate()
+            .filter(|(i, s)| to(*i, s) % n == p)
+            .map(|(_, s)| s.clone())
+            .collect(),
+    };
+    (0..n).map(part).collect()
+}
+
+#[test]
+fn merging_joins_traces_that_lie_in_several_segments() {
+    let b = traffic(5000, 5);
+    // Most traces whole, every seventh over all of them, its end in the first.
+    let parts = dealt(&b, 3, |i, s| {
+        let trace = i % 5000;
+        if trace % 7 == 0 { 2 - i / 5000 % 3 } else { trace / 500 + s.origin as usize * 3 }
+    });
+    let w = merged(&parts).unwrap();
+    let whole = write(&b, &WriteOptions { level: 1 }).unwrap();
+    assert_eq!(w.info.services, whole.info.services);
+    assert_eq!((w.info.rows, w.info.range), (whole.info.rows, whole.info.range));
+    let r = open(&w.bytes).unwrap();
+    assert_eq!(sorted(read_all(&w.bytes).unwrap()), sorted(flat(std::slice::from_ref(&b))));
+    for trace in [0, 7, 8, 4999] {
+        let located = block_on(r.locate(&[id(trace)])).unwrap();
+        assert_eq!(located.spans(), 5, "trace {trace} is whole");
+    }
+    let scanned = collect(super::merge::scan(&r).unwrap()).unwrap();
+    let mut began: Vec<i64> = Vec::new();
+    let mut last = None;
+    for s in scanned.iter().flat_map(|b| &b.spans) {
+        if last.replace(s.trace_id) != Some(s.trace_id) {
+            began.push(s.start_ns);
+        }
+    }
+    assert_eq!(began.len(), 5000, "the rows of a trace stand together");
+}
+
+#[test]
+fn a_trace_larger_than_everything_else_is_merged_in_pieces() {
+    let one = traffic(1, 30_000);
+    let w = merged(&dealt(&one, 2, |i, _| i / 20_000)).unwrap();
+    assert_eq!(sorted(read_all(&w.bytes).unwrap()), sorted(flat(&[one])));
+    assert!(merged(&[]).is_none() && merged(&[SpanBatch::default()]).is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn any_conditions_select_as_a_loop_does(b in any_batch(), picks in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..3)) {
+        let all = alternatives();
+        let any_of: Vec<Vec<SpanCondition>> =
+            picks.iter().map(|p| p.iter().flat_map(|i| i.get(&all).clone()).collect()).collect();
+        let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
+        prop_assert_eq!(selected(&r, &any_of).unwrap(), passing(&b, &any_of), "{:?}", any_of);
+    }
+
+    #[test]
+    fn merging_gives_everything_back(b in any_batch(), n in 1usize..4) {
+        let whole = flat(std::slice::from_ref(&b));
+        match merged(&dealt(&b, n, |i, _| i * 7 / 3)) {
+            Some(w) => {
+                prop_assert_eq!(sorted(read_all(&w.bytes).unwrap()), sorted(whole));
+                let ids: BTreeSet<[u8; 16]> = b.spans.iter().map(|s| s.trace_id).collect();
+                let r = open(&w.bytes).unwrap();
+                for id in ids {
+                    let want = b.spans.iter().filter(|s| s.trace_id == id).count();
+                    prop_assert_eq!(block_on(r.locate(&[id])).unwrap().spans(), want);
+                }
+            }
+            None => prop_assert!(whole.is_empty()),
+        }
     }
 }

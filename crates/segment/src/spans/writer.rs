@@ -1,17 +1,20 @@
 //! Spans in, segment out.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use model::{Signal, SpanBatch, TimeRange, TimestampNs};
+use contract::spans::Seen;
+use model::{AnyValue, Signal, Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
 
 use super::{
-    Layout, WriteOptions,
-    columns::{Builders, schema, write_properties},
+    Layout, WriteOptions, blocks,
+    columns::{Builders, PAGE_ROWS, schema, write_properties},
+    conditions::{EVENT, NAME, ORIGIN},
     directory::{self, TraceId},
     tables::{self, Tables},
 };
 use crate::{
     Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs, file::writer::FileWriter, info::MAX_SERVICES,
+    terms,
 };
 
 /// Rows after which a row group ends with the trace. Larger compresses a little better and reads more where few
@@ -27,61 +30,40 @@ const BATCH_ROWS: usize = 1024;
 ///
 /// `Invalid` where a span names no origin of the batch, or a value is nested deeper than 128 levels.
 pub fn write(batch: &SpanBatch, options: &WriteOptions) -> Result<Written> {
-    let (origins, numbers) = tables::merge(batch)?;
-    let order = file_order(batch);
-    let plan = attrs::Plan::of(batch.spans.iter().map(|s| &s.attributes));
-    let schema = schema(&plan);
-    let mut file = FileWriter::new(schema.clone(), write_properties(), 0)?;
-    let mut rows = Builders::new(schema, &plan);
-    let mut tables = Tables::default();
-    origins.iter().for_each(|o| tables.add_keys(&o.resource.attributes));
-    let mut traces: Vec<(TraceId, u32, u32)> = Vec::new();
-    let mut in_group = 0usize;
-    for (row, i) in order.into_iter().enumerate() {
-        let Some(span) = batch.spans.get(i) else { continue };
-        let number = numbers.get(span.origin as usize).copied().flatten().unwrap_or(0);
-        let Some(origin) = origins.get(number) else { continue };
-        let begins = traces.last().is_none_or(|(id, ..)| *id != span.trace_id);
-        let full = in_group >= GROUP_ROWS || file.in_progress_bytes() >= GROUP_BYTES;
-        let group_ends = (begins && full) || in_group >= MAX_GROUP_ROWS;
-        if rows.len() > 0 && (rows.len() >= BATCH_ROWS || group_ends) {
-            file.write(&rows.take()?)?;
+    let spans: Vec<(u32, &Span)> = batch.spans.iter().map(|s| (s.origin, s)).collect();
+    write_of(&batch.origins, &spans, options)
+}
+
+/// [`write`] of spans that stay where they are, each with the number of its origin, which counts instead of its own.
+pub fn write_of(origins: &[SpanOrigin], spans: &[(u32, &Span)], options: &WriteOptions) -> Result<Written> {
+    let mut used = vec![false; origins.len()];
+    for (origin, _) in spans {
+        match used.get_mut(*origin as usize) {
+            Some(u) => *u = true,
+            None => return Err(Error::Invalid(format!("a span names origin {origin} of {}", origins.len()))),
         }
-        if group_ends {
-            file.flush()?;
-            in_group = 0;
-        }
-        match traces.last_mut().filter(|_| !begins) {
-            Some(trace) => trace.2 += 1,
-            None => traces.push((span.trace_id, row as u32, 1)),
-        }
-        let service = origin.service_name();
-        rows.push(span, number as u32, service)?;
-        tables.add(span, service);
-        in_group += 1;
     }
-    if rows.len() > 0 {
-        file.write(&rows.take()?)?;
+    let (origins, numbers) = tables::merge(&[origins], |_, i| used.get(i) == Some(&true))?;
+    let numbers = numbers.into_iter().next().unwrap_or_default();
+    let plan = attrs::Plan::of(spans.iter().map(|(_, s)| &s.attributes));
+    let mut writer = Writer::new(plan, origins.into())?;
+    for i in file_order(spans) {
+        let Some((origin, span)) = spans.get(i) else { continue };
+        writer.push(numbers.get(*origin as usize).copied().flatten().unwrap_or(0), span)?;
     }
-    traces.sort_unstable();
-    let mut blobs = vec![directory::encode(&traces)];
-    blobs.extend(tables.blobs(&origins)?);
-    let layout =
-        serde_json::to_string(&Layout { attributes: plan }).map_err(|e| Error::Encode(e.to_string()))?;
-    file.finish(blobs, layout, describe(batch, &tables, options))
+    writer.finish(options)
 }
 
 /// Spans by the first start of their trace, trace, start, span id.
-fn file_order(batch: &SpanBatch) -> Vec<usize> {
+fn file_order(spans: &[(u32, &Span)]) -> Vec<usize> {
     let mut began: HashMap<TraceId, i64> = HashMap::new();
-    for s in &batch.spans {
+    for (_, s) in spans {
         began.entry(s.trace_id).and_modify(|t| *t = (*t).min(s.start_ns)).or_insert(s.start_ns);
     }
-    let mut order: Vec<(i64, TraceId, i64, [u8; 8], usize)> = batch
-        .spans
+    let mut order: Vec<(i64, TraceId, i64, [u8; 8], usize)> = spans
         .iter()
         .enumerate()
-        .map(|(i, s)| {
+        .map(|(i, (_, s))| {
             let began = began.get(&s.trace_id).copied().unwrap_or(s.start_ns);
             (began, s.trace_id, s.start_ns, s.span_id, i)
         })
@@ -90,20 +72,134 @@ fn file_order(batch: &SpanBatch) -> Vec<usize> {
     order.into_iter().map(|o| o.4).collect()
 }
 
-fn describe(batch: &SpanBatch, tables: &Tables, options: &WriteOptions) -> SegmentInfo {
-    let first = batch.spans.iter().map(|s| s.start_ns).min();
-    let last = batch.spans.iter().map(|s| s.start_ns).max();
-    let (start, end) = first.zip(last).map_or((0, 0), |(a, b)| (a, b.saturating_add(1)));
-    let services = tables.services();
-    SegmentInfo {
-        signal: Signal::TRACES,
-        format_version: FORMAT_VERSION,
-        level: options.level,
-        rows: batch.spans.len() as u64,
-        items: batch.spans.len() as u64,
-        bytes: 0,
-        range: TimeRange::new(TimestampNs(start), TimestampNs(end)),
-        names: None,
-        services: (services.len() <= MAX_SERVICES).then(|| services.cloned().collect()),
+/// Takes spans trace by trace.
+pub(super) struct Writer {
+    plan: attrs::Plan,
+    file: FileWriter,
+    rows: Builders,
+    tables: Tables,
+    origins: Arc<[SpanOrigin]>,
+    /// Trace, first row, rows.
+    traces: Vec<(TraceId, u32, u32)>,
+    blocks: blocks::Builder,
+    found_by: terms::index::Builder,
+    in_group: usize,
+    written: usize,
+}
+
+impl Writer {
+    pub fn new(plan: attrs::Plan, origins: Arc<[SpanOrigin]>) -> Result<Self> {
+        let schema = schema(&plan);
+        Ok(Writer {
+            file: FileWriter::new(schema.clone(), write_properties(), 0)?,
+            rows: Builders::new(schema, &plan),
+            plan,
+            tables: Tables::default(),
+            origins,
+            traces: Vec::new(),
+            blocks: blocks::Builder::new(PAGE_ROWS),
+            found_by: terms::index::Builder::new(PAGE_ROWS),
+            in_group: 0,
+            written: 0,
+        })
+    }
+
+    /// Adds a span of an origin. All spans of a trace come one after the other.
+    pub fn push(&mut self, origin: u32, span: &Span) -> Result<()> {
+        let Some(service) = self.origins.get(origin as usize).map(SpanOrigin::service_name) else {
+            return Err(Error::Invalid(format!("a span names origin {origin} of {}", self.origins.len())));
+        };
+        let begins = self.traces.last().is_none_or(|(id, ..)| *id != span.trace_id);
+        let full = self.in_group >= GROUP_ROWS || self.file.in_progress_bytes() >= GROUP_BYTES;
+        let group_ends = (begins && full) || self.in_group >= MAX_GROUP_ROWS;
+        if self.rows.len() > 0 && (self.rows.len() >= BATCH_ROWS || group_ends) {
+            self.file.write(&self.rows.take()?)?;
+        }
+        if group_ends {
+            self.file.flush()?;
+            self.in_group = 0;
+        }
+        match self.traces.last_mut().filter(|_| !begins) {
+            Some(trace) => trace.2 += 1,
+            None => self.traces.push((span.trace_id, self.written as u32, 1)),
+        }
+        self.rows.push(span, origin, service)?;
+        self.tables.add(span, service);
+        self.blocks.add(span);
+        index(&mut self.found_by, origin, span);
+        self.in_group += 1;
+        self.written += 1;
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+
+    pub fn finish(mut self, options: &WriteOptions) -> Result<Written> {
+        if self.rows.len() > 0 {
+            self.file.write(&self.rows.take()?)?;
+        }
+        self.traces.sort_unstable();
+        let info = self.describe(options);
+        let (found_by, head) = self.found_by.finish().unzip();
+        let mut blobs = vec![directory::encode(&self.traces), self.blocks.finish()];
+        blobs.extend(self.tables.blobs(&self.rows.keys(), &self.origins)?);
+        blobs.extend(found_by);
+        let layout = serde_json::to_string(&Layout { attributes: self.plan, terms: head })
+            .map_err(|e| Error::Encode(e.to_string()))?;
+        self.file.finish(blobs, layout, info)
+    }
+
+    fn describe(&self, options: &WriteOptions) -> SegmentInfo {
+        let bounds = self.blocks.bounds();
+        let (start, end) = bounds.map_or((0, 0), |(a, b)| (a, b.saturating_add(1)));
+        let services = self.tables.services();
+        SegmentInfo {
+            signal: Signal::TRACES,
+            format_version: FORMAT_VERSION,
+            level: options.level,
+            rows: self.written as u64,
+            items: self.written as u64,
+            bytes: 0,
+            range: TimeRange::new(TimestampNs(start), TimestampNs(end)),
+            names: None,
+            services: (services.len() <= MAX_SERVICES).then(|| services.cloned().collect()),
+        }
+    }
+}
+
+/// What [`super::conditions::need`] looks up.
+fn index(terms: &mut terms::index::Builder, origin: u32, s: &Span) {
+    terms.number(ORIGIN, i64::from(origin));
+    terms.value(NAME, &s.name);
+    let events = s.events.iter().map(|e| &e.attributes);
+    let links = s.links.iter().map(|l| &l.attributes);
+    for attributes in std::iter::once(&s.attributes).chain(events).chain(links) {
+        for (key, value) in attributes.iter() {
+            index_value(terms, key, value);
+        }
+    }
+    s.events.iter().for_each(|e| terms.value(EVENT, &e.name));
+    terms.end_row();
+}
+
+fn index_value(terms: &mut terms::index::Builder, key: &str, value: &AnyValue) {
+    match value {
+        AnyValue::String(s) => terms.value(key, s),
+        AnyValue::Int(i) => terms.number(key, *i),
+        other => terms.value(key, &other.to_string()),
+    }
+    if let AnyValue::Array(_) = value {
+        Seen::any_of(value, &mut |seen| {
+            match seen.to_value() {
+                Some(contract::SpanValue::Text(s)) => terms.value(key, &s),
+                Some(contract::SpanValue::Int(i)) => terms.number(key, i),
+                Some(contract::SpanValue::Float(f)) => terms.value(key, &AnyValue::Double(f).to_string()),
+                Some(contract::SpanValue::Bool(b)) => terms.value(key, if b { "true" } else { "false" }),
+                _ => {}
+            }
+            false
+        });
     }
 }

@@ -141,6 +141,36 @@ impl Builder {
         self.text(value);
     }
 
+    /// A field of the next record, found by its whole value only.
+    pub(crate) fn value(&mut self, name: &str, value: &str) {
+        let mut buffer = std::mem::take(&mut self.field);
+        let term = of_field(name, value, &mut buffer);
+        self.field = buffer;
+        self.add(term);
+    }
+
+    /// The same of an integer, by its digits.
+    pub(crate) fn number(&mut self, name: &str, value: i64) {
+        let mut digits = [0u8; 20];
+        let (mut at, mut left) = (digits.len(), value.unsigned_abs());
+        loop {
+            at -= 1;
+            if let Some(d) = digits.get_mut(at) {
+                *d = b'0' + (left % 10) as u8;
+            }
+            left /= 10;
+            if left == 0 || at == 0 {
+                break;
+            }
+        }
+        if value < 0 && at > 0 {
+            at -= 1;
+            digits.iter_mut().skip(at).take(1).for_each(|d| *d = b'-');
+        }
+        let text = digits.get(at..).and_then(|d| std::str::from_utf8(d).ok());
+        self.value(name, text.unwrap_or_default());
+    }
+
     fn mark_whole(&mut self) {
         let block = self.block() as usize;
         if self.whole.len() <= block / 8 {

@@ -131,8 +131,9 @@ fn logs_window(head: &LogsHead, window: TimeRange, from: usize, heap_bytes: usiz
 
 fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: usize) -> Result<Built> {
     let mut merger = SpanMerger::default();
-    let (mut seen, mut bytes) = (0, 0);
-    for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
+    let mut found = Vec::new();
+    let (mut seen, mut bytes, mut more) = (0, 0, false);
+    'parts: for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
         let mut origins = vec![None; part.batch.origins.len()];
         for s in part.batch.spans.iter().filter(|s| window.contains(TimestampNs(s.start_ns))) {
             seen += 1;
@@ -144,23 +145,16 @@ fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: us
             else {
                 continue;
             };
-            let at = *at.get_or_insert_with(|| merger.origin(origin));
-            merger.push(at, s.clone());
+            found.push((*at.get_or_insert_with(|| merger.origin(origin)), s));
             bytes += s.heap_bytes();
             if bytes >= heap_bytes {
-                return Ok(Built {
-                    written: Some(write_spans(&mut merger, 0)?),
-                    more: true,
-                    next: seen,
-                    exemplars: 0,
-                });
+                more = true;
+                break 'parts;
             }
         }
     }
-    let written = if bytes > 0 { Some(write_spans(&mut merger, 0)?) } else { None };
-    Ok(Built { written, more: false, next: 0, exemplars: 0 })
-}
-
-pub(crate) fn write_spans(merger: &mut SpanMerger, level: u8) -> Result<Written> {
-    spans::write(&merger.take(), &spans::WriteOptions { level })
+    let origins = merger.take().origins;
+    let options = spans::WriteOptions { level: 0 };
+    let written = (!found.is_empty()).then(|| spans::write_of(&origins, &found, &options)).transpose()?;
+    Ok(Built { written, more, next: if more { seen } else { 0 }, exemplars: 0 })
 }

@@ -10,7 +10,10 @@ use model::{Labels, Matcher, MetricMetadata, Signal, TenantId};
 
 use super::{
     Answer, TENANT_LABEL, any_of_this, logs,
-    spans::{self, Ask},
+    spans::{
+        self,
+        names::{Ask, ask},
+    },
 };
 use crate::{core::Core, deletions::Deleted, readers::Reader, shelf::FrozenData};
 
@@ -246,11 +249,11 @@ async fn metric_values(
 async fn ask_spans(
     answer: &Answer,
     tenant: &TenantId,
-    ask: &Ask<'_>,
+    what: &Ask<'_>,
     out: &mut BTreeSet<String>,
 ) -> Result<()> {
     for source in spans::of_tenant(answer, tenant) {
-        spans::ask(answer, &source, ask, out).await?;
+        ask(answer, &source, what, out).await?;
     }
     Ok(())
 }

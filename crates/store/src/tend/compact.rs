@@ -16,15 +16,15 @@ use std::{
 
 use base::memory::{MemoryBudget, Reservation, Use};
 use futures::{StreamExt, TryStreamExt};
-use model::{TimeRange, TimestampNs, merge::SpanMerger};
-use segment::{Written, logs, metrics};
+use model::{TimeRange, TimestampNs};
+use segment::{Written, logs, metrics, spans};
 
 use crate::{
     Error, Result,
     catalog::{Change, Commit, SegmentRef},
     core::Core,
     deletions::{self, Deleted},
-    flush::{self, build},
+    flush,
     readers::Reader,
     select::merge_rows,
     shelf::Shelf,
@@ -49,9 +49,8 @@ const MAX_INPUTS: usize = 64;
 /// Segments from this part of a merge's input on are left alone. Smaller: fewer files in the end, and more
 /// bytes rewritten.
 const LARGE_PART: u64 = 3;
-/// What a merge reserves, in sizes of its input. Spans are all decoded.
-const SPANS_EXPANSION: u64 = 8;
-/// Of records some thousands are, beside row groups as they are read and written, and the terms of all.
+/// What a merge reserves, in sizes of its input. Of records and spans some thousands are decoded, beside row groups as they
+/// are read and written, and the terms of all.
 const RECORDS_EXPANSION: u64 = 5;
 /// One of metrics holds encoded chunks and decodes a few series at a time.
 const SERIES_EXPANSION: u64 = 4;
@@ -141,8 +140,7 @@ impl Run {
     fn fit_into(&mut self, budget: &MemoryBudget, shelf: &Shelf) -> Option<Reservation> {
         let expansion = match shelf.signal.as_str() {
             "metrics" => SERIES_EXPANSION,
-            "logs" => RECORDS_EXPANSION,
-            _ => SPANS_EXPANSION,
+            _ => RECORDS_EXPANSION,
         };
         loop {
             let input: u64 = self.segments.iter().map(|s| s.info.bytes).sum();
@@ -254,7 +252,7 @@ async fn merge(core: &Arc<Core>, shelf: &Arc<Shelf>, run: &Run) -> Result<Vec<St
     let outputs = match readers.first() {
         Some(Reader::Metrics(_)) => merge_metrics(&readers, deleted, level, chunks_of(window)).await,
         Some(Reader::Logs(_)) => merge_logs(&readers, deleted, level).await,
-        Some(Reader::Spans(_)) => merge_spans(&readers, level, core.segment_heap_bytes(&shelf.signal)).await,
+        Some(Reader::Spans(_)) => merge_spans(&readers, level).await,
         None => return Ok(Vec::new()),
     };
     let at =
@@ -348,37 +346,10 @@ async fn merge_logs(readers: &[Reader], deleted: Vec<Deleted>, level: u8) -> Out
     Ok(logs::merge(inputs, &logs::WriteOptions { level }).await?.into_iter().collect())
 }
 
-async fn merge_spans(readers: &[Reader], level: u8, heap_bytes: usize) -> Outputs {
-    let mut merger = SpanMerger::default();
-    let (mut outputs, mut bytes) = (Vec::new(), 0);
-    for r in readers {
-        let Reader::Spans(r) = r else { continue };
-        let mut scan = r.scan();
-        while let Some(batch) = scan.next().await {
-            let batch = batch?;
-            bytes += batch.spans.iter().map(|s| s.heap_bytes()).sum::<usize>();
-            merger.extend(batch);
-            if bytes >= heap_bytes {
-                outputs.push(written(move |m| build::write_spans(m, level), &mut merger).await?);
-                bytes = 0;
-            }
-        }
-    }
-    if bytes > 0 {
-        outputs.push(written(move |m| build::write_spans(m, level), &mut merger).await?);
-    }
-    Ok(outputs)
-}
-
-/// Encodes on a blocking thread what a merger holds; the merger is empty afterwards.
-async fn written<M: Default + Send + 'static>(
-    write: impl FnOnce(&mut M) -> std::result::Result<Written, segment::Error> + Send + 'static,
-    merger: &mut M,
-) -> std::result::Result<Written, segment::Error> {
-    let mut taken = std::mem::take(merger);
-    tokio::task::spawn_blocking(move || write(&mut taken))
-        .await
-        .unwrap_or_else(|e| Err(segment::Error::Encode(e.to_string())))
+async fn merge_spans(readers: &[Reader], level: u8) -> Outputs {
+    let input = |r: &Reader| if let Reader::Spans(r) = r { Some(r.clone()) } else { None };
+    let inputs = readers.iter().filter_map(input).collect();
+    Ok(spans::merge(inputs, &spans::WriteOptions { level }).await?.into_iter().collect())
 }
 
 /// How long between two looks at what could be merged.

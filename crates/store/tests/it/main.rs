@@ -13,6 +13,7 @@ mod log_deletions;
 mod property;
 mod rig;
 mod snapshot;
+mod spans;
 mod together;
 mod upkeep;
 mod views;
