@@ -32,7 +32,7 @@ use crate::{
     Error,
     asked::Asked,
     error::through,
-    tables::{Piece, Table, next_rows},
+    tables::{self, Piece, Table, next_rows},
     wanted::{self, Wanted},
 };
 
@@ -222,6 +222,7 @@ impl Scan {
                 let request = SpansRequest {
                     trace_ids: self.wanted.trace_ids.clone(),
                     filters: self.wanted.spans.clone(),
+                    wanted: tables::span_parts(&self.columns),
                     ..SpansRequest::new(scope)
                 };
                 let found = select.spans(request).await.map_err(through)?;

@@ -26,6 +26,7 @@ use datafusion::arrow::{
 };
 use model::{LogBatch, SpanBatch};
 
+pub(crate) use self::spans::parts as span_parts;
 use crate::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,11 @@
 //! units to fill both with.
 
 mod counts;
-
-use std::collections::BTreeSet;
+mod spans;
 
 use contract::{
     Append, AppendUnit, Direction, ExemplarsRequest, LabelNamesRequest, LabelValuesRequest, LineFilter,
-    LogsRequest, MetadataRequest, NamedField, Scope, Select, SeriesData, SeriesHints, SeriesRequest,
-    SpanFilter, SpansRequest, Tenants,
+    LogsRequest, MetadataRequest, NamedField, Scope, Select, SeriesData, SeriesHints, SeriesRequest, Tenants,
 };
 use model::{
     AnyValue, Attributes, Batch, BatchId, Exemplar, Histogram, Labels, LogBatch, LogRecord, LogStream,
@@ -20,7 +18,7 @@ use model::{
     attributes::Resource,
     histogram::BucketSpan,
     metric::HistogramSample,
-    span::{SpanEvent, SpanOrigin, SpanStatus},
+    span::{SpanEvent, SpanLink, SpanOrigin, SpanStatus},
 };
 
 /// The time at which a subject's clock must stand: items of [`units`] lie in the hours before it.
@@ -150,7 +148,11 @@ fn spans(at_ns: i64, step: i64, n: usize) -> SpanBatch {
                 attributes: Attributes::from_iter([("service.name", service)]),
                 ..Resource::default()
             },
-            ..SpanOrigin::default()
+            scope: model::attributes::Scope {
+                name: format!("lib.{service}"),
+                attributes: Attributes::from_iter([("team", AnyValue::Int(i as i64))]),
+                ..Default::default()
+            },
         });
         let i = i as i64;
         b.spans.push(Span {
@@ -165,7 +167,18 @@ fn spans(at_ns: i64, step: i64, n: usize) -> SpanBatch {
             attributes: Attributes::from_iter([
                 ("http.route", AnyValue::from("/items")),
                 ("n", AnyValue::Int(step)),
+                ("ratio", AnyValue::Double(step as f64 / 8.0)),
+                ("cached", AnyValue::Bool(step % 2 == 0)),
+                ("tags", AnyValue::Array(vec!["x".into(), format!("t{}", step % 4).into()])),
             ]),
+            links: (step % 5 == 0)
+                .then(|| SpanLink {
+                    trace_id: [9; 16],
+                    attributes: Attributes::from_iter([("why", "retry")]),
+                    ..SpanLink::default()
+                })
+                .into_iter()
+                .collect(),
             events: vec![SpanEvent {
                 timestamp_ns: at_ns,
                 name: "exception".into(),
@@ -278,20 +291,6 @@ async fn all_logs(s: &impl Select, request: LogsRequest) -> Vec<Line> {
     out
 }
 
-async fn all_spans(s: &impl Select, request: SpansRequest) -> Vec<(Span, SpanOrigin)> {
-    let (pieces, _) = s.spans(request).await.expect("spans").collect().await.expect("spans");
-    let mut out = Vec::new();
-    for piece in pieces {
-        for mut span in piece.spans {
-            let origin = piece.origins[span.origin as usize].clone();
-            span.origin = 0;
-            out.push((span, origin));
-        }
-    }
-    out.sort_by_cached_key(|(s, o)| (s.start_ns, s.trace_id, s.span_id, format!("{s:?}{o:?}")));
-    out
-}
-
 /// Ranges of interest over [`units`]: everything, two cuts, one instant, nothing.
 pub fn ranges() -> Vec<TimeRange> {
     let r = |a: i64, b: i64| TimeRange::new(TimestampNs(NOW_NS + a), TimestampNs(NOW_NS + b));
@@ -311,7 +310,8 @@ pub async fn same_answers(
             same_series(subject, oracle, tenant, *range).await;
             same_logs(subject, oracle, tenant, *range).await;
             counts::same_counts(subject, oracle, tenant, *range).await;
-            same_spans(subject, oracle, tenant, *range).await;
+            spans::same_spans(subject, oracle, tenant, *range).await;
+            spans::same_fields(subject, oracle, tenant, *range).await;
             same_names(subject, oracle, tenant, *range).await;
             same_exemplars(subject, oracle, tenant, *range).await;
         }
@@ -391,40 +391,8 @@ async fn same_logs(subject: &impl Select, oracle: &impl Select, tenant: &TenantI
     }
 }
 
-async fn same_spans(subject: &impl Select, oracle: &impl Select, tenant: &TenantId, range: TimeRange) {
-    let base = |filters: Vec<SpanFilter>, max_traces| SpansRequest {
-        filters,
-        max_traces,
-        ..SpansRequest::new(Scope::new(Tenants::one(tenant.clone()), range))
-    };
-    let mut requests = vec![
-        base(vec![], None),
-        base(vec![], Some(3)),
-        base(vec![SpanFilter::Service("db".into())], Some(2)),
-        base(vec![SpanFilter::Name("GET 1".into()), SpanFilter::Kind(SpanKind::Server)], None),
-        base(vec![SpanFilter::MinDurationNs(9_000_000), SpanFilter::MaxDurationNs(14_000_000)], None),
-        base(vec![SpanFilter::Error(true)], None),
-        base(vec![SpanFilter::Error(false), SpanFilter::Attribute("n".into(), AnyValue::Int(5))], None),
-        base(vec![SpanFilter::Attribute("n".into(), "6".into())], None),
-        base(vec![SpanFilter::Attribute("exception.type".into(), "Timeout".into())], Some(1)),
-        base(vec![SpanFilter::Attribute("service.name".into(), "web".into())], None),
-    ];
-    let everything = all_spans(oracle, base(vec![], None)).await;
-    let ids: BTreeSet<[u8; 16]> = everything.iter().step_by(3).map(|(s, _)| s.trace_id).collect();
-    if !ids.is_empty() {
-        let mut by_id = base(vec![], None);
-        by_id.trace_ids = ids.into_iter().chain([[0xee; 16]]).collect();
-        requests.push(by_id);
-    }
-    for request in requests {
-        let want = all_spans(oracle, request.clone()).await;
-        let got = all_spans(subject, request.clone()).await;
-        assert_eq!(got, want, "spans {:?} {:?} of {tenant} in {range:?}", request.filters, request.trace_ids);
-    }
-}
-
 /// Equal over everything; inside a range the subject may name more, see `Select::label_sets`.
-fn holds<T: Ord + std::fmt::Debug>(got: &[T], want: &[T], range: TimeRange, what: &str) {
+pub(crate) fn holds<T: Ord + std::fmt::Debug>(got: &[T], want: &[T], range: TimeRange, what: &str) {
     assert!(got.windows(2).all(|w| w[0] < w[1]), "{what}: sorted and distinct: {got:?}");
     if range == TimeRange::ALL {
         assert_eq!(got, want, "{what}");

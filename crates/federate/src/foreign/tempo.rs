@@ -5,6 +5,8 @@
 //! Tempo refuses to search more than a week at once unless it is told otherwise, so that a longer time is gone through
 //! from its end in windows as long as are not refused.
 
+mod query;
+
 use std::{
     collections::HashSet,
     sync::{
@@ -17,11 +19,11 @@ use async_trait::async_trait;
 use base::Clock;
 use contract::{
     Capabilities, Coverage, Error, LabelNamesRequest, LabelValuesRequest, LogsRequest, MetadataRequest,
-    NamedField, QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanFilter,
-    SpansRequest,
+    NamedField, QueryLimits, Result, Scope, Select, Selection, SeriesData, SeriesRequest, SpanCondition,
+    SpanField, SpanFilter, SpansRequest,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use model::{AnyValue, Labels, LogBatch, MetricMetadata, Signal, SpanBatch, SpanKind, TenantId};
+use model::{Labels, LogBatch, MetricMetadata, Signal, SpanBatch, TenantId};
 use parking_lot::Mutex;
 use serde::{Deserialize, de::DeserializeOwned};
 use wire::{
@@ -29,11 +31,11 @@ use wire::{
     otlp::{Options, traces},
 };
 
+use self::query::traceql;
 use super::{
     ForeignSettings, coverage,
     error::{garbled, not_held, refused},
     nothing,
-    selector::quote,
     site::{Form, Site, segment},
     sorted,
     traces::{MOST_TRACES, OLDEST_NS, answer, hex, sent},
@@ -124,9 +126,15 @@ impl Tempo {
         Ok(None)
     }
 
+    /// The alternatives that are left to ask: what our labels decide is looked at when spans are here.
+    fn asked(&self, any_of: &[Vec<SpanCondition>]) -> Vec<Vec<SpanCondition>> {
+        let ours = |c: &SpanCondition| matches!(&c.field, SpanField::Attribute(_, k) if self.labels.get(k).is_some());
+        any_of.iter().map(|all| all.iter().filter(|c| !ours(c)).cloned().collect()).collect()
+    }
+
     /// Ids of traces that a search finds, each once; and what it left out.
     async fn search(&self, r: &SpansRequest, most: usize) -> Result<(Vec<String>, Option<String>)> {
-        let query = traceql(&sent(&r.filters, &self.labels));
+        let query = traceql(&sent(&r.filters, &self.labels), &self.asked(&r.any_of));
         let (mut known, ids) = (HashSet::new(), Mutex::new(Vec::new()));
         let form = || {
             let left = most.saturating_sub(ids.lock().len());
@@ -223,41 +231,6 @@ fn go_seconds(text: &str) -> Option<i64> {
     Some(total)
 }
 
-/// Filters as TraceQL. An attribute of an event or a link cannot be asked for in all versions, so that one stands for
-/// the span and the resource alone.
-fn traceql(filters: &[SpanFilter]) -> String {
-    let quoted = |text: &str| {
-        let mut out = String::new();
-        quote(&mut out, text);
-        out
-    };
-    let one = |f: &SpanFilter| match f {
-        SpanFilter::Service(s) => format!("resource.service.name = {}", quoted(s)),
-        SpanFilter::Name(n) => format!("name = {}", quoted(n)),
-        SpanFilter::Kind(k) => format!("kind = {}", k.as_str()),
-        SpanFilter::MinDurationNs(d) => format!("duration >= {d}ns"),
-        SpanFilter::MaxDurationNs(d) => format!("duration <= {d}ns"),
-        SpanFilter::Error(true) => "status = error".to_owned(),
-        SpanFilter::Error(false) => "status != error".to_owned(),
-        SpanFilter::Attribute(key, value) => {
-            let plain =
-                !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
-            let name = if plain { format!(".{key}") } else { format!(".{}", quoted(key)) };
-            match value {
-                AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Bool(_) => format!("{name} = {value}"),
-                // A text may stand for a number.
-                text if text.to_string().parse::<f64>().is_ok() => {
-                    format!("({name} = {} || {name} = {text})", quoted(&text.to_string()))
-                }
-                text => format!("{name} = {}", quoted(&text.to_string())),
-            }
-        }
-    };
-    let all: Vec<String> =
-        filters.iter().filter(|f| !matches!(f, SpanFilter::Kind(SpanKind::Unspecified))).map(one).collect();
-    format!("{{{}}}", all.join(" && "))
-}
-
 #[async_trait]
 impl Select for Tempo {
     async fn spans(&self, r: SpansRequest) -> Result<Selection<SpanBatch>> {
@@ -330,7 +303,7 @@ impl Select for Tempo {
             (NamedField::Operation { service, kind }, _) => {
                 let mut filters: Vec<SpanFilter> = service.iter().cloned().map(SpanFilter::Service).collect();
                 filters.extend(kind.map(SpanFilter::Kind));
-                let query = (!filters.is_empty()).then(|| traceql(&filters));
+                let query = (!filters.is_empty()).then(|| traceql(&filters, &[]));
                 self.values_of("name", query, &r.scope).await?
             }
             (NamedField::Attribute(key), _) => match self.labels.get(key) {

@@ -44,3 +44,6 @@ impl Sieve {
         batch
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use contract::SpanParts;
 use datafusion::arrow::{
     array::{ArrayRef, Int64Array, StringArray, TimestampNanosecondArray},
     datatypes::{DataType, Field},
@@ -49,6 +50,14 @@ pub(super) fn cost(batch: &SpanBatch, row: usize) -> usize {
 fn origin<'a>(batch: &'a SpanBatch, span: &Span) -> &'a SpanOrigin {
     static NONE: LazyLock<SpanOrigin> = LazyLock::new(SpanOrigin::default);
     batch.origins.get(span.origin as usize).unwrap_or(&NONE)
+}
+
+/// What the columns are made of: no column has events or links.
+pub(crate) fn parts(columns: &[usize]) -> SpanParts {
+    if columns.iter().any(|c| (11..=13).contains(c)) {
+        return SpanParts { attributes: None, ..SpanParts::least() };
+    }
+    SpanParts::least()
 }
 
 pub(super) fn column(batch: &SpanBatch, column: usize, rows: &[usize]) -> Result<ArrayRef, Error> {

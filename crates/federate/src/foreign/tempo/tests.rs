@@ -1,6 +1,6 @@
-use model::{Attributes, Span, TimeRange, attributes::Resource, span::SpanOrigin};
+use model::{AnyValue, Attributes, Span, SpanKind, TimeRange, attributes::Resource, span::SpanOrigin};
 
-use super::*;
+use super::{query::traceql, *};
 use crate::{
     fixtures::series_request,
     foreign::{
@@ -227,6 +227,25 @@ fn filters_are_written_as_traceql() {
     ];
     let want = "{resource.service.name = \"a\\\"b\" && kind = server && duration >= 1000000ns && status = error && \
                 .http.code = 5 && (.n = \"6\" || .n = 6) && .\"a b\" = \"x\"}";
-    assert_eq!(traceql(&filters), want);
-    assert_eq!(traceql(&[]), "{}");
+    assert_eq!(traceql(&filters, &[]), want);
+    assert_eq!(traceql(&[], &[]), "{}");
+}
+
+#[test]
+fn conditions_are_written_as_far_as_every_version_knows_them() {
+    use contract::{Comparison, SpanPattern, SpanScope, SpanTest, SpanValue};
+    let attribute = |scope, key: &str| SpanField::Attribute(scope, key.to_owned());
+    let is = |how, value| SpanTest::Is(how, value);
+    let condition = SpanCondition::new;
+    let slow = condition(SpanField::Duration, is(Comparison::Greater, SpanValue::Int(5)));
+    let code = condition(attribute(SpanScope::Any, "code"), is(Comparison::NotEqual, SpanValue::Int(200)));
+    let named = condition(SpanField::Name, SpanTest::Matches(SpanPattern::new("GET .*").unwrap()));
+    let event = condition(SpanField::EventName, SpanTest::Exists);
+    let ask = |any_of: &[Vec<SpanCondition>]| traceql(&[SpanFilter::Error(true)], any_of);
+    assert_eq!(ask(&[vec![slow.clone(), event.clone()]]), "{status = error && duration > 5ns}");
+    assert_eq!(
+        ask(&[vec![code, named], vec![slow.clone()]]),
+        "{status = error && (((span.code != 200 || resource.code != 200) && name =~ \"^(?:GET .*)$\") || (duration > 5ns))}"
+    );
+    assert_eq!(ask(&[vec![slow], vec![event]]), "{status = error}", "what cannot be said may be anything");
 }
