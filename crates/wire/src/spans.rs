@@ -145,14 +145,14 @@ pub(crate) fn check(span: &Span, limits: &Limits) -> Result<(), (Reason, String)
     check_sizes(span, limits)
 }
 
-pub(crate) fn too_many_children(name: &str, children: usize, limits: &Limits) -> (Reason, String) {
+fn too_many_children(name: &str, children: usize, limits: &Limits) -> (Reason, String) {
     let max = limits.max_span_children;
     let why = format!("span {} has {children} events and links, at most {max} are taken", quoted(name));
     (Reason::TooLarge, why)
 }
 
 /// Texts and attributes within their limits.
-pub(crate) fn check_sizes(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
+fn check_sizes(span: &Span, limits: &Limits) -> Result<(), (Reason, String)> {
     for (what, text) in
         [("name", &span.name), ("trace state", &span.trace_state), ("status message", &span.status.message)]
     {

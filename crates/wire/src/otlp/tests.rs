@@ -11,6 +11,7 @@ use model::{
 };
 use proptest::prelude::*;
 use prost::Message;
+use proto::otlp::collector::trace::ExportTraceServiceRequest;
 
 use super::*;
 use crate::Reason;
@@ -335,7 +336,7 @@ proptest! {
     #[test]
     fn spans_come_back_from_protobuf_as_they_were(
         resource in attributes(), attrs in attributes(), event in attributes(), link in attributes(),
-        times in any::<(u32, u32)>(), ids in any::<([u8; 16], [u8; 8], [u8; 8])>(),
+        cut in any::<proptest::sample::Index>(), times in any::<(u32, u32)>(), ids in any::<([u8; 16], [u8; 8], [u8; 8])>(),
     ) {
         prop_assume!(ids.0 != [0; 16] && ids.1 != [0; 8]);
         let span = Span {
@@ -347,9 +348,21 @@ proptest! {
         };
         let resource = Resource { attributes: resource, dropped_attributes: 0, schema_url: String::new() };
         let batch = SpanBatch { origins: vec![SpanOrigin { resource, scope: Scope::default() }], spans: vec![span] };
-        let d = traces::decode_protobuf(&traces::encode(&batch).encode_to_vec(), &options()).unwrap();
+        let body = traces::encode(&batch).encode_to_vec();
+        let d = traces::decode_protobuf(&body, &options()).unwrap();
         prop_assert!(d.refused.is_empty());
         prop_assert_eq!(d.batch, batch);
+        // Read in place, and by the generated messages.
+        for body in [&body[..cut.index(body.len() + 1)], &body] {
+            let message = ExportTraceServiceRequest::decode(body);
+            let read = traces::decode_protobuf(body, &options());
+            prop_assert_eq!(message.is_ok(), read.is_ok());
+            if let (Ok(message), Ok(read)) = (message, read) {
+                let by_message = traces::from_message(message, &options());
+                prop_assert_eq!(read.batch, by_message.batch);
+                prop_assert_eq!(read.refused.total(), by_message.refused.total());
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! OTLP traces ⇄ [`SpanBatch`].
 
+mod read;
+
 use model::{
     Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, StatusCode, attributes::Resource,
     span::SpanOrigin,
@@ -21,8 +23,7 @@ const WHAT: &str = "OTLP traces request";
 
 /// Reads `ExportTraceServiceRequest` in protobuf.
 pub fn decode_protobuf(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>, Error> {
-    let message = ExportTraceServiceRequest::decode(body).map_err(|e| Error::protobuf(WHAT, e))?;
-    Ok(from_message(message, options))
+    read::request(body, options).map_err(|e| Error::protobuf(WHAT, e))
 }
 
 /// Reads `ExportTraceServiceRequest` in OTLP/JSON.
@@ -107,24 +108,33 @@ fn push_scope(
     }
 }
 
-fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, String)> {
+/// Why a span is left out.
+type Refused = (Reason, String);
+/// Of a span, its trace and its parent.
+type SpanIds = ([u8; 16], [u8; 8], [u8; 8]);
+
+fn valid_ids(name: &str, trace_id: &[u8], span_id: &[u8], parent: &[u8]) -> Result<SpanIds, Refused> {
     let invalid = |what: &str, bytes: &[u8]| {
-        (
-            Reason::InvalidItem,
-            format!("span {} has a {what} of {} bytes or all zero", quoted(&s.name), bytes.len()),
-        )
+        let name = quoted(name);
+        (Reason::InvalidItem, format!("span {name} has a {what} of {} bytes or all zero", bytes.len()))
     };
-    let trace_id = attr::id::<16>(&s.trace_id)
-        .filter(|t| *t != [0; 16])
-        .ok_or_else(|| invalid("trace id", &s.trace_id))?;
-    let span_id =
-        attr::id::<8>(&s.span_id).filter(|t| *t != [0; 8]).ok_or_else(|| invalid("span id", &s.span_id))?;
-    let parent_span_id =
-        attr::id::<8>(&s.parent_span_id).ok_or_else(|| invalid("parent span id", &s.parent_span_id))?;
-    let children = s.events.len() + s.links.len();
-    if children > limits.max_span_children {
-        return Err(spans::too_many_children(&s.name, children, limits));
+    let own = attr::id::<16>(trace_id).filter(|t| *t != [0; 16]);
+    let own = own.ok_or_else(|| invalid("trace id", trace_id))?;
+    let span = attr::id::<8>(span_id).filter(|t| *t != [0; 8]).ok_or_else(|| invalid("span id", span_id))?;
+    let parent = attr::id::<8>(parent).ok_or_else(|| invalid("parent span id", parent))?;
+    Ok((own, span, parent))
+}
+
+fn status_code(code: i32) -> StatusCode {
+    match code {
+        1 => StatusCode::Ok,
+        2 => StatusCode::Error,
+        _ => StatusCode::Unset,
     }
+}
+
+fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, Refused> {
+    let (trace_id, span_id, parent_span_id) = valid_ids(&s.name, &s.trace_id, &s.span_id, &s.parent_span_id)?;
     let status = s.status.unwrap_or_default();
     let span = Span {
         origin,
@@ -143,16 +153,9 @@ fn span_from(s: PbSpan, origin: u32, limits: &Limits) -> Result<Span, (Reason, S
         dropped_events: s.dropped_events_count,
         links: s.links.into_iter().map(link_from).collect(),
         dropped_links: s.dropped_links_count,
-        status: SpanStatus {
-            code: match status.code {
-                1 => StatusCode::Ok,
-                2 => StatusCode::Error,
-                _ => StatusCode::Unset,
-            },
-            message: status.message,
-        },
+        status: SpanStatus { code: status_code(status.code), message: status.message },
     };
-    spans::check_sizes(&span, limits)?;
+    spans::check(&span, limits)?;
     Ok(span)
 }
 
