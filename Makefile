@@ -3,7 +3,7 @@
 # Outside the checkout, so that a fresh clone reuses what an earlier one built.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orrery/target
 
-.PHONY: run demo build test ui unit browser interop tidy lint fuzz bench bench-logs clean
+.PHONY: run demo build test ui unit browser interop tidy lint fuzz bench bench-logs bench-traces clean
 
 run: build
 	@exec "$(CARGO_TARGET_DIR)/fast/orrery" run $(ARGS)
@@ -32,14 +32,18 @@ lint:
 fuzz:
 	@scripts/fuzz.sh
 
-# Beside Prometheus and VictoriaMetrics, log lines, and a fleet; SCALE=smoke (some minutes) or full, ONLY=peers, logs
-# or fleet.
+# Beside Prometheus and VictoriaMetrics, log lines, traces, and a fleet; SCALE=smoke (some minutes) or full, ONLY=peers,
+# logs, traces or fleet.
 bench: build
 	@scripts/bench.sh
 
 # Log lines alone; LOGS_ARGS="--peer loki=http://127.0.0.1:3100" measures another program beside.
 bench-logs: build
 	@ONLY=logs scripts/bench.sh
+
+# Traces alone; TRACES_ARGS="--spans 1000000" sends so many spans.
+bench-traces: build
+	@ONLY=traces scripts/bench.sh
 
 clean:
 	rm -rf ui/dist ui/node_modules "$(CARGO_TARGET_DIR)"

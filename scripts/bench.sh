@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Measures this node beside Prometheus and VictoriaMetrics on this machine: same data, same sender, one after another.
 # Then log lines: what taking, keeping and finding them costs, beside programs at addresses that are given.
+# Then traces by OTLP: what taking, keeping and finding spans costs.
 # Then four clusters and a hub over mutual TLS: what a global sum moves, and how long it takes beside one cluster.
 #   SCALE=smoke|full       three minutes that show that it works (the default), or what claims are made from
 #   ORRERY_BINARY PROMETHEUS_BINARY VICTORIA_METRICS_BINARY    other binaries than the usual ones
-#   ONLY=peers|logs|fleet  one of them
-#   BENCH_ARGS LOGS_ARGS FLEET_ARGS    further arguments of `orrery bench peers`, `… logs` and `… fleet`
-#   BENCH_DIR              where the programs keep their data meanwhile; tables, bench.json, logs.json and fleet.json stay there
+#   ONLY=peers|logs|traces|fleet  one of them
+#   BENCH_ARGS LOGS_ARGS TRACES_ARGS FLEET_ARGS    further arguments of `orrery bench peers`, `… logs`, `… traces` and `… fleet`
+#   BENCH_DIR              where the programs keep their data meanwhile; tables, bench.json, logs.json, traces.json and fleet.json stay there
 . "$(dirname "$0")/lib.sh"
 binary="${ORRERY_BINARY:-$CARGO_TARGET_DIR/fast/orrery}"
 dir="${BENCH_DIR:-$cache/bench}"
@@ -54,10 +55,18 @@ logs() {
   printf 'figures: %s\n' "$dir/logs.json"
 }
 
+# shellcheck disable=SC2086
+traces() {
+  "$binary" bench traces --scale "${SCALE:-smoke}" --dir "$dir/traces" \
+    --json-file "$dir/traces.json" ${TRACES_ARGS:-} | tee "$dir/traces.txt"
+  printf 'figures: %s\n' "$dir/traces.json"
+}
+
 case "${ONLY:-all}" in
-  all) programs; peers; logs; fleet ;;
+  all) programs; peers; logs; traces; fleet ;;
   peers) programs; peers ;;
   logs) logs ;;
+  traces) traces ;;
   fleet) fleet ;;
-  *) die "ONLY is $ONLY, it must be peers, logs or fleet" ;;
+  *) die "ONLY is $ONLY, it must be peers, logs, traces or fleet" ;;
 esac

@@ -9,6 +9,7 @@
 //! peers    binaries ─► started, loaded and asked one after another ─► figures side by side
 //! fleet    clusters and a hub over mutual TLS ─► a global sum ─► bytes moved, time beside each cluster alone
 //! logs     one corpus by Loki push ─► CPU, bytes on disk, time of questions, beside others at addresses
+//! traces   one corpus by OTLP ─► CPU, bytes on disk, time of questions
 //! shop     HTTP services that call each other ─► traces, lines and metrics of their own ─► OTLP
 //! ```
 //! This crate exists because its reader is whoever measures. It must never know the node it measures: no store,
@@ -26,6 +27,7 @@ pub mod query;
 pub mod report;
 pub mod run;
 pub mod shop;
+pub mod traces;
 pub mod verify;
 
 mod answer;
@@ -44,6 +46,7 @@ pub use query::{query, query_until};
 pub use report::{Progress, QueryReport, VerifyReport, WriteReport};
 pub use run::{write, write_until};
 pub use shop::{Shop, ShopOptions, ShopReport};
+pub use traces::{TracesOptions, TracesReport, traces};
 pub use verify::verify;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -33,7 +33,7 @@ use crate::{
         running::{Running, Settling},
     },
     process,
-    send::{Outcome, Sender},
+    send::{Outcome, Sender, send_until_answered},
 };
 
 /// What is measured, and how much of it.
@@ -230,7 +230,7 @@ async fn load(
             done(url, busy.join_next().await)?;
         }
         let (sender, clock) = (sender.clone(), clock.clone());
-        busy.spawn(async move { send(&sender, &payload, &clock).await });
+        busy.spawn(async move { send_until_answered(&sender, &payload, &clock).await });
         if (o.lines - left).is_multiple_of(TELL_EVERY) {
             tell(format!("{} of {} lines are there", o.lines - left, o.lines));
         }
@@ -243,18 +243,6 @@ async fn load(
         (report.lines, report.text_bytes, report.zstd_bytes) = (o.lines, text, file.finish()?);
     }
     Ok(Sent { seconds, needles: corpus.needles })
-}
-
-/// Sends until there is an answer: a receiver may say that it has enough for now.
-async fn send(sender: &Sender, payload: &Payload, clock: &Clock) -> Outcome {
-    const TRIES: u32 = 120;
-    for _ in 0..TRIES {
-        match sender.send(payload).await {
-            Outcome::Later(_) => clock.sleep(Duration::from_millis(500)).await,
-            other => return other,
-        }
-    }
-    Outcome::Later("no success within a minute".to_owned())
 }
 
 fn done(url: &str, outcome: Option<Result<Outcome, tokio::task::JoinError>>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base::Clock;
 use net::{Client, Request};
 use prost::Message;
 use proto::otlp::collector::{
@@ -141,6 +142,18 @@ impl Sender {
         }
         request
     }
+}
+
+/// Sends until there is an answer: a receiver may say that it has enough for now.
+pub(crate) async fn send_until_answered(sender: &Sender, payload: &Payload, clock: &Clock) -> Outcome {
+    const TRIES: u32 = 120;
+    for _ in 0..TRIES {
+        match sender.send(payload).await {
+            Outcome::Later(_) => clock.sleep(Duration::from_millis(500)).await,
+            other => return other,
+        }
+    }
+    Outcome::Later("no success within a minute".to_owned())
 }
 
 /// What goes with every request: the tenant and what the command line adds.

@@ -1,11 +1,13 @@
 //! `orrery bench write | query | verify`: load and proof, aimed at any address. `orrery bench peers`: several
 //! programs side by side on this machine. `orrery bench fleet`: clusters and a hub on this machine. `orrery bench
-//! logs`: log lines, and what finding them takes. `orrery bench shop`: a service that makes telemetry of its own.
+//! logs`: log lines, and what finding them takes. `orrery bench traces`: the same of traces. `orrery bench shop`: a
+//! service that makes telemetry of its own.
 
 mod fleet;
 mod logs;
 mod measured;
 mod shop;
+mod traces;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
@@ -37,6 +39,8 @@ enum What {
     Fleet(fleet::Fleet),
     /// Send a corpus of log lines, and ask for them; beside other programs at addresses
     Logs(logs::Logs),
+    /// Send a corpus of traces, and ask for them
+    Traces(traces::Traces),
     /// Run one service of a small shop that traces, logs and counts what it does over OTLP
     Shop(shop::Shop),
 }
@@ -164,6 +168,7 @@ pub fn run(args: Bench) -> Result<()> {
             What::Peers(p) => peers(p).await,
             What::Fleet(f) => print(&fleet::run(&f).await?, f.measured.json),
             What::Logs(l) => print(&logs::run(&l).await?, l.measured.json),
+            What::Traces(t) => print(&traces::run(&t).await?, t.measured.json),
             What::Shop(s) => print(&shop::run(s).await?, false),
         }
     })

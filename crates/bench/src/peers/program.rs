@@ -76,7 +76,7 @@ impl Program {
             Program::Orrery => {
                 let file = dir.join("orrery.yaml");
                 let text = format!(
-                    "data_dir: data\nhttp: {{enable_admin: true}}\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0, logs: 0}}\n\
+                    "data_dir: data\nhttp: {{enable_admin: true}}\nlisten: {{http: \"{address}\", otlp_grpc: off, otlp_http: off}}\nretention: {{metrics: 0, logs: 0, traces: 0}}\n\
                      collect: {{host: {{enabled: false}}, files: {{paths: []}}, pods: {{path: \"\"}}, traces: {{enabled: false}}, defaults: false}}\n"
                 );
                 let args = vec!["run".to_owned(), "--config".to_owned(), file.display().to_string()];
