@@ -86,8 +86,9 @@ async fn traces(inner: &Inner) -> Result<Vec<Held>> {
     Ok(out)
 }
 
-/// Rows in another segment than the trace's own.
-type Late = HashMap<TraceId, Vec<(usize, Range<usize>)>>;
+/// Rows in other segments than the trace's own, by their numbers.
+type Elsewhere = Vec<(usize, Range<usize>)>;
+type Late = HashMap<TraceId, Elsewhere>;
 
 /// Who owns which trace.
 struct Shared {
@@ -248,10 +249,10 @@ async fn run(
 }
 
 /// Rows of a round that lie in other segments than the trace's own.
-struct LookedUp(Vec<Option<Elsewhere>>);
+struct LookedUp(Vec<Option<Wanted>>);
 
 /// Rows of one segment, in the order of the file, some of which are wanted before others.
-struct Elsewhere {
+struct Wanted {
     scan: Spans,
     spans: std::vec::IntoIter<Span>,
     /// Of each span of the scan, its place among those wanted; ascending where nothing has to be kept.
@@ -261,7 +262,7 @@ struct Elsewhere {
 }
 
 impl LookedUp {
-    fn start(sources: &[Source], round: &[(usize, usize, Vec<(usize, Range<usize>)>)]) -> Result<Self> {
+    fn start(sources: &[Source], round: &[(usize, usize, Elsewhere)]) -> Result<Self> {
         let mut rows: Vec<Vec<usize>> = vec![Vec::new(); sources.len()];
         for (i, range) in round.iter().flat_map(|(_, _, more)| more) {
             if let Some(own) = rows.get_mut(*i) {
@@ -279,7 +280,7 @@ impl LookedUp {
             let scan = rows_of(&source.inner, &rows)?;
             let places = order.into_iter().map(|(_, place)| place).collect::<Vec<_>>().into_iter();
             let spans = Vec::new().into_iter();
-            Ok(Some(Elsewhere { scan, spans, places, kept: HashMap::new(), given: 0 }))
+            Ok(Some(Wanted { scan, spans, places, kept: HashMap::new(), given: 0 }))
         };
         Ok(LookedUp(sources.iter().zip(rows).map(one).collect::<Result<_>>()?))
     }
