@@ -51,11 +51,10 @@ impl Reads {
         let mut memory = self.reserve()?;
         for filters in plan.alternatives.clone() {
             let request = SpansRequest {
-                scope: self.scope(s.range),
-                trace_ids: Vec::new(),
                 filters,
                 // Where spans are looked at once more here, any of them may fall through.
                 max_traces: plan.is_exact().then_some(s.limit),
+                ..SpansRequest::new(self.scope(s.range))
             };
             let mut found = self.select.spans(request).await?;
             while let Some(batch) = found.items.next().await {
@@ -88,12 +87,7 @@ impl Reads {
 
     /// All spans of some traces, as they come. Their coverage is the caller's to merge.
     pub async fn spans(&self, ids: &[[u8; 16]], range: TimeRange) -> Result<Selection<SpanBatch>, Error> {
-        let request = SpansRequest {
-            scope: self.scope(range),
-            trace_ids: ids.to_vec(),
-            filters: Vec::new(),
-            max_traces: None,
-        };
+        let request = SpansRequest { trace_ids: ids.to_vec(), ..SpansRequest::new(self.scope(range)) };
         Ok(self.select.spans(request).await?)
     }
 
