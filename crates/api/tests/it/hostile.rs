@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Route, content type, content encodings its senders use.
-const INGEST: [(&str, &str, &[&str]); 10] = [
+const INGEST: [(&str, &str, &[&str]); 14] = [
     ("/api/v1/write", "application/x-protobuf", &["snappy", "zstd"]),
     ("/api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v2.Request", &["snappy", "zstd"]),
     ("/loki/api/v1/push", "application/x-protobuf", &["", "snappy"]),
@@ -27,6 +27,10 @@ const INGEST: [(&str, &str, &[&str]); 10] = [
     ("/v1/metrics", "application/json", &["", "gzip"]),
     ("/v1/logs", "application/json", &["", "gzip"]),
     ("/v1/traces", "application/json", &["", "gzip"]),
+    ("/api/v2/spans", "application/json", &["", "gzip"]),
+    ("/api/v2/spans", "application/x-protobuf", &["", "gzip"]),
+    ("/api/traces", "application/x-thrift", &["", "gzip", "zstd"]),
+    ("/api/traces", "application/vnd.apache.thrift.compact", &[""]),
 ];
 
 async fn send(router: &Router, path: &str, media: &str, encoding: &str, body: Vec<u8>) -> Answer {
@@ -211,14 +215,17 @@ async fn without_memory_each_protocol_gets_its_own_retryable_answer() {
     let write = send(&router, "/api/v1/write", "application/x-protobuf", "snappy", body.clone()).await;
     let push = send(&router, "/loki/api/v1/push", "application/json", "", body.clone()).await;
     let otlp = send(&router, "/v1/logs", "application/json", "", body.clone()).await;
+    let zipkin = send(&router, "/api/v2/spans", "application/json", "", body.clone()).await;
+    let jaeger = send(&router, "/api/traces", "application/x-thrift", "", body.clone()).await;
     let grpc = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     let grpc = send(&router, grpc, "application/grpc", "", body).await;
     assert_eq!(write.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(push.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(otlp.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!([zipkin.status, jaeger.status], [StatusCode::SERVICE_UNAVAILABLE; 2]);
     assert_eq!((grpc.status, grpc.headers["grpc-status"].to_str().unwrap()), (StatusCode::OK, "8"));
     assert!(grpc.headers.contains_key("grpc-status-details-bin"));
-    for a in [write, push, otlp] {
+    for a in [write, push, otlp, zipkin, jaeger] {
         assert_eq!(a.headers["retry-after"], "5");
         assert!(a.text().contains("memory.limit"), "{}", a.text());
     }
