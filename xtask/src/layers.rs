@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("segment", 2),
     ("promql", 2),
     ("logql", 2),
+    ("traceql", 2),
     ("elastic", 2),
     ("lake", 2),
     ("derive", 2),
