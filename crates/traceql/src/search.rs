@@ -1,8 +1,45 @@
-use std::sync::Arc;
+//! A search over a [`Select`].
+//!
+//! ```text
+//! candidates   spans in the range that alone could be found    search/candidates.rs
+//!      |       newest first, by trace, up to a number
+//! traces       fetched whole by id, a few at a time            search/fetch.rs
+//!      |       through the pipeline                            eval.rs
+//! found        those whose found spans are the newest          search/found.rs
+//! ```
+//! A trace is found where the pipeline leaves spans of it of which one starts in the range; as new as the newest of
+//! these is the trace. Spans of a trace may lie with several sources and in several pieces of a stream, so nothing is
+//! decided before a trace has been asked for by id.
+
+use std::{collections::HashSet, sync::Arc};
 
 use contract::{Scope, Select};
+use model::{TimeRange, TimestampNs};
 
-use crate::{Progress, Query, Result, SearchAnswer};
+use crate::{
+    Error, Progress, Query, Result, SearchAnswer,
+    ast::{Expr, Pipeline},
+    conditions::Need,
+    eval,
+    trace::Trace,
+};
+
+mod candidates;
+pub(crate) mod fetch;
+mod found;
+
+use candidates::{Candidate, candidates};
+use fetch::Reads;
+use found::Found;
+
+/// Traces fetched at a time.
+const FETCHED: usize = 16;
+/// Share of the range that is looked at first; most searches end there.
+const FIRST_SHARE: i64 = 16;
+/// The first look is no shorter than this: shorter ones cost more questions than they save spans.
+const FIRST_NS: i64 = 60_000_000_000;
+/// What a trace costs that has been looked at and is remembered.
+const SEEN_BYTES: u64 = 48;
 
 #[derive(Clone)]
 pub struct SearchRequest {
@@ -15,12 +52,98 @@ pub struct SearchRequest {
 }
 
 /// Searches traces. A metrics query is `Kind::Invalid`.
+///
+/// `progress` is told of traces as they are found. The search ends with an error at the deadline, and where it reads
+/// more bytes or holds more memory than the limits of the scope allow.
 pub async fn search(
     select: &Arc<dyn Select>,
     query: &Query,
     request: SearchRequest,
-    progress: impl FnMut(Progress) + Send,
+    mut progress: impl FnMut(Progress) + Send,
 ) -> Result<SearchAnswer> {
-    let _ = (select, query, request, progress);
-    Err(crate::Error::invalid("search is being built"))
+    let Expr::Spans(pipeline) = &query.expr else {
+        return Err(Error::invalid("a metrics query finds no traces: it is asked as a range or an instant query"));
+    };
+    let mut search = Search {
+        reads: Reads::new(select, &request.scope)?,
+        pipeline,
+        need: Need::of(pipeline),
+        range: request.scope.range,
+        found: Found::new(query, request.limit, request.spans_per_spanset),
+        seen: HashSet::new(),
+    };
+    if request.limit > 0 {
+        for stretch in stretches(request.scope.range) {
+            if search.stretch(stretch, &mut progress).await? {
+                break;
+            }
+        }
+    }
+    let Search { reads, found, .. } = search;
+    Ok(SearchAnswer { traces: found.into_traces(), inspected: reads.inspected, coverage: reads.coverage })
+}
+
+/// The range from its end: a short stretch, then the rest.
+fn stretches(range: TimeRange) -> Vec<TimeRange> {
+    let width = range.end.0.saturating_sub(range.start.0);
+    let first = (width / FIRST_SHARE).max(FIRST_NS);
+    if range.is_empty() || width <= first {
+        return vec![range];
+    }
+    let middle = TimestampNs(range.end.0 - first);
+    vec![TimeRange::new(middle, range.end), TimeRange::new(range.start, middle)]
+}
+
+struct Search<'q> {
+    reads: Reads,
+    pipeline: &'q Pipeline,
+    need: Need<'q>,
+    range: TimeRange,
+    found: Found<'q>,
+    /// Traces that were looked at.
+    seen: HashSet<[u8; 16]>,
+}
+
+impl Search<'_> {
+    /// Looks at everything that a stretch has; whether nothing older can matter.
+    async fn stretch(&mut self, stretch: TimeRange, progress: &mut (impl FnMut(Progress) + Send)) -> Result<bool> {
+        let mut left = stretch;
+        loop {
+            let (batch, more) = candidates(&mut self.reads, &self.need, left, &self.seen).await?;
+            for some in batch.chunks(FETCHED) {
+                if some.first().is_some_and(|c| self.found.is_settled(c.newest_ns)) {
+                    return Ok(true);
+                }
+                self.look_at(some).await?;
+                let traces = self.found.take_new();
+                progress(Progress { traces, inspected: self.reads.inspected });
+            }
+            match more {
+                Some(before) => left.end = before,
+                None => return Ok(self.found.is_settled(stretch.start.0.saturating_sub(1))),
+            }
+        }
+    }
+
+    async fn look_at(&mut self, some: &[Candidate]) -> Result<()> {
+        let ids: Vec<_> = some.iter().map(|c| c.trace_id).collect();
+        self.reads.memory.grow(SEEN_BYTES * ids.len() as u64)?;
+        self.seen.extend(ids.iter().copied());
+        let fetched = self.reads.traces(ids).await?;
+        for trace in &fetched.traces {
+            self.reads.check_deadline()?;
+            self.evaluate(trace)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, trace: &Trace) -> Result<()> {
+        let sets = eval::run(self.pipeline, trace)?;
+        let starts = sets.iter().flat_map(|s| &s.spans).filter_map(|i| Some(trace.span(*i)?.start_ns));
+        let newest = starts.filter(|t| self.range.contains(TimestampNs(*t))).max();
+        if let Some(newest_ns) = newest {
+            self.found.add(newest_ns, trace, &sets, &mut self.reads.memory)?;
+        }
+        Ok(())
+    }
 }

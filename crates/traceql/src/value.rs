@@ -6,6 +6,12 @@ use model::{AnyValue, SpanKind, StatusCode};
 
 use crate::units::format_duration;
 
+mod compute;
+mod key;
+
+pub(crate) use compute::holds;
+pub(crate) use key::Groups;
+
 /// A value of a span or of the query. Borrows from the span it is of.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value<'a> {
