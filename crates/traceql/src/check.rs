@@ -62,7 +62,7 @@ fn of_value(v: &Value<'_>) -> Type {
         Value::Str(_) => Type::Text,
         Value::Status(_) => Type::Status,
         Value::Kind(_) => Type::Kind,
-        Value::Array(_) | Value::Many(_) => Type::Any,
+        Value::Opaque(_) | Value::Array(_) | Value::Many(_) => Type::Any,
     }
 }
 

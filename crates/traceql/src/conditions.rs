@@ -1,18 +1,20 @@
 //! What must hold of a span, as far as the span alone says: which of it a `Select` can be asked for, and the test of
 //! spans that came.
 //!
-//! [`filters`] is where conditions become [`SpanFilter`]s. What it maps must hold of every span that a query finds; the
-//! rest is looked at here.
+//! [`select`] is where conditions become those of [`contract::SpansRequest::any_of`], [`filters`] where they become the
+//! plainer [`SpanFilter`]s. What is mapped must hold of every span that a query finds; the rest is looked at here.
 
-use contract::SpanFilter;
+use contract::{SpanCondition, SpanFilter, SpanParts};
 use model::{Span, span::SpanOrigin};
 
 use crate::{
-    ast::{FieldExpr, Pipeline, ScalarExpr, Side, SpansetExpr, SpansetOp, Stage},
-    eval::field::{Subject, holds},
+    ast::{BinaryOp, FieldExpr, Pipeline, ScalarExpr, Side, SpansetExpr, SpansetOp, Stage},
+    eval::field::{Subject, holds, root_test},
+    field::{Field, Intrinsic, Scope},
 };
 
 mod filters;
+mod select;
 
 /// What every span satisfies that a pipeline can find.
 #[derive(Debug, Clone)]
@@ -64,7 +66,21 @@ impl<'q> Need<'q> {
         }
     }
 
-    /// What a `Select` can be asked for.
+    /// What a `Select` is asked for, in alternatives. Empty for everything.
+    pub fn any_of(&self) -> Vec<Vec<SpanCondition>> {
+        self.alternatives().into_any_of()
+    }
+
+    fn alternatives(&self) -> select::Alternatives {
+        match self {
+            Need::Any => select::Alternatives::everything(),
+            Need::Is(e) => select::of(e),
+            Need::All(all) => all.iter().map(Need::alternatives).fold(select::Alternatives::everything(), |a, b| a.and(b)),
+            Need::OneOf(all) => all.iter().map(Need::alternatives).reduce(|a, b| a.or(b)).unwrap_or_else(select::Alternatives::everything),
+        }
+    }
+
+    /// What holds of every span found, as Jaeger's API would ask for it.
     pub fn filters(&self) -> Vec<SpanFilter> {
         let mut out: Vec<SpanFilter> = Vec::new();
         let found = match self {
@@ -133,7 +149,35 @@ pub(crate) fn is_local(p: &Pipeline) -> bool {
 }
 
 pub(crate) fn asks_span_alone(e: &FieldExpr) -> bool {
-    let mut alone = true;
-    e.each_field(&mut |f| alone &= !f.of_trace());
-    alone
+    match e {
+        FieldExpr::Literal(_) => true,
+        FieldExpr::Field(f) => !f.of_trace(),
+        FieldExpr::Paren(e) | FieldExpr::Not(e) | FieldExpr::Negate(e) => asks_span_alone(e),
+        FieldExpr::Match { left, .. } => asks_span_alone(left),
+        FieldExpr::Binary { op: BinaryOp::Compare(op), left, right } if root_test(*op, left, right).is_some() => true,
+        FieldExpr::Binary { left, right, .. } => asks_span_alone(left) && asks_span_alone(right),
+    }
+}
+
+/// What has to be read of spans to look at these fields.
+pub(crate) fn parts<'q>(fields: impl IntoIterator<Item = &'q Field>) -> SpanParts {
+    let mut parts = SpanParts::least();
+    for field in fields {
+        let (events, links) = match field {
+            Field::Attribute { scope, name, .. } => {
+                if matches!(scope, Scope::Span | Scope::Any)
+                    && let Some(keys) = &mut parts.attributes
+                {
+                    keys.insert(name.clone());
+                }
+                (matches!(scope, Scope::Event | Scope::Any), matches!(scope, Scope::Link | Scope::Any))
+            }
+            Field::Intrinsic(Intrinsic::EventName | Intrinsic::EventTimeSinceStart) => (true, false),
+            Field::Intrinsic(Intrinsic::LinkTraceId | Intrinsic::LinkSpanId) => (false, true),
+            _ => (false, false),
+        };
+        parts.events |= events;
+        parts.links |= links;
+    }
+    parts
 }

@@ -73,11 +73,6 @@ impl<'t> Parser<'t> {
         self.tokens.get(self.at).map_or(&Token::End, |(t, _)| t)
     }
 
-    /// The token after the next.
-    fn peek_second(&self) -> &Token {
-        self.tokens.get(self.at + 1).map_or(&Token::End, |(t, _)| t)
-    }
-
     fn next(&mut self) -> Token {
         let token = self.peek().clone();
         if self.at + 1 < self.tokens.len() {

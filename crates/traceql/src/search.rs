@@ -13,13 +13,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use contract::{Scope, Select};
+use contract::{Scope, Select, SpanParts};
 use model::{TimeRange, TimestampNs};
 
 use crate::{
     Error, Progress, Query, Result, SearchAnswer,
     ast::{Expr, Pipeline},
-    conditions::Need,
+    conditions::{Need, parts},
     eval,
     trace::Trace,
 };
@@ -28,16 +28,15 @@ mod candidates;
 pub(crate) mod fetch;
 mod found;
 
-use candidates::{Candidate, candidates};
+use candidates::{Ask, Candidate, candidates};
 use fetch::Reads;
 use found::Found;
 
 /// Traces fetched at a time.
 const FETCHED: usize = 16;
-/// Share of the range that is looked at first; most searches end there.
-const FIRST_SHARE: i64 = 16;
-/// The first look is no shorter than this: shorter ones cost more questions than they save spans.
-const FIRST_NS: i64 = 60_000_000_000;
+/// Candidates asked for first, for each trace of the answer, and at least: most searches need no more.
+const FIRST_FACTOR: usize = 4;
+const FIRST_LEAST: usize = 64;
 /// What a trace costs that has been looked at and is remembered.
 const SEEN_BYTES: u64 = 48;
 
@@ -69,29 +68,15 @@ pub async fn search(
         pipeline,
         need: Need::of(pipeline),
         range: request.scope.range,
+        wanted: parts(query.fields()),
         found: Found::new(query, request.limit, request.spans_per_spanset),
         seen: HashSet::new(),
     };
-    if request.limit > 0 {
-        for stretch in stretches(request.scope.range) {
-            if search.stretch(stretch, &mut progress).await? {
-                break;
-            }
-        }
+    if request.limit > 0 && !request.scope.range.is_empty() {
+        search.run(request.limit, &mut progress).await?;
     }
     let Search { reads, found, .. } = search;
     Ok(SearchAnswer { traces: found.into_traces(), inspected: reads.inspected, coverage: reads.coverage })
-}
-
-/// The range from its end: a short stretch, then the rest.
-fn stretches(range: TimeRange) -> Vec<TimeRange> {
-    let width = range.end.0.saturating_sub(range.start.0);
-    let first = (width / FIRST_SHARE).max(FIRST_NS);
-    if range.is_empty() || width <= first {
-        return vec![range];
-    }
-    let middle = TimestampNs(range.end.0 - first);
-    vec![TimeRange::new(middle, range.end), TimeRange::new(range.start, middle)]
 }
 
 struct Search<'q> {
@@ -99,28 +84,34 @@ struct Search<'q> {
     pipeline: &'q Pipeline,
     need: Need<'q>,
     range: TimeRange,
+    /// What is read of each span.
+    wanted: SpanParts,
     found: Found<'q>,
     /// Traces that were looked at.
     seen: HashSet<[u8; 16]>,
 }
 
 impl Search<'_> {
-    /// Looks at everything that a stretch has; whether nothing older can matter.
-    async fn stretch(&mut self, stretch: TimeRange, progress: &mut (impl FnMut(Progress) + Send)) -> Result<bool> {
-        let mut left = stretch;
+    /// Looks at candidates from the newest on until older ones can change nothing.
+    async fn run(&mut self, limit: usize, progress: &mut (impl FnMut(Progress) + Send)) -> Result<()> {
+        let mut most = Some(limit.saturating_mul(FIRST_FACTOR).max(FIRST_LEAST));
+        let mut range = self.range;
         loop {
-            let (batch, more) = candidates(&mut self.reads, &self.need, left, &self.seen).await?;
+            let ask = Ask { need: &self.need, range, most, wanted: &self.wanted };
+            let (batch, more) = candidates(&mut self.reads, ask, &self.seen).await?;
             for some in batch.chunks(FETCHED) {
                 if some.first().is_some_and(|c| self.found.is_settled(c.newest_ns)) {
-                    return Ok(true);
+                    return Ok(());
                 }
                 self.look_at(some).await?;
                 let traces = self.found.take_new();
                 progress(Progress { traces, inspected: self.reads.inspected });
             }
+            // From here on all are asked for: those that are left are of use only where the first were not.
+            most = None;
             match more {
-                Some(before) => left.end = before,
-                None => return Ok(self.found.is_settled(stretch.start.0.saturating_sub(1))),
+                Some(end) => range.end = end,
+                None => return Ok(()),
             }
         }
     }
@@ -129,7 +120,7 @@ impl Search<'_> {
         let ids: Vec<_> = some.iter().map(|c| c.trace_id).collect();
         self.reads.memory.grow(SEEN_BYTES * ids.len() as u64)?;
         self.seen.extend(ids.iter().copied());
-        let fetched = self.reads.traces(ids).await?;
+        let fetched = self.reads.traces(ids, &self.wanted).await?;
         for trace in &fetched.traces {
             self.reads.check_deadline()?;
             self.evaluate(trace)?;

@@ -1,6 +1,6 @@
 //! What a single span can say of a query, for those who list the values that spans have.
 
-use contract::SpanFilter;
+use contract::{SpanCondition, SpanFilter};
 use model::{Span, span::SpanOrigin};
 
 use crate::{
@@ -25,6 +25,12 @@ impl SpanTest {
     /// What every span that can pass satisfies: for [`contract::SpansRequest::filters`].
     pub fn filters(&self) -> Vec<SpanFilter> {
         self.need().filters()
+    }
+
+    /// The same with conditions on any field: for [`contract::SpansRequest::any_of`] and
+    /// [`contract::SpanValuesRequest::any_of`].
+    pub fn any_of(&self) -> Vec<Vec<SpanCondition>> {
+        self.need().any_of()
     }
 
     /// Whether a span can be among those the query finds, as far as the span alone says. What only its whole trace says

@@ -26,6 +26,8 @@ pub enum Value<'a> {
     Duration(i64),
     Status(StatusCode),
     Kind(SpanKind),
+    /// Bytes or a map: it is there, and that is all that can be asked of it.
+    Opaque(Cow<'a, AnyValue>),
     /// An attribute that is an array.
     Array(&'a [AnyValue]),
     /// What several events or links of a span say; never empty.
@@ -33,7 +35,6 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Maps and bytes are text: JSON, hexadecimal digits.
     pub fn of(v: &'a AnyValue) -> Value<'a> {
         match v {
             AnyValue::Empty => Value::Nil,
@@ -42,8 +43,7 @@ impl<'a> Value<'a> {
             AnyValue::Int(i) => Value::Int(*i),
             AnyValue::Double(d) => Value::Float(*d),
             AnyValue::Array(a) => Value::Array(a),
-            AnyValue::Bytes(_) => Value::Str(Cow::Owned(v.to_string().trim_matches('"').to_owned())),
-            AnyValue::Map(_) => Value::Str(Cow::Owned(v.to_string())),
+            AnyValue::Bytes(_) | AnyValue::Map(_) => Value::Opaque(Cow::Borrowed(v)),
         }
     }
 
@@ -102,6 +102,7 @@ impl<'a> Value<'a> {
             Value::Bool(b) => AnyValue::Bool(*b),
             Value::Str(s) => AnyValue::String(s.to_string()),
             Value::Array(a) => AnyValue::Array(a.to_vec()),
+            Value::Opaque(v) => v.as_ref().clone(),
             Value::Many(all) => match all.as_slice() {
                 [one] => one.to_any(),
                 _ => AnyValue::Array(all.iter().map(Value::to_any).collect()),
@@ -118,7 +119,7 @@ impl<'a> Value<'a> {
             Value::Int(_) => "int",
             Value::Float(_) => "float",
             Value::Bool(_) => "bool",
-            Value::Str(_) | Value::Array(_) | Value::Many(_) => "string",
+            Value::Str(_) | Value::Opaque(_) | Value::Array(_) | Value::Many(_) => "string",
             Value::Duration(_) => "duration",
             Value::Status(_) | Value::Kind(_) => "keyword",
         }
@@ -145,7 +146,7 @@ impl fmt::Display for Value<'_> {
             Value::Duration(d) => f.write_str(&format_duration(*d)),
             Value::Status(s) => f.write_str(status_str(*s)),
             Value::Kind(k) => f.write_str(k.as_str()),
-            Value::Array(_) | Value::Many(_) => write!(f, "{}", self.to_any()),
+            Value::Opaque(_) | Value::Array(_) | Value::Many(_) => write!(f, "{}", self.to_any()),
         }
     }
 }

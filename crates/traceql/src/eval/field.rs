@@ -165,11 +165,39 @@ fn compare<'a>(op: CompareOp, left: &'a FieldExpr, right: &'a FieldExpr, s: &Sub
             return Some(Value::Bool(absent == (op == CompareOp::Equal)));
         }
     }
+    if let Some(wanted) = root_test(op, left, right) {
+        return Some(Value::Bool((s.span.parent_span_id == [0; 8]) == wanted));
+    }
     let (l, r) = (value(left, s)?, value(right, s)?);
     Some(Value::Bool(match is_id(left) || is_id(right) {
         true => bare_id(l).compares(op, &bare_id(r)),
         false => l.compares(op, &r),
     }))
+}
+
+/// Whether a comparison tells roots (`true`), or all spans but roots (`false`), from the others: `nestedSetParent < 0`.
+/// It is decided without the trace then.
+pub(crate) fn root_test(op: CompareOp, left: &FieldExpr, right: &FieldExpr) -> Option<bool> {
+    let is_parent = |e: &FieldExpr| matches!(e.bare(), FieldExpr::Field(Field::Intrinsic(Intrinsic::NestedSetParent)));
+    let (op, literal) = match (is_parent(left), is_parent(right)) {
+        (true, false) => (op, right),
+        (false, true) => (op.flipped(), left),
+        _ => return None,
+    };
+    let number = match literal.bare() {
+        FieldExpr::Literal(Value::Int(i)) => *i,
+        FieldExpr::Negate(inner) => match inner.bare() {
+            FieldExpr::Literal(Value::Int(i)) => i.checked_neg()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    // Roots have -1, all others 0 or more.
+    match (op, number) {
+        (CompareOp::Less, 0) | (CompareOp::LessEqual | CompareOp::Equal, -1) => Some(true),
+        (CompareOp::GreaterEqual, 0) | (CompareOp::Greater | CompareOp::NotEqual, -1) => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether it is an id, which is the same number however many zeros it begins with.

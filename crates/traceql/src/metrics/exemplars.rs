@@ -45,6 +45,11 @@ impl<'q> Shape<'q> {
         Shape { fields, grid: *grid, wanted, pieces: (wanted / PER_PIECE).max(1) }
     }
 
+    /// What is told of each, ids apart.
+    pub fn fields(&self) -> &[&'q Field] {
+        &self.fields
+    }
+
     /// Keeps the span as an example where it is among the first of its piece by score.
     pub fn offer(&self, to: &mut Exemplars, s: &Subject<'_>, value: Option<f64>, memory: &mut Reservation) -> Result<()> {
         if self.wanted == 0 {

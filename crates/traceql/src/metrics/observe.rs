@@ -1,7 +1,7 @@
 //! Spans into cells: which series a span belongs to, and what it adds.
 
 use base::memory::Reservation;
-use contract::QueryLimits;
+use contract::{QueryLimits, SpanParts};
 
 use super::{
     cell::{Cells, Measure, Sum},
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Error, Result,
     ast::{Function, MetricsExpr, OverTimeOp},
+    conditions::parts,
     eval::field::Subject,
     field::Field,
     value::{Groups, Value},
@@ -78,6 +79,14 @@ impl<'q> Observer<'q> {
             }
         }
         Ok(observer)
+    }
+
+    /// What has to be read of spans.
+    pub fn wanted(&self) -> SpanParts {
+        match self.kind {
+            Kind::Series(_) => parts(self.shape.fields().iter().copied()),
+            Kind::Compare(_) => SpanParts::everything(),
+        }
     }
 
     /// Takes a span that was found and starts inside of the grid.

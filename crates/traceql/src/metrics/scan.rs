@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use base::memory::Use;
+use contract::{SpanParts, SpansRequest};
 use futures::StreamExt;
 use model::{TimeRange, TimestampNs};
 
@@ -38,7 +39,7 @@ pub(super) async fn scan(
     if ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(());
     }
-    let mut scan = Scan { reads, pipeline, need, ids: ids.unwrap_or_default(), observer };
+    let mut scan = Scan { reads, pipeline, need, ids: ids.unwrap_or_default(), wanted: observer.wanted(), observer };
     let local = is_local(pipeline) && asks_span_alone(function);
     let range = grid.range();
     let mut end = range.end.0;
@@ -68,13 +69,20 @@ struct Scan<'s, 'q, 'o> {
     need: Need<'q>,
     /// The only traces that can be found, where the query names them.
     ids: Vec<[u8; 16]>,
+    /// What is read of each span.
+    wanted: SpanParts,
     observer: &'s mut Observer<'o>,
 }
 
 impl Scan<'_, '_, '_> {
+    fn request(&self, piece: TimeRange) -> SpansRequest {
+        let trace_ids = self.ids.clone();
+        SpansRequest { trace_ids, any_of: self.need.any_of(), ..self.reads.request(piece, &self.wanted) }
+    }
+
     /// Every span that the pipeline finds in a piece, where spans alone decide.
     async fn spans(&mut self, piece: TimeRange) -> Result<bool> {
-        let mut selection = self.reads.spans(piece, self.ids.clone(), self.need.filters()).await?;
+        let mut selection = self.reads.spans(self.request(piece)).await?;
         while let Some(batch) = selection.items.next().await {
             let batch = batch?;
             self.reads.count(&batch)?;
@@ -95,7 +103,7 @@ impl Scan<'_, '_, '_> {
     async fn traces(&mut self, piece: TimeRange) -> Result<bool> {
         let mut held = self.reads.scope.limits.memory.reserve(Use::Query, 0)?;
         let mut ids: HashSet<[u8; 16]> = HashSet::new();
-        let mut selection = self.reads.spans(piece, self.ids.clone(), self.need.filters()).await?;
+        let mut selection = self.reads.spans(self.request(piece)).await?;
         while let Some(batch) = selection.items.next().await {
             let batch = batch?;
             self.reads.count(&batch)?;
@@ -115,7 +123,7 @@ impl Scan<'_, '_, '_> {
         let mut ids: Vec<_> = ids.into_iter().collect();
         ids.sort_unstable();
         for some in ids.chunks(FETCHED) {
-            let fetched = self.reads.traces(some.to_vec()).await?;
+            let fetched = self.reads.traces(some.to_vec(), &self.wanted).await?;
             for trace in &fetched.traces {
                 self.reads.check_deadline()?;
                 self.observe(trace, piece)?;

@@ -3,8 +3,9 @@
 use std::{cmp::Reverse, collections::{HashMap, HashSet}};
 
 use base::memory::Use;
+use contract::{SpanParts, SpansRequest};
 use futures::StreamExt;
-use model::{TimeRange, TimestampNs};
+use model::{Span, TimeRange, TimestampNs};
 
 use super::fetch::Reads;
 use crate::{Result, conditions::Need};
@@ -21,32 +22,52 @@ pub(super) struct Candidate {
     pub newest_ns: i64,
 }
 
+/// Which candidates are asked for.
+pub(super) struct Ask<'a, 'q> {
+    pub need: &'a Need<'q>,
+    pub range: TimeRange,
+    /// Traces, at most, that a `Select` is asked for.
+    pub most: Option<usize>,
+    /// What is read of each span.
+    pub wanted: &'a SpanParts,
+}
+
 /// The newest candidates of a range that have not been looked at, newest first. Where there are more, the end of what
-/// is left to ask for: before it, or at it, everything else lies.
+/// is left to ask for: before it everything else lies.
 pub(super) async fn candidates(
     reads: &mut Reads,
-    need: &Need<'_>,
-    range: TimeRange,
+    ask: Ask<'_, '_>,
     seen: &HashSet<[u8; 16]>,
 ) -> Result<(Vec<Candidate>, Option<TimestampNs>)> {
     let _held = reads.scope.limits.memory.reserve(Use::Query, 2 * HELD as u64 * CANDIDATE_BYTES)?;
     let mut newest: HashMap<[u8; 16], i64> = HashMap::new();
     // Spans before this are of no use: that many candidates are newer.
     let mut floor = i64::MIN;
-    let ids = need.trace_ids();
+    let ids = ask.need.trace_ids();
     if ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok((Vec::new(), None));
     }
-    let mut selection = reads.spans(range, ids.unwrap_or_default(), need.filters()).await?;
+    let mut came = ask.most.map(Came::new);
+    let mut selection = reads
+        .spans(SpansRequest {
+            trace_ids: ids.unwrap_or_default(),
+            any_of: ask.need.any_of(),
+            max_traces: ask.most,
+            ..reads.request(ask.range, ask.wanted)
+        })
+        .await?;
     while let Some(batch) = selection.items.next().await {
         let batch = batch?;
         reads.count(&batch)?;
         for span in &batch.spans {
+            if let Some(came) = &mut came {
+                came.add(span);
+            }
             if span.start_ns < floor || seen.contains(&span.trace_id) {
                 continue;
             }
             let Some(origin) = batch.origins.get(span.origin as usize) else { continue };
-            if newest.get(&span.trace_id).is_some_and(|at| *at >= span.start_ns) || !need.admits(span, origin) {
+            if newest.get(&span.trace_id).is_some_and(|at| *at >= span.start_ns) || !ask.need.admits(span, origin) {
                 continue;
             }
             newest.insert(span.trace_id, span.start_ns);
@@ -62,7 +83,30 @@ pub(super) async fn candidates(
     let candidate = |(trace_id, newest_ns)| Candidate { trace_id, newest_ns };
     let mut all: Vec<Candidate> = newest.into_iter().map(candidate).collect();
     all.sort_by_key(|c| (Reverse(c.newest_ns), c.trace_id));
+    let floor = came.and_then(|c| c.floor()).unwrap_or(i64::MIN).max(floor);
     Ok((all, (floor != i64::MIN).then(|| TimestampNs(floor.saturating_add(1)))))
+}
+
+/// What a `Select` gave that was asked for so many traces.
+struct Came {
+    asked: usize,
+    newest: HashMap<[u8; 16], i64>,
+}
+
+impl Came {
+    fn new(asked: usize) -> Self {
+        Came { asked, newest: HashMap::new() }
+    }
+
+    fn add(&mut self, span: &Span) {
+        let at = self.newest.entry(span.trace_id).or_insert(span.start_ns);
+        *at = (*at).max(span.start_ns);
+    }
+
+    /// Where there may be more traces, none of them is newer than this.
+    fn floor(&self) -> Option<i64> {
+        if self.newest.len() < self.asked { None } else { self.newest.values().copied().min() }
+    }
 }
 
 /// Keeps the newest [`HELD`]; the start of the oldest of them.

@@ -1,12 +1,9 @@
 //! What is read of the `Select`, counted and charged.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use base::memory::{Reservation, Use};
-use contract::{Coverage, Scope, Select, Selection, SpanFilter, SpansRequest};
+use contract::{Coverage, Scope, Select, Selection, SpanParts, SpansRequest};
 use futures::StreamExt;
 use model::{Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
 
@@ -47,15 +44,15 @@ impl Reads {
         Ok(self.scope.limits.check_deadline()?)
     }
 
-    pub async fn spans(
-        &self,
-        range: TimeRange,
-        trace_ids: Vec<[u8; 16]>,
-        filters: Vec<SpanFilter>,
-    ) -> Result<Selection<SpanBatch>> {
-        self.check_deadline()?;
+    /// Spans that start in the range; nothing else is asked for.
+    pub fn request(&self, range: TimeRange, wanted: &SpanParts) -> SpansRequest {
         let scope = Scope { range, ..self.scope.clone() };
-        Ok(self.select.spans(SpansRequest { scope, trace_ids, filters, max_traces: None }).await?)
+        SpansRequest { wanted: wanted.clone(), ..SpansRequest::new(scope) }
+    }
+
+    pub async fn spans(&self, request: SpansRequest) -> Result<Selection<SpanBatch>> {
+        self.check_deadline()?;
+        Ok(self.select.spans(request).await?)
     }
 
     /// Counts what has come; the bytes it takes.
@@ -73,10 +70,11 @@ impl Reads {
     }
 
     /// Whole traces, in the order of their ids given.
-    pub async fn traces(&mut self, ids: Vec<[u8; 16]>) -> Result<Fetched> {
+    pub async fn traces(&mut self, ids: Vec<[u8; 16]>, wanted: &SpanParts) -> Result<Fetched> {
         let mut held = self.scope.limits.memory.reserve(Use::Query, 0)?;
         let mut by_id: HashMap<[u8; 16], Vec<(Span, Arc<SpanOrigin>)>> = HashMap::new();
-        let mut selection = self.spans(around(self.scope.range), ids.clone(), Vec::new()).await?;
+        let request = self.request(around(self.scope.range), wanted);
+        let mut selection = self.spans(SpansRequest { trace_ids: ids.clone(), ..request }).await?;
         while let Some(batch) = selection.items.next().await {
             let batch = batch?;
             held.grow(self.count(&batch)?)?;

@@ -94,10 +94,6 @@ impl Tree {
         self.node(at)?.parent
     }
 
-    pub fn is_root(&self, at: u32) -> bool {
-        self.node(at).is_some_and(|n| n.is_root)
-    }
-
     pub fn children(&self, at: u32) -> u32 {
         self.node(at).map_or(0, |n| n.children)
     }

@@ -19,6 +19,7 @@ fn owned(v: &Value<'_>) -> Value<'static> {
         Value::Duration(d) => Value::Duration(*d),
         Value::Status(s) => Value::Status(*s),
         Value::Kind(k) => Value::Kind(*k),
+        Value::Opaque(v) => Value::Opaque(Cow::Owned(v.as_ref().clone())),
         Value::Array(all) => Value::Many(all.iter().map(|e| owned(&Value::of(e))).collect()),
         Value::Many(all) => Value::Many(all.iter().map(owned).collect()),
     }
@@ -34,6 +35,7 @@ fn hash_into(v: &Value<'_>, h: &mut DefaultHasher) {
         Value::Duration(d) => (5u8, d).hash(h),
         Value::Status(s) => (6u8, s).hash(h),
         Value::Kind(k) => (7u8, k).hash(h),
+        Value::Opaque(v) => (9u8, v.to_string()).hash(h),
         Value::Array(_) | Value::Many(_) => {
             h.write_u8(8);
             v.elements().into_iter().flatten().for_each(|e| hash_into(&e, h));
