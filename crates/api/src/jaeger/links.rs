@@ -103,12 +103,7 @@ impl Reads {
     }
 
     async fn links_of_spans(&mut self, range: TimeRange) -> Result<Links, Error> {
-        let request = SpansRequest {
-            scope: self.scope(range),
-            trace_ids: Vec::new(),
-            filters: Vec::new(),
-            max_traces: None,
-        };
+        let request = SpansRequest::new(self.scope(range));
         let mut found = self.select.spans(request).await?;
         let (mut graph, mut memory, mut is_cut) = (Graph::default(), self.reserve()?, false);
         while let Some(batch) = found.items.next().await {

@@ -93,12 +93,7 @@ impl Life {
     }
 
     async fn stored(&self) -> BTreeMap<String, f64> {
-        let request = SpansRequest {
-            scope: Self::scope(),
-            trace_ids: vec![[1; 16]],
-            filters: Vec::new(),
-            max_traces: None,
-        };
+        let request = SpansRequest { trace_ids: vec![[1; 16]], ..SpansRequest::new(Self::scope()) };
         let (pieces, _) = self.rig.store().spans(request).await.unwrap().collect().await.unwrap();
         let mut out = BTreeMap::new();
         for span in pieces.into_iter().flat_map(|p| p.spans) {
