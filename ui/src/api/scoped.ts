@@ -1,11 +1,12 @@
 /** Sends a query inside the scope of the view, and gives back an answer that speaks of the query as it was written. */
 import type { Narrowed } from '../lib/places';
 import { restorePlaces } from '../lib/places';
-import { type Matcher, selector } from '../lib/promtext';
+import { selector } from '../lib/promtext';
 import { matchersOf, type Scope } from '../lib/scope';
+import { narrowTraceql } from '../lib/traceql';
 import { type Answer, ApiError } from './http';
 
-type Language = 'promql' | 'logql';
+type Language = 'promql' | 'logql' | 'traceql';
 
 export async function scoped<T>(
   language: Language,
@@ -14,7 +15,7 @@ export async function scoped<T>(
   send: (query: string) => Promise<Answer<T>>,
 ): Promise<Answer<T>> {
   if (scope.labels.length === 0) return send(query);
-  const narrowed = await narrow(language, query, matchersOf(scope.labels));
+  const narrowed = await narrow(language, query, scope);
   if (!narrowed) {
     const answer = await send(query);
     // The node understood what the grammar here does not.
@@ -32,7 +33,10 @@ export async function scoped<T>(
 
 const UNSCOPED = 'the scope of the view could not be put into this query: the answer is about everything';
 
-async function narrow(language: Language, query: string, matchers: readonly Matcher[]): Promise<Narrowed | null> {
+async function narrow(language: Language, query: string, { labels }: Scope): Promise<Narrowed | null> {
+  // Its filters are found without a grammar.
+  if (language === 'traceql') return narrowTraceql(query, labels);
+  const matchers = matchersOf(labels);
   const { narrowLogql, narrowPromql } = await import('../lib/narrow');
   return language === 'promql' ? narrowPromql(query, matchers) : narrowLogql(query, matchers);
 }
@@ -40,7 +44,7 @@ async function narrow(language: Language, query: string, matchers: readonly Matc
 /** The query inside the scope, for what is not asked over HTTP; as it was written where it does not parse. */
 export async function narrowed(language: Language, query: string, scope: Scope): Promise<string> {
   if (scope.labels.length === 0) return query;
-  return (await narrow(language, query, matchersOf(scope.labels)))?.text ?? query;
+  return (await narrow(language, query, scope))?.text ?? query;
 }
 
 /** A selector for lists of labels and series: the scope alone where nothing was chosen. */
@@ -50,8 +54,7 @@ export async function scopedSelector(
   scope: Scope,
 ): Promise<string | undefined> {
   if (scope.labels.length === 0) return match;
-  const matchers = matchersOf(scope.labels);
-  if (match === undefined) return selector('', matchers);
+  if (match === undefined) return selector('', matchersOf(scope.labels));
   // One that does not parse is refused by the node, in its own words.
-  return (await narrow(language, match, matchers))?.text ?? match;
+  return (await narrow(language, match, scope))?.text ?? match;
 }
