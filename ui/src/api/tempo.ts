@@ -4,7 +4,7 @@ import { type WireFound, shapeFound } from '../lib/found';
 import type { Range } from '../lib/time';
 import { shapeTraceSeries, type WireTraceSeries } from '../lib/tracemetrics';
 import { type Answer, type Ask, getJson } from './http';
-import type { PromResult } from './prom';
+import type { PromResult, Series } from './prom';
 import { scoped } from './scoped';
 
 type Context = Omit<Ask, 'params'>;
@@ -67,15 +67,20 @@ export async function queryTraceMetrics(
   stepSeconds: number,
   ask: Context,
 ): Promise<Answer<PromResult>> {
-  // Steps stand on multiples of themselves so that a refresh moves no point.
-  const start = Math.floor(range.fromMs / 1e3 / stepSeconds) * stepSeconds;
-  const end = Math.ceil(range.toMs / 1e3 / stepSeconds) * stepSeconds;
-  const params = { start, end, step: `${stepSeconds}s` };
+  // The node puts steps on multiples of themselves; spans count that start in the range.
+  const params = { ...seconds(range), step: `${stepSeconds}s` };
   const send = (q: string) => getJson<WireMetrics>(`${BASE}/metrics/query_range`, { ...ask, params: { q, ...params } });
   const answer = await scoped('traceql', query, ask.scope, send);
   const series = (answer.data.series ?? []).map(shapeTraceSeries);
   const samples = series.reduce((sum, one) => sum + one.times.length, 0);
   return { ...answer, data: { expr: query, kind: 'matrix', series, samples, stats: null, plan: null } };
+}
+
+/** A metrics query as one value per series, of all spans of the range. */
+export async function queryTraceInstant(query: string, range: Range, ask: Context): Promise<Answer<Series[]>> {
+  const send = (q: string) => getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
+  const answer = await scoped('traceql', query, ask.scope, send);
+  return { ...answer, data: (answer.data.series ?? []).map(shapeTraceSeries) };
 }
 
 export interface TagScope {

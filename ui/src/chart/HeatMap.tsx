@@ -4,13 +4,13 @@
  */
 import { useComputedColorScheme } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
-import { boundsText, type Heat, type HeatColumn, makeScale, quantileOf, type Scale } from '../lib/heat';
+import { type Heat, makeScale, quantileOf, type Scale } from '../lib/heat';
 import { type Gap, gapSummary, lackingAt, lackingText } from '../lib/gaps';
 import type { Range, Zone } from '../lib/time';
-import { formatDateTime } from '../lib/timeformat';
 import { formatValue, type Unit } from '../lib/units';
 import { GapList } from './GapList';
-import { MarkTip, type Spoken, type Spot, Tip } from './HeatTips';
+import { cellAt, HEAT_LINES, nearestColumn, speakSpot, stepSpot } from './heatSpots';
+import { MarkTip, type Spot, Tip } from './HeatTips';
 import { colours, markPlace, paintHeat, placeOf, timeAt } from './heatPaint';
 import { type Mark, nearestMark } from './marks';
 import { Picture } from './Picture';
@@ -41,8 +41,6 @@ interface Props {
 const NO_MARKS: readonly Mark[] = [];
 const NO_GAPS: readonly Gap[] = [];
 
-const LINES = [0.5, 0.99] as const;
-
 export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds, height, ...props }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const scheme = useComputedColorScheme('light');
@@ -62,7 +60,7 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
       zone,
       stepSeconds,
       format,
-      lines: LINES,
+      lines: HEAT_LINES,
       cursor: mark < 0 ? spot : null,
       drag,
       marks,
@@ -94,13 +92,13 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
   };
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.key === 'Escape') setSpot(null);
-    const next = step(heat, spot, event.key);
+    const next = stepSpot(heat, spot, event.key);
     if (!next) return;
     event.preventDefault();
     setSpot(next);
   };
   const column = spot ? heat.columns[spot.column] : undefined;
-  const told = spot && column ? speak(column, spot.cell, heat, format, countUnit, zone) : null;
+  const told = spot && column ? speakSpot(column, spot.cell, heat, format, countUnit, zone) : null;
   const lacking = column ? lackingText(lackingAt(gaps, column.time * 1e3)) : '';
   const spoken = told && lacking ? { ...told, rows: [...told.rows, ['Not in it', lacking] as const] } : told;
   return (
@@ -162,7 +160,7 @@ export function HeatMap({ title, heat, unit, countUnit, zone, range, stepSeconds
   );
 }
 
-function Ramp({ most, unit, scheme }: { most: number; unit: Unit; scheme: string }) {
+export function Ramp({ most, unit, scheme }: { most: number; unit: Unit; scheme: string }) {
   // The ramp is read off the sheet of the scheme that is on: a key by scheme draws it anew.
   const stops = useMemo(() => Array.from({ length: 9 }, (_, i) => colours()(i / 8)), [scheme]);
   return (
@@ -174,73 +172,10 @@ function Ramp({ most, unit, scheme }: { most: number; unit: Unit; scheme: string
   );
 }
 
-function nearestColumn(heat: Heat, seconds: number, stepSeconds: number): number {
-  let best = -1;
-  heat.columns.forEach((column, i) => {
-    if (seconds > column.time - stepSeconds && seconds <= column.time) best = i;
-  });
-  return best;
-}
-
-/** How near the pointer must be to a thin cell to mean it, as a share of the height. */
-const NEAR = 0.03;
-
-function cellAt(column: HeatColumn | undefined, scale: Scale, at: number): number {
-  let best = -1;
-  let distance = NEAR;
-  column?.cells.forEach((cell, i) => {
-    const away = Math.max(0, scale.at(cell.low) - at, at - scale.at(cell.high));
-    if (away < distance) [best, distance] = [i, away];
-  });
-  return best;
-}
-
-/** Left and right move by a step, up and down by a cell that counted something. */
-function step(heat: Heat, spot: Spot | null, key: string): Spot | null {
-  const last = heat.columns.length - 1;
-  if (last < 0 || !['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'].includes(key)) return null;
-  const from = spot ?? { column: key === 'ArrowRight' ? -1 : last + 1, cell: 0 };
-  const across = key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0;
-  const column = Math.min(Math.max(from.column + across, 0), last);
-  const cells = heat.columns[column]?.cells ?? [];
-  const up = key === 'ArrowUp' ? 1 : key === 'ArrowDown' ? -1 : 0;
-  return { column, cell: Math.min(Math.max(from.cell + up, 0), Math.max(0, cells.length - 1)) };
-}
-
-function speak(
-  column: HeatColumn,
-  at: number,
-  heat: Heat,
-  format: (value: number) => string,
-  countUnit: Unit,
-  zone: Zone,
-): Spoken {
-  const time = formatDateTime(column.time * 1e3, zone);
-  const percent = (count: number) => `${((count / (column.count || 1)) * 100).toFixed(1)} %`;
-  const quantiles = LINES.map((q) => {
-    const value = quantileOf(column, q, heat.kind);
-    return [`p${q * 100}`, value === null ? '–' : format(value)] as const;
-  });
-  const total = ['All buckets', formatValue(column.count, countUnit)] as const;
-  const cell = column.cells[at];
-  if (!cell) return { time, rows: [total, ...quantiles] };
-  const below = column.cells.slice(0, at + 1).reduce((sum, one) => sum + one.count, 0);
-  return {
-    time,
-    rows: [
-      ['Bucket', boundsText(cell, format)],
-      ['Count', `${formatValue(cell.count, countUnit)}, ${percent(cell.count)}`],
-      ['Up to here', percent(below)],
-      total,
-      ...quantiles,
-    ],
-  };
-}
-
 function describe(heat: Heat, unit: Unit): string {
   const last = heat.columns[heat.columns.length - 1];
   if (!last) return 'No data in this range.';
-  const parts = LINES.map((q) => {
+  const parts = HEAT_LINES.map((q) => {
     const value = quantileOf(last, q, heat.kind);
     return value === null ? '' : `p${q * 100} ${formatValue(value, unit)}`;
   });

@@ -1,7 +1,7 @@
 /** The table twin of a heat map: a row per step, newest first; the file has every bucket. */
 import { useMemo } from 'react';
 import type { Series } from '../api/prom';
-import { boundsText, quantileOf, toHeat } from '../lib/heat';
+import { boundsText, type Heat, quantileOf, toHeat } from '../lib/heat';
 import { type Gap, lackingAt, lackingText } from '../lib/gaps';
 import type { Range, Zone } from '../lib/time';
 import { formatDateTime } from '../lib/timeformat';
@@ -13,6 +13,8 @@ import { VirtualTable } from '../parts/VirtualTable';
 interface Props {
   title: string;
   series: readonly Series[];
+  /** Where the series are not of a kind that `toHeat` knows. */
+  heat?: Heat | undefined;
   unit: Unit;
   countUnit: Unit;
   zone: Zone;
@@ -30,8 +32,8 @@ const COLUMNS = [
   { key: 'buckets', title: 'Buckets', width: '76px', align: 'right' as const },
 ];
 
-export function HeatTable({ title, series, unit, countUnit, zone, range, gaps = NO_GAPS }: Props) {
-  const heat = useMemo(() => toHeat(series), [series]);
+export function HeatTable({ title, series, heat: given, unit, countUnit, zone, range, gaps = NO_GAPS }: Props) {
+  const heat = useMemo(() => given ?? toHeat(series), [given, series]);
   const columns = heat?.columns ?? [];
   const header = gaps.length > 0 ? [...COLUMNS, LACKING] : COLUMNS;
   const format = (value: number) => formatValue(value, unit);

@@ -31,12 +31,15 @@ interface Props extends Look {
   onMark?: ((index: number) => void) | undefined;
   /** What the answer lacks: hatched, named below, and said. */
   gaps?: readonly Gap[] | undefined;
+  /** The gaps are named beside the chart already. */
+  quietGaps?: boolean;
 }
 
 const NO_MARKS: readonly Mark[] = [];
 const NO_GAPS: readonly Gap[] = [];
 
-export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, marks, onMark, gaps, ...look }: Props) {
+export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, marks, onMark, gaps, ...more }: Props) {
+  const { quietGaps, ...look } = more;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme('light');
@@ -130,7 +133,7 @@ export function TimeChart({ title, columns, range, onZoom, onZoomOut, focus, mar
       }}
       onClick={mark >= 0 && onMark ? () => onMark(mark) : undefined}
       style={mark >= 0 && onMark ? { cursor: 'pointer' } : undefined}
-      foot={<GapList gaps={lacking} range={range} zone={look.zone} />}
+      foot={quietGaps ? null : <GapList gaps={lacking} range={range} zone={look.zone} />}
     >
       <div ref={host} className={mark >= 0 ? 'onMark' : undefined} />
       {shownMarks[mark] ? (

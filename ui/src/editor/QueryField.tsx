@@ -14,7 +14,11 @@ export interface FieldProps {
   notes?: readonly Underline[] | undefined;
 }
 
-const FIELDS = { promql: lazy(() => import('./PromField')), logql: lazy(() => import('./LogField')) };
+const FIELDS = {
+  promql: lazy(() => import('./PromField')),
+  logql: lazy(() => import('./LogField')),
+  traceql: lazy(() => import('./TraceField')),
+};
 
 export function QueryField({ language, ...props }: FieldProps & { language: keyof typeof FIELDS }) {
   const Field = FIELDS[language];

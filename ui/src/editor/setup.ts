@@ -1,4 +1,4 @@
-/** What both query editors have in common: keys, brackets, colours from the tokens. */
+/** What all query editors have in common: keys, brackets, colours from the tokens. */
 import {
   acceptCompletion,
   autocompletion,

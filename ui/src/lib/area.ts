@@ -1,4 +1,5 @@
 /** An area of the heat map of durations: a part of the range and a part of the durations, and the searches it stands for. */
+import type { Heat, HeatColumn, Scale } from './heat';
 import type { Range } from './time';
 import { withStage } from './traceql';
 
@@ -50,4 +51,73 @@ const TOP = 10;
 export function compareStage(area: Area): string {
   const [from, to] = [area.fromMs, area.toMs].map((ms) => `${Math.round(ms)}000000`);
   return `compare({ ${areaCondition(area)} }, ${TOP}, ${from}, ${to})`;
+}
+
+/** A rectangle drawn over the map: seconds across, heights of its scale upwards. */
+export interface Drawn {
+  fromS: number;
+  toS: number;
+  lowAt: number;
+  highAt: number;
+}
+
+/** The area of whole steps and buckets that a rectangle touches: what is counted in cells is chosen by cells. */
+export function areaOf(heat: Heat, scale: Scale, drawn: Drawn, stepSeconds: number): Area | null {
+  const columns = heat.columns.map((one) => one.time);
+  const first = columns[0];
+  if (first === undefined) return null;
+  // Columns stand on multiples of the step, also where one between them is empty.
+  const edge = (seconds: number, up: boolean) => {
+    const steps = (seconds - first) / stepSeconds;
+    return first + (up ? Math.ceil(steps) : Math.floor(steps)) * stepSeconds;
+  };
+  const bounds = [...new Set(heat.columns.flatMap((one) => one.cells.flatMap((cell) => [cell.low, cell.high])))];
+  bounds.sort((a, b) => a - b);
+  const below = bounds.filter((value) => scale.at(value) <= drawn.lowAt + NEAR);
+  const above = bounds.find((value) => scale.at(value) >= drawn.highAt - NEAR);
+  const isOpenBelow = drawn.lowAt <= NEAR;
+  const isOpenAbove = drawn.highAt >= 1 - NEAR || above === undefined;
+  return {
+    fromMs: edge(drawn.fromS, false) * 1e3,
+    toMs: Math.max(edge(drawn.toS, true), edge(drawn.fromS, false) + stepSeconds) * 1e3,
+    lowUs: isOpenBelow ? 0 : (below[below.length - 1] ?? 0) * 1e6,
+    highUs: isOpenAbove ? Infinity : above * 1e6,
+  };
+}
+
+/** A height this close to a bound is at it. */
+const NEAR = 1e-6;
+
+/** The area of one cell of a column. */
+export function areaOfCell(column: HeatColumn, cell: number, stepSeconds: number): Area | null {
+  const found = column.cells[cell];
+  if (!found) return null;
+  return {
+    fromMs: (column.time - stepSeconds) * 1e3,
+    toMs: column.time * 1e3,
+    lowUs: Math.max(0, found.low) * 1e6,
+    highUs: found.high * 1e6,
+  };
+}
+
+/** The smallest area that holds both. */
+export function joinAreas(a: Area, b: Area): Area {
+  return {
+    fromMs: Math.min(a.fromMs, b.fromMs),
+    toMs: Math.max(a.toMs, b.toMs),
+    lowUs: Math.min(a.lowUs, b.lowUs),
+    highUs: Math.max(a.highUs, b.highUs),
+  };
+}
+
+/** What the cells inside an area count. */
+export function countInArea(heat: Heat, area: Area, stepSeconds: number): number {
+  let count = 0;
+  for (const column of heat.columns) {
+    if (column.time * 1e3 > area.toMs || (column.time - stepSeconds) * 1e3 < area.fromMs) continue;
+    for (const cell of column.cells) {
+      if (cell.low * 1e6 >= area.lowUs - 1 && cell.high * 1e6 <= area.highUs + 1) count += cell.count;
+    }
+  }
+  return count;
 }

@@ -57,6 +57,8 @@ export interface Found {
   /** Spans that match. */
   matched: number;
   matches: FoundSpan[];
+  /** No span of it that matches starts after this. */
+  matchedToMs: number;
   /** By how many spans each. */
   services: { name: string; count: number; errors: number }[];
 }
@@ -72,12 +74,16 @@ const NO_ROOT = '<root span not yet received>';
 
 export function shapeFound(wire: WireFound): Found {
   const sets = wire.spanSets ?? (wire.spanSet ? [wire.spanSet] : []);
+  const listed = sets.flatMap((set) => set.spans ?? []);
   const services = Object.entries(wire.serviceStats ?? {})
     .map(([name, { spanCount = 0, errorCount = 0 }]) => ({ name, count: spanCount, errors: errorCount }))
     .sort((a, b) => b.count - a.count || a.name.localeCompare(b.name));
-  const matches = sets.flatMap((set) => set.spans ?? []).map(shapeSpan);
+  const matches = listed.map(shapeSpan);
   const longestUs = matches.reduce((most, span) => Math.max(most, span.durationUs), 0);
   const startNs = wire.startTimeUnixNano ?? '0';
+  const matched = sets.reduce((sum, set) => sum + (set.matched ?? set.spans?.length ?? 0), 0);
+  const endMs = nsToMs(startNs) + (wire.durationMs ?? 0) + 1;
+  const newest = listed.reduce((most, span) => Math.max(most, nsToMs(span.startTimeUnixNano ?? '0')), 0);
   return {
     id: wire.traceID,
     service: wire.rootServiceName === NO_ROOT ? '' : (wire.rootServiceName ?? ''),
@@ -88,8 +94,10 @@ export function shapeFound(wire: WireFound): Found {
     durationUs: Math.max((wire.durationMs ?? 0) * 1e3, (wire.durationMs ?? 0) === 0 ? longestUs : 0),
     spans: services.reduce((sum, one) => sum + one.count, 0),
     errors: services.reduce((sum, one) => sum + one.errors, 0),
-    matched: sets.reduce((sum, set) => sum + (set.matched ?? set.spans?.length ?? 0), 0),
+    matched,
     matches,
+    // Where not all of them are listed it is only known that they are of the trace.
+    matchedToMs: matched > 0 && listed.length >= matched && newest > 0 ? newest : endMs,
     services,
   };
 }

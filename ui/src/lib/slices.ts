@@ -1,9 +1,11 @@
 /**
  * A search of a long range, newest part first: the range is cut into slices that double towards the past, so that a first
  * page is there soon and it can be said how far back has been searched. A slice that holds more than was asked for is gone
- * through from its newest to its oldest trace.
+ * through from its newest to its oldest match.
+ *
+ * A node finds traces by spans that match and start in what is asked for, those with the newest such spans first. So what
+ * a full page leaves out has no match after the page's oldest, and began no later.
  */
-import { compareNs } from '../api/loki';
 import type { Found } from './found';
 import type { Range } from './time';
 
@@ -57,9 +59,8 @@ export function nextCursor(
   const slice = slices[asked.slice];
   if (!slice) return undefined;
   if (page.length >= asked.limit) {
-    const oldest = page.reduce((low, one) => Math.min(low, Math.floor(one.startMs / 1e3)), Infinity);
-    // Traces of the same second may be missing still: it is asked for again.
-    const endS = Math.min(asked.endS, oldest + 1);
+    // Matches of the same second may be missing still: it is asked for again.
+    const endS = Math.min(asked.endS, Math.floor(oldestMatchMs(page) / 1e3) + 1);
     if (endS > slice.startS && endS < asked.endS) return { slice: asked.slice, endS, limit };
     if (endS === asked.endS && asked.limit < MOST_AT_ONCE) {
       return { slice: asked.slice, endS, limit: Math.min(MOST_AT_ONCE, asked.limit * 4) };
@@ -84,10 +85,10 @@ export function shareDone(slices: readonly Slice[], at: Cursor | undefined): num
 export function settledNs(slices: readonly Slice[], asked: Cursor, page: readonly Found[], isLast: boolean): string {
   const slice = slices[asked.slice];
   if (isLast || !slice) return '0';
-  const edge = `${slice.startS}000000000`;
-  if (page.length < asked.limit) return edge;
-  const oldest = page.reduce((low, one) => (compareNs(one.startNs, low) < 0 ? one.startNs : low), NEVER);
-  return compareNs(oldest, edge) > 0 ? oldest : edge;
+  const from = page.length < asked.limit ? slice.startS : Math.max(slice.startS, oldestMatchMs(page) / 1e3);
+  return `${Math.ceil(from * 1e3)}000000`;
 }
 
-const NEVER = '9'.repeat(25);
+function oldestMatchMs(page: readonly Found[]): number {
+  return page.reduce((low, one) => Math.min(low, one.matchedToMs), Infinity);
+}

@@ -3,16 +3,23 @@ import type { HistogramBucket, Labels, Series } from '../api/prom';
 import { type AnyValue, anyText } from './found';
 import type { Heat, HeatColumn } from './heat';
 
+interface WireSample {
+  timestampMs?: string | number;
+  value?: number | string;
+}
+
 export interface WireTraceSeries {
   labels?: { key: string; value?: AnyValue | null }[] | null;
   /** Left out where it is zero, as protobuf's JSON does. */
-  samples?: { timestampMs?: string | number; value?: number | string }[] | null;
+  samples?: WireSample[] | null;
+  /** Of an instant query, in place of samples. */
+  value?: number | string;
 }
 
 export function shapeTraceSeries(wire: WireTraceSeries): Series {
   const labels: Labels = Object.fromEntries((wire.labels ?? []).map(({ key, value }) => [key, anyText(value)]));
-  const samples = [...(wire.samples ?? [])]
-    .map(({ timestampMs, value }) => ({ time: Number(timestampMs ?? 0) / 1e3, value: Number(value ?? 0) }))
+  const samples = [...(wire.samples ?? (wire.value === undefined ? [] : [{ value: wire.value }]))]
+    .map(({ timestampMs, value }: WireSample) => ({ time: Number(timestampMs ?? 0) / 1e3, value: Number(value ?? 0) }))
     .sort((a, b) => a.time - b.time);
   return { labels, times: samples.map((one) => one.time), values: samples.map((one) => one.value) };
 }

@@ -146,13 +146,59 @@ export interface LogsSearch extends CommonSearch {
 }
 
 export interface TracesSearch extends CommonSearch {
+  /** TraceQL. */
+  q?: string | undefined;
+  /** What addresses held before there was a query in them; read, never written. */
   service?: string | undefined;
   operation?: string | undefined;
   tags?: string | undefined;
   min?: string | undefined;
   max?: string | undefined;
+  /** How many traces to list. */
   limit?: number | undefined;
-  sort?: 'recent' | 'longest' | 'spans' | 'errors' | undefined;
+  sort?: 'longest' | 'spans' | 'errors' | undefined;
+  /** The fields above the query are folded away. */
+  form?: 'off' | undefined;
+  /** Durations as points, as a table of values, or no picture at all; a heat map otherwise. */
+  head?: 'scatter' | 'values' | 'off' | undefined;
+  /** An area of the heat map, as `lib/area.ts` writes it. */
+  sel?: string | undefined;
+  /** As on the metrics page, for metric queries over spans. */
+  cap?: number | undefined;
+  solo?: string | undefined;
+}
+
+export interface TopologySearch extends CommonSearch {
+  view?: 'table' | undefined;
+  /** What a node of the map stands for; chosen by how many there are otherwise. */
+  level?: 'cluster' | 'namespace' | 'service' | undefined;
+  /** Groups whose fold differs from the level. */
+  open?: string[] | undefined;
+  /** Only edges that fail, and what they join. */
+  errors?: 'on' | undefined;
+  /** The node looked at, by its key, and how far around it. */
+  node?: string | undefined;
+  hops?: number | undefined;
+  find?: string | undefined;
+  /** Services without any edge, too. */
+  lonely?: 'on' | undefined;
+  /** Order of the tables: a column, with a dash before it for the other way round. */
+  sort?: string | undefined;
+}
+
+export interface ServicesSearch extends CommonSearch {
+  find?: string | undefined;
+  sort?: string | undefined;
+}
+
+export interface ServiceSearch extends CommonSearch {
+  /** Which of its spans count; those it serves otherwise. */
+  kind?: 'calls' | 'all' | undefined;
+  /** The operation that the charts are about. */
+  op?: string | undefined;
+  sort?: string | undefined;
+  ex?: 'on' | 'list' | undefined;
+  values?: 'on' | undefined;
 }
 
 export interface TraceSearchState extends CommonSearch {
@@ -293,13 +339,57 @@ export function logsSearch(raw: Record<string, unknown>): LogsSearch {
 
 export function tracesSearch(raw: Record<string, unknown>): TracesSearch {
   return {
+    q: one(raw.q),
     service: one(raw.service),
     operation: one(raw.operation),
     tags: one(raw.tags),
     min: one(raw.min),
     max: one(raw.max),
-    limit: whole(raw.limit, 1, 1500),
-    sort: choice(raw.sort, ['recent', 'longest', 'spans', 'errors']),
+    limit: whole(raw.limit, 1, MOST_TRACES),
+    sort: choice(raw.sort, ['longest', 'spans', 'errors']),
+    form: choice(raw.form, ['off']),
+    head: choice(raw.head, ['scatter', 'values', 'off']),
+    sel: one(raw.sel),
+    cap: whole(raw.cap, 1, 500),
+    solo: one(raw.solo),
+  };
+}
+
+/** Traces held by a tab. Whoever reads this far wants a narrower query. */
+export const MOST_TRACES = 5000;
+
+const SORT_KEY = /^-?[a-z]\w{0,15}$/;
+
+function sortKey(value: unknown): string | undefined {
+  const text = one(value);
+  return text !== undefined && SORT_KEY.test(text) ? text : undefined;
+}
+
+export function topologySearch(raw: Record<string, unknown>): TopologySearch {
+  return {
+    view: choice(raw.view, ['table']),
+    level: choice(raw.level, ['cluster', 'namespace', 'service']),
+    open: many(raw.open)?.filter(Boolean).slice(0, 100),
+    errors: choice(raw.errors, ['on']),
+    node: one(raw.node),
+    hops: whole(raw.hops, 1, 2),
+    find: one(raw.find),
+    lonely: choice(raw.lonely, ['on']),
+    sort: sortKey(raw.sort),
+  };
+}
+
+export function servicesSearch(raw: Record<string, unknown>): ServicesSearch {
+  return { find: one(raw.find), sort: sortKey(raw.sort) };
+}
+
+export function serviceSearch(raw: Record<string, unknown>): ServiceSearch {
+  return {
+    kind: choice(raw.kind, ['calls', 'all']),
+    op: one(raw.op),
+    sort: sortKey(raw.sort),
+    ex: choice(raw.ex, ['on', 'list']),
+    values: choice(raw.values, ['on']),
   };
 }
 

@@ -7,12 +7,12 @@ import { type Surface, useCanvas } from '../../chart/useCanvas';
 import { niceStep } from '../../lib/steps';
 import type { Range, Zone } from '../../lib/time';
 import { formatDateTimeMs, formatDurationUs, formatTick } from '../../lib/timeformat';
-import type { Summary } from '../../lib/trace';
+import { type Found, foundName } from '../../lib/found';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon, useSetRange } from '../../state/view';
 
 interface Props {
-  traces: readonly Summary[];
+  traces: readonly Found[];
   range: Range;
   zone: Zone;
 }
@@ -25,21 +25,21 @@ const TOP = 8;
 const NEAR = 10;
 
 interface Scales {
-  x: (us: number) => number;
+  x: (ms: number) => number;
   y: (us: number) => number;
   xInverse: (px: number) => number;
   lowLog: number;
   highLog: number;
 }
 
-function scales(traces: readonly Summary[], range: Range, width: number, height: number): Scales {
+function scales(traces: readonly Found[], range: Range, width: number, height: number): Scales {
   const logs = traces.map((one) => Math.log10(Math.max(one.durationUs, 1)));
   const lowLog = Math.floor(Math.min(...logs));
   const highLog = Math.max(Math.ceil(Math.max(...logs)), lowLog + 1);
   const plotWidth = width - LEFT - RIGHT;
   const plotHeight = height - TOP - BOTTOM;
   return {
-    x: (us) => LEFT + ((us / 1e3 - range.fromMs) / (range.toMs - range.fromMs)) * plotWidth,
+    x: (ms) => LEFT + ((ms - range.fromMs) / (range.toMs - range.fromMs)) * plotWidth,
     y: (us) => TOP + plotHeight - ((Math.log10(Math.max(us, 1)) - lowLog) / (highLog - lowLog)) * plotHeight,
     xInverse: (px) => range.fromMs + ((px - LEFT) / plotWidth) * (range.toMs - range.fromMs),
     lowLog,
@@ -67,7 +67,7 @@ export function Scatter({ traces, range, zone }: Props) {
     let best = -1;
     let distance = NEAR * NEAR;
     traces.forEach((one, i) => {
-      const d = (s.x(one.startUs) - px) ** 2 + (s.y(one.durationUs) - py) ** 2;
+      const d = (s.x(one.startMs) - px) ** 2 + (s.y(one.durationUs) - py) ** 2;
       if (d < distance) [best, distance] = [i, d];
     });
     return best;
@@ -90,7 +90,7 @@ export function Scatter({ traces, range, zone }: Props) {
   };
   const shown = traces[hover];
   return (
-    <figure className="panel scatter" aria-label={`Trace durations over time. ${summary}`}>
+    <figure className="scatter" aria-label={`Trace durations over time. ${summary}`}>
       <canvas
         ref={canvas}
         role="img"
@@ -112,8 +112,8 @@ export function Scatter({ traces, range, zone }: Props) {
       />
       {shown ? (
         <div className="scatterTip data" aria-hidden="true">
-          {formatDateTimeMs(shown.startUs / 1e3, zone)} · {shown.service} {shown.operation} ·{' '}
-          <strong>{formatDurationUs(shown.durationUs)}</strong> · {shown.spans} spans
+          {formatDateTimeMs(shown.startMs, zone)} · {foundName(shown).service} {foundName(shown).operation} ·{' '}
+          <strong>{formatDurationUs(shown.durationUs)}</strong> · {shown.spans || shown.matched} spans
           {shown.errors > 0 ? ` · ${shown.errors} errors` : ''}
         </div>
       ) : null}
@@ -121,7 +121,7 @@ export function Scatter({ traces, range, zone }: Props) {
   );
 }
 
-function describe(traces: readonly Summary[]): string {
+function describe(traces: readonly Found[]): string {
   const sorted = traces.map((one) => one.durationUs).sort((a, b) => a - b);
   const at = (q: number) => formatDurationUs(sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0);
   return `${traces.length} traces, median ${at(0.5)}, 95th percentile ${at(0.95)}, longest ${formatDurationUs(sorted[sorted.length - 1] ?? 0)}.`;
@@ -129,7 +129,7 @@ function describe(traces: readonly Summary[]): string {
 
 function paint(
   { context: c, width, height }: Surface,
-  traces: readonly Summary[],
+  traces: readonly Found[],
   range: Range,
   zone: Zone,
   hover: number,
@@ -151,7 +151,7 @@ function paint(
   c.textAlign = 'center';
   const tickMs = niceStep(range.toMs - range.fromMs, Math.max(2, Math.floor(width / 110))) * 1e3;
   for (let t = Math.ceil(range.fromMs / tickMs) * tickMs; t <= range.toMs; t += tickMs) {
-    const x = Math.round(s.x(t * 1e3)) + 0.5;
+    const x = Math.round(s.x(t)) + 0.5;
     line(c, x, TOP, x, height - BOTTOM);
     c.fillText(formatTick(t, zone, tickMs), x, height - BOTTOM / 2);
   }
@@ -162,7 +162,7 @@ function paint(
   const good = resolveColour('var(--series-0)');
   const failed = resolveColour('var(--series-4)');
   traces.forEach((one, i) => {
-    const x = s.x(one.startUs);
+    const x = s.x(one.startMs);
     const y = s.y(one.durationUs);
     const radius = (one.spans > 100 ? 5 : one.spans > 10 ? 4 : 3) + (i === hover ? 2 : 0);
     c.globalAlpha = i === hover ? 1 : 0.75;

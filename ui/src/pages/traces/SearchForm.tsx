@@ -1,45 +1,29 @@
-/** What to search for. Fields are a draft until Search (Enter) writes them to the address. */
+/** What to search for, in fields. They are a draft until Search (Enter) writes them as TraceQL into the address. */
 import { useState } from 'react';
-import { operations } from '../../api/jaeger';
-import { parseTags } from '../../lib/trace';
+import { tagValues, traceServices } from '../../api/tempo';
+import { isTraceDuration, KINDS, STATUSES, tagConditions, type TraceForm, writeForm } from '../../lib/traceform';
+import { EMPTY_FORM } from '../../lib/traceform';
 import { useAnswer } from '../../state/answers';
-import { advanceNow } from '../../state/now';
-import type { TracesSearch } from '../../state/search';
-import { usePatch, useView } from '../../state/view';
+import { useView } from '../../state/view';
 
 interface Props {
-  search: TracesSearch;
-  services: readonly string[];
-  defaultLimit: number;
+  form: TraceForm;
+  onSearch: (query: string) => void;
 }
 
-const DURATION = /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/;
+/** Names offered before typing narrows them. */
+const OFFERED = 500;
 
-export function SearchForm({ search, services, defaultLimit }: Props) {
-  const { asker } = useView();
-  const patch = usePatch();
-  const [draft, setDraft] = useState({
-    service: search.service ?? '',
-    operation: search.operation ?? '',
-    tags: search.tags ?? '',
-    min: search.min ?? '',
-    max: search.max ?? '',
-    limit: String(search.limit ?? defaultLimit),
-  });
-  const known = services.includes(draft.service);
-  const found = useAnswer(
-    ['operations', draft.service, asker],
-    (signal) => operations(draft.service, { ...asker, signal }),
-    { enabled: known, staleMs: 60_000 },
-  );
+export function SearchForm({ form, onSearch }: Props) {
+  const [draft, setDraft] = useState(form);
+  const { services, operations } = useNames(draft.service);
   const bad = {
-    tags: parseTags(draft.tags) === null,
-    min: draft.min !== '' && !DURATION.test(draft.min),
-    max: draft.max !== '' && !DURATION.test(draft.max),
-    limit: !/^[1-9]\d{0,3}$/.test(draft.limit),
+    tags: tagConditions(draft.tags) === null,
+    min: draft.min !== '' && !isTraceDuration(draft.min),
+    max: draft.max !== '' && !isTraceDuration(draft.max),
   };
   const wrong = Object.values(bad).some(Boolean);
-  const field = (name: keyof typeof draft) => ({
+  const text = (name: 'service' | 'operation' | 'min' | 'max' | 'tags') => ({
     value: draft[name],
     className: 'field',
     spellCheck: false,
@@ -49,71 +33,112 @@ export function SearchForm({ search, services, defaultLimit }: Props) {
   });
   const submit = (event: React.FormEvent) => {
     event.preventDefault();
-    if (wrong) return;
-    advanceNow();
-    const limit = Number(draft.limit);
-    patch({
-      service: draft.service.trim() || undefined,
-      operation: draft.operation || undefined,
-      tags: draft.tags.trim() || undefined,
-      min: draft.min || undefined,
-      max: draft.max || undefined,
-      limit: limit === defaultLimit ? undefined : limit,
-    });
+    if (!wrong) onSearch(writeForm({ ...draft, service: draft.service.trim(), operation: draft.operation.trim() }));
   };
   return (
-    <form className="panel searchForm" onSubmit={submit} aria-label="Search traces">
+    <form className="searchForm" onSubmit={submit} aria-label="Search traces">
       <label className="wide">
         Service
-        <input
-          {...field('service')}
-          data-query-target=""
-          list="known-services"
-          placeholder="any of the known services"
-        />
+        <input {...text('service')} list="known-services" placeholder="any" />
       </label>
       <label className="wide">
         Operation
-        <input {...field('operation')} list="known-operations" placeholder="all" />
+        <input {...text('operation')} list="known-operations" placeholder="any" />
       </label>
-      <label className="wider">
-        Tags
-        <input {...field('tags')} placeholder={'error=true http.status_code=500'} />
-      </label>
+      <Choice label="Kind" value={draft.kind} choices={KINDS} onChange={(kind) => setDraft({ ...draft, kind })} />
+      <Choice
+        label="Status"
+        value={draft.status}
+        choices={STATUSES}
+        onChange={(status) => setDraft({ ...draft, status })}
+      />
       <label>
         Min duration
-        <input {...field('min')} placeholder="100ms" />
+        <input {...text('min')} placeholder="100ms" />
       </label>
       <label>
         Max duration
-        <input {...field('max')} placeholder="2s" />
+        <input {...text('max')} placeholder="2s" />
       </label>
-      <label className="narrow">
-        Limit
-        <input {...field('limit')} inputMode="numeric" />
+      <label className="wider">
+        Tags
+        <input {...text('tags')} placeholder={'http.status_code>=500 k8s.namespace.name=shop'} />
+      </label>
+      <label className="check" title="Only spans that begin a trace">
+        <input
+          type="checkbox"
+          checked={draft.roots}
+          onChange={(event) => setDraft({ ...draft, roots: event.target.checked })}
+        />
+        Roots only
       </label>
       <button type="submit" className="btn primary" disabled={wrong}>
         Search
       </button>
-      <datalist id="known-services">
-        {services.map((name) => (
-          <option key={name} value={name} />
-        ))}
-      </datalist>
-      <datalist id="known-operations">
-        {known ? found.data?.data.map((name) => <option key={name} value={name} />) : null}
-      </datalist>
+      <button type="button" className="btn quiet" onClick={() => onSearch(writeForm(EMPTY_FORM))}>
+        Clear
+      </button>
+      <Names id="known-services" names={services} />
+      <Names id="known-operations" names={operations} />
       {wrong ? (
         <p className="bad searchWrong" role="alert">
-          {advice(bad)}
+          {bad.tags
+            ? 'Tags are conditions with spaces between, as key=value or key>=500; quote values that hold a space.'
+            : 'Durations have a unit: 250us, 100ms, 1.5s, 2m.'}
         </p>
       ) : null}
     </form>
   );
 }
 
-function advice(bad: { tags: boolean; min: boolean; max: boolean; limit: boolean }): string {
-  if (bad.tags) return 'Tags are key=value pairs with spaces between; quote values that hold a space.';
-  if (bad.min || bad.max) return 'Durations have a unit: 250us, 100ms, 1.5s, 2m.';
-  return 'The limit is a whole number from 1 to 1500.';
+interface ChoiceProps {
+  label: string;
+  value: string;
+  choices: readonly string[];
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, value, choices, onChange }: ChoiceProps) {
+  return (
+    <label>
+      {label}
+      <select className="field" value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">any</option>
+        {choices.map((one) => (
+          <option key={one} value={one}>
+            {one}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Names({ id, names }: { id: string; names: readonly string[] }) {
+  return (
+    <datalist id={id}>
+      {names.slice(0, OFFERED).map((name) => (
+        <option key={name} value={name} />
+      ))}
+    </datalist>
+  );
+}
+
+/** Services of the range, and operations of the one that is typed once it is one of them. */
+function useNames(service: string): { services: readonly string[]; operations: readonly string[] } {
+  const { asker, range, from, to } = useView();
+  const services = useAnswer(
+    ['trace services', asker, from, to],
+    (signal) => traceServices({ ...asker, signal }, range),
+    { staleMs: 60_000 },
+  );
+  const known = services.data?.data ?? [];
+  const isKnown = known.includes(service);
+  const query = writeForm({ ...EMPTY_FORM, service: isKnown ? service : '' });
+  const operations = useAnswer(
+    ['trace operations', query, asker, from, to],
+    (signal) => tagValues('name', { ...asker, signal }, range, query),
+    { staleMs: 60_000, enabled: isKnown || service === '' },
+  );
+  return { services: known, operations: (operations.data?.data ?? []).map((one) => one.value) };
 }
