@@ -40,7 +40,9 @@ function make(endMs: number, rangeMs: number): Made[] {
     const at = (i + 0.5) / TOTAL;
     const region = random() < 0.3 ? 'eu' : 'us';
     const isSlow = region === 'eu' && at > 0.35 && at < 0.55;
-    const durationUs = Math.round((isSlow ? 1.2e6 + random() * 2e6 : 4e3 * 2 ** (random() * 7)) * (0.8 + random() * 0.4));
+    const durationUs = Math.round(
+      (isSlow ? 1.2e6 + random() * 2e6 : 4e3 * 2 ** (random() * 7)) * (0.8 + random() * 0.4),
+    );
     return {
       id: (0x1000 + i).toString(16).padStart(32, 'a'),
       startMs: endMs - 2000 - at * (rangeMs - 4000),
@@ -120,13 +122,14 @@ export async function mockSpans(page: Page, mock: Mock = {}): Promise<Mocked> {
     const coverage = mock.coverage?.(Number(params.get('start')), Number(params.get('end'))) ?? [];
     await route.fulfill({ json: { ...body(params), coverage } });
   };
-  await page.route(/\/api\/v1\/orrery\/(fleet|federation)/, (route) => route.fulfill({ json: { nodes: [], peers: [] } }));
+  await page.route(/\/api\/v1\/orrery\/(fleet|federation)/, (route) =>
+    route.fulfill({ json: { nodes: [], peers: [] } }),
+  );
   await page.route(/\/api\/search\?/, (route) =>
     answer(route, 'search', (params) => {
       const [from, to] = [Number(params.get('start')) * 1e3, Number(params.get('end')) * 1e3];
       const hits = all.filter(
-        (one) =>
-          one.startMs <= to && one.startMs + one.durationUs / 1e3 >= from && passes(one, params.get('q') ?? ''),
+        (one) => one.startMs <= to && one.startMs + one.durationUs / 1e3 >= from && passes(one, params.get('q') ?? ''),
       );
       return {
         traces: hits.slice(0, Number(params.get('limit'))).map(wire),
@@ -209,8 +212,14 @@ function metric(all: readonly Made[], params: URLSearchParams) {
   const count = (of: (one: Made) => boolean) =>
     byStep.map(([at, spans]) => [at, spans.filter(of).length / step] as const);
   return [
-    series([['status', 'error']], count((one) => one.isError)),
-    series([['status', 'ok']], count((one) => !one.isError)),
+    series(
+      [['status', 'error']],
+      count((one) => one.isError),
+    ),
+    series(
+      [['status', 'ok']],
+      count((one) => !one.isError),
+    ),
   ];
 }
 
@@ -226,14 +235,23 @@ function compare(hits: readonly Made[], q: string) {
     ['resource.service.name', (one) => one.service],
   ];
   return attributes.flatMap(([name, of]) =>
-    [
-      ['selection', chosen] as const,
-      ['baseline', rest] as const,
-    ].flatMap(([kind, spans]) => [
+    [['selection', chosen] as const, ['baseline', rest] as const].flatMap(([kind, spans]) => [
       ...[...new Set(spans.map(of))].map((value) =>
-        series([['__meta_type', kind], [name, value]], [[0, spans.filter((one) => of(one) === value).length]]),
+        series(
+          [
+            ['__meta_type', kind],
+            [name, value],
+          ],
+          [[0, spans.filter((one) => of(one) === value).length]],
+        ),
       ),
-      series([['__meta_type', `${kind}_total`], [name, 'nil']], [[0, spans.length]]),
+      series(
+        [
+          ['__meta_type', `${kind}_total`],
+          [name, 'nil'],
+        ],
+        [[0, spans.length]],
+      ),
     ]),
   );
 }

@@ -89,7 +89,10 @@ for (const scheme of ['light', 'dark'] as const) {
     test('a refusal says where', async ({ page }) => {
       await mockSpans(page);
       await page.route(/\/api\/(search\?|metrics\/query_range)/, (route) =>
-        route.fulfill({ status: 400, body: 'invalid TraceQL query: parse error at line 1, col 12: syntax error: unexpected }' }),
+        route.fulfill({
+          status: 400,
+          body: 'invalid TraceQL query: parse error at line 1, col 12: syntax error: unexpected }',
+        }),
       );
       await page.goto('/ui/traces?q=%7B status = %7D');
       await expect(page.getByRole('alert').first()).toContainText('unexpected }');
@@ -146,7 +149,9 @@ test('the list is read slice by slice to the end, each trace once and newest fir
   await expect(page).toHaveURL(/limit=\d{3,4}/);
   const arrived = page.waitForEvent('download');
   await results(page).getByRole('button', { name: 'CSV' }).click();
-  const rows = readFileSync(await (await arrived).path(), 'utf8').split('\r\n').slice(1);
+  const rows = readFileSync(await (await arrived).path(), 'utf8')
+    .split('\r\n')
+    .slice(1);
   expect(rows.map((row) => row.split(',')[1])).toEqual(traces.map((one) => one.id));
   expect(asked.filter(({ path }) => path === 'search').length).toBeGreaterThan(4);
 });

@@ -11,7 +11,10 @@ import {
   logsSearch,
   metricsSearch,
   parseSearch,
+  serviceSearch,
+  servicesSearch,
   stringifySearch,
+  topologySearch,
   traceSearch,
   tracesSearch,
 } from './state/search';
@@ -74,8 +77,41 @@ const trace = createRoute({
   component: lazyRouteComponent(() => import('./pages/trace/TracePage')),
 });
 
+const topology = createRoute({
+  getParentRoute: () => root,
+  path: '/topology',
+  validateSearch: topologySearch,
+  component: lazyRouteComponent(() => import('./pages/topology/TopologyPage')),
+});
+
+const services = createRoute({
+  getParentRoute: () => root,
+  path: '/services',
+  validateSearch: servicesSearch,
+  component: lazyRouteComponent(() => import('./pages/services/ServicesPage')),
+});
+
+const service = createRoute({
+  getParentRoute: () => root,
+  path: '/services/$name',
+  validateSearch: serviceSearch,
+  component: lazyRouteComponent(() => import('./pages/service/ServicePage')),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([fleet, federation, metrics, catalog, cardinality, logs, traces, trace]),
+  routeTree: root.addChildren([
+    fleet,
+    federation,
+    metrics,
+    catalog,
+    cardinality,
+    logs,
+    traces,
+    trace,
+    topology,
+    services,
+    service,
+  ]),
   basepath: '/ui',
   parseSearch,
   stringifySearch,

@@ -78,7 +78,8 @@ export async function queryTraceMetrics(
 
 /** A metrics query as one value per series, of all spans of the range. */
 export async function queryTraceInstant(query: string, range: Range, ask: Context): Promise<Answer<Series[]>> {
-  const send = (q: string) => getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
+  const send = (q: string) =>
+    getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
   const answer = await scoped('traceql', query, ask.scope, send);
   return { ...answer, data: (answer.data.series ?? []).map(shapeTraceSeries) };
 }
@@ -105,12 +106,7 @@ export interface TagValue {
 }
 
 /** Values of an attribute as a query names it, such as `resource.service.name`; among spans that match, where a query is given. */
-export async function tagValues(
-  tag: string,
-  ask: Context,
-  range: Range,
-  query?: string,
-): Promise<Answer<TagValue[]>> {
+export async function tagValues(tag: string, ask: Context, range: Range, query?: string): Promise<Answer<TagValue[]>> {
   const path = `${BASE}/v2/search/tag/${encodeURIComponent(tag)}/values`;
   const send = (q: string) =>
     getJson<{ tagValues?: { type?: string; value?: unknown }[] | null }>(path, {

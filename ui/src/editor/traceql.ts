@@ -80,7 +80,10 @@ const STAGES: readonly Completion[] = [
     label: 'quantile_over_time()',
     detail: 'percentiles over time',
   }),
-  snippetCompletion('histogram_over_time(${duration})', { label: 'histogram_over_time()', detail: 'buckets over time' }),
+  snippetCompletion('histogram_over_time(${duration})', {
+    label: 'histogram_over_time()',
+    detail: 'buckets over time',
+  }),
   ...['min', 'max', 'avg', 'sum'].map((name) =>
     snippetCompletion(`${name}_over_time(\${duration})`, { label: `${name}_over_time()`, detail: 'over time' }),
   ),

@@ -108,7 +108,7 @@ function useEntries(actions: Actions, text: string): Entry[] {
       ...(known.data?.data ?? []).map((service) => ({
         kind: 'service',
         label: service,
-        run: () => void navigate({ to: '/traces', search: keep({ service }) }),
+        run: () => void navigate({ to: '/services/$name', params: { name: service }, search: keep({}) }),
       })),
       ...(metrics.data?.data ?? []).map((name) => ({
         kind: 'metric',

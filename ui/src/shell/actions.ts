@@ -14,12 +14,22 @@ export interface Actions {
   openRange: () => void;
 }
 
-export type PageName = 'fleet' | 'federation' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces';
+export type PageName =
+  'fleet' | 'federation' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces' | 'topology' | 'services';
 
 export interface Page {
   name: PageName;
   label: string;
-  path: '/' | '/federation' | '/metrics' | '/metrics/catalog' | '/metrics/cardinality' | '/logs' | '/traces';
+  path:
+    | '/'
+    | '/federation'
+    | '/metrics'
+    | '/metrics/catalog'
+    | '/metrics/cardinality'
+    | '/logs'
+    | '/traces'
+    | '/topology'
+    | '/services';
   letter: string;
   /** A page that stands beside this one under the same sign of the rail. */
   under?: PageName;
@@ -48,7 +58,9 @@ export const PAGES: readonly Page[] = [
     short: 'Cardinality',
   },
   { name: 'logs', label: 'Logs', path: '/logs', letter: 'l' },
-  { name: 'traces', label: 'Traces', path: '/traces', letter: 't' },
+  { name: 'traces', label: 'Traces', path: '/traces', letter: 't', short: 'Search' },
+  { name: 'topology', label: 'Service map', path: '/topology', letter: 'o', under: 'traces', short: 'Service map' },
+  { name: 'services', label: 'Services', path: '/services', letter: 's', under: 'traces', short: 'Services' },
 ];
 
 export function shortcuts(actions: Actions): Shortcut[] {
@@ -83,6 +95,8 @@ export const PAGE_KEYS: readonly { keys: string; label: string; group: string }[
   { keys: 'v w', label: 'Wrap long lines', group: 'Logs' },
   { keys: 'v h', label: 'Hide and show the histogram', group: 'Logs' },
   { keys: 'v a', label: 'Lines around the open one', group: 'Logs' },
+  { keys: 'Enter', label: 'Select the cell of a heat map, look at the node of a map', group: 'Charts' },
+  { keys: '+ - 0', label: 'Larger, smaller, all of it', group: 'Service map' },
   { keys: '[ ]', label: 'Fold and unfold all spans', group: 'Trace' },
   { keys: 'w s a d', label: 'Zoom and pan the trace', group: 'Trace' },
 ];

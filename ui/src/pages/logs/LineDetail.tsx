@@ -217,6 +217,14 @@ function FieldValue({ name, value }: { name: string; value: string }) {
         >
           traces
         </Link>
+        <Link
+          to="/services/$name"
+          params={{ name: value }}
+          search={(before: CommonSearch) => pickCommon(before)}
+          className="fieldLink"
+        >
+          service
+        </Link>
       </>
     );
   }

@@ -20,10 +20,8 @@ export function Differences({ traces, area }: { traces: Traces; area: Area }) {
   const patch = usePatch();
   const [isAll, setAll] = useState(false);
   const query = metricOf(traces.query, compareStage(area));
-  const answer = useAnswerAbout(
-    `${query} ${areaText(area)}`,
-    ['differences', asker, from, to, nowMs],
-    (signal) => queryTraceInstant(query, range, { ...asker, signal }),
+  const answer = useAnswerAbout(`${query} ${areaText(area)}`, ['differences', asker, from, to, nowMs], (signal) =>
+    queryTraceInstant(query, range, { ...asker, signal }),
   );
   const found = useMemo(() => (answer.own ? readDifferences(answer.own.data) : null), [answer.own]);
   const shown = isAll ? found?.attributes : found?.attributes.slice(0, SHOWN);
@@ -42,9 +40,7 @@ export function Differences({ traces, area }: { traces: Traces; area: Area }) {
           <CloseIcon />
         </button>
       </div>
-      {answer.error ? (
-        <Problem error={answer.error} advice={adviceOn(answer.error)} onRetry={answer.refetch} />
-      ) : null}
+      {answer.error ? <Problem error={answer.error} advice={adviceOn(answer.error)} onRetry={answer.refetch} /> : null}
       {found ? (
         <p className="differencesKey soft">
           <span className="swatch selectedSwatch" /> {formatCount(found.selected)} selected{' '}

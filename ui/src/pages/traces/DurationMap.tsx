@@ -163,7 +163,13 @@ function heightAt(place: Place, y: number): number {
   return (place.bottom - y) / (place.bottom - place.top);
 }
 
-function paintChosen({ context: c, width, height }: Surface, range: Range, scale: Scale, area: Area | null, drag: Drag | null) {
+function paintChosen(
+  { context: c, width, height }: Surface,
+  range: Range,
+  scale: Scale,
+  area: Area | null,
+  drag: Drag | null,
+) {
   const place = placeOf(width, height);
   c.save();
   c.beginPath();
@@ -207,7 +213,9 @@ function describe(heat: Heat, area: Area | null, stepSeconds: number, zone: Zone
       })
     : [];
   const whole = `Heat map of ${heat.columns.length} steps; at the last one ${parts.join(', ')}.`;
-  return area ? `${whole} Selected: ${areaWords(area, zone)}, ${formatCount(countInArea(heat, area, stepSeconds))} spans.` : whole;
+  return area
+    ? `${whole} Selected: ${areaWords(area, zone)}, ${formatCount(countInArea(heat, area, stepSeconds))} spans.`
+    : whole;
 }
 
 export function areaWords(area: Area, zone: Zone): string {

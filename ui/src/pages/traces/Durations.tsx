@@ -46,7 +46,10 @@ export function Durations({ traces, found, said }: Props) {
       <section className="panel durations" aria-label="Durations">
         <div className="row durationsHead">
           <h2>Durations</h2>
-          <Selected traces={traces} count={traces.area && red.heat ? countInArea(red.heat, traces.area, red.step) : null} />
+          <Selected
+            traces={traces}
+            count={traces.area && red.heat ? countInArea(red.heat, traces.area, red.step) : null}
+          />
           <span className="grow" />
           {red.loading && shown !== 'off' ? <span className="busy" /> : null}
           <div className="group" role="group" aria-label="Durations as">

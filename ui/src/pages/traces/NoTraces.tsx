@@ -9,11 +9,9 @@ export function NoTraces({ traces }: { traces: Traces }) {
   const setRange = useSetRange();
   const moves = useRangeMoves();
   const patch = usePatch();
-  const known = useAnswer(
-    ['trace services', asker, from, to],
-    (signal) => traceServices({ ...asker, signal }, range),
-    { staleMs: 60_000 },
-  );
+  const known = useAnswer(['trace services', asker, from, to], (signal) => traceServices({ ...asker, signal }, range), {
+    staleMs: 60_000,
+  });
   const services = known.data?.data ?? [];
   const isNarrow = traces.query !== EVERYTHING;
   return (

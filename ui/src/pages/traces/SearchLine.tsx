@@ -28,7 +28,7 @@ export function SearchLine({ traces }: { traces: Traces }) {
         <QueryField
           language="traceql"
           label="TraceQL query"
-          hint="TraceQL, for example: { resource.service.name = &quot;checkout&quot; && status = error }"
+          hint='TraceQL, for example: { resource.service.name = "checkout" && status = error }'
           value={traces.query}
           onRun={run}
           onDraft={(text) => {

@@ -1,0 +1,160 @@
+/** One node: its name, which leads to its page, its numbers, and a shape that says what it is. */
+import type { Point } from '../../lib/graphlayout';
+import { cutText, letterSize } from '../../lib/mapzoom';
+import { errorShare, type GraphNode, KIND_WORDS } from '../../lib/servicegraph';
+import { formatDurationUs } from '../../lib/timeformat';
+import { formatCount, formatValue } from '../../lib/units';
+
+export const NODE_WIDE = 172;
+export const NODE_TALL = 50;
+
+interface Props {
+  node: GraphNode;
+  place: Point;
+  index: number;
+  zoom: number;
+  isDetailed: boolean;
+  isFocusable: boolean;
+  isCurrent: boolean;
+  isFound: boolean;
+  isFar: boolean;
+  onPick: () => void;
+  onOpen: () => void;
+  /** To the page of the service. */
+  onPage: () => void;
+  onHover: (key: string | null) => void;
+}
+
+export function NodeBox(props: Props) {
+  const { node, place, index, zoom, isDetailed, isFocusable, onPick, onOpen, onHover } = props;
+  const share = errorShare(node);
+  const letter = letterSize(zoom, 12.5);
+  const [left, top] = [-NODE_WIDE / 2, -NODE_TALL / 2];
+  const classes = ['mapNode', node.kind, share > 0 ? 'failing' : '', props.isCurrent ? 'current' : ''];
+  const state = [props.isFound ? 'found' : '', props.isFar ? 'far' : ''];
+  return (
+    <g
+      className={[...classes, ...state].filter(Boolean).join(' ')}
+      transform={`translate(${place.x} ${place.y})`}
+      data-node={index}
+      role="button"
+      tabIndex={isFocusable ? 0 : -1}
+      aria-label={nodeText(node)}
+      aria-pressed={props.isCurrent}
+      onClick={onPick}
+      onDoubleClick={node.kind === 'group' ? onOpen : undefined}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter' && event.key !== ' ') return;
+        event.preventDefault();
+        onPick();
+      }}
+      onMouseEnter={() => onHover(node.key)}
+      onMouseLeave={() => onHover(null)}
+    >
+      <title>{nodeText(node)}</title>
+      <Shape node={node} left={left} top={top} />
+      <Name
+        node={node}
+        letter={letter}
+        y={isDetailed ? -8 : letter * 0.35}
+        onPage={node.kind === 'service' ? props.onPage : undefined}
+      />
+      {isDetailed ? (
+        <>
+          <text x={left + 12} y={9} fontSize={11} className="mapNumbers">
+            {numbersOf(node)}
+          </text>
+          <text x={left + 12} y={21} fontSize={9.5} className="mapPlace">
+            {cutText(placeOf(node), NODE_WIDE - 20, 9.5)}
+          </text>
+        </>
+      ) : null}
+    </g>
+  );
+}
+
+function Shape({ node, left, top }: { node: GraphNode; left: number; top: number }) {
+  const [wide, tall] = [NODE_WIDE, NODE_TALL];
+  if (node.kind === 'database') {
+    // A drum lying on its side would not hold a name: it stands, with a lid.
+    const d = `M${left} ${top + 6}Q${left} ${top} ${left + wide / 2} ${top}T${left + wide} ${top + 6}V${top + tall - 6}Q${left + wide} ${top + tall} ${left + wide / 2} ${top + tall}T${left} ${top + tall - 6}Z`;
+    const lid = `M${left} ${top + 6}Q${left} ${top + 12} ${left + wide / 2} ${top + 12}T${left + wide} ${top + 6}`;
+    return (
+      <>
+        <path d={d} className="mapShape" />
+        <path d={lid} className="mapLid" fill="none" />
+      </>
+    );
+  }
+  if (node.kind === 'messaging') {
+    const d = `M${left + 10} ${top}H${left + wide}L${left + wide - 10} ${top + tall}H${left}Z`;
+    return <path d={d} className="mapShape" />;
+  }
+  const round = node.kind === 'user' ? tall / 2 : 5;
+  return (
+    <>
+      {node.kind === 'group' ? (
+        <rect x={left + 5} y={top - 5} width={wide} height={tall} rx={round} className="mapShape behind" />
+      ) : null}
+      <rect x={left} y={top} width={wide} height={tall} rx={round} className="mapShape" />
+      <rect x={left} y={top + 6} width={4} height={tall - 12} rx={2} className="mapState" />
+    </>
+  );
+}
+
+interface NameProps {
+  node: GraphNode;
+  letter: number;
+  y: number;
+  onPage: (() => void) | undefined;
+}
+
+/** No link: one inside of a button is none. The panel of a node has it. */
+function Name({ node, letter, y, onPage }: NameProps) {
+  const text = cutText(node.name || 'no name', NODE_WIDE - 20, letter);
+  return (
+    <text
+      x={-NODE_WIDE / 2 + 12}
+      y={y}
+      fontSize={letter}
+      className={onPage ? 'mapName leads' : 'mapName'}
+      onClick={
+        onPage &&
+        ((event) => {
+          event.stopPropagation();
+          onPage();
+        })
+      }
+    >
+      {text}
+    </text>
+  );
+}
+
+function numbersOf(node: GraphNode): string {
+  const share = errorShare(node);
+  const group = node.kind === 'group' ? `${formatCount(node.members)} services` : '';
+  if (node.rate === 0) return group || KIND_WORDS[node.kind];
+  const parts = [
+    group,
+    formatValue(node.rate, 'ps'),
+    share > 0 && `✖ ${formatValue(share, 'ratio')}`,
+    node.kind !== 'group' && node.p95 !== null && formatDurationUs(node.p95 * 1e6),
+  ];
+  return parts.filter(Boolean).join(' · ');
+}
+
+function placeOf(node: GraphNode): string {
+  const parts = node.kind === 'group' ? [node.namespace ? node.cluster : ''] : [node.namespace, node.cluster];
+  const where = parts.filter(Boolean).join(' · ');
+  const what = node.kind === 'service' || node.kind === 'group' ? '' : KIND_WORDS[node.kind];
+  return [what, where].filter(Boolean).join(' · ');
+}
+
+export function nodeText(node: GraphNode): string {
+  const p95 = node.p95 === null ? '' : `, p95 ${formatDurationUs(node.p95 * 1e6)}`;
+  const kind = node.kind === 'group' ? `group of ${node.members}` : KIND_WORDS[node.kind];
+  const where = [node.namespace, node.cluster].filter(Boolean).join(', ');
+  const numbers = `${formatValue(node.rate, 'ps')}, ${formatValue(errorShare(node), 'ratio')} failed${p95}`;
+  return `${node.name}, ${kind}${where ? `, ${where}` : ''}: ${numbers}`;
+}
