@@ -174,7 +174,10 @@ test('a search leads to a trace, its span, and the logs of it', async ({ page, s
   await page.goto(address('/traces'));
   await page.getByLabel('Service', { exact: true }).fill(seed.service);
   await page.keyboard.press('Enter');
-  await expect(page).toHaveURL(new RegExp(`service=${encodeURIComponent(seed.service)}`));
+  await expect(page.getByRole('textbox', { name: 'TraceQL query' })).toHaveText(
+    `{ resource.service.name = "${seed.service}" }`,
+  );
+  await expect(page).toHaveURL(/[?&]q=/);
   await page.getByRole('region', { name: 'Traces found' }).getByRole('link').first().click();
   const waterfall = page.getByRole('group', { name: /^Waterfall/ });
   await waterfall.focus();

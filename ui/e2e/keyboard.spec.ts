@@ -10,6 +10,8 @@ test('g and a letter go to a page and keep the range', async ({ page }) => {
     ['k', 'Cardinality'],
     ['l', 'Logs'],
     ['t', 'Traces'],
+    ['o', 'Service map'],
+    ['s', 'Services'],
     ['e', 'Federation'],
     ['f', 'Fleet'],
   ] as const) {

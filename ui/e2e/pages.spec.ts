@@ -135,23 +135,38 @@ const CASES: Case[] = [
     },
   },
   {
-    name: 'trace search without a service',
+    name: 'trace search without a query',
     at: () => address('/traces'),
-    shows: async (page, seed) =>
-      expect(
-        page
-          .getByRole('region', { name: 'Services' })
-          .getByRole('link', { name: seed.service, exact: true })
-          // The only service there is needs no choosing.
-          .or(page.getByRole('region', { name: 'Traces found' })),
-      ).toBeVisible(),
+    shows: async (page) => {
+      await expect(page.getByRole('region', { name: 'Traces found' }).getByRole('link').first()).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Rate' })).toContainText(/[1-9][\d\u202f]* spans/);
+    },
   },
   {
     name: 'trace search',
     at: (seed) => address('/traces', { service: seed.service }),
     shows: async (page) => {
       await expect(page.getByRole('region', { name: 'Traces found' }).getByRole('link').first()).toBeVisible();
-      await expect(page.getByRole('img', { name: /Trace durations over time/ })).toBeVisible();
+      await expect(page.getByRole('group', { name: /^Durations over time/ })).toBeVisible();
+    },
+  },
+  {
+    name: 'the service map',
+    at: () => address('/topology'),
+    shows: async (page) =>
+      expect(
+        page
+          .getByRole('region', { name: 'Service map' })
+          // A node whose spans are of one service has none.
+          .or(page.getByRole('heading', { name: 'No edges yet' })),
+      ).toBeVisible(),
+  },
+  {
+    name: 'a service',
+    at: (seed) => address(`/services/${encodeURIComponent(seed.service)}`, { kind: 'all' }),
+    shows: async (page, seed) => {
+      await expect(page.getByRole('heading', { name: seed.service })).toBeVisible();
+      await expect(page.getByRole('region', { name: 'Operations' })).toBeVisible();
     },
   },
   {

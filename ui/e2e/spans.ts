@@ -96,10 +96,10 @@ function passes(one: Made, q: string): boolean {
   return inDurations(one, outside);
 }
 
-const US: Record<string, number> = { us: 1, ms: 1e3, s: 1e6 };
+const US: Record<string, number> = { ns: 1e-3, us: 1, ms: 1e3, s: 1e6 };
 
 function inDurations(one: Made, q: string): boolean {
-  for (const [, op, number, unit] of q.matchAll(/duration (>=|<=|<|>) ([\d.]+)(us|ms|s)/g)) {
+  for (const [, op, number, unit] of q.matchAll(/duration (>=|<=|<|>) ([\d.]+)(ns|us|ms|s)/g)) {
     const bound = Number(number) * (US[unit ?? 'us'] ?? 1);
     if (op?.startsWith('>') ? one.durationUs < bound : one.durationUs >= bound) return false;
   }

@@ -1,10 +1,11 @@
 /** The Tempo API of the node: TraceQL searches, metrics over spans, and what can be searched by. */
+import type { TypedValue } from '../lib/differences';
 import type { Found } from '../lib/found';
 import { type WireFound, shapeFound } from '../lib/found';
 import type { Range } from '../lib/time';
 import { shapeTraceSeries, type WireTraceSeries } from '../lib/tracemetrics';
 import { type Answer, type Ask, getJson } from './http';
-import type { PromResult, Series } from './prom';
+import type { PromResult } from './prom';
 import { scoped } from './scoped';
 
 type Context = Omit<Ask, 'params'>;
@@ -77,11 +78,15 @@ export async function queryTraceMetrics(
 }
 
 /** A metrics query as one value per series, of all spans of the range. */
-export async function queryTraceInstant(query: string, range: Range, ask: Context): Promise<Answer<Series[]>> {
-  const send = (q: string) =>
-    getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
+export async function queryTraceInstant(query: string, range: Range, ask: Context): Promise<Answer<TypedValue[]>> {
+  const send = (q: string) => getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
   const answer = await scoped('traceql', query, ask.scope, send);
-  return { ...answer, data: (answer.data.series ?? []).map(shapeTraceSeries) };
+  const values = (answer.data.series ?? []).map(({ labels, value }) => ({
+    labels: (labels ?? []).map((one) => ({ key: one.key, value: one.value ?? {} })),
+    // Left out where it is zero, as protobuf's JSON does.
+    value: Number(value ?? 0),
+  }));
+  return { ...answer, data: values };
 }
 
 export interface TagScope {

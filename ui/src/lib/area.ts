@@ -4,35 +4,35 @@ import type { Range } from './time';
 import { withStage } from './traceql';
 
 export interface Area extends Range {
-  /** Microseconds; 0 and Infinity leave the side open. */
-  lowUs: number;
-  highUs: number;
+  /** Longer than `low`, up to `high`, as buckets have it. Nanoseconds; 0 and Infinity leave the side open. */
+  lowNs: number;
+  highNs: number;
 }
 
-const TEXT = /^(\d{10,15}),(\d{10,15}),(\d{0,15}),(\d{0,15})$/;
+const TEXT = /^(\d{10,15}),(\d{10,15}),(\d{0,16}),(\d{0,16})$/;
 
-/** `from,to,low,high` in whole milliseconds and microseconds, an open side left empty. Null where it is none. */
+/** `from,to,low,high` in whole milliseconds and nanoseconds, an open side left empty. Null where it is none. */
 export function parseArea(text: string | undefined): Area | null {
   const m = TEXT.exec(text ?? '');
   if (!m) return null;
   const [fromMs = 0, toMs = 0] = [Number(m[1]), Number(m[2])];
-  const lowUs = m[3] ? Number(m[3]) : 0;
-  const highUs = m[4] ? Number(m[4]) : Infinity;
-  return fromMs < toMs && lowUs < highUs ? { fromMs, toMs, lowUs, highUs } : null;
+  const lowNs = m[3] ? Number(m[3]) : 0;
+  const highNs = m[4] ? Number(m[4]) : Infinity;
+  return fromMs < toMs && lowNs < highNs ? { fromMs, toMs, lowNs, highNs } : null;
 }
 
 export function areaText(area: Area): string {
   const [from, to] = [Math.round(area.fromMs), Math.round(area.toMs)];
-  const low = area.lowUs > 0 ? String(Math.round(area.lowUs)) : '';
-  const high = Number.isFinite(area.highUs) ? String(Math.round(area.highUs)) : '';
+  const low = area.lowNs > 0 ? String(Math.round(area.lowNs)) : '';
+  const high = Number.isFinite(area.highNs) ? String(Math.round(area.highNs)) : '';
   return `${from},${to},${low},${high}`;
 }
 
 /** What spans of the area have in common; empty where only time bounds it. */
-export function areaCondition({ lowUs, highUs }: Area): string {
+export function areaCondition({ lowNs, highNs }: Area): string {
   return [
-    lowUs > 0 && `duration >= ${Math.round(lowUs)}us`,
-    Number.isFinite(highUs) && `duration < ${Math.round(highUs)}us`,
+    lowNs > 0 && `duration > ${Math.round(lowNs)}ns`,
+    Number.isFinite(highNs) && `duration <= ${Math.round(highNs)}ns`,
   ]
     .filter(Boolean)
     .join(' && ');
@@ -80,8 +80,8 @@ export function areaOf(heat: Heat, scale: Scale, drawn: Drawn, stepSeconds: numb
   return {
     fromMs: edge(drawn.fromS, false) * 1e3,
     toMs: Math.max(edge(drawn.toS, true), edge(drawn.fromS, false) + stepSeconds) * 1e3,
-    lowUs: isOpenBelow ? 0 : (below[below.length - 1] ?? 0) * 1e6,
-    highUs: isOpenAbove ? Infinity : above * 1e6,
+    lowNs: isOpenBelow ? 0 : (below[below.length - 1] ?? 0) * 1e9,
+    highNs: isOpenAbove ? Infinity : above * 1e9,
   };
 }
 
@@ -95,8 +95,8 @@ export function areaOfCell(column: HeatColumn, cell: number, stepSeconds: number
   return {
     fromMs: (column.time - stepSeconds) * 1e3,
     toMs: column.time * 1e3,
-    lowUs: Math.max(0, found.low) * 1e6,
-    highUs: found.high * 1e6,
+    lowNs: Math.max(0, found.low) * 1e9,
+    highNs: found.high * 1e9,
   };
 }
 
@@ -105,8 +105,8 @@ export function joinAreas(a: Area, b: Area): Area {
   return {
     fromMs: Math.min(a.fromMs, b.fromMs),
     toMs: Math.max(a.toMs, b.toMs),
-    lowUs: Math.min(a.lowUs, b.lowUs),
-    highUs: Math.max(a.highUs, b.highUs),
+    lowNs: Math.min(a.lowNs, b.lowNs),
+    highNs: Math.max(a.highNs, b.highNs),
   };
 }
 
@@ -116,7 +116,7 @@ export function countInArea(heat: Heat, area: Area, stepSeconds: number): number
   for (const column of heat.columns) {
     if (column.time * 1e3 > area.toMs || (column.time - stepSeconds) * 1e3 < area.fromMs) continue;
     for (const cell of column.cells) {
-      if (cell.low * 1e6 >= area.lowUs - 1 && cell.high * 1e6 <= area.highUs + 1) count += cell.count;
+      if (cell.low * 1e9 >= area.lowNs - 1 && cell.high * 1e9 <= area.highNs + 1) count += cell.count;
     }
   }
   return count;

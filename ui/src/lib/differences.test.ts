@@ -1,29 +1,36 @@
 import { describe, expect, it } from 'vitest';
-import type { Series } from '../api/prom';
-import { differenceCondition, readDifferences } from './differences';
+import { readDifferences, type TypedValue } from './differences';
 
-const one = (kind: string, name: string, value: string, values: number[]): Series => ({
-  labels: { __meta_type: kind, [name]: value },
-  times: values.map((_, i) => i),
-  values,
+const one = (kind: string, name: string, value: string | number, sum: number): TypedValue => ({
+  labels: [
+    { key: '__meta_type', value: { stringValue: kind } },
+    { key: name, value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value } },
+  ],
+  value: sum,
 });
 
 /** 10 spans are selected, 90 are not; the region is set on most of them. */
-const SERIES: Series[] = [
-  one('selection', 'status', 'error', [4, 5]),
-  one('selection', 'status', 'ok', [1]),
-  one('baseline', 'status', 'error', [9]),
-  one('baseline', 'status', 'ok', [81]),
-  one('selection_total', 'status', 'nil', [10]),
-  one('baseline_total', 'status', 'nil', [90]),
-  one('selection', 'span.region', 'eu', [5]),
-  one('baseline', 'span.region', 'eu', [9]),
-  one('baseline', 'span.region', 'us', [63]),
-  one('selection_total', 'span.region', 'nil', [5]),
-  one('baseline_total', 'span.region', 'nil', [72]),
-  one('selection', 'name', 'GET', [10]),
-  one('baseline', 'name', 'GET', [90]),
-  { labels: { __meta_type: 'baseline', __meta_error: '__too_many_values__', 'span.id': 'x' }, times: [], values: [] },
+const SERIES: TypedValue[] = [
+  one('selection', 'status', 'error', 9),
+  one('selection', 'status', 'ok', 1),
+  one('baseline', 'status', 'error', 9),
+  one('baseline', 'status', 'ok', 81),
+  one('selection_total', 'status', 'nil', 10),
+  one('baseline_total', 'status', 'nil', 90),
+  one('selection', 'span.region', 'eu', 5),
+  one('baseline', 'span.region', 'eu', 9),
+  one('baseline', 'span.region', 'us', 63),
+  one('selection_total', 'span.region', 'nil', 5),
+  one('baseline_total', 'span.region', 'nil', 72),
+  one('selection', 'name', 'GET', 10),
+  one('baseline', 'name', 'GET', 90),
+  {
+    labels: [
+      { key: '__meta_error', value: { stringValue: '__too_many_values__' } },
+      { key: 'span.region', value: { stringValue: 'nil' } },
+    ],
+    value: 0,
+  },
 ];
 
 describe('differences', () => {
@@ -39,17 +46,20 @@ describe('differences', () => {
     expect(region?.score).toBeCloseTo(0.7);
     expect(region?.values.find((value) => value.value === null)).toMatchObject({ selected: 5, others: 18 });
   });
-  it('name what was not counted', () => {
-    expect(read.uncounted).toEqual(['span.id']);
+  it('say where a list is cut', () => {
+    expect(read.attributes.map((attribute) => attribute.isCut)).toEqual([false, true]);
   });
   it('of nothing are none', () => {
-    expect(readDifferences([])).toEqual({ selected: 0, others: 0, attributes: [], uncounted: [] });
+    expect(readDifferences([])).toEqual({ selected: 0, others: 0, attributes: [] });
   });
 });
 
-it('a value becomes a condition of its type', () => {
-  expect(differenceCondition('status', 'error', '=')).toBe('status = error');
-  expect(differenceCondition('span.http.status_code', '500', '!=')).toBe('span.http.status_code != 500');
-  expect(differenceCondition('name', 'a "b"', '=')).toBe('name = "a \\"b\\""');
-  expect(differenceCondition('span.x', null, '=')).toBe('span.x = nil');
+it('a value is written as a query writes its type', () => {
+  const literals = (name: string, value: string | number) =>
+    readDifferences([one('selection', name, value, 1)]).attributes[0]?.values.map((value) => value.literal);
+  expect(literals('status', 'error')).toEqual(['error']);
+  expect(literals('span.http.status_code', 500)).toEqual(['500']);
+  expect(literals('span.user.id', '500')).toEqual(['"500"']);
+  expect(literals('name', 'a "b"')).toEqual(['"a \\"b\\""']);
+  expect(literals('span.x', 'nil')).toEqual(['nil']);
 });

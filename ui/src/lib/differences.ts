@@ -2,7 +2,14 @@
  * Which attributes tell a selection of spans from the rest: the answer of TraceQL's `compare()` as shares, the most telling
  * attribute first.
  */
-import type { Series } from '../api/prom';
+import { type AnyValue, anyText } from './found';
+import { quoteTrace } from './traceql';
+
+/** One value per set of labels, whose values keep their types. */
+export interface TypedValue {
+  labels: readonly { key: string; value: AnyValue }[];
+  value: number;
+}
 
 export interface Difference {
   /** As a query names it: `resource.service.name`, `name`, `status`. */
@@ -10,13 +17,17 @@ export interface Difference {
   /** The largest distance between two shares of a value, 0 to 1. */
   score: number;
   values: DifferentValue[];
-  /** Values that are not listed, in either. */
+  /** Values that came and are not listed. */
   more: number;
+  /** It has more values than the node names. */
+  isCut: boolean;
 }
 
 export interface DifferentValue {
   /** Null where the attribute is not set. */
   value: string | null;
+  /** As a query writes it. */
+  literal: string;
   /** Spans with it. */
   selected: number;
   others: number;
@@ -30,8 +41,6 @@ export interface Differences {
   selected: number;
   others: number;
   attributes: Difference[];
-  /** Attributes whose values were too many for the node to count. */
-  uncounted: string[];
 }
 
 const META = '__meta_type';
@@ -40,40 +49,53 @@ const ERROR = '__meta_error';
 const LISTED = 8;
 
 interface Counts {
+  /** By literal. */
   selected: Map<string, number>;
   others: Map<string, number>;
+  texts: Map<string, string>;
   selectedTotal: number;
   othersTotal: number;
 }
 
-/** Labels that say how a query sees an attribute come with its value as text; `nil` is one that is not set. */
-export function readDifferences(series: readonly Series[]): Differences {
+/** `nil` is the text of an attribute that is not set. */
+const NIL = 'nil';
+
+export function readDifferences(series: readonly TypedValue[]): Differences {
   const byName = new Map<string, Counts>();
-  const uncounted = new Set<string>();
+  const cut = new Set<string>();
   for (const one of series) {
-    const kind = one.labels[META] ?? '';
-    const name = Object.keys(one.labels).find((key) => key !== META && key !== ERROR);
-    if (name === undefined) continue;
-    if (one.labels[ERROR] !== undefined) {
-      uncounted.add(name);
+    const kind = anyText(one.labels.find(({ key }) => key === META)?.value);
+    const attribute = one.labels.find(({ key }) => key !== META && key !== ERROR);
+    if (!attribute) continue;
+    const { key: name, value } = attribute;
+    if (one.labels.some(({ key }) => key === ERROR)) {
+      cut.add(name);
       continue;
     }
-    const counts = byName.get(name) ?? { selected: new Map(), others: new Map(), selectedTotal: 0, othersTotal: 0 };
+    const counts = byName.get(name) ?? {
+      selected: new Map<string, number>(),
+      others: new Map<string, number>(),
+      texts: new Map<string, string>(),
+      selectedTotal: 0,
+      othersTotal: 0,
+    };
     byName.set(name, counts);
-    const sum = one.values.reduce((total, value) => total + value, 0);
-    if (kind === 'selection_total') counts.selectedTotal += sum;
-    else if (kind === 'baseline_total') counts.othersTotal += sum;
-    else if (kind === 'selection') add(counts.selected, one.labels[name] ?? '', sum);
-    else if (kind === 'baseline') add(counts.others, one.labels[name] ?? '', sum);
+    const literal = literalOf(name, value);
+    if (kind === 'selection_total') counts.selectedTotal += one.value;
+    else if (kind === 'baseline_total') counts.othersTotal += one.value;
+    else {
+      counts.texts.set(literal, anyText(value));
+      add(kind === 'selection' ? counts.selected : counts.others, literal, one.value);
+    }
   }
   // Every span has a name and a status: the largest total is that of all spans.
   const selected = mostOf(byName, (one) => Math.max(one.selectedTotal, sumOf(one.selected)));
   const others = mostOf(byName, (one) => Math.max(one.othersTotal, sumOf(one.others)));
   const attributes = [...byName]
-    .map(([name, counts]) => differenceOf(name, counts, selected, others))
+    .map(([name, counts]) => ({ ...differenceOf(name, counts, selected, others), isCut: cut.has(name) }))
     .filter((one) => one.score > 0)
     .sort((a, b) => b.score - a.score || a.name.localeCompare(b.name));
-  return { selected, others, attributes, uncounted: [...uncounted].sort() };
+  return { selected, others, attributes };
 }
 
 function add(into: Map<string, number>, value: string, count: number): void {
@@ -92,21 +114,22 @@ function mostOf(byName: ReadonlyMap<string, Counts>, of: (counts: Counts) => num
   return most;
 }
 
-function differenceOf(name: string, counts: Counts, selectedAll: number, othersAll: number): Difference {
+function differenceOf(name: string, counts: Counts, selectedAll: number, othersAll: number): Omit<Difference, 'isCut'> {
   const share = (count: number, all: number) => (all > 0 ? count / all : 0);
-  const shaped = (value: string | null, selected: number, others: number): DifferentValue => ({
-    value,
+  const shaped = (literal: string, selected: number, others: number): DifferentValue => ({
+    value: literal === NIL ? null : (counts.texts.get(literal) ?? literal),
+    literal,
     selected,
     others,
     selectedShare: share(selected, selectedAll),
     othersShare: share(others, othersAll),
   });
-  const names = [...new Set([...counts.selected.keys(), ...counts.others.keys()])].filter((one) => one !== 'nil');
+  const names = [...new Set([...counts.selected.keys(), ...counts.others.keys()])].filter((one) => one !== NIL);
   const values = names.map((value) => shaped(value, counts.selected.get(value) ?? 0, counts.others.get(value) ?? 0));
   const total = (given: number, counted: ReadonlyMap<string, number>) =>
-    Math.max(given, sumOf(counted)) - (counted.get('nil') ?? 0);
+    Math.max(given, sumOf(counted)) - (counted.get(NIL) ?? 0);
   const unset = shaped(
-    null,
+    NIL,
     Math.max(0, selectedAll - total(counts.selectedTotal, counts.selected)),
     Math.max(0, othersAll - total(counts.othersTotal, counts.others)),
   );
@@ -124,12 +147,9 @@ function distance(one: DifferentValue): number {
   return Math.abs(one.selectedShare - one.othersShare);
 }
 
-/** A condition that keeps these spans only; the type of a value is told by how it reads. */
-export function differenceCondition(name: string, value: string | null, operator: '=' | '!='): string {
-  if (value === null) return `${name} ${operator} nil`;
-  const isWord = /^(span:)?(status|kind)$/.test(name);
-  const isNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(value);
-  const isBool = value === 'true' || value === 'false';
-  if (isWord || isNumber || isBool) return `${name} ${operator} ${value}`;
-  return `${name} ${operator} "${value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')}"`;
+/** Text is quoted, words of the language and everything else stand for themselves. */
+function literalOf(name: string, value: AnyValue): string {
+  const text = anyText(value);
+  if (value.stringValue === undefined || /^(span:)?(status|kind)$/.test(name)) return text;
+  return text === NIL ? NIL : quoteTrace(text);
 }

@@ -18,8 +18,8 @@ export interface WireTraceSeries {
 
 export function shapeTraceSeries(wire: WireTraceSeries): Series {
   const labels: Labels = Object.fromEntries((wire.labels ?? []).map(({ key, value }) => [key, anyText(value)]));
-  const samples = [...(wire.samples ?? (wire.value === undefined ? [] : [{ value: wire.value }]))]
-    .map(({ timestampMs, value }: WireSample) => ({ time: Number(timestampMs ?? 0) / 1e3, value: Number(value ?? 0) }))
+  const samples = [...(wire.samples ?? [])]
+    .map(({ timestampMs, value }) => ({ time: Number(timestampMs ?? 0) / 1e3, value: Number(value ?? 0) }))
     .sort((a, b) => a.time - b.time);
   return { labels, times: samples.map((one) => one.time), values: samples.map((one) => one.value) };
 }

@@ -69,7 +69,7 @@ function List({ title, query, hint, none }: ListProps) {
         </Link>
       </div>
       {answer.error ? (
-        <Problem error={answer.error} query={query} advice={adviceOn(answer.error)} onRetry={answer.refetch} />
+        <Problem error={answer.error} query={query} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} />
       ) : null}
       {answer.own && found.length === 0 ? <p className="faint">{none}</p> : null}
       <ol>

@@ -22,7 +22,7 @@ const HEADS: readonly Head[] = [
   { key: 'p50', title: 'p50', width: '74px', isNumber: true },
   { key: 'p95', title: 'p95', width: '74px', isNumber: true },
   { key: 'p99', title: 'p99', width: '74px', isNumber: true },
-  { key: 'traces', title: '', width: '50px', isPicture: true },
+  { key: 'traces', title: 'Traces', width: '54px', isPicture: true },
 ];
 
 export function Operations({ subject, step }: { subject: Subject; step: number }) {
@@ -73,7 +73,7 @@ export function Operations({ subject, step }: { subject: Subject; step: number }
                 search={(before: CommonSearch) => ({ ...pickCommon(before), q })}
                 aria-label={`Traces of ${row.name}`}
               >
-                traces
+                find
               </Link>
             );
           }

@@ -51,7 +51,7 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
     if (!place || !screen) return;
     setFocused(i);
     setCamera((now) =>
-      now && isInSight(now, place.x, place.y, screen, 60) ? now : now && centreOn(now, place.x, place.y, screen, 0.6),
+      now && isInSight(now, place.x, place.y, screen, 8) ? now : now && centreOn(now, place.x, place.y, screen, 0.6),
     );
   }, [current, laid]);
 
@@ -124,6 +124,7 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
                     onOpen={() => onFold(node.key)}
                     onPage={() => onPage(node.name)}
                     onHover={setHovered}
+                    onFocus={() => setFocused(i)}
                   />
                 );
               })}

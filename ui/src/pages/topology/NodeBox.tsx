@@ -23,6 +23,7 @@ interface Props {
   /** To the page of the service. */
   onPage: () => void;
   onHover: (key: string | null) => void;
+  onFocus: () => void;
 }
 
 export function NodeBox(props: Props) {
@@ -48,6 +49,7 @@ export function NodeBox(props: Props) {
         event.preventDefault();
         onPick();
       }}
+      onFocus={props.onFocus}
       onMouseEnter={() => onHover(node.key)}
       onMouseLeave={() => onHover(null)}
     >

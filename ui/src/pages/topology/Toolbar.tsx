@@ -1,6 +1,6 @@
 /** What of the map is shown: level, errors only, what is around a node, a search, and the tables in its place. */
 import { useSearch } from '@tanstack/react-router';
-import type { Filtered, Level } from '../../lib/graphview';
+import { type Filtered, findNodes, type Level } from '../../lib/graphview';
 import { errorShare, type ServiceGraph } from '../../lib/servicegraph';
 import { formatCount, formatValue } from '../../lib/units';
 import { usePatch } from '../../state/view';
@@ -33,8 +33,9 @@ export function Toolbar({ graph, whole, level, levels, found, isFetching, onNode
         value={search.find ?? ''}
         onChange={(event) => patch({ find: event.target.value || undefined }, 'replace')}
         onKeyDown={(event) => {
-          const [first] = found;
-          if (event.key === 'Enter' && first !== undefined) onNode(first);
+          // What is typed, which the address may not hold yet.
+          const [first] = event.key === 'Enter' ? findNodes(graph, event.currentTarget.value) : [];
+          if (first !== undefined) onNode(first);
         }}
       />
       {search.find ? <span className="soft">{formatCount(found.size)} found</span> : null}

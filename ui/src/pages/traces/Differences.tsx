@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react';
 import { queryTraceInstant } from '../../api/tempo';
 import { type Area, areaText, compareStage } from '../../lib/area';
 import { adviceOn } from '../../lib/advice';
-import { type Difference, differenceCondition, type DifferentValue, readDifferences } from '../../lib/differences';
+import { type Difference, type DifferentValue, readDifferences } from '../../lib/differences';
 import { metricOf } from '../../lib/traceql';
 import { formatCount, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
@@ -40,7 +40,7 @@ export function Differences({ traces, area }: { traces: Traces; area: Area }) {
           <CloseIcon />
         </button>
       </div>
-      {answer.error ? <Problem error={answer.error} advice={adviceOn(answer.error)} onRetry={answer.refetch} /> : null}
+      {answer.error ? <Problem error={answer.error} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} /> : null}
       {found ? (
         <p className="differencesKey soft">
           <span className="swatch selectedSwatch" /> {formatCount(found.selected)} selected{' '}
@@ -66,12 +66,6 @@ export function Differences({ traces, area }: { traces: Traces; area: Area }) {
           {found.attributes.length - SHOWN} more attributes
         </button>
       ) : null}
-      {found && found.uncounted.length > 0 ? (
-        <p className="soft differencesMore">
-          Too many values to count: {found.uncounted.slice(0, 4).join(', ')}
-          {found.uncounted.length > 4 ? ` and ${found.uncounted.length - 4} more` : ''}.
-        </p>
-      ) : null}
     </aside>
   );
 }
@@ -89,17 +83,21 @@ function Attribute({ one, traces }: { one: Difference; traces: Traces }) {
       </div>
       <ul>
         {one.values.map((value) => (
-          <Value key={value.value ?? '\u0000'} name={one.name} value={value} traces={traces} />
+          <Value key={value.literal} name={one.name} value={value} traces={traces} />
         ))}
       </ul>
-      {one.more > 0 ? <span className="faint">and {one.more} more values</span> : null}
+      {one.isCut ? (
+        <span className="faint">and more values than are counted one by one</span>
+      ) : one.more > 0 ? (
+        <span className="faint">and {one.more} more values</span>
+      ) : null}
     </li>
   );
 }
 
 function Value({ name, value, traces }: { name: string; value: DifferentValue; traces: Traces }) {
-  const only = differenceCondition(name, value.value, '=');
-  const without = differenceCondition(name, value.value, '!=');
+  const only = `${name} = ${value.literal}`;
+  const without = `${name} != ${value.literal}`;
   const text = value.value === null ? 'not set' : value.value === '' ? 'empty' : value.value;
   const says = `${formatValue(value.selectedShare, 'ratio')} of the selected, ${formatValue(value.othersShare, 'ratio')} of the others`;
   return (

@@ -178,8 +178,8 @@ function paintChosen(
   if (area) {
     const left = xOf(place, range, area.fromMs / 1e3);
     const right = xOf(place, range, area.toMs / 1e3);
-    const bottom = area.lowUs > 0 ? yOf(place, scale.at(area.lowUs / 1e6)) : place.bottom;
-    const top = Number.isFinite(area.highUs) ? yOf(place, scale.at(area.highUs / 1e6)) : place.top;
+    const bottom = area.lowNs > 0 ? yOf(place, scale.at(area.lowNs / 1e9)) : place.bottom;
+    const top = Number.isFinite(area.highNs) ? yOf(place, scale.at(area.highNs / 1e9)) : place.top;
     box(c, left, top, Math.max(3, right - left), Math.max(3, bottom - top));
   }
   if (drag) {
@@ -220,8 +220,8 @@ function describe(heat: Heat, area: Area | null, stepSeconds: number, zone: Zone
 
 export function areaWords(area: Area, zone: Zone): string {
   const clock = (ms: number) => formatDateTime(ms, zone).slice(11);
-  const low = area.lowUs > 0 ? formatDurationUs(area.lowUs) : '';
-  const high = Number.isFinite(area.highUs) ? formatDurationUs(area.highUs) : '';
-  const long = low && high ? `${low} to ${high}` : low ? `${low} and longer` : high ? `up to ${high}` : 'any duration';
+  const low = area.lowNs > 0 ? formatDurationUs(area.lowNs / 1e3) : '';
+  const high = Number.isFinite(area.highNs) ? formatDurationUs(area.highNs / 1e3) : '';
+  const long = low && high ? `${low} to ${high}` : low ? `longer than ${low}` : high ? `up to ${high}` : 'any duration';
   return `${clock(area.fromMs)} to ${clock(area.toMs)}, ${long}`;
 }

@@ -40,6 +40,8 @@ export function Durations({ traces, found, said }: Props) {
   const red = useRed(traces.query, shown !== 'off');
   const gaps = useGaps(red.coverage);
   const onArea = useCallback((area: Area | null) => patch({ sel: area ? areaText(area) : undefined }), [patch]);
+  // A query that is refused has no pictures; its refusal stands in place of the list.
+  if (red.error !== null && said !== null && red.count === null) return null;
   return (
     <>
       {shown === 'off' ? null : <RedHead red={red} values={shown === 'values'} />}
@@ -67,7 +69,7 @@ export function Durations({ traces, found, said }: Props) {
           </div>
         </div>
         {red.error && red.error.message !== said?.message ? (
-          <Problem error={red.error} query={traces.query} advice={adviceOn(red.error)} onRetry={red.retry} />
+          <Problem error={red.error} query={traces.query} advice={adviceOn(red.error, 'traces')} onRetry={red.retry} />
         ) : null}
         {shown === undefined ? (
           red.heat && red.heat.columns.length > 0 ? (
