@@ -19,6 +19,7 @@ const FILES: &[&str] = &[
     "jaeger/storage/v2/trace_storage.proto",
     "jaeger/storage/v2/dependency_storage.proto",
     "jaeger/storage/v2/capabilities.proto",
+    "tempo/tempo.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

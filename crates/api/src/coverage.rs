@@ -13,7 +13,8 @@ use http::{HeaderName, HeaderValue};
 use model::TimestampNs;
 use serde_json::{Value, json};
 
-pub const HEADER: HeaderName = HeaderName::from_static("x-orrery-coverage");
+pub const HEADER_NAME: &str = "x-orrery-coverage";
+pub const HEADER: HeaderName = HeaderName::from_static(HEADER_NAME);
 
 /// Longer headers are cut by proxies on the way.
 const MAX_HEADER_BYTES: usize = 2048;
@@ -60,13 +61,17 @@ pub fn warnings(coverage: &Coverage) -> Vec<String> {
         .collect()
 }
 
-/// Sets the header. An answer that asked nobody lacks nothing.
+/// What stands in the header. An answer that asked nobody lacks nothing.
+pub fn header_text(coverage: &Coverage) -> String {
+    match coverage.sources().is_empty() {
+        true => "complete".to_owned(),
+        false => coverage.summary(MAX_HEADER_BYTES),
+    }
+}
+
+/// Sets the header.
 pub fn stamp(response: &mut Response, coverage: &Coverage) {
-    let value = match coverage.sources().is_empty() {
-        true => Ok(HeaderValue::from_static("complete")),
-        false => HeaderValue::try_from(coverage.summary(MAX_HEADER_BYTES)),
-    };
-    if let Ok(v) = value {
+    if let Ok(v) = HeaderValue::try_from(header_text(coverage)) {
         response.headers_mut().insert(HEADER, v);
     }
 }

@@ -116,6 +116,15 @@ impl From<promql::Error> for Error {
     }
 }
 
+impl From<traceql::Error> for Error {
+    fn from(e: traceql::Error) -> Self {
+        match e {
+            traceql::Error::Select(e) => e.into(),
+            other => Error::new(other.kind(), other.to_string()),
+        }
+    }
+}
+
 impl From<logql::Error> for Error {
     fn from(e: logql::Error) -> Self {
         match e {

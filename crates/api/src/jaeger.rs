@@ -49,6 +49,7 @@ use crate::{
     status,
 };
 
+pub(crate) use find::trace;
 pub use grpc::routes as grpc_routes;
 
 pub type Ask = ask::Ask<JaegerError>;
@@ -63,7 +64,6 @@ pub fn routes() -> Router<AppState> {
                 .route(&format!("{root}/services/{{service}}/operations"), get(names::operations_of))
                 .route(&format!("{root}/operations"), get(names::operations))
                 .route(&format!("{root}/traces"), get(find::traces))
-                .route(&format!("{root}/traces/{{id}}"), get(find::trace))
                 .route(&format!("{root}/dependencies"), get(links::dependencies))
                 .route(&format!("{root}/metrics/latencies"), get(red::latencies))
                 .route(&format!("{root}/metrics/calls"), get(red::calls))
@@ -73,6 +73,8 @@ pub fn routes() -> Router<AppState> {
                 .route(&format!("{root}/transform"), post(loaded::transform))
                 .merge(v3::routes(root))
         })
+        // The same path without its prefix is Tempo's too; `tempo` tells who asks.
+        .route("/jaeger/api/traces/{id}", get(find::trace))
         // Elsewhere the path is a collector's.
         .route("/jaeger/api/traces", post(loaded::upload))
 }

@@ -7,7 +7,7 @@
 //!
 //! Start reading at [`router`] (every route on one page), then [`state`] (what a handler is given), then
 //! [`status`] (what an error becomes). One request passes: [`listen`] → [`layers`] → a handler in [`prom`],
-//! [`loki`], [`es`], [`otlp`], [`spans`], [`jaeger`], [`sql`], [`flight`], [`admin`] or [`ui`].
+//! [`loki`], [`tempo`], [`es`], [`otlp`], [`spans`], [`jaeger`], [`sql`], [`flight`], [`admin`] or [`ui`].
 
 pub mod admin;
 pub mod ask;
@@ -30,6 +30,7 @@ pub mod spans;
 pub mod sql;
 pub mod state;
 pub mod status;
+pub mod tempo;
 pub mod tenant;
 pub mod ui;
 

@@ -61,6 +61,11 @@ impl Params {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
+    /// Every pair in its order, those without a value too.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
     /// A count, where 0 means no limit as in Prometheus.
     pub fn limit(&self, name: &str) -> Result<Option<usize>, Error> {
         let Some(text) = self.get(name) else { return Ok(None) };

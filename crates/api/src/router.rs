@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `listen.http` | everything below |
 //! | `listen.otlp_http` | OTLP over HTTP, health |
-//! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, Jaeger's query API and storage over gRPC, health |
+//! | `listen.otlp_grpc` | OTLP over gRPC, Flight SQL, Jaeger's query API and storage and Tempo over gRPC, health |
 //! | `listen.elasticsearch` | what is below `/es` on the main port, health |
 //! | `listen.zipkin` | spans as Zipkin's senders bring them, health |
 //! | `listen.jaeger_http` | spans for Jaeger's collector in Thrift, health |
@@ -29,7 +29,7 @@ use tower_http::{
 };
 
 use crate::{
-    AppState, Error, admin, body, es, flight, jaeger, layers, listen, loki, otlp, prom, spans, sql, ui,
+    AppState, Error, admin, body, es, flight, jaeger, layers, listen, loki, otlp, prom, spans, sql, tempo, ui,
 };
 
 /// The main port.
@@ -49,6 +49,8 @@ pub fn router(state: AppState) -> Router {
         .merge(loki::routes())
         .merge(jaeger::routes())
         .merge(jaeger::grpc_routes())
+        .merge(tempo::routes())
+        .merge(tempo::grpc_routes())
         .merge(sql::routes())
         .merge(flight::routes())
         .merge(otlp::http::routes())
@@ -73,7 +75,8 @@ pub fn otlp_http_router(state: AppState) -> Router {
 
 /// Port 4317.
 pub fn otlp_grpc_router(state: AppState) -> Router {
-    finish(otlp::grpc::routes().merge(flight::routes()).merge(jaeger::grpc_routes()), state)
+    let queries = flight::routes().merge(jaeger::grpc_routes()).merge(tempo::grpc_routes());
+    finish(otlp::grpc::routes().merge(queries), state)
 }
 
 /// Port 9200.

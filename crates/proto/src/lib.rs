@@ -1,5 +1,5 @@
 //! Generated protobuf messages and gRPC stubs: OTLP, Prometheus remote write and exposition, Loki push, Jaeger's
-//! collector, query API and storage, Thanos StoreAPI, and what our own nodes ask each other.
+//! collector, query API and storage, Tempo's queries, Thanos StoreAPI, and what our own nodes ask each other.
 //!
 //! This crate exists to fence in generated code and its build dependencies. It must never know anything else:
 //! no label, no batch, no limit. The definitions in `protos/` are the public interfaces written down with what
@@ -69,4 +69,9 @@ pub mod thanos {
 pub mod jaeger {
     pub use crate::generated::jaeger::{api_v3, expression::v1 as expression, storage::v2 as storage};
     pub use prost_types::{Duration, Timestamp};
+}
+
+/// Tempo's queries (`tempopb.StreamingQuerier`).
+pub mod tempo {
+    pub use crate::generated::tempopb::*;
 }

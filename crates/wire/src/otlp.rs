@@ -14,7 +14,15 @@ pub mod logs;
 pub mod metrics;
 pub mod traces;
 
+use model::AnyValue;
+use proto::otlp::common::KeyValue;
+
 use crate::Limits;
+
+/// One attribute as OTLP has it.
+pub fn key_value(key: &str, value: &AnyValue) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(attributes::to_value(value)) }
+}
 
 /// What decoding needs besides the bytes.
 #[derive(Debug, Clone, PartialEq)]

@@ -159,14 +159,18 @@ fn success(message: &impl Message) -> Response {
 
 const ACCEPTED: &str = "identity,gzip,zstd,deflate,snappy";
 
-/// An error travels in the headers alone.
-pub fn failure(e: &Error) -> Response {
-    let failed = match e {
+/// What an error is in gRPC.
+pub fn status(e: &Error) -> tonic::Status {
+    match e {
         // gRPC's own word for a packing the server does not know; the client then reads what it accepts.
         Error::UnsupportedMedia(why) => tonic::Status::new(Code::Unimplemented, why.clone()),
         other => answer::grpc_status(other),
-    };
-    let mut response = failed.into_http::<Body>();
+    }
+}
+
+/// An error travels in the headers alone.
+pub fn failure(e: &Error) -> Response {
+    let mut response = status(e).into_http::<Body>();
     response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
     layers::finish_error(response, e)
 }

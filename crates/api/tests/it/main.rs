@@ -18,3 +18,4 @@ mod secure;
 mod shapes;
 mod spans;
 mod tail;
+mod tempo;

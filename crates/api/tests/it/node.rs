@@ -6,7 +6,7 @@ use api::{ApiOptions, AppState, LogDeletion, NodeHooks, Parts, Reads, Running, T
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
-use contract::{Tenants, fake::Fake};
+use contract::{Select, Tenants, fake::Fake};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use model::{Labels, Matcher, TimeRange};
@@ -37,6 +37,15 @@ impl Answer {
 }
 
 pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) -> AppState {
+    state_over(|fake| fake, budget, change)
+}
+
+/// A node that reads what it was sent through something of the test's.
+pub fn state_over(
+    through: impl FnOnce(Arc<dyn Select>) -> Arc<dyn Select>,
+    budget: MemoryBudget,
+    change: impl FnOnce(&mut ApiOptions),
+) -> AppState {
     let store = Arc::new(Fake::new());
     let clock = Clock::manual(NOW_MS * 1_000_000);
     let metrics = Metrics::default();
@@ -57,7 +66,7 @@ pub fn state_with(budget: MemoryBudget, change: impl FnOnce(&mut ApiOptions)) ->
     let reads = Reads {
         promql: Arc::new(promql::Engine::new(store.clone(), promql::EngineOptions::default())),
         logql: Arc::new(logql::Engine::new(store.clone(), logql::EngineOptions::default())),
-        select: Arc::new(ingest::WithPatterns { select: store, patterns }),
+        select: Arc::new(ingest::WithPatterns { select: through(store), patterns }),
         sql: None,
     };
     AppState::new(Parts {
