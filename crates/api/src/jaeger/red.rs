@@ -83,6 +83,17 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Milliseconds, from classic histograms or, where there are none, from native ones.
+    fn quantile(&self, quantile: f64) -> String {
+        let classic = self.rate(&format!("{LATENCY}_bucket"), "", ",le");
+        let native = self.rate(LATENCY, "", "");
+        format!(
+            "(histogram_quantile({quantile}, {classic}) or histogram_quantile({quantile}, {native})) * 1000"
+        )
+    }
+}
+
 /// A name as an expression that matches it alone.
 fn escaped(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -121,8 +132,7 @@ pub async fn latencies(ask: Ask) -> Result<Family, JaegerError> {
     let quantile = text.parse::<f64>().ok().filter(|q| (0.0..=1.0).contains(q));
     let quantile = quantile.ok_or_else(|| bad("quantile", text, "it must be a number from 0 to 1"))?;
     let asked = Asked::read(&ask.params, ask.state.clock.now_ms())?;
-    let rate = asked.rate(&format!("{LATENCY}_bucket"), "", ",le");
-    let query = format!("histogram_quantile({quantile}, {rate}) * 1000");
+    let query = asked.quantile(quantile);
     let help = format!("{quantile:.2}th quantile latency, grouped by service");
     family(&ask, asked, query, "latencies", help).await
 }
@@ -220,6 +230,7 @@ mod tests {
             r#"sum by (service) (rate(traces_spanmetrics_calls_total{service=~"a\\.b|c\"\\|\\\\",span_kind=~"SPAN_KIND_CLIENT"}[60000ms]))"#
         );
         promql::parse(&query, &Default::default()).unwrap();
+        promql::parse(&asked.quantile(0.95), &Default::default()).unwrap();
         assert_eq!((asked.start_ms, asked.end_ms, asked.step_ms), (6_400_000, 10_000_000, 5000));
     }
 

@@ -72,3 +72,17 @@ fn a_saved_answer_a_list_and_a_single_trace_are_read_alike() {
     assert!(decode(b"{\"data\": 5}", &Options::default()).is_err());
     assert!(decode(b"{}", &Options::default()).is_err());
 }
+
+#[test]
+fn a_span_with_more_logs_than_are_taken_is_refused_by_itself() {
+    let span = |id: u8, logs: usize| {
+        serde_json::json!({"traceID": "ab", "spanID": format!("{id}"), "startTime": 1, "duration": 1,
+            "logs": vec![serde_json::json!({"timestamp": 1}); logs]})
+    };
+    let mut options = Options::default();
+    options.limits.max_span_children = 2;
+    let body = serde_json::json!({"spans": [span(1, 3), span(2, 2)]}).to_string();
+    let d = decode(body.as_bytes(), &options).unwrap();
+    assert_eq!((d.batch.spans.len(), d.batch.spans[0].span_id[7], d.refused.total()), (1, 2, 1));
+    assert_eq!(d.refused.iter().next().unwrap().reason, Reason::TooLarge);
+}
