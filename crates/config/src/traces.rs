@@ -54,14 +54,15 @@ pub(crate) fn check(w: &Written, replica: Option<&ReplicaName>, c: &mut Checker<
     let (m, d) = (&w.metrics, Options::default());
     let max_age = c.duration("traces.metrics.max_age", &m.max_age, d.max_age.unwrap_or_default());
     let max_series = c.count("traces.metrics.max_series", &m.max_series, d.max_series as u64);
+    let sharded = are_sharded(&m.replicas, c);
     let options = Options {
         interval: interval(&m.interval, d.interval, c),
         stale_after: some_time("traces.metrics.stale_after", &m.stale_after, d.stale_after, c),
         max_series: usize::try_from(max_series).unwrap_or(usize::MAX),
         max_age: (!max_age.is_zero()).then_some(max_age),
-        instance: replica.filter(|_| are_sharded(&m.replicas, c)).map(|r| r.as_str().to_owned()),
-        red: red(m, c).filter(|_| m.enabled.unwrap_or(true)),
-        graph: graph(&w.service_graph, c).filter(|_| w.service_graph.enabled.unwrap_or(true)),
+        instance: replica.filter(|_| sharded).map(|r| r.as_str().to_owned()),
+        red: Some(red(m, c)).filter(|_| m.enabled.unwrap_or(true)),
+        graph: Some(graph(&w.service_graph, c)).filter(|_| w.service_graph.enabled.unwrap_or(true)),
     };
     if let Some(f) = m.stale_after.as_ref().filter(|_| options.stale_after < options.interval) {
         c.problem(
@@ -73,22 +74,22 @@ pub(crate) fn check(w: &Written, replica: Option<&ReplicaName>, c: &mut Checker<
     (options.red.is_some() || options.graph.is_some()).then_some(options)
 }
 
-fn red(m: &WrittenMetrics, c: &mut Checker<'_>) -> Option<Red> {
+fn red(m: &WrittenMetrics, c: &mut Checker<'_>) -> Red {
     let d = Red::default();
-    Some(Red {
+    Red {
         dimensions: dimensions("traces.metrics.dimensions", &m.dimensions, d.dimensions, c),
         status_message: m.status_message.unwrap_or(d.status_message),
         target_info: m.target_info.unwrap_or(d.target_info),
         latency: latency("traces.metrics", (&m.buckets, &m.histograms), d.latency, c),
-    })
+    }
 }
 
-fn graph(w: &WrittenGraph, c: &mut Checker<'_>) -> Option<Graph> {
+fn graph(w: &WrittenGraph, c: &mut Checker<'_>) -> Graph {
     let d = Graph::default();
     let max_items = c.count("traces.service_graph.max_items", &w.max_items, d.max_items as u64);
     let at = |key: &str| format!("traces.service_graph.{key}");
     let databases = attributes(&at("database_attributes"), &w.database_attributes, d.database_attributes, c);
-    Some(Graph {
+    Graph {
         wait: some_time("traces.service_graph.wait", &w.wait, d.wait, c),
         // Places are numbered in 32 bits, and a hundredth of those takes more memory than most nodes have.
         max_items: usize::try_from(max_items).unwrap_or(usize::MAX).min(40_000_000),
@@ -96,7 +97,7 @@ fn graph(w: &WrittenGraph, c: &mut Checker<'_>) -> Option<Graph> {
         peer_attributes: attributes(&at("peer_attributes"), &w.peer_attributes, d.peer_attributes, c),
         database_attributes: databases,
         latency: latency("traces.service_graph", (&w.buckets, &w.histograms), d.latency, c),
-    })
+    }
 }
 
 fn interval(f: &Field<Scalar>, default: Duration, c: &mut Checker<'_>) -> Duration {

@@ -128,6 +128,7 @@ impl Derived {
         if last {
             counts.met = false;
             times.last_ms = collection.at_ms;
+            self.forget_uncounted(names, counts);
         }
         if shrinks || last && names.nodes.len() > times.nodes + times.nodes / 4 + 64 {
             self.forget_nodes(names, counts, &mut times);
@@ -156,6 +157,23 @@ impl Derived {
             part: Part { index: part, of: collection.parts },
             at_ms: collection.at_ms,
             last_ms: collection.last_ms,
+        }
+    }
+
+    /// Forgets keys of spans that were taken down and then not stored.
+    fn forget_uncounted(&self, names: &mut Names, counts: &Counts) {
+        let red: Vec<u32> = names.red.numbers().filter(|n| !counts.red.counts(*n)).collect();
+        for number in red {
+            let bytes = names.red.key(number).map_or(0, |key| observe::red_bytes(&self.plan, key));
+            names.red.remove(number);
+            self.room.give_back(self.plan.red_series(), bytes);
+        }
+        let targets: Vec<u32> =
+            names.targets.numbers().filter(|n| !counts.red.targets.contains_key(n)).collect();
+        for number in targets {
+            let bytes = names.targets.key(number).map_or(0, observe::node_bytes);
+            names.targets.remove(number);
+            self.room.give_back(1, bytes);
         }
     }
 

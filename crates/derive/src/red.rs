@@ -72,6 +72,10 @@ impl Red {
         self.slots.iter_mut().zip(0u32..).filter_map(|(slot, number)| Some((number, &mut **slot.as_mut()?)))
     }
 
+    pub(crate) fn counts(&self, number: u32) -> bool {
+        self.slots.get(number as usize).is_some_and(Option::is_some)
+    }
+
     pub(crate) fn remove(&mut self, number: u32) {
         if let Some(slot) = self.slots.get_mut(number as usize) {
             *slot = None;

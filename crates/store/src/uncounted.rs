@@ -43,10 +43,7 @@ impl Uncounted {
                 self.first.lock().remove(tenant);
             }
         } else if batches.iter().any(|b| matches!(b, Batch::Spans(_))) {
-            let mut first = self.first.lock();
-            if !first.contains_key(tenant) {
-                first.insert(tenant.clone(), (at, now_ns));
-            }
+            self.first.lock().entry(tenant.clone()).or_insert((at, now_ns));
         }
     }
 

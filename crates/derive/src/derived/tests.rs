@@ -203,6 +203,16 @@ fn what_found_no_room_is_counted_together() {
 }
 
 #[test]
+fn what_was_taken_down_and_not_stored_takes_no_room() {
+    let mut r = rig(red_only());
+    let batch = batch(&[(of("a"), a_span("x", SpanKind::Client, StatusCode::Ok, 1))]);
+    drop(r.derived.observe([&batch].into_iter(), START_MS * 1_000_000));
+    assert_eq!(r.derived.series(), 2 + 2 + 15);
+    assert_eq!(r.collect(), (0, 0));
+    assert_eq!((r.derived.series(), r.derived.is_empty()), (0, true));
+}
+
+#[test]
 fn an_idle_series_ends_and_begins_anew() {
     let mut r = rig(Options { stale_after: Duration::from_secs(60), ..red_only() });
     let span = || (of("a"), a_span("x", SpanKind::Client, StatusCode::Ok, 1));

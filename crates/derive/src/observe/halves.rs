@@ -145,7 +145,7 @@ fn peer<'a>(plan: &Plan, found: &Found<'a>) -> Option<Cow<'a, str>> {
 
 fn text(value: &AnyValue) -> Cow<'_, str> {
     match value {
-        AnyValue::String(s) => Cow::Borrowed(s),
+        AnyValue::String(s) => Cow::Borrowed(s.as_str()),
         other => Cow::Owned(other.to_string()),
     }
 }

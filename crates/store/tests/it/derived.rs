@@ -68,9 +68,9 @@ impl Life {
 
     async fn send(&self, spans: &[(u8, bool)]) -> u64 {
         let now = self.rig.clock.now_ns();
-        let spans = spans.iter().zip(1..).map(|((name, refused), n)| Span {
+        let spans = spans.iter().zip(1u64..).map(|((name, refused), n)| Span {
             trace_id: [1; 16],
-            span_id: [n; 8],
+            span_id: (now as u64 + n).to_le_bytes(),
             name: format!("op {name}"),
             kind: SpanKind::Internal,
             start_ns: if *refused { now + 3_600_000_000_000 } else { now },
