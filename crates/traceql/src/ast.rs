@@ -54,7 +54,11 @@ pub enum Stage {
 pub enum SpansetExpr {
     /// `{ ... }`; `None` for `{}`.
     Filter(Option<FieldExpr>),
-    Operation { op: SpansetOp, left: Box<SpansetExpr>, right: Box<SpansetExpr> },
+    Operation {
+        op: SpansetOp,
+        left: Box<SpansetExpr>,
+        right: Box<SpansetExpr>,
+    },
     Paren(Box<SpansetExpr>),
     /// `( ... | ... )`
     Pipeline(Pipeline),
@@ -239,9 +243,16 @@ pub enum FieldExpr {
     Not(Box<FieldExpr>),
     Negate(Box<FieldExpr>),
     Paren(Box<FieldExpr>),
-    Binary { op: BinaryOp, left: Box<FieldExpr>, right: Box<FieldExpr> },
+    Binary {
+        op: BinaryOp,
+        left: Box<FieldExpr>,
+        right: Box<FieldExpr>,
+    },
     /// `=~`, `!~`
-    Match { left: Box<FieldExpr>, pattern: Pattern },
+    Match {
+        left: Box<FieldExpr>,
+        pattern: Pattern,
+    },
 }
 
 /// A regular expression, anchored at both ends, and whether it must match or must not.
@@ -284,7 +295,11 @@ pub enum ScalarExpr {
     Aggregate(Aggregate),
     Negate(Box<ScalarExpr>),
     Paren(Box<ScalarExpr>),
-    Binary { op: ArithmeticOp, left: Box<ScalarExpr>, right: Box<ScalarExpr> },
+    Binary {
+        op: ArithmeticOp,
+        left: Box<ScalarExpr>,
+        right: Box<ScalarExpr>,
+    },
     /// `( ... | count() )`
     Pipeline(Pipeline, Aggregate),
 }
@@ -323,12 +338,27 @@ impl AggregateOp {
 /// Series of numbers over time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetricsExpr {
-    Query { pipeline: Pipeline, function: Function },
-    Then { inner: Box<MetricsExpr>, stage: SecondStage },
+    Query {
+        pipeline: Pipeline,
+        function: Function,
+    },
+    Then {
+        inner: Box<MetricsExpr>,
+        stage: SecondStage,
+    },
     /// Between series that have the same labels.
-    Binary { op: ArithmeticOp, left: Box<MetricsExpr>, right: Box<MetricsExpr> },
+    Binary {
+        op: ArithmeticOp,
+        left: Box<MetricsExpr>,
+        right: Box<MetricsExpr>,
+    },
     /// Of series and a number.
-    Number { op: ArithmeticOp, inner: Box<MetricsExpr>, number: f64, number_first: bool },
+    Number {
+        op: ArithmeticOp,
+        inner: Box<MetricsExpr>,
+        number: f64,
+        number_first: bool,
+    },
     Paren(Box<MetricsExpr>),
 }
 

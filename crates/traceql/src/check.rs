@@ -3,7 +3,8 @@
 
 use crate::{
     ast::{
-        Aggregate, AggregateOp, BinaryOp, CompareOp, FieldExpr, Function, MetricsExpr, ScalarExpr, ScalarFilter,
+        Aggregate, AggregateOp, BinaryOp, CompareOp, FieldExpr, Function, MetricsExpr, ScalarExpr,
+        ScalarFilter,
     },
     field::{Field, Intrinsic, Scope},
     value::Value,
@@ -212,9 +213,9 @@ pub(crate) fn metrics(m: &MetricsExpr) -> Result<(), String> {
     fn compares(m: &MetricsExpr) -> bool {
         match m {
             MetricsExpr::Query { function, .. } => matches!(function, Function::Compare(_)),
-            MetricsExpr::Then { inner, .. } | MetricsExpr::Number { inner, .. } | MetricsExpr::Paren(inner) => {
-                compares(inner)
-            }
+            MetricsExpr::Then { inner, .. }
+            | MetricsExpr::Number { inner, .. }
+            | MetricsExpr::Paren(inner) => compares(inner),
             MetricsExpr::Binary { left, right, .. } => compares(left) || compares(right),
         }
     }

@@ -37,7 +37,11 @@ impl<'q> Need<'q> {
                 let mut inner = Vec::new();
                 pipelines(&f.left, &mut inner);
                 pipelines(&f.right, &mut inner);
-                if inner.is_empty() { Need::Any } else { Need::OneOf(inner.into_iter().map(Need::of).collect()) }
+                if inner.is_empty() {
+                    Need::Any
+                } else {
+                    Need::OneOf(inner.into_iter().map(Need::of).collect())
+                }
             }
             Stage::By(_) | Stage::Coalesce | Stage::Select(_) => Need::Any,
         }
@@ -75,8 +79,14 @@ impl<'q> Need<'q> {
         match self {
             Need::Any => select::Alternatives::everything(),
             Need::Is(e) => select::of(e),
-            Need::All(all) => all.iter().map(Need::alternatives).fold(select::Alternatives::everything(), |a, b| a.and(b)),
-            Need::OneOf(all) => all.iter().map(Need::alternatives).reduce(|a, b| a.or(b)).unwrap_or_else(select::Alternatives::everything),
+            Need::All(all) => {
+                all.iter().map(Need::alternatives).fold(select::Alternatives::everything(), |a, b| a.and(b))
+            }
+            Need::OneOf(all) => all
+                .iter()
+                .map(Need::alternatives)
+                .reduce(|a, b| a.or(b))
+                .unwrap_or_else(select::Alternatives::everything),
         }
     }
 
@@ -154,7 +164,11 @@ pub(crate) fn asks_span_alone(e: &FieldExpr) -> bool {
         FieldExpr::Field(f) => !f.of_trace(),
         FieldExpr::Paren(e) | FieldExpr::Not(e) | FieldExpr::Negate(e) => asks_span_alone(e),
         FieldExpr::Match { left, .. } => asks_span_alone(left),
-        FieldExpr::Binary { op: BinaryOp::Compare(op), left, right } if root_test(*op, left, right).is_some() => true,
+        FieldExpr::Binary { op: BinaryOp::Compare(op), left, right }
+            if root_test(*op, left, right).is_some() =>
+        {
+            true
+        }
         FieldExpr::Binary { left, right, .. } => asks_span_alone(left) && asks_span_alone(right),
     }
 }

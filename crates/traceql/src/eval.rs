@@ -91,7 +91,9 @@ fn operation(op: SpansetOp, left: Vec<Spanset>, right: Vec<Spanset>, trace: &Tra
     Ok(match op {
         SpansetOp::And if left.is_empty() || right.is_empty() => Vec::new(),
         SpansetOp::And | SpansetOp::Or => union(&left, &right),
-        SpansetOp::Related { relation, side } => structure::related(trace.tree(), relation, side, &left, &right),
+        SpansetOp::Related { relation, side } => {
+            structure::related(trace.tree(), relation, side, &left, &right)
+        }
     })
 }
 
@@ -102,7 +104,8 @@ fn holds(e: &FieldExpr, trace: &Trace, at: u32) -> bool {
 fn groups(e: &FieldExpr, trace: &Trace, input: &Spanset) -> Vec<Spanset> {
     let mut groups: Groups<Vec<u32>> = Groups::default();
     for at in &input.spans {
-        let value = Subject::in_trace(trace, *at).and_then(|s| field::value(e, &s)).unwrap_or_default().first();
+        let value =
+            Subject::in_trace(trace, *at).and_then(|s| field::value(e, &s)).unwrap_or_default().first();
         groups.entry(&[value], Vec::new).0.push(*at);
     }
     let name = format!("by({e})");

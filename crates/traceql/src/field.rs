@@ -179,7 +179,8 @@ impl Field {
 
 /// Whether an attribute's name may hold it outside of quotes.
 pub(crate) fn is_attribute_char(c: char) -> bool {
-    !c.is_whitespace() && !matches!(c, '{' | '}' | '(' | ')' | '=' | '~' | '!' | '<' | '>' | '&' | '|' | '^' | ',')
+    !c.is_whitespace()
+        && !matches!(c, '{' | '}' | '(' | ')' | '=' | '~' | '!' | '<' | '>' | '&' | '|' | '^' | ',')
 }
 
 impl fmt::Display for Field {
@@ -200,8 +201,13 @@ impl fmt::Display for Field {
             && Scope::ALL.iter().any(|s| {
                 *s != Scope::Any && name.strip_prefix(s.as_str()).is_some_and(|r| r.starts_with('.'))
             });
-        let starts_as_number = *scope == Scope::Any && !*parent && name.starts_with(|c: char| c.is_ascii_digit());
-        if name.chars().all(|c| is_attribute_char(c) && c != '"') && !scope_like && !starts_as_number && !name.is_empty() {
+        let starts_as_number =
+            *scope == Scope::Any && !*parent && name.starts_with(|c: char| c.is_ascii_digit());
+        if name.chars().all(|c| is_attribute_char(c) && c != '"')
+            && !scope_like
+            && !starts_as_number
+            && !name.is_empty()
+        {
             return f.write_str(name);
         }
         f.write_str("\"")?;

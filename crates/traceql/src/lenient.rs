@@ -36,7 +36,8 @@ fn first_filter(text: &str) -> Vec<FieldExpr> {
     let Some(open) = opening(text) else { return Vec::new() };
     let inner = text.get(open + 1..).unwrap_or_default();
     let tokens = readable(inner);
-    let end = tokens.iter().position(|(t, _)| matches!(t, Token::Sym("}") | Token::End)).unwrap_or(tokens.len());
+    let end =
+        tokens.iter().position(|(t, _)| matches!(t, Token::Sym("}") | Token::End)).unwrap_or(tokens.len());
     let tokens = tokens.get(..end).unwrap_or_default();
     let mut found = Vec::new();
     for part in parts(tokens) {

@@ -198,7 +198,11 @@ impl<'t> Lexer<'t> {
                 }
                 '\\' => match chars.next() {
                     Some((_, e @ ('"' | '\\'))) => name.push(e),
-                    _ => return Err(self.error(from + i, "invalid escape sequence in the name of an attribute")),
+                    _ => {
+                        return Err(
+                            self.error(from + i, "invalid escape sequence in the name of an attribute")
+                        );
+                    }
                 },
                 c => name.push(c),
             }
@@ -223,7 +227,9 @@ impl<'t> Lexer<'t> {
         self.at += number;
         if digits.bytes().all(|b| b.is_ascii_digit()) {
             let value = digits.parse();
-            return value.map(Token::Int).map_err(|_| self.error(from, format!("{digits} does not fit an integer")));
+            return value
+                .map(Token::Int)
+                .map_err(|_| self.error(from, format!("{digits} does not fit an integer")));
         }
         match digits.parse::<f64>() {
             Ok(v) if v.is_finite() => Ok(Token::Float(v)),

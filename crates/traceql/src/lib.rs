@@ -26,7 +26,7 @@ pub mod units;
 pub mod value;
 
 pub use answer::{
-    FoundSpan, FoundTrace, FoundSpanset, Inspected, MetricExemplar, MetricSeries, MetricsAnswer, Progress,
+    FoundSpan, FoundSpanset, FoundTrace, Inspected, MetricExemplar, MetricSeries, MetricsAnswer, Progress,
     SearchAnswer, ServiceStats,
 };
 pub use ast::Query;

@@ -160,7 +160,9 @@ impl<'t> Parser<'t> {
     fn hints(&mut self, hints: &mut Vec<Hint>) -> Result<(), ParseError> {
         self.expect("(")?;
         loop {
-            let Token::Word(name) = self.peek().clone() else { return Err(self.unexpected("the name of a hint")) };
+            let Token::Word(name) = self.peek().clone() else {
+                return Err(self.unexpected("the name of a hint"));
+            };
             self.next();
             self.expect("=")?;
             let value: Value<'static> = self.hint_value()?;

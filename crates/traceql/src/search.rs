@@ -61,7 +61,9 @@ pub async fn search(
     mut progress: impl FnMut(Progress) + Send,
 ) -> Result<SearchAnswer> {
     let Expr::Spans(pipeline) = &query.expr else {
-        return Err(Error::invalid("a metrics query finds no traces: it is asked as a range or an instant query"));
+        return Err(Error::invalid(
+            "a metrics query finds no traces: it is asked as a range or an instant query",
+        ));
     };
     let mut search = Search {
         reads: Reads::new(select, &request.scope)?,

@@ -20,9 +20,13 @@ pub(crate) struct Trace {
 impl Trace {
     pub fn new(id: [u8; 16], mut spans: Vec<(Span, Arc<SpanOrigin>)>) -> Self {
         // Both halves of a call may share one id (as Zipkin's do), so the kind tells them apart.
-        spans.sort_by(|(a, _), (b, _)| (a.span_id, a.kind as u8, a.start_ns).cmp(&(b.span_id, b.kind as u8, b.start_ns)));
+        spans.sort_by(|(a, _), (b, _)| {
+            (a.span_id, a.kind as u8, a.start_ns).cmp(&(b.span_id, b.kind as u8, b.start_ns))
+        });
         spans.dedup_by(|(a, _), (b, _)| a.span_id == b.span_id && a.kind == b.kind);
-        spans.sort_by(|(a, _), (b, _)| (a.start_ns, a.span_id, a.kind as u8).cmp(&(b.start_ns, b.span_id, b.kind as u8)));
+        spans.sort_by(|(a, _), (b, _)| {
+            (a.start_ns, a.span_id, a.kind as u8).cmp(&(b.start_ns, b.span_id, b.kind as u8))
+        });
         Trace { id, spans, tree: OnceLock::new() }
     }
 
@@ -68,7 +72,11 @@ impl Trace {
             *spans += 1;
             *errors += u32::from(span.status.code == StatusCode::Error);
         }
-        let stats = |(service, (spans, errors)): (&str, _)| ServiceStats { service: service.to_owned(), spans, errors };
+        let stats = |(service, (spans, errors)): (&str, _)| ServiceStats {
+            service: service.to_owned(),
+            spans,
+            errors,
+        };
         all.into_iter().map(stats).collect()
     }
 }

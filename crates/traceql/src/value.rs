@@ -29,7 +29,7 @@ pub enum Value<'a> {
     /// Bytes or a map: it is there, and that is all that can be asked of it.
     Opaque(Cow<'a, AnyValue>),
     /// An attribute that is an array.
-    Array(&'a [AnyValue]),
+    Array(Cow<'a, [AnyValue]>),
     /// What several events or links of a span say; never empty.
     Many(Vec<Value<'a>>),
 }
@@ -42,7 +42,7 @@ impl<'a> Value<'a> {
             AnyValue::Bool(b) => Value::Bool(*b),
             AnyValue::Int(i) => Value::Int(*i),
             AnyValue::Double(d) => Value::Float(*d),
-            AnyValue::Array(a) => Value::Array(a),
+            AnyValue::Array(a) => Value::Array(Cow::Borrowed(a)),
             AnyValue::Bytes(_) | AnyValue::Map(_) => Value::Opaque(Cow::Borrowed(v)),
         }
     }

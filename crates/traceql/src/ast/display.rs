@@ -3,8 +3,8 @@
 use std::fmt::{Display, Formatter, Result, Write};
 
 use super::{
-    Aggregate, Expr, FieldExpr, Function, MetricsExpr, Pipeline, Query, ScalarExpr, ScalarFilter, SecondStage,
-    SpansetExpr, Stage,
+    Aggregate, Expr, FieldExpr, Function, MetricsExpr, Pipeline, Query, ScalarExpr, ScalarFilter,
+    SecondStage, SpansetExpr, Stage,
 };
 use crate::{field::Field, value::Value};
 

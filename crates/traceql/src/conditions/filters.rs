@@ -15,7 +15,9 @@ pub(super) fn of(e: &FieldExpr) -> Vec<SpanFilter> {
     match e {
         FieldExpr::Paren(inner) => of(inner),
         FieldExpr::Binary { op: BinaryOp::And, left, right } => [of(left), of(right)].concat(),
-        FieldExpr::Binary { op: BinaryOp::Or, left, right } => super::common([of(left), of(right)].into_iter()),
+        FieldExpr::Binary { op: BinaryOp::Or, left, right } => {
+            super::common([of(left), of(right)].into_iter())
+        }
         _ => comparison(e).and_then(|(field, op, v)| filter(field, op, v)).into_iter().collect(),
     }
 }
@@ -32,11 +34,11 @@ fn comparison(e: &FieldExpr) -> Option<(&Field, CompareOp, &Value<'static>)> {
 
 fn filter(field: &Field, op: CompareOp, v: &Value<'static>) -> Option<SpanFilter> {
     match (field, op, v) {
-        (Field::Attribute { scope: Scope::Resource, parent: false, name }, CompareOp::Equal, Value::Str(s))
-            if name == "service.name" =>
-        {
-            Some(SpanFilter::Service(s.to_string()))
-        }
+        (
+            Field::Attribute { scope: Scope::Resource, parent: false, name },
+            CompareOp::Equal,
+            Value::Str(s),
+        ) if name == "service.name" => Some(SpanFilter::Service(s.to_string())),
         (Field::Intrinsic(Intrinsic::Name), CompareOp::Equal, Value::Str(s)) => {
             Some(SpanFilter::Name(s.to_string()))
         }

@@ -42,7 +42,9 @@ impl Alternatives {
 
     pub fn or(self, other: Alternatives) -> Self {
         match (self.0, other.0) {
-            (Some(a), Some(b)) if a.len() + b.len() <= MAX_ALTERNATIVES => Alternatives(Some([a, b].concat())),
+            (Some(a), Some(b)) if a.len() + b.len() <= MAX_ALTERNATIVES => {
+                Alternatives(Some([a, b].concat()))
+            }
             _ => Alternatives::everything(),
         }
     }

@@ -155,7 +155,12 @@ fn both(left: &FieldExpr, right: &FieldExpr, s: &Subject<'_>, decides: bool) -> 
     }
 }
 
-fn compare<'a>(op: CompareOp, left: &'a FieldExpr, right: &'a FieldExpr, s: &Subject<'a>) -> Option<Value<'a>> {
+fn compare<'a>(
+    op: CompareOp,
+    left: &'a FieldExpr,
+    right: &'a FieldExpr,
+    s: &Subject<'a>,
+) -> Option<Value<'a>> {
     let is_nil = |e: &FieldExpr| matches!(e.bare(), FieldExpr::Literal(Value::Nil));
     match (is_nil(left), is_nil(right)) {
         (true, true) => return Some(Value::Bool(false)),
@@ -178,7 +183,8 @@ fn compare<'a>(op: CompareOp, left: &'a FieldExpr, right: &'a FieldExpr, s: &Sub
 /// Whether a comparison tells roots (`true`), or all spans but roots (`false`), from the others: `nestedSetParent < 0`.
 /// It is decided without the trace then.
 pub(crate) fn root_test(op: CompareOp, left: &FieldExpr, right: &FieldExpr) -> Option<bool> {
-    let is_parent = |e: &FieldExpr| matches!(e.bare(), FieldExpr::Field(Field::Intrinsic(Intrinsic::NestedSetParent)));
+    let is_parent =
+        |e: &FieldExpr| matches!(e.bare(), FieldExpr::Field(Field::Intrinsic(Intrinsic::NestedSetParent)));
     let (op, literal) = match (is_parent(left), is_parent(right)) {
         (true, false) => (op, right),
         (false, true) => (op.flipped(), left),

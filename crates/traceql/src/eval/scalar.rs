@@ -45,7 +45,8 @@ fn scalar(e: &ScalarExpr, trace: &Trace, set: &Spanset, seen: &mut Seen) -> Resu
             let mut sets = stages(p, trace, vec![set.clone()])?;
             let spans = sets.pop().map(|s| s.spans).unwrap_or_default();
             if !sets.is_empty() {
-                let message = "a pipeline that is computed with has several spansets of a trace: end it in coalesce()";
+                let message =
+                    "a pipeline that is computed with has several spansets of a trace: end it in coalesce()";
                 return Err(Error::invalid(message));
             }
             seen.spans = Some(union(&seen.spans.take().unwrap_or_default(), &spans));

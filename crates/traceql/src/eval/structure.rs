@@ -9,10 +9,13 @@ use crate::{
 /// Spans that `side` asks for, ascending. Both sides are ascending.
 pub(super) fn related(tree: &Tree, relation: Relation, side: Side, left: &[u32], right: &[u32]) -> Vec<u32> {
     match side {
-        Side::Right => having(tree, relation, right, left).into_iter().filter_map(|(i, has)| has.then_some(i)).collect(),
-        Side::NotRight => {
-            having(tree, relation, right, left).into_iter().filter_map(|(i, has)| (!has).then_some(i)).collect()
+        Side::Right => {
+            having(tree, relation, right, left).into_iter().filter_map(|(i, has)| has.then_some(i)).collect()
         }
+        Side::NotRight => having(tree, relation, right, left)
+            .into_iter()
+            .filter_map(|(i, has)| (!has).then_some(i))
+            .collect(),
         Side::Both => {
             let of = |all: Vec<(u32, bool)>| -> Vec<u32> {
                 all.into_iter().filter_map(|(i, has)| has.then_some(i)).collect()

@@ -66,7 +66,8 @@ impl Sum {
             Measure::Duration(ns) => self.durations_ns += i128::from(ns),
             Measure::Float(f) => {
                 let sum = self.float + f;
-                let (large, small) = if self.float.abs() >= f.abs() { (self.float, f) } else { (f, self.float) };
+                let (large, small) =
+                    if self.float.abs() >= f.abs() { (self.float, f) } else { (f, self.float) };
                 if sum.is_finite() {
                     self.lost += (large - sum) + small;
                 }

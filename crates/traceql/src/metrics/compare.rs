@@ -206,7 +206,9 @@ impl Values {
     /// The most frequent ones; of equally frequent ones those that come first in order.
     fn top(self, top: usize) -> Vec<(AnyValue, BTreeMap<u32, u64>)> {
         let Values::Counted(groups) = self else { return Vec::new() };
-        let one = |(key, counts): (Vec<Value<'static>>, _)| (key.first().map_or(AnyValue::Empty, Value::to_any), counts);
+        let one = |(key, counts): (Vec<Value<'static>>, _)| {
+            (key.first().map_or(AnyValue::Empty, Value::to_any), counts)
+        };
         let mut all: Vec<(AnyValue, BTreeMap<u32, u64>)> = groups.into_all().into_iter().map(one).collect();
         let total = |counts: &BTreeMap<u32, u64>| counts.values().sum::<u64>();
         all.sort_by(|(av, a), (bv, b)| total(b).cmp(&total(a)).then_with(|| order(av, bv)));

@@ -51,7 +51,13 @@ impl<'q> Shape<'q> {
     }
 
     /// Keeps the span as an example where it is among the first of its piece by score.
-    pub fn offer(&self, to: &mut Exemplars, s: &Subject<'_>, value: Option<f64>, memory: &mut Reservation) -> Result<()> {
+    pub fn offer(
+        &self,
+        to: &mut Exemplars,
+        s: &Subject<'_>,
+        value: Option<f64>,
+        memory: &mut Reservation,
+    ) -> Result<()> {
         if self.wanted == 0 {
             return Ok(());
         }

@@ -30,7 +30,8 @@ impl Grid {
         let last = end.checked_add(step_ns - 1).ok_or_else(far)?.div_euclid(step_ns) * step_ns;
         let steps = last.checked_sub(first).ok_or_else(far)? / step_ns + 1;
         if steps > max_steps {
-            let message = format!("{steps} samples per series are asked for, more than {max_steps}: use a longer step");
+            let message =
+                format!("{steps} samples per series are asked for, more than {max_steps}: use a longer step");
             return Err(Error::invalid(message));
         }
         let start_ns = first.checked_sub(step_ns).ok_or_else(far)? + 1;
@@ -40,7 +41,9 @@ impl Grid {
     /// One sample at the end of the range, of all of it.
     pub fn of_instant(range: TimeRange) -> Result<Self> {
         match range.end.0.checked_sub(range.start.0) {
-            Some(width) if width > 0 => Ok(Grid { start_ns: range.start.0, step_ns: width, len: 1, at_ns: 0 }),
+            Some(width) if width > 0 => {
+                Ok(Grid { start_ns: range.start.0, step_ns: width, len: 1, at_ns: 0 })
+            }
             _ => Err(Error::invalid("the end of the range must lie after its start")),
         }
     }
@@ -80,9 +83,14 @@ mod tests {
     #[test]
     fn samples_stand_at_multiples_of_the_step_around_the_range() {
         let g = Grid::of_range(range(15 * S, 41 * S), 10 * S, 100).unwrap();
-        assert_eq!((0..g.len).map(|i| g.sample_ms(i)).collect::<Vec<_>>(), [10_000, 20_000, 30_000, 40_000, 50_000]);
+        assert_eq!(
+            (0..g.len).map(|i| g.sample_ms(i)).collect::<Vec<_>>(),
+            [10_000, 20_000, 30_000, 40_000, 50_000]
+        );
         assert_eq!(g.range(), range(1, 50 * S + 1));
-        for (at, step) in [(0, None), (1, Some(0)), (10 * S, Some(0)), (10 * S + 1, Some(1)), (50 * S, Some(4))] {
+        for (at, step) in
+            [(0, None), (1, Some(0)), (10 * S, Some(0)), (10 * S + 1, Some(1)), (50 * S, Some(4))]
+        {
             assert_eq!(g.step_of(at), step, "{at}");
         }
         assert_eq!(g.step_of(50 * S + 1), None);

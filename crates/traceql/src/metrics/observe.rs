@@ -149,7 +149,8 @@ impl<'q> Observer<'q> {
         };
         self.shape.offer(&mut series.exemplars, s, value, memory)?;
         if is_new && groups.len() as u64 > limits.max_series {
-            let message = format!("maximum number of series ({}) reached for a single query", limits.max_series);
+            let message =
+                format!("maximum number of series ({}) reached for a single query", limits.max_series);
             return Err(Error::Limited { limit: "query.max_series", message });
         }
         Ok(())
@@ -168,10 +169,14 @@ impl<'q> Observer<'q> {
         let per_second = grid.step_seconds();
         let row = |(key, series): (Vec<Value<'static>>, Series)| {
             let values = match (series.cells, function) {
-                (Cells::Count(v), Function::Rate { .. }) => v.iter().map(|n| *n as f64 / per_second).collect(),
+                (Cells::Count(v), Function::Rate { .. }) => {
+                    v.iter().map(|n| *n as f64 / per_second).collect()
+                }
                 (Cells::Count(v), _) => v.iter().map(|n| *n as f64).collect(),
                 (Cells::Min(v) | Cells::Max(v), _) => v,
-                (Cells::Sum(v), Function::OverTime { op: OverTimeOp::Avg, .. }) => v.iter().map(Sum::avg).collect(),
+                (Cells::Sum(v), Function::OverTime { op: OverTimeOp::Avg, .. }) => {
+                    v.iter().map(Sum::avg).collect()
+                }
                 (Cells::Sum(v), _) => v.iter().map(Sum::sum).collect(),
             };
             Row { labels: labels(function, key), values, exemplars: shape.take(series.exemplars) }

@@ -39,13 +39,15 @@ pub(super) async fn scan(
     if ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(());
     }
-    let mut scan = Scan { reads, pipeline, need, ids: ids.unwrap_or_default(), wanted: observer.wanted(), observer };
+    let mut scan =
+        Scan { reads, pipeline, need, ids: ids.unwrap_or_default(), wanted: observer.wanted(), observer };
     let local = is_local(pipeline) && asks_span_alone(function);
     let range = grid.range();
     let mut end = range.end.0;
     let mut width = (end.saturating_sub(range.start.0) / FIRST_SHARE).max(1);
     while end > range.start.0 {
-        let piece = TimeRange::new(TimestampNs(range.start.0.max(end.saturating_sub(width))), TimestampNs(end));
+        let piece =
+            TimeRange::new(TimestampNs(range.start.0.max(end.saturating_sub(width))), TimestampNs(end));
         let before = scan.reads.inspected.spans;
         let done = if local { scan.spans(piece).await? } else { scan.traces(piece).await? };
         if !done {

@@ -20,7 +20,9 @@ pub(super) fn evaluate(expr: &MetricsExpr, leaves: &mut dyn Iterator<Item = Vec<
             match stage {
                 SecondStage::TopK(k) => pick(rows, *k, |v| -v),
                 SecondStage::BottomK(k) => pick(rows, *k, |v| v),
-                SecondStage::Filter(op, number) => each(rows, |v| if compares(*op, v, *number) { v } else { f64::NAN }),
+                SecondStage::Filter(op, number) => {
+                    each(rows, |v| if compares(*op, v, *number) { v } else { f64::NAN })
+                }
             }
         }
         MetricsExpr::Number { op, inner, number, number_first } => {
@@ -138,7 +140,9 @@ impl Side {
 fn joined(op: ArithmeticOp, left: &Labels, right: &Labels) -> Labels {
     let names: HashMap<bool, String> = [(false, left), (true, right)]
         .into_iter()
-        .filter_map(|(side, labels)| labels.iter().find(|(n, _)| n == NAME).map(|(_, v)| (side, v.to_string())))
+        .filter_map(|(side, labels)| {
+            labels.iter().find(|(n, _)| n == NAME).map(|(_, v)| (side, v.to_string()))
+        })
         .collect();
     let mut out: Labels = left.iter().filter(|(n, _)| n != NAME).cloned().collect();
     for label in right.iter().filter(|(n, _)| n != NAME) {

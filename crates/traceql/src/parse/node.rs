@@ -136,7 +136,8 @@ impl Parser<'_> {
 }
 
 fn combine(op: &Operator, left: Node, right: Node) -> Result<Node, String> {
-    let refused = format!("{:?} cannot stand between {} and {}", op.symbol, left.describe(), right.describe());
+    let refused =
+        format!("{:?} cannot stand between {} and {}", op.symbol, left.describe(), right.describe());
     match (left, right) {
         (Node::Spans(left), Node::Spans(right)) => {
             let op = op.spans.ok_or(refused)?;

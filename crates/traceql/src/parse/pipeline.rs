@@ -33,7 +33,9 @@ impl Parser<'_> {
                 match node {
                     Node::Scalar(e) if self.is("|") => {
                         let _ = e;
-                        return Err(self.error_from(from, "an aggregate must be compared before the next stage"));
+                        return Err(
+                            self.error_from(from, "an aggregate must be compared before the next stage")
+                        );
                     }
                     Node::Scalar(e) => return Ok(Piped::Scalar(Pipeline(stages), e)),
                     Node::Metrics(m) if stages.is_empty() => metrics = Some(m),

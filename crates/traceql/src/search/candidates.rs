@@ -1,6 +1,9 @@
 //! Which traces to look at: those with a span in the range that alone could be found, newest first.
 
-use std::{cmp::Reverse, collections::{HashMap, HashSet}};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use base::memory::Use;
 use contract::{SpanParts, SpansRequest};
@@ -67,7 +70,9 @@ pub(super) async fn candidates(
                 continue;
             }
             let Some(origin) = batch.origins.get(span.origin as usize) else { continue };
-            if newest.get(&span.trace_id).is_some_and(|at| *at >= span.start_ns) || !ask.need.admits(span, origin) {
+            if newest.get(&span.trace_id).is_some_and(|at| *at >= span.start_ns)
+                || !ask.need.admits(span, origin)
+            {
                 continue;
             }
             newest.insert(span.trace_id, span.start_ns);

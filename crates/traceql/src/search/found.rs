@@ -38,9 +38,17 @@ impl<'q> Found<'q> {
         self.by_place.len() >= self.limit && last.is_some_and(|((Reverse(at), _), _)| *at > newest_ns)
     }
 
-    pub fn add(&mut self, newest_ns: i64, trace: &Trace, sets: &[Spanset], memory: &mut Reservation) -> Result<()> {
+    pub fn add(
+        &mut self,
+        newest_ns: i64,
+        trace: &Trace,
+        sets: &[Spanset],
+        memory: &mut Reservation,
+    ) -> Result<()> {
         let place = (Reverse(newest_ns), trace.id);
-        if self.by_place.len() >= self.limit && self.by_place.last_key_value().is_some_and(|(last, _)| *last < place) {
+        if self.by_place.len() >= self.limit
+            && self.by_place.last_key_value().is_some_and(|(last, _)| *last < place)
+        {
             return Ok(());
         }
         let found = self.trace(trace, sets);
@@ -122,7 +130,9 @@ fn is_told(f: &Field) -> bool {
 }
 
 fn size(t: &FoundTrace) -> u64 {
-    let attributes = |all: &[(String, AnyValue)]| -> usize { all.iter().map(|(k, v)| k.len() + 24 + v.heap_bytes()).sum() };
+    let attributes = |all: &[(String, AnyValue)]| -> usize {
+        all.iter().map(|(k, v)| k.len() + 24 + v.heap_bytes()).sum()
+    };
     let spans = t.spansets.iter().flat_map(|s| &s.spans);
     let bytes = size_of::<FoundTrace>()
         + t.services.iter().map(|s| s.service.len() + 40).sum::<usize>()

@@ -120,7 +120,10 @@ fn parent(span: &Span, at: u32, by_id: &HashMap<[u8; 8], Vec<u32>>, spans: &[&Sp
         [one] => (*one != at).then_some(*one),
         several => {
             let wanted = if span.kind == SpanKind::Server { SpanKind::Client } else { SpanKind::Server };
-            several.iter().copied().find(|i| *i != at && spans.get(*i as usize).is_some_and(|s| s.kind == wanted))
+            several
+                .iter()
+                .copied()
+                .find(|i| *i != at && spans.get(*i as usize).is_some_and(|s| s.kind == wanted))
         }
     }
 }

@@ -20,7 +20,7 @@ fn owned(v: &Value<'_>) -> Value<'static> {
         Value::Status(s) => Value::Status(*s),
         Value::Kind(k) => Value::Kind(*k),
         Value::Opaque(v) => Value::Opaque(Cow::Owned(v.as_ref().clone())),
-        Value::Array(all) => Value::Many(all.iter().map(|e| owned(&Value::of(e))).collect()),
+        Value::Array(all) => Value::Array(Cow::Owned(all.to_vec())),
         Value::Many(all) => Value::Many(all.iter().map(owned).collect()),
     }
 }
@@ -46,7 +46,7 @@ fn hash_into(v: &Value<'_>, h: &mut DefaultHasher) {
 fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
-        (Value::Array(_) | Value::Many(_), Value::Array(_) | Value::Many(_)) => {
+        (Value::Array(_), Value::Array(_)) | (Value::Many(_), Value::Many(_)) => {
             let (mut a, mut b) = (a.elements().into_iter().flatten(), b.elements().into_iter().flatten());
             loop {
                 match (a.next(), b.next()) {
