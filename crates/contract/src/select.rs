@@ -12,8 +12,8 @@ use model::{
 use parking_lot::Mutex;
 
 use crate::{
-    Coverage, Dialect, Error, EvaluateRequest, Evaluated, Part, Result, SpanKeysRequest, SpanScope, SpanValue,
-    SpanValuesRequest, SpansRequest, spans,
+    Coverage, Dialect, Error, EvaluateRequest, Evaluated, Part, Result, SpanKeysRequest, SpanScope,
+    SpanValue, SpanValuesRequest, SpansRequest, spans,
 };
 
 /// Gives telemetry out.

@@ -58,10 +58,7 @@ pub(crate) async fn span_keys(
     union(&mut query, asked, r.limit, "keys of attributes").await
 }
 
-pub(crate) async fn span_values(
-    f: &Federation,
-    r: SpanValuesRequest,
-) -> Result<(Vec<SpanValue>, Coverage)> {
+pub(crate) async fn span_values(f: &Federation, r: SpanValuesRequest) -> Result<(Vec<SpanValue>, Coverage)> {
     let mut query = f.ask(&r.scope, &Signal::TRACES, |_| true)?;
     let asked = each(&query, |m, scope| {
         let request = SpanValuesRequest { scope, ..r.clone() };

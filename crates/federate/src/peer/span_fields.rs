@@ -1,8 +1,8 @@
 //! Conditions on fields of spans, and lists of fields and their values, as messages and back.
 
 use contract::{
-    Comparison, Error, QueryLimits, Result, SpanCondition, SpanField, SpanKeysRequest, SpanParts, SpanPattern,
-    SpanScope, SpanTest, SpanValue, SpanValuesRequest,
+    Comparison, Error, QueryLimits, Result, SpanCondition, SpanField, SpanKeysRequest, SpanParts,
+    SpanPattern, SpanScope, SpanTest, SpanValue, SpanValuesRequest,
 };
 use model::{SpanKind, StatusCode};
 use proto::peer as pb;
@@ -167,7 +167,9 @@ pub(super) fn any_of_to(any_of: &[Vec<SpanCondition>]) -> Vec<pb::SpanConditions
 pub(super) fn any_of_from(any_of: Vec<pb::SpanConditions>) -> Result<Vec<Vec<SpanCondition>>> {
     let count = any_of.iter().map(|all| all.all.len() + 1).sum::<usize>();
     if count > MAX_CONDITIONS {
-        return Err(Error::invalid(format!("any_of has {count} conditions, at most {MAX_CONDITIONS} are taken")));
+        return Err(Error::invalid(format!(
+            "any_of has {count} conditions, at most {MAX_CONDITIONS} are taken"
+        )));
     }
     any_of.into_iter().map(|all| all.all.into_iter().map(condition_from).collect()).collect()
 }

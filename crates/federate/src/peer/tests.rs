@@ -248,8 +248,12 @@ fn logs_and_spans_over_the_wire_are_what_is_held() {
             for (max_traces, trace_ids) in [(None, vec![]), (Some(3), vec![]), (None, vec![[2; 16], [9; 16]])]
             {
                 let scope = scope(TimeRange::ALL);
-                let request = 
-                    SpansRequest { trace_ids, filters: filters.clone(), max_traces, ..SpansRequest::new(scope) };
+                let request = SpansRequest {
+                    trace_ids,
+                    filters: filters.clone(),
+                    max_traces,
+                    ..SpansRequest::new(scope)
+                };
                 assert_eq!(all_spans(&client, &request).await, all_spans(&*held, &request).await);
             }
         }
@@ -314,7 +318,8 @@ fn a_peer_says_who_it_is_and_what_it_can_do() {
         assert_eq!(told.node, "n1");
         let can = client.with(&told).capabilities();
         let signals = Signal::KNOWN.to_vec();
-        let want = Capabilities { signals, filters_lines: true, filters_spans: true, ..Capabilities::default() };
+        let want =
+            Capabilities { signals, filters_lines: true, filters_spans: true, ..Capabilities::default() };
         assert_eq!(can, want);
     });
 }

@@ -19,8 +19,8 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-pub(super) use self::scalar::{Enum, Hex};
 pub(crate) use self::scalar::{Base64, Scalar};
+pub(super) use self::scalar::{Enum, Hex};
 
 /// Reads one message that fills the whole body.
 pub(crate) fn decode<M: Message>(body: &[u8]) -> Result<M, serde_json::Error> {

@@ -5,8 +5,12 @@ fn every_condition_comes_back_as_it_was_sent() {
     let key = |scope| SpanField::Attribute(scope, "k".to_owned());
     let fields = intrinsics().map(|(f, _)| f).into_iter().chain(SpanScope::ALL.map(key));
     let pattern = || SpanPattern::new("a|b").unwrap();
-    let mut tests =
-        vec![SpanTest::Exists, SpanTest::Absent, SpanTest::Matches(pattern()), SpanTest::MatchesNot(pattern())];
+    let mut tests = vec![
+        SpanTest::Exists,
+        SpanTest::Absent,
+        SpanTest::Matches(pattern()),
+        SpanTest::MatchesNot(pattern()),
+    ];
     let values = [
         SpanValue::Text("x".into()),
         SpanValue::Int(-3),
@@ -27,9 +31,8 @@ fn every_condition_comes_back_as_it_was_sent() {
 
 #[test]
 fn what_this_version_does_not_know_is_refused_and_said() {
-    let refused = |c: pb::SpanCondition| {
-        any_of_from(vec![pb::SpanConditions { all: vec![c] }]).unwrap_err().message
-    };
+    let refused =
+        |c: pb::SpanCondition| any_of_from(vec![pb::SpanConditions { all: vec![c] }]).unwrap_err().message;
     let known = condition_to(&SpanCondition::new(SpanField::Name, SpanTest::Exists));
     assert!(refused(pb::SpanCondition { test: None, ..known.clone() }).contains("a condition on spans"));
     let field = Some(pb::SpanField { field: Some(pb::span_field::Field::Intrinsic(99)) });

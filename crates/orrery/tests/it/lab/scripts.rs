@@ -426,7 +426,8 @@ async fn load_spans(clusters: &Clusters, tenant: &str, batch: SpanBatch) {
 
 fn traceql_path(ask: &spans::Ask) -> String {
     let second = |ns: i64| ns / 1_000_000_000 + LATER_S;
-    let common = format!("q={}&start={}&end={}", encode(&ask.query), second(ask.start_ns), second(ask.end_ns));
+    let common =
+        format!("q={}&start={}&end={}", encode(&ask.query), second(ask.start_ns), second(ask.end_ns));
     match ask.what {
         spans::What::Search { limit } | spans::What::Spans { limit } | spans::What::Traces { limit } => {
             format!("/api/search?{common}&limit={limit}&spss=100")
@@ -455,7 +456,9 @@ fn sorted(value: &Value) -> Value {
             items.sort_by_key(Value::to_string);
             Value::Array(items)
         }
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), sorted(v))).collect::<serde_json::Map<_, _>>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(k, v)| (k.clone(), sorted(v))).collect::<serde_json::Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }
