@@ -271,7 +271,7 @@ async fn a_found_trace_has_the_fields_that_grafana_shows() {
     let query = encode("{ .http.status_code >= 500 }");
     let answer = get_as(&router, &format!("/api/search?q={query}&spss=5"), "application/json").await;
     let body = answer.json();
-    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["metrics", "traces"]);
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["traces", "metrics"]);
     let trace = &body["traces"][0];
     for (field, want) in [
         ("rootServiceName", json!("shop")),
@@ -399,7 +399,7 @@ async fn metrics_are_series_of_samples_or_one_value_each() {
         );
     }
     assert_eq!(counts, [("cart".to_owned(), 2.0), ("shop".to_owned(), 1.0)]);
-    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["metrics", "series"]);
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["series", "metrics"]);
     let path = format!("/tempo/api/metrics/query?q={query}&start=1699999980&end=1700000010");
     let instant = without_coverage(&get_as(&router, &path, "*/*").await);
     let values: Vec<f64> =
