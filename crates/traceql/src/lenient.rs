@@ -45,6 +45,8 @@ fn first_filter(text: &str) -> Vec<FieldExpr> {
         let Some(condition) = inner.get(first.start..last.end) else { continue };
         if let Ok(Query { expr: Expr::Spans(p), .. }) = parse(&format!("{{ {condition} }}"))
             && let [Stage::Spans(SpansetExpr::Filter(Some(e)))] = p.0.as_slice()
+            // A field alone is one whose comparison is still to come.
+            && !matches!(e.bare(), FieldExpr::Field(_))
         {
             found.push(FieldExpr::Paren(Box::new(e.clone())));
         }
