@@ -53,6 +53,72 @@ export interface Ask extends Asker {
 const LONGEST_QUERY = 2000;
 
 export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
+  const started = performance.now();
+  const response = await request(path, ask);
+  const text = await response.text();
+  return answerOf(parse(text, response.status) as B, started);
+}
+
+/** How long pieces of an answer are read before the page gets its turn: less than a frame. */
+const SLICE_MS = 12;
+
+/**
+ * For an answer that is too long to be held and parsed as one text: `take` is given its bytes as they come, and `end` makes
+ * the body of what it took. The page stays alive meanwhile.
+ */
+export async function getPieces<B>(
+  path: string,
+  ask: Ask,
+  take: (bytes: Uint8Array) => void,
+  end: () => B,
+): Promise<Answer<B>> {
+  const started = performance.now();
+  const response = await request(path, ask);
+  const reader = response.body?.getReader();
+  let sliceFrom = performance.now();
+  try {
+    for (let piece = await readPiece(reader); piece; piece = await readPiece(reader)) {
+      take(piece);
+      if (performance.now() - sliceFrom < SLICE_MS) continue;
+      await turn();
+      sliceFrom = performance.now();
+    }
+    return answerOf(end(), started);
+  } catch (error) {
+    void reader?.cancel().catch(() => undefined);
+    if (error instanceof SyntaxError)
+      throw new ApiError(`the answer is not whole JSON: ${error.message}`, response.status, 'corrupt');
+    throw error;
+  }
+}
+
+async function readPiece(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<Uint8Array | undefined> {
+  try {
+    return (await reader?.read())?.value;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiError('the connection broke while the answer was read', 0, 'unavailable');
+  }
+}
+
+/** Lets everything else that waits run first. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+function answerOf<B>(body: B, started: number): Answer<B> {
+  const { warnings, infos } = (body ?? {}) as { warnings?: unknown; infos?: unknown };
+  return {
+    data: body,
+    coverage: readCoverage(body),
+    warnings: texts(warnings),
+    infos: texts(infos),
+    elapsedMs: performance.now() - started,
+  };
+}
+
+/** Sends a question; an answer that is an error is thrown. */
+async function request(path: string, ask: Ask): Promise<Response> {
   const query = encodeParams({ ...ask.params, ...wholeness(path, ask.scope) });
   const headers: Record<string, string> = { Accept: 'application/json', ...ask.headers };
   if (ask.tenant) headers['X-Scope-OrgID'] = ask.tenant;
@@ -64,19 +130,9 @@ export async function getJson<B>(path: string, ask: Ask): Promise<Answer<B>> {
     init.body = query;
     headers['Content-Type'] = 'application/x-www-form-urlencoded';
   }
-  const started = performance.now();
   const response = await send(url, init);
-  const text = await response.text();
-  if (!response.ok) throw readError(response.status, text);
-  const body = parse(text, response.status);
-  const { warnings, infos } = body as { warnings?: unknown; infos?: unknown };
-  return {
-    data: body as B,
-    coverage: readCoverage(body),
-    warnings: texts(warnings),
-    infos: texts(infos),
-    elapsedMs: performance.now() - started,
-  };
+  if (!response.ok) throw readError(response.status, await response.text());
+  return response;
 }
 
 /** What the node tells of itself is never a question to its peers. */

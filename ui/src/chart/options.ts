@@ -3,6 +3,9 @@ import uPlot from 'uplot';
 import { formatTick } from '../lib/timeformat';
 import type { Zone } from '../lib/time';
 import { formatValue, type Unit } from '../lib/units';
+import { resolveColour } from './ink';
+
+export { resolveColour };
 
 export interface Look {
   names: readonly string[];
@@ -14,12 +17,6 @@ export interface Look {
   height: number;
   /** The axis starts at zero even where the data stays far above it: for rates whose drop to nothing matters. */
   fromZero?: boolean;
-}
-
-/** Canvas knows no CSS variables: ask the document for their value under the current scheme. */
-export function resolveColour(expression: string): string {
-  const name = /^var\((--[\w-]+)\)$/.exec(expression)?.[1];
-  return name ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() || '#888' : expression;
 }
 
 export interface Handlers {

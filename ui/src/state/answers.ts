@@ -27,6 +27,8 @@ export interface AnswerOptions {
   staleMs?: number;
   /** Ask again on its own after this long. */
   everyMs?: number;
+  /** Too large to be compared, part by part, with the answer before. */
+  large?: boolean;
 }
 
 export function useAnswer<T>(
@@ -41,6 +43,7 @@ export function useAnswer<T>(
     staleTime: options.staleMs ?? Infinity,
     meta: { rangeFree: options.staleMs !== undefined },
     refetchInterval: options.everyMs ?? false,
+    structuralSharing: !options.large,
     // The last answer stays on the screen until the next one is here: a refresh must not blink.
     placeholderData: keepPreviousData,
   });
