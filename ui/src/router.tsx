@@ -6,6 +6,7 @@ import {
   cardinalitySearch,
   catalogSearch,
   commonSearch,
+  compareSearch,
   federationSearch,
   fleetSearch,
   logsSearch,
@@ -77,6 +78,13 @@ const trace = createRoute({
   component: lazyRouteComponent(() => import('./pages/trace/TracePage')),
 });
 
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: '/traces/compare',
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import('./pages/compare/ComparePage')),
+});
+
 const topology = createRoute({
   getParentRoute: () => root,
   path: '/topology',
@@ -108,6 +116,7 @@ export const router = createRouter({
     logs,
     traces,
     trace,
+    compare,
     topology,
     services,
     service,

@@ -1,8 +1,10 @@
 /** The Jaeger query API of the node. Times and durations are microseconds. */
 import type { Range } from '../lib/time';
+import { JsonPieces } from '../lib/jsonpieces';
 import { MOST_SEARCHES, tagSets } from '../lib/scope';
+import { SpanReader, type TraceData } from '../lib/spandata';
 import { mergeCoverage } from './coverage';
-import { type Answer, ApiError, type Ask, getJson } from './http';
+import { type Answer, ApiError, type Ask, getJson, getPieces } from './http';
 
 export interface KeyValue {
   key: string;
@@ -12,7 +14,7 @@ export interface KeyValue {
 
 export interface SpanEvent {
   timestamp: number;
-  fields: KeyValue[];
+  fields: readonly KeyValue[];
 }
 
 export interface WireSpan {
@@ -104,7 +106,33 @@ async function searchOnce(search: TraceSearch, range: Range, ask: Context): Prom
   return { ...answer, data: answer.data.data ?? [] };
 }
 
-export async function traceById(id: string, ask: Context): Promise<Answer<WireTrace | null>> {
-  const answer = await getJson<Envelope<WireTrace[]>>(`${BASE}/traces/${encodeURIComponent(id)}`, ask);
-  return { ...answer, data: answer.data.data?.[0] ?? null };
+interface TraceFrame {
+  data: Omit<WireTrace, 'spans'>[] | null;
+}
+
+/** Where the spans of a trace stand in the answer: `{"data": [{"spans": [`. */
+const SPANS = { key: 'spans', depth: 3 };
+
+/**
+ * One trace, of any length: its spans are read as they come. `raw` asks a node, or a Jaeger behind it, for times as they
+ * were sent; clocks are set right here, where it can be said by how much (`lib/skew.ts`).
+ */
+export async function traceById(
+  id: string,
+  ask: Context,
+  onProgress?: (spans: number, bytes: number) => void,
+): Promise<Answer<TraceData | null>> {
+  const reader = new SpanReader();
+  const pieces = new JsonPieces(SPANS, (spans) => reader.add(spans as WireSpan[]));
+  let bytes = 0;
+  const take = (piece: Uint8Array) => {
+    pieces.push(piece);
+    bytes += piece.length;
+    onProgress?.(reader.count, bytes);
+  };
+  const path = `${BASE}/traces/${encodeURIComponent(id)}`;
+  const end = () => pieces.end() as TraceFrame;
+  const answer = await getPieces(path, { ...ask, params: { raw: 'true' } }, take, end);
+  const frame = answer.data.data?.[0];
+  return { ...answer, data: frame ? reader.finish(frame.traceID, frame.processes) : null };
 }

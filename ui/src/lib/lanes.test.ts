@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readCoverage } from '../api/coverage';
 import { clusterOf, laneGaps, lanesOf } from './lanes';
-import { buildTrace, findSpans } from './trace';
+import { findSpans } from './spanfind';
+import { buildTrace } from './trace';
 
 const span = (id: string, processID: string, startTime: number, duration: number, error = false) => ({
   traceID: 't',

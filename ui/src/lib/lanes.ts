@@ -31,6 +31,7 @@ export interface Lane {
 export function lanesOf(trace: Trace): Lane[] {
   const byCluster = new Map<string, Span[]>();
   for (const span of trace.spans) {
+    if (span.missing) continue;
     const list = byCluster.get(span.cluster);
     if (list) list.push(span);
     else byCluster.set(span.cluster, [span]);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WireSpan, WireTrace } from '../api/jaeger';
-import { buildTrace, findSpans, isFolded, parseTags, selfTimes, summariseTrace, visibleSpans } from './trace';
+import { findSpans } from './spanfind';
+import { buildTrace, isFolded, parseTags, selfTimes, summariseTrace, visibleSpans } from './trace';
 
 const span = (
   spanID: string,
@@ -35,9 +36,32 @@ describe('the tree of a trace', () => {
     expect(trace.durationUs).toBe(100);
   });
 
-  it('marks a span whose parent is missing and keeps it as a root', () => {
-    const trace = buildTrace(wire([span('a', 'lost', 0, 10)]));
-    expect(trace.spans[0]).toMatchObject({ depth: 0, orphan: true });
+  it('has a row for a parent that is missing, with all that hangs below it', () => {
+    const trace = buildTrace(
+      wire([
+        span('r', null, 0, 100),
+        span('a', 'lost', 20, 10),
+        span('b', 'a', 22, 2),
+        span('c', 'lost', 50, 20),
+        span('d', 'gone', 5, 1),
+      ]),
+    );
+    expect(trace.spans.map((one) => [one.id, one.missing, one.orphan, one.depth, one.below])).toEqual([
+      ['r', false, false, 0, 0],
+      ['gone', true, false, 0, 1],
+      ['d', false, true, 1, 0],
+      ['lost', true, false, 0, 3],
+      ['a', false, true, 1, 1],
+      ['b', false, false, 2, 0],
+      ['c', false, true, 1, 0],
+    ]);
+    expect(trace.spans[3]).toMatchObject({ startUs: 20, durationUs: 50, service: '' });
+    expect(trace).toMatchObject({ count: 5, gaps: [1, 3], root: 0, levels: 3, services: ['shop'], clusters: [''] });
+  });
+
+  it('is named by its root, or by the first span there is where the root is missing', () => {
+    expect(buildTrace(wire([span('a', 'lost', 0, 10), span('r', null, 5, 1)])).root).toBe(2);
+    expect(buildTrace(wire([span('a', 'lost', 0, 10)])).root).toBe(1);
   });
 
   it('shows spans that are each others parents instead of losing them', () => {
@@ -50,7 +74,7 @@ describe('the tree of a trace', () => {
   });
 
   it('may be empty', () => {
-    expect(buildTrace(wire([]))).toMatchObject({ durationUs: 0, spans: [] });
+    expect(buildTrace(wire([]))).toMatchObject({ durationUs: 0, spans: [], root: 0, count: 0 });
   });
 
   it('takes a chain of fifty thousand without running out of stack', () => {

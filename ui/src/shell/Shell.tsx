@@ -107,6 +107,7 @@ interface Current {
 function useCurrentPage(): Current {
   const path = useRouterState({ select: (state) => state.location.pathname });
   if (path.startsWith('/trace/')) return { name: 'traces', rail: 'traces', title: 'Trace' };
+  if (path === '/traces/compare') return { name: 'traces', rail: 'traces', title: 'Compare traces' };
   const under = (one: Page) => path === one.path || (one.path !== '/' && path.startsWith(`${one.path}/`));
   const [found] = PAGES.filter(under).sort((a, b) => b.path.length - a.path.length);
   const page = found ?? PAGES[0];

@@ -46,7 +46,7 @@ export function TimePicker({ opened, onOpen }: Props) {
             type="button"
             className="btn rangeButton"
             onClick={() => onOpen(!opened)}
-            aria-label={`Time range: ${formatRange(from, to, range, zone)}`}
+            aria-label={`Time range: ${formatRange(from, to, range, zone)}${zone === 'utc' ? ' UTC' : ''}`}
           >
             <ClockIcon />
             {formatRange(from, to, range, zone)}

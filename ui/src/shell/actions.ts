@@ -99,6 +99,14 @@ export const PAGE_KEYS: readonly { keys: string; label: string; group: string }[
   { keys: '+ - 0', label: 'Larger, smaller, all of it', group: 'Service map' },
   { keys: '[ ]', label: 'Fold and unfold all spans', group: 'Trace' },
   { keys: 'w s a d', label: 'Zoom and pan the trace', group: 'Trace' },
+  { keys: 'f', label: 'Next span that was found', group: 'Trace' },
+  { keys: 'b', label: 'Previous span that was found', group: 'Trace' },
+  { keys: 'v w', label: 'Waterfall', group: 'Trace' },
+  { keys: 'v f', label: 'Flame graph', group: 'Trace' },
+  { keys: 'v t', label: 'Table of spans', group: 'Trace' },
+  { keys: 'v s', label: 'Statistics', group: 'Trace' },
+  { keys: 'v p', label: 'Draw the critical path', group: 'Trace' },
+  { keys: 'v c', label: 'Times as sent, or with clocks set right', group: 'Trace' },
 ];
 
 /** Marks the field that `/` focuses on this page. */

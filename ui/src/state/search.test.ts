@@ -3,6 +3,7 @@ import {
   cardinalitySearch,
   catalogSearch,
   commonSearch,
+  compareSearch,
   logsSearch,
   metricsSearch,
   parseSearch,
@@ -119,8 +120,15 @@ describe('the address', () => {
     ['a service', { kind: 'calls', op: 'GET /a?b', sort: 'p99', ex: 'list', values: 'on' }, serviceSearch],
     [
       'trace',
-      { span: 'ab', view: 'table', zoom: '10,200', fold: 'a,b', depth: 1, find: 'x=1', only: 'match' },
+      { span: 'ab', view: 'table', zoom: '10,200', fold: 'a,b', depth: 1, find: 'x=1', only: 'match', sort: 'self' },
       traceSearch,
+    ],
+    ['a trace added up', { view: 'stats', group: 'http.route', sort: 'p95Us', clock: 'raw', path: 'off' }, traceSearch],
+    ['a flame graph', { view: 'flame', focus: '00ab', by: 'cluster' }, traceSearch],
+    [
+      'two traces',
+      { a: 'ab', b: 'cd', view: 'table', show: 'changed', sort: 'change', clock: 'raw', focus: 7, find: 'GET /' },
+      compareSearch,
     ],
   ] as const)('of %s comes back as it was written', (_name, state, read) => {
     const { to, ...rest } = state as { to?: string };

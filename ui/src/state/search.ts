@@ -203,9 +203,20 @@ export interface ServiceSearch extends CommonSearch {
 
 export interface TraceSearchState extends CommonSearch {
   span?: string | undefined;
-  view?: 'table' | undefined;
+  /** The waterfall unless it says otherwise. */
+  view?: 'flame' | 'table' | 'stats' | undefined;
   /** Colours are of clusters instead of services. */
   by?: 'cluster' | undefined;
+  /** Times as they were sent, by whatever clock; set right against each other otherwise. */
+  clock?: 'raw' | undefined;
+  /** The critical path is not drawn. */
+  path?: 'off' | undefined;
+  /** The column that the table, or the statistics, are sorted by. */
+  sort?: string | undefined;
+  /** What statistics add up by: `service`, `cluster`, `host`, `kind` or an attribute; operations otherwise. */
+  group?: string | undefined;
+  /** A span of the path that the flame graph is zoomed to. */
+  focus?: string | undefined;
   /** Zoom window in microseconds from the start of the trace, `a,b`. */
   zoom?: string | undefined;
   /** Span ids whose fold differs from the default; `depth` folds everything from that level down. */
@@ -213,6 +224,21 @@ export interface TraceSearchState extends CommonSearch {
   depth?: number | undefined;
   find?: string | undefined;
   only?: 'match' | undefined;
+}
+
+export interface CompareSearch extends CommonSearch {
+  /** Ids of the two traces; what changed is told from the first to the second. */
+  a?: string | undefined;
+  b?: string | undefined;
+  /** A flame graph unless it says otherwise. */
+  view?: 'table' | undefined;
+  /** Only paths that differ. */
+  show?: 'changed' | undefined;
+  sort?: string | undefined;
+  clock?: 'raw' | undefined;
+  /** The path that the flame graph is zoomed to, by its place. */
+  focus?: number | undefined;
+  find?: string | undefined;
 }
 
 export function one(value: unknown): string | undefined {
@@ -396,12 +422,35 @@ export function serviceSearch(raw: Record<string, unknown>): ServiceSearch {
 export function traceSearch(raw: Record<string, unknown>): TraceSearchState {
   return {
     span: one(raw.span),
-    view: choice(raw.view, ['table']),
+    view: choice(raw.view, ['flame', 'table', 'stats']),
     by: choice(raw.by, ['cluster']),
+    clock: choice(raw.clock, ['raw']),
+    path: choice(raw.path, ['off']),
+    sort: columnName(raw.sort),
+    group: one(raw.group),
+    focus: one(raw.focus),
     zoom: /^\d+,\d+$/.test(one(raw.zoom) ?? '') ? one(raw.zoom) : undefined,
     fold: one(raw.fold),
     depth: whole(raw.depth, 0, 1000),
     find: one(raw.find),
     only: choice(raw.only, ['match']),
+  };
+}
+
+function columnName(value: unknown): string | undefined {
+  const text = one(value);
+  return text !== undefined && /^[a-z]\w{0,15}$/i.test(text) ? text : undefined;
+}
+
+export function compareSearch(raw: Record<string, unknown>): CompareSearch {
+  return {
+    a: one(raw.a),
+    b: one(raw.b),
+    view: choice(raw.view, ['table']),
+    show: choice(raw.show, ['changed']),
+    sort: columnName(raw.sort),
+    clock: choice(raw.clock, ['raw']),
+    focus: whole(raw.focus, 0, 1e9),
+    find: one(raw.find),
   };
 }

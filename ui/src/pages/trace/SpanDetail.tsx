@@ -1,134 +1,143 @@
-/** One span: times, attributes, events, the process it ran in. */
-import { Link } from '@tanstack/react-router';
-import type { KeyValue } from '../../api/jaeger';
+/** One span: times, where it leads, attributes, events, links, the process it ran in. */
+import { useState } from 'react';
 import type { Zone } from '../../lib/time';
 import { formatDateTimeMs, formatDurationUs } from '../../lib/timeformat';
-import type { Span, Trace } from '../../lib/trace';
-import { quote } from '../../lib/logql';
+import { sentId } from '../../lib/spandata';
+import type { Span } from '../../lib/trace';
+import { formatCount } from '../../lib/units';
 import { CloseIcon } from '../../shell/icons';
-import type { CommonSearch } from '../../state/search';
-import { pickCommon } from '../../state/view';
+import { Events, Links, Pairs } from './SpanEvents';
+import { SpanPlaces } from './SpanPlaces';
+import type { TraceLogs } from './useTraceLogs';
+import type { TraceModel } from './useTraceModel';
 
 interface Props {
-  trace: Trace;
-  span: Span;
-  selfUs: number;
+  model: TraceModel;
+  index: number;
+  logs: TraceLogs;
   zone: Zone;
+  onSpan: (id: string) => void;
+  onZoom: (span: Span) => void;
   onClose: () => void;
 }
 
-/** More attributes or events than this are listed in the table of the copied JSON, not on the page. */
-const SHOWN = 200;
-
-export function SpanDetail({ trace, span, selfUs, zone, onClose }: Props) {
-  const logs = logsOf(trace, span.service);
+export function SpanDetail(props: Props) {
+  const span = props.model.trace.spans[props.index];
+  if (!span) return null;
   return (
     <aside className="panel spanDetail" aria-label="Span">
-      <div className="row spanDetailHead">
-        <div className="grow">
-          <h2>{span.operation}</h2>
-          <div className="soft">
-            {span.service}
-            {span.kind ? ` · ${span.kind}` : ''} {span.error ? <span className="tag bad">error</span> : null}
-          </div>
+      {span.missing ? <Missing {...props} span={span} /> : <Here {...props} span={span} key={span.id} />}
+    </aside>
+  );
+}
+
+function Heading({ span, onClose }: { span: Span; onClose: () => void }) {
+  return (
+    <div className="row spanDetailHead">
+      <div className="grow">
+        <h2>{span.missing ? 'A span that is missing' : span.operation}</h2>
+        <div className="soft">
+          {span.missing ? span.id : span.service}
+          {span.kind ? ` · ${span.kind}` : ''} {span.cluster ? ` · ${span.cluster}` : ''}{' '}
+          {span.error ? <span className="tag bad">error</span> : null}
         </div>
-        <button type="button" className="btn quiet" aria-label="Close span" onClick={onClose}>
-          <CloseIcon />
-        </button>
       </div>
+      <button type="button" className="btn quiet" aria-label="Close span" onClick={onClose}>
+        <CloseIcon />
+      </button>
+    </div>
+  );
+}
+
+function Missing({ span, onClose }: Props & { span: Span }) {
+  return (
+    <>
+      <Heading span={span} onClose={onClose} />
+      <p className="spanNote">
+        {formatCount(span.below)} {span.below === 1 ? 'span hangs' : 'spans hang'} below it, and name it as their
+        parent. It was not sampled, is still on its way, was lost, or is in a cluster that did not answer.
+      </p>
+      <p className="spanNote soft">
+        It lasted at least {formatDurationUs(span.durationUs)}, from +{formatDurationUs(span.startUs)} on: as long as
+        what hangs directly below it.
+      </p>
+    </>
+  );
+}
+
+function Here({ model, span, index, logs, zone, onSpan, onZoom, onClose }: Props & { span: Span }) {
+  const { trace, self, onPath } = model;
+  const parent = trace.spans[span.parent];
+  const pathUs = onPath[index] ?? 0;
+  const facts: [string, string][] = [
+    ['Duration', formatDurationUs(span.durationUs)],
+    ['Self', formatDurationUs(self[index] ?? 0)],
+    ['Critical', pathUs > 0 ? formatDurationUs(pathUs) : '–'],
+    ['Starts at', `+${formatDurationUs(span.startUs)}`],
+    ['Spans below', formatCount(span.below)],
+  ];
+  return (
+    <>
+      <Heading span={span} onClose={onClose} />
       <dl className="spanFacts">
-        <div>
-          <dt>Duration</dt>
-          <dd>{formatDurationUs(span.durationUs)}</dd>
-        </div>
-        <div>
-          <dt>Self</dt>
-          <dd>{formatDurationUs(selfUs)}</dd>
-        </div>
-        <div>
-          <dt>Starts at</dt>
-          <dd>+{formatDurationUs(span.startUs)}</dd>
-        </div>
-        <div>
-          <dt>Spans below</dt>
-          <dd>{span.below}</dd>
-        </div>
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
       </dl>
       <div className="soft data spanWhen">
-        {formatDateTimeMs((trace.startUs + span.startUs) / 1e3, zone)} · {span.id}
+        {formatDateTimeMs((trace.startUs + span.startUs) / 1e3, zone)} · {sentId(span.id)}
       </div>
-      <div className="row spanLinks">
-        <Link to="/logs" search={(before: CommonSearch) => ({ ...pickCommon(before), ...logs })} className="btn">
-          Logs of this service in the trace
-        </Link>
+      <div className="row spanActions">
+        {parent ? (
+          <button type="button" className="linkish" onClick={() => onSpan(parent.id)}>
+            Parent
+          </button>
+        ) : null}
+        <button type="button" className="linkish" onClick={() => onZoom(span)}>
+          Zoom to it
+        </button>
+        <Copy span={span} trace={trace.id} />
       </div>
-      {span.orphan ? (
-        <p className="warn spanNote">Its parent is not in this trace: lost, late, or not sampled.</p>
+      <SpanPlaces trace={trace} span={span} logs={logs} />
+      {span.movedUs !== 0 ? (
+        <p className="spanNote">
+          Moved by {signed(span.movedUs)}: the clock of {span.host} disagrees with that of its parent’s host.
+        </p>
       ) : null}
+      {span.orphan ? <p className="warn spanNote">Its parent is not in this trace.</p> : null}
       {span.warnings.map((text) => (
         <p key={text} className="warn spanNote">
           {text}
         </p>
       ))}
       <div className="spanScroll" tabIndex={0} role="region" aria-label="Attributes and events">
+        <Links trace={trace} span={span} onSpan={onSpan} />
+        <Events trace={trace} span={span} />
         <Pairs title="Attributes" pairs={span.tags} />
-        {span.events.length > 0 ? (
-          <section aria-label="Events">
-            <h3>
-              Events <span className="faint">{span.events.length}</span>
-            </h3>
-            {span.events.slice(0, SHOWN).map((event, i) => (
-              <div key={i} className="spanEvent">
-                <div className="data soft">+{formatDurationUs(event.timestamp - trace.startUs)}</div>
-                <PairTable pairs={event.fields} />
-              </div>
-            ))}
-          </section>
-        ) : null}
         <Pairs title="Process" pairs={span.process} />
       </div>
-    </aside>
+    </>
   );
 }
 
-/** The logs around a trace: five minutes of air for clocks that disagree and lines written after the fact. */
-export function logsOf(trace: Trace, service: string | undefined): { from: string; to: string; q: string } {
-  const air = 5 * 6e4;
-  const selector = service === undefined ? '{service_name=~".+"}' : `{service_name=${quote(service)}}`;
-  return {
-    from: String(Math.floor(trace.startUs / 1e3 - air)),
-    to: String(Math.ceil((trace.startUs + trace.durationUs) / 1e3 + air)),
-    q: `${selector} | trace_id=${quote(trace.id)}`,
+export function signed(us: number): string {
+  return `${us < 0 ? '−' : '+'}${formatDurationUs(Math.abs(us))}`;
+}
+
+function Copy({ span, trace }: { span: Span; trace: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => {
+    const { id, service, cluster, operation, kind, durationUs, tags, events, links, process } = span;
+    const plain = { trace, id, service, cluster, operation, kind, durationUs, tags, events, links, process };
+    setCopied(true);
+    void navigator.clipboard?.writeText(JSON.stringify(plain, null, 2));
   };
-}
-
-function Pairs({ title, pairs }: { title: string; pairs: readonly KeyValue[] }) {
-  if (pairs.length === 0) return null;
   return (
-    <section aria-label={title}>
-      <h3>
-        {title} <span className="faint">{pairs.length}</span>
-      </h3>
-      <PairTable pairs={pairs} />
-    </section>
+    <button type="button" className="linkish" onClick={copy}>
+      {copied ? 'Copied' : 'Copy as JSON'}
+    </button>
   );
-}
-
-function PairTable({ pairs }: { pairs: readonly KeyValue[] }) {
-  return (
-    <table className="pairs data">
-      <tbody>
-        {pairs.slice(0, SHOWN).map((pair, i) => (
-          <tr key={`${pair.key} ${i}`}>
-            <th scope="row">{pair.key}</th>
-            <td>{text(pair.value)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function text(value: unknown): string {
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
 }

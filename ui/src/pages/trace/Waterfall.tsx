@@ -5,6 +5,7 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import { useCanvas } from '../../chart/useCanvas';
+import type { Section } from '../../lib/criticalpath';
 import { formatDurationUs } from '../../lib/timeformat';
 import { type Fold, isFolded, type Span, type Trace } from '../../lib/trace';
 import { pan, type Window, zoomAt } from '../../lib/zoom';
@@ -17,6 +18,7 @@ interface Props {
   fold: Fold;
   selected: number;
   matches: ReadonlySet<number>;
+  path: ReadonlyMap<number, readonly Section[]> | undefined;
   colour: (span: Span) => string;
   stripe: ((span: Span) => string) | undefined;
   onSelect: (index: number) => void;
@@ -33,6 +35,7 @@ export function Waterfall(props: Props) {
     fold,
     selected,
     matches,
+    path,
     colour,
     stripe,
     onSelect,
@@ -54,6 +57,7 @@ export function Waterfall(props: Props) {
     selected,
     hover,
     matches,
+    path,
     colour,
     stripe,
     folded: (index) => {
@@ -133,7 +137,7 @@ export function Waterfall(props: Props) {
         tabIndex={0}
         role="group"
         aria-roledescription="waterfall"
-        aria-label={`Waterfall of ${trace.spans.length} spans over ${formatDurationUs(trace.durationUs)}. Arrow keys walk the spans; the table view lists them.`}
+        aria-label={`Waterfall of ${trace.count} spans over ${formatDurationUs(trace.durationUs)}${trace.gaps.length > 0 ? `, ${trace.gaps.length} more missing` : ''}. Arrow keys walk the spans; the table view lists them.`}
         onScroll={repaint}
         onKeyDown={onKeyDown}
         onClick={onClick}
@@ -144,9 +148,7 @@ export function Waterfall(props: Props) {
         <div style={{ height: Math.max(1, rows.length * ROW_PX + RULER_PX) }} />
       </div>
       <div className="srOnly" aria-live="polite">
-        {chosen
-          ? `${chosen.service} ${chosen.operation}${stripe && chosen.cluster ? ` in ${chosen.cluster}` : ''}, ${formatDurationUs(chosen.durationUs)}, level ${chosen.depth + 1}${chosen.error ? ', error' : ''}`
-          : ''}
+        {chosen ? speak(chosen, stripe !== undefined, path?.has(selected) ?? false) : ''}
       </div>
     </div>
   );
@@ -205,4 +207,11 @@ export function Waterfall(props: Props) {
 /** Names take a third, within what reads well. */
 function splitOf(width: number): number {
   return Math.round(Math.min(Math.max(width * 0.34, 220), 520));
+}
+
+function speak(span: Span, many: boolean, onPath: boolean): string {
+  if (span.missing) return `missing span, ${span.below} ${span.below === 1 ? 'span hangs' : 'spans hang'} below it`;
+  const where = many && span.cluster ? ` in ${span.cluster}` : '';
+  const more = `${span.error ? ', error' : ''}${onPath ? ', on the critical path' : ''}`;
+  return `${span.service} ${span.operation}${where}, ${formatDurationUs(span.durationUs)}, level ${span.depth + 1}${more}`;
 }

@@ -1,7 +1,8 @@
 /** Painting the waterfall: only the rows in sight, so that fifty thousand spans cost what forty do. */
-import { resolveColour } from '../../chart/options';
+import { resolveColour } from '../../chart/ink';
 import type { Surface } from '../../chart/useCanvas';
 import { formatDurationUs } from '../../lib/timeformat';
+import type { Section } from '../../lib/criticalpath';
 import type { Span, Trace } from '../../lib/trace';
 import { ticks, type Window } from '../../lib/zoom';
 
@@ -23,6 +24,8 @@ export interface Scene {
   hover: number;
   matches: ReadonlySet<number>;
   folded: (index: number) => boolean;
+  /** The critical path, by span; absent where it is not drawn. */
+  path: ReadonlyMap<number, readonly Section[]> | undefined;
   /** A colour expression for a span: of its service or of its cluster. */
   colour: (span: Span) => string;
   /** That of its cluster, as a stripe at the edge; absent where all spans ran in one. */
@@ -53,6 +56,8 @@ interface Inks {
   chosen: string;
   mark: string;
   bad: string;
+  warn: string;
+  hatch: string;
   surface: string;
 }
 
@@ -67,6 +72,8 @@ function inks(): Inks {
     chosen: at('accent-soft'),
     mark: at('mark'),
     bad: at('bad'),
+    warn: at('warn'),
+    hatch: at('hatch'),
     surface: at('surface'),
   };
 }
@@ -87,9 +94,10 @@ export function paintWaterfall(surface: Surface, scene: Scene): void {
     const top = RULER_PX + row * ROW_PX - scene.scrollTop;
     const colour = inked(palette, scene.colour(span));
     paintBackground(c, scene, index, top, width, marks, ink);
-    paintBar(c, scene, span, top, width, colour, ink);
+    if (span.missing) paintAbsent(c, scene, span, top, width, ink);
+    else paintBar(c, scene, span, index, top, width, colour, ink);
     paintName(c, scene, span, index, top, colour, ink);
-    if (scene.stripe) {
+    if (scene.stripe && !span.missing) {
       c.fillStyle = inked(palette, scene.stripe(span));
       c.fillRect(0, top, STRIPE_PX, ROW_PX);
     }
@@ -149,10 +157,18 @@ function paintName(
     else triangle(c, x - 1, middle - 3, x + 7, middle - 3, x + 3, middle + 3);
     c.fill();
   }
-  c.fillStyle = colour;
-  c.fillRect(x + 11, top + 4, 3, ROW_PX - 8);
   let at = x + 19;
   c.textAlign = 'left';
+  if (span.missing) {
+    const below = `${span.below} ${span.below === 1 ? 'span hangs' : 'spans hang'} below it`;
+    c.fillStyle = ink.warn;
+    c.font = 'italic 12px system-ui, "DejaVu Sans", sans-serif';
+    c.fillText(`⚠ missing span ${span.id}: ${below}`, x + 11, middle);
+    c.restore();
+    return;
+  }
+  c.fillStyle = colour;
+  c.fillRect(x + 11, top + 4, 3, ROW_PX - 8);
   if (span.error) {
     c.fillStyle = ink.bad;
     c.font = 'bold 12px system-ui, "DejaVu Sans", sans-serif';
@@ -165,7 +181,7 @@ function paintName(
   c.font = '12px system-ui, "DejaVu Sans", sans-serif';
   c.fillStyle = ink.soft;
   const hidden = scene.folded(index) ? `  (+${span.below})` : '';
-  c.fillText(`${span.operation}${hidden}${span.orphan ? '  · parent missing' : ''}`, at, middle);
+  c.fillText(`${span.operation}${hidden}`, at, middle);
   c.restore();
 }
 
@@ -184,10 +200,43 @@ function triangle(
   c.closePath();
 }
 
+/** What is known of a span that is not here: it lasted at least as long as what hangs below it. */
+function paintAbsent(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  span: Span,
+  top: number,
+  width: number,
+  ink: Inks,
+): void {
+  const [left, right] = edges(scene, span.startUs, span.durationUs, width);
+  if (right <= left) return;
+  c.save();
+  c.beginPath();
+  c.rect(left, top + 5, right - left, ROW_PX - 10);
+  c.clip();
+  c.strokeStyle = ink.hatch;
+  c.lineWidth = 1;
+  for (let x = left - (left % 6) - ROW_PX; x < right; x += 6) stroke(c, x, top + ROW_PX, x + ROW_PX, top);
+  c.restore();
+  c.strokeStyle = ink.hatch;
+  c.setLineDash([4, 3]);
+  c.strokeRect(left + 0.5, top + 5.5, Math.max(1, right - left - 1), ROW_PX - 11);
+  c.setLineDash([]);
+}
+
+/** A stretch of time in pixels, cut to what the bars have of the width; at least two wide. */
+function edges(scene: Scene, fromUs: number, longUs: number, width: number): [left: number, right: number] {
+  const from = timeToX(fromUs, scene, width);
+  const to = timeToX(fromUs + longUs, scene, width);
+  return [Math.max(from, scene.split), Math.min(Math.max(to, from + 2), width)];
+}
+
 function paintBar(
   c: CanvasRenderingContext2D,
   scene: Scene,
   span: Span,
+  index: number,
   top: number,
   width: number,
   colour: string,
@@ -199,8 +248,8 @@ function paintBar(
   c.beginPath();
   c.rect(scene.split, top, width - scene.split, ROW_PX);
   c.clip();
-  const left = Math.max(from, scene.split);
-  const right = Math.min(Math.max(to, from + 2), width);
+  const [left, right] = edges(scene, span.startUs, span.durationUs, width);
+  if (span.movedUs !== 0) paintUnmoved(c, scene, span, top, width, ink);
   c.fillStyle = colour;
   if (right > left) c.fillRect(left, top + 5, Math.max(2, right - left), ROW_PX - 10);
   if (span.error && right > left) {
@@ -209,11 +258,54 @@ function paintBar(
   }
   c.fillStyle = ink.fg;
   for (const event of span.events.slice(0, 50)) {
-    const x = timeToX(event.timestamp - scene.trace.startUs, scene, width);
+    const x = timeToX(event.timestamp - scene.trace.startUs + span.movedUs, scene, width);
     if (x >= scene.split && x <= width) c.fillRect(x, top + 4, 1, ROW_PX - 8);
   }
+  paintPath(c, scene, index, top, width, ink);
   paintDuration(c, span, from, to, top, width, scene.split, ink);
   c.restore();
+}
+
+/** Where it stood by its own clock. */
+function paintUnmoved(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  span: Span,
+  top: number,
+  width: number,
+  ink: Inks,
+): void {
+  const [left, right] = edges(scene, span.startUs - span.movedUs, span.durationUs, width);
+  if (right <= left) return;
+  c.strokeStyle = ink.hatch;
+  c.lineWidth = 1;
+  c.setLineDash([2, 2]);
+  c.strokeRect(left + 0.5, top + 3.5, Math.max(1, right - left - 1), ROW_PX - 7);
+  c.setLineDash([]);
+}
+
+/** A line through the bar, where the trace waited for it. */
+function paintPath(
+  c: CanvasRenderingContext2D,
+  scene: Scene,
+  index: number,
+  top: number,
+  width: number,
+  ink: Inks,
+): void {
+  const sections = scene.path?.get(index);
+  if (!sections) return;
+  let drawnTo = -Infinity;
+  for (const { fromUs, toUs } of sections) {
+    const [left, right] = edges(scene, fromUs, toUs - fromUs, width);
+    // Thousands of them may share a pixel.
+    if (right <= left || right <= drawnTo) continue;
+    c.fillStyle = ink.surface;
+    c.fillRect(left, top + ROW_PX / 2 - 2, right - left, 4);
+    c.fillStyle = ink.fg;
+    c.fillRect(left, top + ROW_PX / 2 - 1, right - left, 2);
+    drawnTo = right;
+  }
 }
 
 /** Beside the bar where there is room, on the right first; a bar that fills the view carries it inside. */
@@ -288,7 +380,7 @@ export function paintMinimap(
   // Past a few thousand spans several share a pixel: every n-th shows the same shape in a frame's time.
   const stride = Math.ceil(spans.length / MINIMAP_SPANS);
   spans.forEach((span, i) => {
-    if (i % stride !== 0 && !span.error) return;
+    if (span.missing || (i % stride !== 0 && !span.error)) return;
     c.fillStyle = inked(palette, scene.colour(span));
     c.fillRect(
       (span.startUs / whole) * width,
