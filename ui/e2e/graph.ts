@@ -51,11 +51,14 @@ const SHOP: readonly Edge[] = [
 function chain(many: number): Edge[] {
   let seed = 11;
   const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
-  const at = (i: number) => place(`svc-${String(i).padStart(3, '0')}`, `team-${i % 12}`, i % 12 < 7 ? 'prod-01' : 'prod-02');
+  const at = (i: number) =>
+    place(`svc-${String(i).padStart(3, '0')}`, `team-${i % 12}`, i % 12 < 7 ? 'prod-01' : 'prod-02');
   const out: Edge[] = [];
   for (let i = 1; i < many; i += 1) {
     const rate = 200 * random() ** 3 + 0.2;
-    out.push(edge(at(Math.floor((i - 1) / 3)), at(i), rate, random() < 0.1 ? rate * random() * 0.2 : 0, random() ** 4 + 0.002));
+    out.push(
+      edge(at(Math.floor((i - 1) / 3)), at(i), rate, random() < 0.1 ? rate * random() * 0.2 : 0, random() ** 4 + 0.002),
+    );
     if (random() < 0.5) out.push(edge(at(Math.floor(random() * i)), at(i), rate / 4, 0, random() ** 4 + 0.002));
   }
   return out;
@@ -85,7 +88,9 @@ export async function mockGraph(page: Page, mock: Mock = {}): Promise<{ asked: s
   const edges = mock.empty || mock.apart ? [] : mock.many ? chain(mock.many) : SHOP;
   const answer = (route: Route, body: object, from: number, to: number) =>
     route.fulfill({ json: { status: 'success', ...body, coverage: mock.coverage?.(from, to) ?? [] } });
-  await page.route(/\/api\/v1\/orrery\/(fleet|federation)/, (route) => route.fulfill({ json: { nodes: [], peers: [] } }));
+  await page.route(/\/api\/v1\/orrery\/(fleet|federation)/, (route) =>
+    route.fulfill({ json: { nodes: [], peers: [] } }),
+  );
   await page.route(/\/jaeger\/api\/services/, (route) => route.fulfill({ json: { data: ['cart', 'checkout'] } }));
   await page.route(/\/api\/v1\/label\//, (route) => route.fulfill({ json: { status: 'success', data: [] } }));
   await page.route(/\/api\/v1\/query(\?|$)/, (route) => {
@@ -100,7 +105,11 @@ export async function mockGraph(page: Page, mock: Mock = {}): Promise<{ asked: s
     const params = paramsOf(route);
     const expr = params.get('query') ?? '';
     asked.push(expr);
-    const [from, to, step] = ['start', 'end', 'step'].map((name) => Number(params.get(name))) as [number, number, number];
+    const [from, to, step] = ['start', 'end', 'step'].map((name) => Number(params.get(name))) as [
+      number,
+      number,
+      number,
+    ];
     const result = valuesOf(expr, edges, mock).map(({ metric, value }, i) => {
       const values: [number, string][] = [];
       for (let at = from; at <= to; at += step) values.push([at, String(value * (1 + 0.3 * Math.sin(at / 500 + i)))]);
@@ -115,7 +124,12 @@ export async function mockGraph(page: Page, mock: Mock = {}): Promise<{ asked: s
       value: String(0.1 + 0.05 * i),
       timestamp: end - 120 - i * 260,
     }));
-    return answer(route, { data: [{ seriesLabels: { __name__: 'traces_spanmetrics_latency_bucket' }, exemplars }] }, 0, end);
+    return answer(
+      route,
+      { data: [{ seriesLabels: { __name__: 'traces_spanmetrics_latency_bucket' }, exemplars }] },
+      0,
+      end,
+    );
   });
   await page.route(/\/loki\/api\/v1\/query/, (route) =>
     answer(
@@ -143,6 +157,7 @@ const OPERATIONS = ['POST /checkout', 'GET /checkout/{id}', 'GET /healthz', 'che
 
 function valuesOf(expr: string, edges: readonly Edge[], mock: Mock): Value[] {
   const isQuantile = expr.includes('histogram_quantile');
+  if (expr.includes('_unpaired_')) return mock.empty || mock.many ? [] : [{ metric: { what: 'unpaired' }, value: 128 }];
   if (expr.includes('traces_service_graph_')) {
     const of = (one: Edge) => (isQuantile ? one.p95 : expr.includes('_failed_') ? one.failed : one.rate);
     if (expr.includes('client_seconds')) return [];
@@ -170,8 +185,12 @@ function services(edges: readonly Edge[], mock: Mock): Value[] {
     const reach = edges.filter((one) => one.to === at || JSON.stringify(one.to) === JSON.stringify(at));
     const failed = reach.reduce((sum, one) => sum + one.failed, 0);
     const rate = reach.reduce((sum, one) => sum + one.rate, 0);
-    if (rate === 0) return [{ metric: { ...metric, span_kind: 'SPAN_KIND_INTERNAL', status_code: 'STATUS_CODE_UNSET' }, value: 0.1 }];
-    const of = (status_code: string, value: number) => ({ metric: { ...metric, span_kind: 'SPAN_KIND_SERVER', status_code }, value });
+    if (rate === 0)
+      return [{ metric: { ...metric, span_kind: 'SPAN_KIND_INTERNAL', status_code: 'STATUS_CODE_UNSET' }, value: 0.1 }];
+    const of = (status_code: string, value: number) => ({
+      metric: { ...metric, span_kind: 'SPAN_KIND_SERVER', status_code },
+      value,
+    });
     return [of('STATUS_CODE_UNSET', rate - failed), of('STATUS_CODE_ERROR', failed)].filter(({ value }) => value > 0);
   });
 }
@@ -182,7 +201,7 @@ function ofService(expr: string, isQuantile: boolean): Value[] {
   const one = /span_name="([^"]+)"/.exec(expr)?.[1];
   const names = byName ? OPERATIONS.filter((name) => one === undefined || name === one) : [''];
   return names.flatMap((name, i) => {
-    const metric = byName ? { span_name: name } : {};
+    const metric: Record<string, string> = byName ? { span_name: name } : {};
     const scale = 1 / (i + 1);
     if (isQuantile) return [{ metric, value: 0.06 * scale * (q > 0.98 ? 8 : q > 0.9 ? 4 : 1) }];
     if (!expr.includes('status_code')) return [{ metric, value: 4 * scale }];

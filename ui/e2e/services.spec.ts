@@ -27,6 +27,7 @@ for (const scheme of ['light', 'dark'] as const) {
       await expect(node(page, 'mailer')).toHaveAccessibleName(/mailer, service, jobs, prod-01/);
       await expect(node(page, 'user')).toHaveAccessibleName(/outside caller/);
       await expect(map(page).getByText('✖ 8.33 %').first()).toBeVisible();
+      await expect(page.getByText('128 spans had no other half in time')).toBeVisible();
       await look(page, scheme, 'map');
     });
 

@@ -79,7 +79,8 @@ export async function queryTraceMetrics(
 
 /** A metrics query as one value per series, of all spans of the range. */
 export async function queryTraceInstant(query: string, range: Range, ask: Context): Promise<Answer<TypedValue[]>> {
-  const send = (q: string) => getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
+  const send = (q: string) =>
+    getJson<WireMetrics>(`${BASE}/metrics/query`, { ...ask, params: { q, ...seconds(range) } });
   const answer = await scoped('traceql', query, ask.scope, send);
   const values = (answer.data.series ?? []).map(({ labels, value }) => ({
     labels: (labels ?? []).map((one) => ({ key: one.key, value: one.value ?? {} })),

@@ -29,7 +29,8 @@ export function layoutGraph({ nodes, edges }: LayoutRequest): Laid {
   graph.setGraph({
     rankdir: 'LR',
     nodesep: 14,
-    ranksep: nodes.length > FEW ? 70 : 104,
+    // Labels need room between the columns.
+    ranksep: edges.some((edge) => edge.label) ? 104 : 64,
     edgesep: 8,
     marginx: MARGIN,
     marginy: MARGIN,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { centreOn, cutText, fitTo, isInSight, letterSize, panBy, zoomAt } from './mapzoom';
+import { centreOn, cutText, fitTo, isInSight, letterSize, namedOf, panBy, startAt, zoomAt } from './mapzoom';
 
 it('a picture fits its screen, in the middle', () => {
   const camera = fitTo({ width: 2000, height: 500 }, { width: 1000, height: 800 });
@@ -26,4 +26,19 @@ it('a place is brought into sight and can be read', () => {
   expect(letterSize(1, 12)).toBe(12);
   expect(cutText('a-very-long-service-name', 100, 12)).toBe('a-very-long-s…');
   expect(cutText('short', 100, 12)).toBe('short');
+});
+
+it('a picture too large to be read begins at the place that matters', () => {
+  const screen = { width: 1000, height: 800 };
+  expect(startAt({ width: 1500, height: 900 }, screen, 0, 0)).toEqual(fitTo({ width: 1500, height: 900 }, screen));
+  const near = startAt({ width: 9000, height: 9000 }, screen, 4000, 100);
+  expect(near.zoom).toBe(0.6);
+  expect(isInSight(near, 4000, 100, screen, 100)).toBe(true);
+});
+
+it('names of an overview do not overlap, and the first in the list have theirs', () => {
+  const at = (x: number, y: number) => ({ x, y, text: 'checkout' });
+  const camera = { zoom: 0.2, x: 0, y: 0 };
+  expect([...namedOf([at(0, 0), at(50, 20), at(0, 100), at(400, 0)], camera, 10)]).toEqual([0, 2, 3]);
+  expect(namedOf([at(0, 0), at(0, 1000)], camera, 1).size).toBe(1);
 });

@@ -26,6 +26,39 @@ export function fitTo(picture: Size, screen: Size): Camera {
   };
 }
 
+/** All of it where it can be read so; else a part that can, around a place that matters. */
+export function startAt(picture: Size, screen: Size, x: number, y: number): Camera {
+  const all = fitTo(picture, screen);
+  return all.zoom >= READABLE ? all : centreOn(all, x, y, screen, START);
+}
+
+/** Below it names are cut to a few letters. */
+const READABLE = 0.4;
+const START = 0.6;
+
+/** Below it a picture is an overview: boxes are too small for names, and only some have one. */
+export const OVERVIEW = 0.32;
+
+/** Which of these have room for their name, the first in the list first. Letters are of nine pixels. */
+export function namedOf(
+  places: readonly { x: number; y: number; text: string }[],
+  camera: Camera,
+  most: number,
+): Set<number> {
+  const taken: [left: number, top: number, right: number, bottom: number][] = [];
+  const out = new Set<number>();
+  for (let i = 0; i < places.length && out.size < most; i += 1) {
+    const place = places[i];
+    if (!place) continue;
+    const [x, y, half] = [place.x * camera.zoom, place.y * camera.zoom, place.text.length * 3 + 3];
+    const box: (typeof taken)[number] = [x - half, y - 8, x + half, y + 8];
+    if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue;
+    taken.push(box);
+    out.add(i);
+  }
+  return out;
+}
+
 function clamp(zoom: number): number {
   return Math.min(MOST, Math.max(LEAST, zoom));
 }

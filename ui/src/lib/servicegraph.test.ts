@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Labels, Series } from '../api/prom';
 import { filterGraph, findNodes, foldGraph, levelsOf, usualLevel, within } from './graphview';
-import { buildGraph, errorShare, type GraphAnswers, graphQueries } from './servicegraph';
+import { buildGraph, errorShare, type GraphAnswers, graphQueries, looseOf } from './servicegraph';
 
 const at = (labels: Labels, value: number): Series => ({ labels, times: [0], values: [value] });
 const NONE: GraphAnswers = { requests: [], failed: [], serverP95: [], clientP95: [], calls: [], callsP95: [] };
@@ -62,6 +62,12 @@ describe('the graph', () => {
   it('asks by the labels it reads', () => {
     expect(graphQueries('1h').requests).toContain('client_k8s_namespace_name');
     expect(graphQueries('1h').requests).toContain('rate(traces_service_graph_request_total[1h])');
+  });
+
+  it('tells halves that did not meet', () => {
+    expect(looseOf([at({ what: 'unpaired' }, 3.98), at({ what: 'dropped' }, 1)])).toEqual({ unpaired: 4, dropped: 1 });
+    expect(looseOf([])).toEqual({ unpaired: 0, dropped: 0 });
+    expect(graphQueries('5m').loose).toContain('increase(traces_service_graph_unpaired_spans_total[5m])');
   });
 
   it('folds into namespaces and clusters, and opens again', () => {

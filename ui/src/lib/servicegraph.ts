@@ -43,7 +43,9 @@ const SERVER_SECONDS = 'traces_service_graph_request_server_seconds_bucket';
 const CLIENT_SECONDS = 'traces_service_graph_request_client_seconds_bucket';
 export const CALLS = 'traces_spanmetrics_calls_total';
 export const LATENCY = 'traces_spanmetrics_latency';
-export const UNPAIRED = 'traces_service_graph_unpaired_spans_total';
+/** Spans that waited for their other half and were let go of: too long, or too many at once. */
+const UNPAIRED = 'traces_service_graph_unpaired_spans_total';
+const DROPPED = 'traces_service_graph_dropped_spans_total';
 
 /** Labels that name a namespace or a cluster, the best first; which of them there are is the sender's choice. */
 const NAMESPACE = ['k8s_namespace_name', 'service_namespace', 'namespace'];
@@ -65,6 +67,8 @@ export interface GraphQueries {
   clientP95: string;
   calls: string;
   callsP95: string;
+  /** Halves of edges that never met the other, by `what`: `unpaired` and `dropped`. */
+  loose: string;
 }
 
 const SERVED = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"';
@@ -81,10 +85,27 @@ export function graphQueries(window: string): GraphQueries {
     clientP95: p95(EDGE_LABELS, CLIENT_SECONDS),
     calls: by([...SERVICE_LABELS, 'span_kind', 'status_code'], `rate(${CALLS}[${window}])`),
     callsP95: p95(SERVICE_LABELS, `${LATENCY}_bucket{${SERVED}}`),
+    loose: [
+      [UNPAIRED, 'unpaired'],
+      [DROPPED, 'dropped'],
+    ]
+      .map(([metric, what]) => `label_replace(sum(increase(${metric}[${window}])), "what", "${what}", "", "")`)
+      .join(' or '),
   };
 }
 
-export type GraphAnswers = Record<keyof GraphQueries, readonly Series[]>;
+export type GraphAnswers = Record<Exclude<keyof GraphQueries, 'loose'>, readonly Series[]>;
+
+export interface Loose {
+  unpaired: number;
+  dropped: number;
+}
+
+export function looseOf(series: readonly Series[]): Loose {
+  const of = (what: string) =>
+    Math.round(series.filter((one) => one.labels.what === what).reduce((sum, one) => sum + lastOf(one), 0));
+  return { unpaired: of('unpaired'), dropped: of('dropped') };
+}
 
 export function nodeKey(cluster: string, namespace: string, name: string): string {
   return `${cluster}/${namespace}/${name}`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatCount, formatValue, guessUnit } from './units';
+import { formatCount, formatValue, guessUnit, formatShare } from './units';
 
 describe('numbers with units', () => {
   it('scale bytes by 1024 and counts by 1000', () => {
@@ -47,4 +47,16 @@ describe('the unit of an expression', () => {
   ])('%s is in %s', (expr, unit) => {
     expect(guessUnit(expr)).toBe(unit);
   });
+});
+
+it('shares have as many digits as anybody compares', () => {
+  expect([0, 0.00005, 0.009524, 0.0833, 0.5, 0.12345, 1].map(formatShare)).toEqual([
+    '0 %',
+    '<0.01 %',
+    '0.95 %',
+    '8.33 %',
+    '50 %',
+    '12.3 %',
+    '100 %',
+  ]);
 });

@@ -26,6 +26,14 @@ export function formatValue(value: number, unit: Unit): string {
   }
 }
 
+/** A share of what was counted, 0 to 1: as many digits as anybody compares. */
+export function formatShare(share: number): string {
+  if (!Number.isFinite(share)) return '–';
+  const percent = share * 100;
+  if (percent > 0 && percent < 0.01) return '<0.01 %';
+  return `${percent.toFixed(percent >= 10 ? 1 : 2).replace(/\.?0+$/, '')} %`;
+}
+
 /** A whole number in full with thin groups: counts of lines, spans and series. */
 export function formatCount(value: number): string {
   if (!Number.isFinite(value)) return '–';

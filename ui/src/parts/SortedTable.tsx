@@ -4,6 +4,9 @@ import { usePatch } from '../state/view';
 import { CsvButton } from './CsvButton';
 import { VirtualTable } from './VirtualTable';
 
+/** Room for a link of the size that fingers need. */
+const ROW_PX = 28;
+
 export interface Head {
   key: string;
   title: string;
@@ -53,6 +56,7 @@ export function SortedTable<T>({ label, heads, rows, usual, of, keyOf, show, ...
         leastPx={more.leastPx ?? 620}
         height={more.height}
         count={sorted.length}
+        rowPx={ROW_PX}
         columns={heads.map(({ key, title, width, isNumber, isPicture }) => ({
           key,
           title,

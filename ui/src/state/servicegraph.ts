@@ -1,8 +1,15 @@
-/** The service graph of the range: six questions about metrics, one answer. */
+/** The service graph of the range: seven questions about metrics, one answer. */
 import { useMemo } from 'react';
 import { type Coverage, mergeCoverage } from '../api/coverage';
 import { queryInstant } from '../api/prom';
-import { buildGraph, type GraphQueries, graphQueries, type ServiceGraph } from '../lib/servicegraph';
+import {
+  buildGraph,
+  type GraphQueries,
+  graphQueries,
+  type Loose,
+  looseOf,
+  type ServiceGraph,
+} from '../lib/servicegraph';
 import { promDuration } from '../lib/steps';
 import { useAnswerAbout } from './answers';
 import { useView } from './view';
@@ -12,6 +19,8 @@ const SHORTEST_S = 120;
 
 export interface KnownGraph {
   graph: ServiceGraph | null;
+  /** Null while it is not known. */
+  loose: Loose | null;
   coverage: Coverage[];
   error: Error | null;
   isFetching: boolean;
@@ -28,7 +37,8 @@ export function useGraph(): KnownGraph {
   const clientP95 = useVector('clientP95', queries);
   const calls = useVector('calls', queries);
   const callsP95 = useVector('callsP95', queries);
-  const all = [requests, failed, serverP95, clientP95, calls, callsP95];
+  const loose = useVector('loose', queries);
+  const all = [requests, failed, serverP95, clientP95, calls, callsP95, loose];
   const parts = all.map((one) => one.own);
   const graph = useMemo(() => {
     // Without errors an edge would look whole: the map waits for what tells its colours.
@@ -46,6 +56,7 @@ export function useGraph(): KnownGraph {
   const coverage = useMemo(() => mergeCoverage(parts.map((one) => one?.coverage ?? [])), parts);
   return {
     graph,
+    loose: loose.own ? looseOf(loose.own.data.series) : null,
     coverage,
     error: all.find((one) => one.error)?.error ?? null,
     isFetching: all.some((one) => one.isFetching),

@@ -2,7 +2,7 @@
 import { Link } from '@tanstack/react-router';
 import { errorShare, type GraphEdge, type GraphNode, type ServiceGraph, TYPE_WORDS } from '../../lib/servicegraph';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon } from '../../state/view';
 
@@ -55,7 +55,7 @@ function Side({ title, graph, edges, other }: SideProps) {
                 <NodeName node={node} />
                 {edge.type ? <span className="tag">{TYPE_WORDS[edge.type] ?? edge.type}</span> : null}
                 <span className="grow" />
-                {share > 0 ? <span className="num bad">✖ {formatValue(share, 'ratio')}</span> : null}
+                {share > 0 ? <span className="num bad">✖ {formatShare(share)}</span> : null}
                 <span className="num soft">{formatValue(edge.rate, 'ps')}</span>
                 <span className="num soft dependencyP95">
                   {edge.p95 === null ? '' : formatDurationUs(edge.p95 * 1e6)}
@@ -85,7 +85,7 @@ function NodeName({ node }: { node: GraphNode | undefined }) {
       to="/services/$name"
       params={{ name: node.name }}
       search={(before: CommonSearch) => pickCommon(before)}
-      className="clip"
+      className="clip cellLink"
       title={place}
     >
       {node.name}

@@ -64,12 +64,21 @@ function List({ title, query, hint, none }: ListProps) {
         <h2>{title} traces</h2>
         <span className="soft clip grow">{hint}</span>
         {answer.isFetching ? <span className="busy" /> : null}
-        <Link to="/traces" search={(before: CommonSearch) => ({ ...pickCommon(before), q: query })}>
+        <Link
+          to="/traces"
+          search={(before: CommonSearch) => ({ ...pickCommon(before), q: query })}
+          className="cellLink"
+        >
           all of them
         </Link>
       </div>
       {answer.error ? (
-        <Problem error={answer.error} query={query} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} />
+        <Problem
+          error={answer.error}
+          query={query}
+          advice={adviceOn(answer.error, 'traces')}
+          onRetry={answer.refetch}
+        />
       ) : null}
       {answer.own && found.length === 0 ? <p className="faint">{none}</p> : null}
       <ol>

@@ -27,7 +27,7 @@ export function LogLevels({ name }: { name: string }) {
       <div className="row">
         <h2>Logs</h2>
         <span className="soft grow">{known ? `${formatCount(known.total)} lines` : ''}</span>
-        <Link to="/logs" search={link(query)}>
+        <Link to="/logs" search={link(query)} className="cellLink">
           all of them
         </Link>
       </div>
@@ -42,7 +42,7 @@ export function LogLevels({ name }: { name: string }) {
           <li key={level}>
             <span className="swatch" style={{ background: `var(--level-${level})` }} />
             {filter ? (
-              <Link to="/logs" search={link(addOneOf(query, filter.label, filter.values, 'meta'))}>
+              <Link to="/logs" search={link(addOneOf(query, filter.label, filter.values, 'meta'))} className="cellLink">
                 {level}
               </Link>
             ) : (

@@ -6,7 +6,7 @@ import type { Cell } from '../../lib/sorting';
 import { promDuration } from '../../lib/steps';
 import { formatDurationUs } from '../../lib/timeformat';
 import { quoteTrace } from '../../lib/traceql';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { type Head, SortedTable } from '../../parts/SortedTable';
 import { SparkRate } from '../../parts/SparkRate';
@@ -71,20 +71,17 @@ export function Operations({ subject, step }: { subject: Subject; step: number }
               <Link
                 to="/traces"
                 search={(before: CommonSearch) => ({ ...pickCommon(before), q })}
-                aria-label={`Traces of ${row.name}`}
+                className="cellLink"
+                aria-label={`traces of ${row.name}`}
               >
-                find
+                traces
               </Link>
             );
           }
           const cell = of(row, key);
           if (key === 'rate') return formatValue(row.rate, 'ps');
           if (key === 'errors') {
-            return typeof cell === 'number' && cell > 0 ? (
-              <span className="bad">✖ {formatValue(cell, 'ratio')}</span>
-            ) : (
-              '0 %'
-            );
+            return typeof cell === 'number' && cell > 0 ? <span className="bad">✖ {formatShare(cell)}</span> : '0 %';
           }
           return typeof cell === 'number' ? formatDurationUs(cell * 1e6) : '–';
         }}

@@ -8,7 +8,7 @@ import type { ServiceGraph } from '../../lib/servicegraph';
 import { bucketsOf, type SpanSide, type Subject } from '../../lib/spanmetrics';
 import { formatDurationUs } from '../../lib/timeformat';
 import { quoteTrace } from '../../lib/traceql';
-import { formatValue } from '../../lib/units';
+import { formatShare, formatValue } from '../../lib/units';
 import { ExemplarList } from '../../parts/ExemplarList';
 import { Problem } from '../../parts/Problem';
 import { CloseIcon } from '../../shell/icons';
@@ -182,7 +182,7 @@ function Charts({ red, subject }: { red: ServiceRed; subject: Subject }) {
         />
         <RedPanel
           title="Errors"
-          number={known ? formatValue(share, 'ratio') : '–'}
+          number={known ? formatShare(share) : '–'}
           more={known ? formatValue(red.failed ?? 0, 'ps') : ''}
           isBad={share > 0}
           columns={red.errorRates}

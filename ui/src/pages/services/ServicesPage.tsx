@@ -7,7 +7,7 @@ import type { Cell } from '../../lib/sorting';
 import { callsQuery } from '../../lib/spanmetrics';
 import { niceStep, promDuration } from '../../lib/steps';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { type Head, SortedTable } from '../../parts/SortedTable';
 import { SparkRate } from '../../parts/SparkRate';
@@ -101,7 +101,7 @@ export default function ServicesPage() {
                     to="/services/$name"
                     params={{ name: node.name }}
                     search={(before: CommonSearch) => pickCommon(before)}
-                    className="clip"
+                    className="clip cellLink"
                   >
                     {node.name}
                   </Link>
@@ -126,7 +126,7 @@ function cellText(cell: Cell, key: string): React.ReactNode {
   if (key === 'rate') return formatValue(cell, 'ps');
   if (key === 'p95') return formatDurationUs(cell * 1e6);
   if (key !== 'errors') return formatCount(cell);
-  return cell > 0 ? <span className="bad">✖ {formatValue(cell, 'ratio')}</span> : '0 %';
+  return cell > 0 ? <span className="bad">✖ {formatShare(cell)}</span> : '0 %';
 }
 
 function NoServices() {

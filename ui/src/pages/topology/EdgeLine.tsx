@@ -3,36 +3,55 @@ import type { Point } from '../../lib/graphlayout';
 import { letterSize } from '../../lib/mapzoom';
 import { errorShare, type GraphEdge } from '../../lib/servicegraph';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatValue } from '../../lib/units';
+import { formatShare, formatValue } from '../../lib/units';
 
 interface Props {
   edge: GraphEdge;
   path: string;
-  middle: Point;
   zoom: number;
-  isLabelled: boolean;
   isNear: boolean;
   isFar: boolean;
 }
 
-export function EdgeLine({ edge, path, middle, zoom, isLabelled, isNear, isFar }: Props) {
+export function EdgeLine({ edge, path, zoom, isNear, isFar }: Props) {
   if (path === '') return null;
   const share = errorShare(edge);
-  const letter = letterSize(zoom, 11);
   const classes = ['mapEdge', share > 0 ? 'failing' : '', isNear ? 'near' : '', isFar ? 'far' : ''];
   const dashed = edge.type === 'messaging_system' ? 'queue' : edge.type === 'virtual_node' ? 'outside' : '';
   return (
     <g className={[...classes, dashed].filter(Boolean).join(' ')}>
-      <path d={path} fill="none" strokeWidth={widthOf(edge.rate)} strokeOpacity={0.35 + 0.65 * strengthOf(share)}>
+      <path
+        d={path}
+        fill="none"
+        vectorEffect="non-scaling-stroke"
+        strokeWidth={widthOf(edge.rate) * Math.min(1, Math.max(0.4, zoom))}
+        strokeOpacity={0.35 + 0.65 * strengthOf(share)}
+      >
         <title>{edgeText(edge)}</title>
       </path>
       <Head path={path} share={share} />
-      {isLabelled ? (
-        <text x={middle.x} y={middle.y - 4} fontSize={letter} textAnchor="middle" className="mapEdgeText">
-          {labelOf(edge)}
-        </text>
-      ) : null}
     </g>
+  );
+}
+
+interface LabelProps {
+  edge: GraphEdge;
+  middle: Point;
+  zoom: number;
+}
+
+/** Apart from the lines, so that none runs over it. */
+export function EdgeLabel({ edge, middle, zoom }: LabelProps) {
+  return (
+    <text
+      x={middle.x}
+      y={middle.y + 4}
+      fontSize={letterSize(zoom, 11)}
+      textAnchor="middle"
+      className={edge.failed > 0 ? 'mapEdgeText failing' : 'mapEdgeText'}
+    >
+      {labelOf(edge)}
+    </text>
   );
 }
 
@@ -50,7 +69,7 @@ export function labelOf(edge: GraphEdge): string {
   const share = errorShare(edge);
   return [
     formatValue(edge.rate, 'ps'),
-    share > 0 && `✖ ${formatValue(share, 'ratio')}`,
+    share > 0 && `✖ ${formatShare(share)}`,
     edge.p95 !== null && formatDurationUs(edge.p95 * 1e6),
   ]
     .filter(Boolean)
@@ -60,7 +79,7 @@ export function labelOf(edge: GraphEdge): string {
 function edgeText(edge: GraphEdge): string {
   const name = (key: string) => key.split('/').slice(2).join('/') || key;
   const p95 = edge.p95 === null ? '' : `, p95 ${formatDurationUs(edge.p95 * 1e6)}`;
-  return `${name(edge.from)} → ${name(edge.to)}: ${formatValue(edge.rate, 'ps')}, ${formatValue(errorShare(edge), 'ratio')} failed${p95}`;
+  return `${name(edge.from)} → ${name(edge.to)}: ${formatValue(edge.rate, 'ps')}, ${formatShare(errorShare(edge))} failed${p95}`;
 }
 
 /** An arrow head of its own: a marker would take the width of its line. */

@@ -4,12 +4,23 @@
  */
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { type LayoutRequest, middleOf, nextInDirection, pathOf } from '../../lib/graphlayout';
-import { type Camera, centreOn, fitTo, isInSight, panBy, type Size, zoomAt } from '../../lib/mapzoom';
-import type { ServiceGraph } from '../../lib/servicegraph';
+import { type Laid, type LayoutRequest, middleOf, nextInDirection, pathOf, type Point } from '../../lib/graphlayout';
+import {
+  type Camera,
+  centreOn,
+  fitTo,
+  isInSight,
+  namedOf,
+  OVERVIEW,
+  panBy,
+  type Size,
+  startAt,
+  zoomAt,
+} from '../../lib/mapzoom';
+import type { GraphNode, ServiceGraph } from '../../lib/servicegraph';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon } from '../../state/view';
-import { EdgeLine } from './EdgeLine';
+import { EdgeLabel, EdgeLine } from './EdgeLine';
 import { NODE_TALL, NODE_WIDE, NodeBox } from './NodeBox';
 import { useLayout } from './useLayout';
 
@@ -24,7 +35,9 @@ interface Props {
 /** Labels of edges take room in the layout: with more of them there is none. */
 const LABELLED = 60;
 /** Below this scale nothing but names can be read. */
-const DETAILED = 0.55;
+const DETAILED = 0.5;
+/** Names on an overview. */
+const MOST_NAMES = 80;
 /** A shorter stroke is a click. */
 const LEAST_PX = 4;
 
@@ -34,7 +47,8 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
   const request = useMemo<LayoutRequest>(() => requestOf(graph, isLabelled), [graph, isLabelled]);
   const { laid, isWaiting, error } = useLayout(request);
   const frame = useRef<HTMLDivElement>(null);
-  const { camera, setCamera, screen, fit } = useCamera(frame, laid);
+  const busiest = nodes.reduce((most, node, i) => (node.rate > (nodes[most]?.rate ?? 0) ? i : most), 0);
+  const { camera, setCamera, screen, fit } = useCamera(frame, laid, laid?.nodes[busiest]);
   const [focused, setFocused] = useState(0);
   const [hovered, setHovered] = useState<string | null>(null);
   const navigate = useNavigate();
@@ -53,7 +67,7 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
     setCamera((now) =>
       now && isInSight(now, place.x, place.y, screen, 8) ? now : now && centreOn(now, place.x, place.y, screen, 0.6),
     );
-  }, [current, laid]);
+  }, [current, laid, screen]);
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.key === 'Escape') onNode(undefined);
@@ -79,8 +93,15 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
   const zoomMiddle = (factor: number) => {
     if (screen) setCamera((now) => now && zoomAt(now, factor, screen.width / 2, screen.height / 2));
   };
-  const near = hovered ?? current ?? null;
+  // One that was folded away under the pointer is not left by it.
+  const near = (hovered !== null && graph.nodes.has(hovered) ? hovered : current) ?? null;
   const isDetailed = (camera?.zoom ?? 1) >= DETAILED;
+  const drawn = graph.edges.map((edge) => ({
+    edge,
+    points: laid?.edges[ways.get(`${edge.from}\n${edge.to}`) ?? -1] ?? [],
+    isNear: near !== null && (edge.from === near || edge.to === near),
+  }));
+  const named = useNamed(nodes, laid, camera);
   return (
     <section className="panel mapFrame" aria-label="Service map" onKeyDown={onKeyDown}>
       <div ref={frame} className="mapBody">
@@ -88,21 +109,28 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
           <svg className="map" role="group" aria-label={describe(graph)}>
             <g transform={`translate(${camera.x} ${camera.y}) scale(${camera.zoom})`}>
               <g>
-                {graph.edges.map((edge) => {
-                  const points = laid.edges[ways.get(`${edge.from}\n${edge.to}`) ?? -1] ?? [];
-                  const isNear = near !== null && (edge.from === near || edge.to === near);
-                  return (
-                    <EdgeLine
+                {drawn.map(({ edge, points, isNear }) => (
+                  <EdgeLine
+                    key={`${edge.from}\n${edge.to}\n${edge.type}`}
+                    edge={edge}
+                    path={pathOf(points)}
+                    zoom={camera.zoom}
+                    isNear={isNear}
+                    isFar={near !== null && !isNear}
+                  />
+                ))}
+              </g>
+              <g>
+                {drawn.map(({ edge, points, isNear }) => {
+                  const isUsual = isDetailed && near === null && (isLabelled || edge.failed > 0);
+                  return points.length > 0 && (isNear || isUsual) ? (
+                    <EdgeLabel
                       key={`${edge.from}\n${edge.to}\n${edge.type}`}
                       edge={edge}
-                      path={pathOf(points)}
                       middle={middleOf(points)}
                       zoom={camera.zoom}
-                      isLabelled={isNear || (isDetailed && (isLabelled || edge.failed > 0))}
-                      isNear={isNear}
-                      isFar={near !== null && !isNear}
                     />
-                  );
+                  ) : null;
                 })}
               </g>
               {nodes.map((node, i) => {
@@ -116,6 +144,7 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
                     index={i}
                     zoom={camera.zoom}
                     isDetailed={isDetailed}
+                    naming={named === null ? 'cut' : named.has(i) || found.has(node.key) ? 'whole' : 'none'}
                     isFocusable={i === at}
                     isCurrent={node.key === current}
                     isFound={found.has(node.key)}
@@ -183,8 +212,20 @@ function describe(graph: ServiceGraph): string {
   return `${graph.nodes.size} nodes, ${graph.edges.length} edges, ${failing} of them with errors. The table has the same.`;
 }
 
+/** Names that an overview has room for, those of the busiest first; null where every box holds its own. */
+function useNamed(nodes: readonly GraphNode[], laid: Laid | null, camera: Camera | null): ReadonlySet<number> | null {
+  const zoom = camera?.zoom ?? 1;
+  return useMemo(() => {
+    if (!laid || zoom >= OVERVIEW) return null;
+    const order = [...nodes.keys()].sort((a, b) => (nodes[b]?.rate ?? 0) - (nodes[a]?.rate ?? 0));
+    const places = order.map((i) => ({ x: 0, y: 0, ...laid.nodes[i], text: nodes[i]?.name ?? '' }));
+    const chosen = namedOf(places, { zoom, x: 0, y: 0 }, MOST_NAMES);
+    return new Set([...chosen].map((at) => order[at] ?? -1));
+  }, [nodes, laid, zoom]);
+}
+
 /** Where the picture is looked at from: all of it at first, then as it was moved, until it is another picture. */
-function useCamera(frame: React.RefObject<HTMLDivElement | null>, laid: Size | null) {
+function useCamera(frame: React.RefObject<HTMLDivElement | null>, laid: Size | null, start: Point | undefined) {
   const [camera, setCamera] = useState<Camera | null>(null);
   const [screen, setScreen] = useState<Size | null>(null);
   const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
@@ -199,7 +240,7 @@ function useCamera(frame: React.RefObject<HTMLDivElement | null>, laid: Size | n
   }, [frame]);
   const isReady = laid !== null && screen !== null && screen.width > 0;
   useEffect(() => {
-    if (laid && screen && screen.width > 0) setCamera(fitTo(laid, screen));
+    if (laid && screen && screen.width > 0) setCamera(startAt(laid, screen, start?.x ?? 0, start?.y ?? 0));
     // A window that changes its size does not move what one looks at.
   }, [laid, isReady]);
   useEffect(() => {

@@ -3,7 +3,7 @@ import type { Point } from '../../lib/graphlayout';
 import { cutText, letterSize } from '../../lib/mapzoom';
 import { errorShare, type GraphNode, KIND_WORDS } from '../../lib/servicegraph';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 
 export const NODE_WIDE = 172;
 export const NODE_TALL = 50;
@@ -14,6 +14,8 @@ interface Props {
   index: number;
   zoom: number;
   isDetailed: boolean;
+  /** Cut to its box, whole across it, or none. */
+  naming: 'cut' | 'whole' | 'none';
   isFocusable: boolean;
   isCurrent: boolean;
   isFound: boolean;
@@ -27,7 +29,7 @@ interface Props {
 }
 
 export function NodeBox(props: Props) {
-  const { node, place, index, zoom, isDetailed, isFocusable, onPick, onOpen, onHover } = props;
+  const { node, place, index, zoom, isDetailed, naming, isFocusable, onPick, onOpen, onHover } = props;
   const share = errorShare(node);
   const letter = letterSize(zoom, 12.5);
   const [left, top] = [-NODE_WIDE / 2, -NODE_TALL / 2];
@@ -40,7 +42,6 @@ export function NodeBox(props: Props) {
       data-node={index}
       role="button"
       tabIndex={isFocusable ? 0 : -1}
-      aria-label={nodeText(node)}
       aria-pressed={props.isCurrent}
       onClick={onPick}
       onDoubleClick={node.kind === 'group' ? onOpen : undefined}
@@ -53,14 +54,18 @@ export function NodeBox(props: Props) {
       onMouseEnter={() => onHover(node.key)}
       onMouseLeave={() => onHover(null)}
     >
+      {/* Its name for those who listen, too. */}
       <title>{nodeText(node)}</title>
       <Shape node={node} left={left} top={top} />
-      <Name
-        node={node}
-        letter={letter}
-        y={isDetailed ? -8 : letter * 0.35}
-        onPage={node.kind === 'service' ? props.onPage : undefined}
-      />
+      {naming === 'none' ? null : (
+        <Name
+          node={node}
+          letter={letter}
+          isWhole={naming === 'whole'}
+          y={isDetailed ? -8 : letter * 0.35}
+          onPage={node.kind === 'service' ? props.onPage : undefined}
+        />
+      )}
       {isDetailed ? (
         <>
           <text x={left + 12} y={9} fontSize={11} className="mapNumbers">
@@ -79,8 +84,8 @@ function Shape({ node, left, top }: { node: GraphNode; left: number; top: number
   const [wide, tall] = [NODE_WIDE, NODE_TALL];
   if (node.kind === 'database') {
     // A drum lying on its side would not hold a name: it stands, with a lid.
-    const d = `M${left} ${top + 6}Q${left} ${top} ${left + wide / 2} ${top}T${left + wide} ${top + 6}V${top + tall - 6}Q${left + wide} ${top + tall} ${left + wide / 2} ${top + tall}T${left} ${top + tall - 6}Z`;
-    const lid = `M${left} ${top + 6}Q${left} ${top + 12} ${left + wide / 2} ${top + 12}T${left + wide} ${top + 6}`;
+    const d = `M${left} ${top + 3}Q${left} ${top - 2} ${left + wide / 2} ${top - 2}T${left + wide} ${top + 3}V${top + tall - 3}Q${left + wide} ${top + tall + 2} ${left + wide / 2} ${top + tall + 2}T${left} ${top + tall - 3}Z`;
+    const lid = `M${left} ${top + 3}Q${left} ${top + 7} ${left + wide / 2} ${top + 7}T${left + wide} ${top + 3}`;
     return (
       <>
         <path d={d} className="mapShape" />
@@ -107,19 +112,22 @@ function Shape({ node, left, top }: { node: GraphNode; left: number; top: number
 interface NameProps {
   node: GraphNode;
   letter: number;
+  isWhole: boolean;
   y: number;
   onPage: (() => void) | undefined;
 }
 
 /** No link: one inside of a button is none. The panel of a node has it. */
-function Name({ node, letter, y, onPage }: NameProps) {
-  const text = cutText(node.name || 'no name', NODE_WIDE - 20, letter);
+function Name({ node, letter, isWhole, y, onPage }: NameProps) {
+  const name = node.name || 'no name';
+  const text = isWhole ? name : cutText(name, NODE_WIDE - 20, letter);
   return (
     <text
-      x={-NODE_WIDE / 2 + 12}
+      x={isWhole ? 0 : -NODE_WIDE / 2 + 12}
       y={y}
       fontSize={letter}
-      className={onPage ? 'mapName leads' : 'mapName'}
+      textAnchor={isWhole ? 'middle' : 'start'}
+      className={['mapName', onPage ? 'leads' : '', isWhole ? 'whole' : ''].filter(Boolean).join(' ')}
       onClick={
         onPage &&
         ((event) => {
@@ -136,11 +144,11 @@ function Name({ node, letter, y, onPage }: NameProps) {
 function numbersOf(node: GraphNode): string {
   const share = errorShare(node);
   const group = node.kind === 'group' ? `${formatCount(node.members)} services` : '';
-  if (node.rate === 0) return group || KIND_WORDS[node.kind];
+  if (node.rate === 0) return group || (node.kind === 'service' ? 'serves nothing' : KIND_WORDS[node.kind]);
   const parts = [
     group,
     formatValue(node.rate, 'ps'),
-    share > 0 && `✖ ${formatValue(share, 'ratio')}`,
+    share > 0 && `✖ ${formatShare(share)}`,
     node.kind !== 'group' && node.p95 !== null && formatDurationUs(node.p95 * 1e6),
   ];
   return parts.filter(Boolean).join(' · ');
@@ -149,7 +157,8 @@ function numbersOf(node: GraphNode): string {
 function placeOf(node: GraphNode): string {
   const parts = node.kind === 'group' ? [node.namespace ? node.cluster : ''] : [node.namespace, node.cluster];
   const where = parts.filter(Boolean).join(' · ');
-  const what = node.kind === 'service' || node.kind === 'group' ? '' : KIND_WORDS[node.kind];
+  const isSaid = node.kind === 'service' || node.kind === 'group' || node.rate === 0;
+  const what = isSaid ? '' : KIND_WORDS[node.kind];
   return [what, where].filter(Boolean).join(' · ');
 }
 
@@ -157,6 +166,6 @@ export function nodeText(node: GraphNode): string {
   const p95 = node.p95 === null ? '' : `, p95 ${formatDurationUs(node.p95 * 1e6)}`;
   const kind = node.kind === 'group' ? `group of ${node.members}` : KIND_WORDS[node.kind];
   const where = [node.namespace, node.cluster].filter(Boolean).join(', ');
-  const numbers = `${formatValue(node.rate, 'ps')}, ${formatValue(errorShare(node), 'ratio')} failed${p95}`;
+  const numbers = `${formatValue(node.rate, 'ps')}, ${formatShare(errorShare(node))} failed${p95}`;
   return `${node.name}, ${kind}${where ? `, ${where}` : ''}: ${numbers}`;
 }

@@ -9,7 +9,7 @@ import {
   TYPE_WORDS,
 } from '../../lib/servicegraph';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatValue } from '../../lib/units';
+import { formatShare, formatValue } from '../../lib/units';
 import { quoteTrace } from '../../lib/traceql';
 import { CloseIcon } from '../../shell/icons';
 import type { CommonSearch } from '../../state/search';
@@ -47,7 +47,7 @@ export function NodePanel({ graph, node: key, onNode, onFold }: Props) {
         </div>
         <div>
           <dt>Errors</dt>
-          <dd className={node.failed > 0 ? 'num bad' : 'num'}>{formatValue(errorShare(node), 'ratio')}</dd>
+          <dd className={node.failed > 0 ? 'num bad' : 'num'}>{formatShare(errorShare(node))}</dd>
         </div>
         <div>
           <dt>{node.kind === 'group' ? 'Slowest p95' : 'p95'}</dt>
@@ -120,7 +120,7 @@ function Neighbours({ title, edges, end, graph, onNode }: NeighbourProps) {
               </button>
               {edge.type ? <span className="tag">{TYPE_WORDS[edge.type] ?? edge.type}</span> : null}
               <span className="grow" />
-              {share > 0 ? <span className="num bad">✖ {formatValue(share, 'ratio')}</span> : null}
+              {share > 0 ? <span className="num bad">✖ {formatShare(share)}</span> : null}
               <span className="num soft">{formatValue(edge.rate, 'ps')}</span>
               <span className="num soft nodeP95">{edge.p95 === null ? '' : formatDurationUs(edge.p95 * 1e6)}</span>
             </li>

@@ -11,7 +11,7 @@ import {
 } from '../../lib/servicegraph';
 import type { Cell } from '../../lib/sorting';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 import { type Head, SortedTable } from '../../parts/SortedTable';
 import type { CommonSearch } from '../../state/search';
 import { pickCommon } from '../../state/view';
@@ -106,7 +106,7 @@ export function Tables({ graph, found, onNode }: Props) {
                 to="/services/$name"
                 params={{ name: node.name }}
                 search={(before: CommonSearch) => pickCommon(before)}
-                className="clip"
+                className="clip cellLink"
               >
                 {text}
               </Link>
@@ -134,6 +134,6 @@ function cellText(cell: Cell, key: string): string {
   if (cell === null) return '–';
   if (typeof cell === 'string') return cell || '–';
   if (key === 'rate') return formatValue(cell, 'ps');
-  if (key === 'errors') return cell > 0 ? `✖ ${formatValue(cell, 'ratio')}` : '0 %';
+  if (key === 'errors') return cell > 0 ? `✖ ${formatShare(cell)}` : '0 %';
   return key === 'p95' ? formatDurationUs(cell * 1e6) : formatCount(cell);
 }

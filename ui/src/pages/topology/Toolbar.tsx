@@ -62,7 +62,7 @@ export function Toolbar({ graph, whole, level, levels, found, isFetching, onNode
       >
         Errors only
       </button>
-      {search.node !== undefined ? (
+      {search.node !== undefined && graph.nodes.has(search.node) ? (
         <div className="group" role="group" aria-label="Neighbours">
           {([undefined, 1, 2] as const).map((hops) => (
             <button

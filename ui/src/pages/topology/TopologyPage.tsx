@@ -4,7 +4,7 @@ import { useMemo } from 'react';
 import { GapList } from '../../chart/GapList';
 import { adviceOn } from '../../lib/advice';
 import { filterGraph, findNodes, foldGraph, type Level, levelsOf, MOST_NODES, usualLevel } from '../../lib/graphview';
-import type { ServiceGraph } from '../../lib/servicegraph';
+import type { Loose, ServiceGraph } from '../../lib/servicegraph';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useGaps } from '../../state/gaps';
@@ -19,7 +19,7 @@ import './topology.css';
 
 export default function TopologyPage() {
   const { range, zone } = useView();
-  const { graph, coverage, error, isFetching, retry } = useGraph();
+  const { graph, loose, coverage, error, isFetching, retry } = useGraph();
   const gaps = useGaps(coverage);
   return (
     <div className="page topologyPage">
@@ -29,6 +29,7 @@ export default function TopologyPage() {
           <GapList gaps={gaps} range={range} zone={zone} />
         </div>
       ) : null}
+      {loose !== null && loose.unpaired + loose.dropped > 0 ? <Halves loose={loose} /> : null}
       {graph === null ? (
         error ? null : (
           <div className="empty">
@@ -41,6 +42,19 @@ export default function TopologyPage() {
         <Known graph={graph} isFetching={isFetching} />
       )}
     </div>
+  );
+}
+
+/** What the edges do not count. */
+function Halves({ loose }: { loose: Loose }) {
+  const parts = [
+    loose.unpaired > 0 && `${formatCount(loose.unpaired)} spans had no other half in time`,
+    loose.dropped > 0 && `${formatCount(loose.dropped)} were dropped because too many waited`,
+  ];
+  return (
+    <p className="soft topologyCut" role="status">
+      Not in the edges: {parts.filter(Boolean).join(', ')}.
+    </p>
   );
 }
 

@@ -5,7 +5,7 @@ import { type Area, areaText, compareStage } from '../../lib/area';
 import { adviceOn } from '../../lib/advice';
 import { type Difference, type DifferentValue, readDifferences } from '../../lib/differences';
 import { metricOf } from '../../lib/traceql';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { CloseIcon } from '../../shell/icons';
 import { useAnswerAbout } from '../../state/answers';
@@ -40,7 +40,9 @@ export function Differences({ traces, area }: { traces: Traces; area: Area }) {
           <CloseIcon />
         </button>
       </div>
-      {answer.error ? <Problem error={answer.error} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} /> : null}
+      {answer.error ? (
+        <Problem error={answer.error} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} />
+      ) : null}
       {found ? (
         <p className="differencesKey soft">
           <span className="swatch selectedSwatch" /> {formatCount(found.selected)} selected{' '}
@@ -78,7 +80,7 @@ function Attribute({ one, traces }: { one: Difference; traces: Traces }) {
           {one.name}
         </strong>
         <span className="num soft" title="Largest distance between two shares of a value">
-          {formatValue(one.score, 'ratio')}
+          {formatShare(one.score)}
         </span>
       </div>
       <ul>
@@ -99,7 +101,7 @@ function Value({ name, value, traces }: { name: string; value: DifferentValue; t
   const only = `${name} = ${value.literal}`;
   const without = `${name} != ${value.literal}`;
   const text = value.value === null ? 'not set' : value.value === '' ? 'empty' : value.value;
-  const says = `${formatValue(value.selectedShare, 'ratio')} of the selected, ${formatValue(value.othersShare, 'ratio')} of the others`;
+  const says = `${formatShare(value.selectedShare)} of the selected, ${formatShare(value.othersShare)} of the others`;
   return (
     <li className="differenceValue" title={`${text}: ${says}`}>
       <span className={value.value === null || value.value === '' ? 'clip faint' : 'clip data'}>{text}</span>
@@ -107,7 +109,7 @@ function Value({ name, value, traces }: { name: string; value: DifferentValue; t
         <span className="differenceBar selectedSwatch" style={{ width: `${value.selectedShare * 100}%` }} />
         <span className="differenceBar othersSwatch" style={{ width: `${value.othersShare * 100}%` }} />
       </span>
-      <span className="num differenceShare">{formatValue(value.selectedShare, 'ratio')}</span>
+      <span className="num differenceShare">{formatShare(value.selectedShare)}</span>
       <button
         type="button"
         className="fieldButton"

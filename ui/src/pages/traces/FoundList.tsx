@@ -27,7 +27,14 @@ export function FoundList({ traces, found }: { traces: Traces; found: FoundTrace
   const wanted = search.limit ?? LISTED;
   const onMore = () => patch({ limit: Math.min(MOST_TRACES, wanted + LISTED) }, 'replace');
   if (found.traces.length === 0 && found.error) {
-    return <Problem error={found.error} query={traces.query} advice={adviceOn(found.error, 'traces')} onRetry={found.retry} />;
+    return (
+      <Problem
+        error={found.error}
+        query={traces.query}
+        advice={adviceOn(found.error, 'traces')}
+        onRetry={found.retry}
+      />
+    );
   }
   if (found.traces.length === 0 && !found.isFetching && !found.isWaiting) return <NoTraces traces={traces} />;
   return (
@@ -67,7 +74,12 @@ export function FoundList({ traces, found }: { traces: Traces; found: FoundTrace
         </div>
       </div>
       {found.error ? (
-        <Problem error={found.error} query={traces.query} advice={adviceOn(found.error, 'traces')} onRetry={found.retry} />
+        <Problem
+          error={found.error}
+          query={traces.query}
+          advice={adviceOn(found.error, 'traces')}
+          onRetry={found.retry}
+        />
       ) : null}
       <Results
         traces={ordered}

@@ -32,7 +32,12 @@ export default function MetricOverTraces({ query }: { query: string }) {
   return (
     <section className="panel traceMetric" aria-label="Metric over spans">
       {answer.error ? (
-        <Problem error={answer.error} query={query} advice={adviceOn(answer.error, 'traces')} onRetry={answer.refetch} />
+        <Problem
+          error={answer.error}
+          query={query}
+          advice={adviceOn(answer.error, 'traces')}
+          onRetry={answer.refetch}
+        />
       ) : null}
       {!answer.own && !answer.error ? (
         <div className="empty">

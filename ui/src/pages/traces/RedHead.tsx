@@ -1,7 +1,7 @@
 /** Rate, errors and durations of what is searched, each with its number and its curve; or the same as tables. */
 import { RedPanel } from '../../chart/RedPanel';
 import { formatDurationUs } from '../../lib/timeformat';
-import { formatCount, formatValue } from '../../lib/units';
+import { formatCount, formatShare, formatValue } from '../../lib/units';
 import { useView } from '../../state/view';
 import { QUANTILES, type Red } from './useRed';
 
@@ -29,7 +29,7 @@ export function RedHead({ red, values }: { red: Red; values: boolean }) {
       />
       <RedPanel
         title="Errors"
-        number={known ? formatValue(share, 'ratio') : '–'}
+        number={known ? formatShare(share) : '–'}
         more={known ? `${formatCount(red.errors ?? 0)} spans` : ''}
         isBad={share > 0}
         columns={red.errorRates}
