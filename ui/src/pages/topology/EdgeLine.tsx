@@ -45,7 +45,7 @@ export function EdgeLabel({ edge, middle, zoom }: LabelProps) {
   return (
     <text
       x={middle.x}
-      y={middle.y + 4}
+      y={middle.y - 5}
       fontSize={letterSize(zoom, 11)}
       textAnchor="middle"
       className={edge.failed > 0 ? 'mapEdgeText failing' : 'mapEdgeText'}

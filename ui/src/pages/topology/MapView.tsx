@@ -122,7 +122,8 @@ export function MapView({ graph, current, found, onNode, onFold }: Props) {
               </g>
               <g>
                 {drawn.map(({ edge, points, isNear }) => {
-                  const isUsual = isDetailed && near === null && (isLabelled || edge.failed > 0);
+                  // Without room of their own they stand for one node at a time.
+                  const isUsual = isDetailed && isLabelled && near === null;
                   return points.length > 0 && (isNear || isUsual) ? (
                     <EdgeLabel
                       key={`${edge.from}\n${edge.to}\n${edge.type}`}

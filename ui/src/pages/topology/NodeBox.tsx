@@ -69,7 +69,7 @@ export function NodeBox(props: Props) {
       {isDetailed ? (
         <>
           <text x={left + 12} y={9} fontSize={11} className="mapNumbers">
-            {numbersOf(node)}
+            {cutText(numbersOf(node), NODE_WIDE - 16, 11)}
           </text>
           <text x={left + 12} y={21} fontSize={9.5} className="mapPlace">
             {cutText(placeOf(node), NODE_WIDE - 20, 9.5)}
@@ -143,10 +143,8 @@ function Name({ node, letter, isWhole, y, onPage }: NameProps) {
 
 function numbersOf(node: GraphNode): string {
   const share = errorShare(node);
-  const group = node.kind === 'group' ? `${formatCount(node.members)} services` : '';
-  if (node.rate === 0) return group || (node.kind === 'service' ? 'serves nothing' : KIND_WORDS[node.kind]);
+  if (node.rate === 0) return node.kind === 'service' || node.kind === 'group' ? 'serves nothing' : KIND_WORDS[node.kind];
   const parts = [
-    group,
     formatValue(node.rate, 'ps'),
     share > 0 && `✖ ${formatShare(share)}`,
     node.kind !== 'group' && node.p95 !== null && formatDurationUs(node.p95 * 1e6),
@@ -155,7 +153,8 @@ function numbersOf(node: GraphNode): string {
 }
 
 function placeOf(node: GraphNode): string {
-  const parts = node.kind === 'group' ? [node.namespace ? node.cluster : ''] : [node.namespace, node.cluster];
+  const group = `${formatCount(node.members)} services`;
+  const parts = node.kind === 'group' ? [group, node.namespace ? node.cluster : ''] : [node.namespace, node.cluster];
   const where = parts.filter(Boolean).join(' · ');
   const isSaid = node.kind === 'service' || node.kind === 'group' || node.rate === 0;
   const what = isSaid ? '' : KIND_WORDS[node.kind];

@@ -23,23 +23,23 @@ interface Props {
 }
 
 const EDGE_HEADS: readonly Head[] = [
-  { key: 'client', title: 'Client', width: 'minmax(140px, 1.2fr)' },
-  { key: 'server', title: 'Server', width: 'minmax(140px, 1.2fr)' },
-  { key: 'type', title: 'Type', width: '110px' },
-  { key: 'rate', title: 'Rate', width: '90px', isNumber: true },
-  { key: 'errors', title: 'Errors', width: '90px', isNumber: true },
-  { key: 'p95', title: 'p95', width: '90px', isNumber: true },
+  { key: 'client', title: 'Client', width: 'minmax(90px, 1fr)' },
+  { key: 'server', title: 'Server', width: 'minmax(90px, 1fr)' },
+  { key: 'type', title: 'Type', width: '90px' },
+  { key: 'rate', title: 'Rate', width: '74px', isNumber: true },
+  { key: 'errors', title: 'Errors', width: '78px', isNumber: true },
+  { key: 'p95', title: 'p95', width: '66px', isNumber: true },
 ];
 const NODE_HEADS: readonly Head[] = [
-  { key: 'name', title: 'Service', width: 'minmax(140px, 1.4fr)' },
-  { key: 'kind', title: 'Kind', width: '110px' },
-  { key: 'namespace', title: 'Namespace', width: 'minmax(90px, 1fr)' },
-  { key: 'cluster', title: 'Cluster', width: 'minmax(90px, 1fr)' },
-  { key: 'rate', title: 'Rate', width: '90px', isNumber: true },
-  { key: 'errors', title: 'Errors', width: '90px', isNumber: true },
-  { key: 'p95', title: 'p95', width: '90px', isNumber: true },
-  { key: 'in', title: 'Callers', width: '74px', isNumber: true },
-  { key: 'out', title: 'Calls', width: '74px', isNumber: true },
+  { key: 'name', title: 'Service', width: 'minmax(100px, 1.4fr)' },
+  { key: 'kind', title: 'Kind', width: '92px' },
+  { key: 'namespace', title: 'Namespace', width: 'minmax(70px, 1fr)' },
+  { key: 'cluster', title: 'Cluster', width: 'minmax(60px, 1fr)' },
+  { key: 'rate', title: 'Rate', width: '74px', isNumber: true },
+  { key: 'errors', title: 'Errors', width: '78px', isNumber: true },
+  { key: 'p95', title: 'p95', width: '66px', isNumber: true },
+  { key: 'in', title: 'Callers', width: '62px', isNumber: true },
+  { key: 'out', title: 'Calls', width: '52px', isNumber: true },
 ];
 const USUAL = '-rate';
 
@@ -72,6 +72,7 @@ export function Tables({ graph, found, onNode }: Props) {
           sort={search.sort}
           usual={USUAL}
           height="fill"
+          leastPx={540}
           note={<span className="soft">{formatCount(edges.length)}</span>}
           of={edgeCell}
           keyOf={(edge) => `${edge.from} ${edge.to} ${edge.type}`}
