@@ -110,7 +110,7 @@ struct UiError {
 
 /// A successful answer: `data` is JSON already.
 #[derive(Default)]
-struct Answered {
+pub(crate) struct Answered {
     data: Vec<u8>,
     /// How many names there are; search answers leave it at 0, as Jaeger does.
     total: usize,

@@ -49,8 +49,7 @@ export function TimePicker({ opened, onOpen }: Props) {
             aria-label={`Time range: ${formatRange(from, to, range, zone)}${zone === 'utc' ? ' UTC' : ''}`}
           >
             <ClockIcon />
-            {formatRange(from, to, range, zone)}
-            {zone === 'utc' ? <span className="tag">UTC</span> : null}
+            {formatRange(from, to, range, zone)} {zone === 'utc' ? <span className="tag">UTC</span> : null}
           </button>
         </Popover.Target>
         <Popover.Dropdown p="xs">

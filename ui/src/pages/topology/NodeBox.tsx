@@ -143,7 +143,8 @@ function Name({ node, letter, isWhole, y, onPage }: NameProps) {
 
 function numbersOf(node: GraphNode): string {
   const share = errorShare(node);
-  if (node.rate === 0) return node.kind === 'service' || node.kind === 'group' ? 'serves nothing' : KIND_WORDS[node.kind];
+  if (node.rate === 0)
+    return node.kind === 'service' || node.kind === 'group' ? 'serves nothing' : KIND_WORDS[node.kind];
   const parts = [
     formatValue(node.rate, 'ps'),
     share > 0 && `✖ ${formatShare(share)}`,
