@@ -89,17 +89,19 @@ pub struct Doors {
     /// Connections of other nodes, as they come; whoever takes this serves them. Dropped, the listener closes.
     pub peers: Option<PeerConnections>,
     /// What is to answer behind each listener of HTTP.
-    ways: Vec<(Behind, fn(AppState) -> Router)>,
+    ways: Vec<(Behind, Routes)>,
     /// Where syslog is stored, once that is known.
     node: watch::Sender<Option<AppState>>,
 }
+
+/// What is to be served, of a node that has started.
+type Routes = fn(AppState) -> Router;
 
 /// What answers behind a listener; until it is set, the node is starting.
 type Behind = Arc<OnceLock<Router>>;
 
 /// A listener of HTTP: the name of its key, where it is to stand, what serves it, and where its address is noted.
-type Way =
-    (&'static str, Option<Listener>, fn(AppState) -> Router, fn(&mut Bound) -> &mut Option<SocketAddr>);
+type Way = (&'static str, Option<Listener>, Routes, fn(&mut Bound) -> &mut Option<SocketAddr>);
 
 /// Opens every listener before any answers, so that an error leaves nothing half started. From then on
 /// `/-/healthy` is 200 and everything else 503 until [`Doors::serve`]; they close when `shutdown` starts, and

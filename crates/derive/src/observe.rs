@@ -226,7 +226,7 @@ impl Observer<'_> {
         Origin {
             red,
             node,
-            open: !self.plan.wants_nothing() && !(has_red && has_graph),
+            open: !(self.plan.wants_nothing() || has_red && has_graph),
             shares_node: has_graph,
             found,
             node_number: None,

@@ -1,10 +1,7 @@
 /** The Jaeger query API of the node. Times and durations are microseconds. */
-import type { Range } from '../lib/time';
 import { JsonPieces } from '../lib/jsonpieces';
-import { MOST_SEARCHES, tagSets } from '../lib/scope';
 import { SpanReader, type TraceData } from '../lib/spandata';
-import { mergeCoverage } from './coverage';
-import { type Answer, ApiError, type Ask, getJson, getPieces } from './http';
+import { type Answer, type Ask, getJson, getPieces } from './http';
 
 export interface KeyValue {
   key: string;
@@ -50,15 +47,6 @@ type Context = Omit<Ask, 'params'>;
 
 const BASE = '/jaeger/api';
 
-export interface TraceSearch {
-  service: string;
-  operation?: string | undefined;
-  tags?: Readonly<Record<string, string>> | undefined;
-  minDuration?: string | undefined;
-  maxDuration?: string | undefined;
-  limit: number;
-}
-
 export async function services(ask: Context): Promise<Answer<string[]>> {
   const answer = await getJson<Envelope<string[]>>(`${BASE}/services`, ask);
   return { ...answer, data: [...(answer.data.data ?? [])].sort() };
@@ -67,43 +55,6 @@ export async function services(ask: Context): Promise<Answer<string[]>> {
 export async function operations(service: string, ask: Context): Promise<Answer<string[]>> {
   const answer = await getJson<Envelope<string[]>>(`${BASE}/services/${encodeURIComponent(service)}/operations`, ask);
   return { ...answer, data: [...(answer.data.data ?? [])].sort() };
-}
-
-/** Tags know no alternatives: a scope of several clusters is a search for each, and a trace that crosses them comes once. */
-export async function searchTraces(search: TraceSearch, range: Range, ask: Context): Promise<Answer<WireTrace[]>> {
-  const sets = tagSets(ask.scope.labels, search.tags ?? {});
-  if (sets === null) {
-    throw new ApiError(
-      `the scope needs more than ${MOST_SEARCHES} trace searches: choose fewer clusters or labels`,
-      400,
-      'bad_data',
-    );
-  }
-  const answers = await Promise.all(sets.map((tags) => searchOnce({ ...search, tags }, range, ask)));
-  const byId = new Map(answers.flatMap((answer) => answer.data).map((trace) => [trace.traceID, trace]));
-  return {
-    data: [...byId.values()],
-    coverage: mergeCoverage(answers.map((answer) => answer.coverage)),
-    warnings: [...new Set(answers.flatMap((answer) => answer.warnings))],
-    infos: [...new Set(answers.flatMap((answer) => answer.infos))],
-    elapsedMs: Math.max(0, ...answers.map((answer) => answer.elapsedMs)),
-  };
-}
-
-async function searchOnce(search: TraceSearch, range: Range, ask: Context): Promise<Answer<WireTrace[]>> {
-  const params = {
-    service: search.service,
-    operation: search.operation,
-    tags: search.tags && Object.keys(search.tags).length > 0 ? JSON.stringify(search.tags) : undefined,
-    minDuration: search.minDuration,
-    maxDuration: search.maxDuration,
-    limit: search.limit,
-    start: Math.round(range.fromMs * 1e3),
-    end: Math.round(range.toMs * 1e3),
-    lookback: 'custom',
-  };
-  const answer = await getJson<Envelope<WireTrace[]>>(`${BASE}/traces`, { ...ask, params });
-  return { ...answer, data: answer.data.data ?? [] };
 }
 
 interface TraceFrame {

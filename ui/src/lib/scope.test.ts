@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inScope, matchersOf, parseScope, scopeText, scopeTexts, tagSets, toggleValue } from './scope';
+import { inScope, matchersOf, parseScope, scopeText, scopeTexts, toggleValue } from './scope';
 
 describe('the scope', () => {
   it('is pairs in the address, the cluster first, each value once', () => {
@@ -30,16 +30,6 @@ describe('the scope', () => {
     const labels = parseScope(['cluster=a', 'env=prod']);
     expect(inScope(labels, { cluster: 'a' })).toBe(true);
     expect(inScope(labels, { cluster: 'b', env: 'prod' })).toBe(false);
-  });
-
-  it('of traces is a search per combination, under the name traces give the cluster', () => {
-    expect(tagSets(parseScope(['cluster=a', 'cluster=b']), { error: 'true' })).toEqual([
-      { error: 'true', 'k8s.cluster.name': 'a' },
-      { error: 'true', 'k8s.cluster.name': 'b' },
-    ]);
-    expect(tagSets([], { x: '1' })).toEqual([{ x: '1' }]);
-    expect(tagSets(parseScope(['cluster=a']), { 'k8s.cluster.name': 'z' })).toEqual([]);
-    expect(tagSets(parseScope(['1', '2', '3'].flatMap((n) => [`a=${n}`, `b=${n}`])), {})).toBeNull();
   });
 
   it('fits a chip', () => {

@@ -22,8 +22,6 @@ export const EVERYTHING: Scope = { labels: [], dedup: true, deny: false };
 
 /** The label that names the cluster of whatever carries it. */
 export const CLUSTER = 'cluster';
-/** What traces call it: a resource attribute of OpenTelemetry. */
-const CLUSTER_ATTRIBUTE = 'k8s.cluster.name';
 
 /** More would not fit an address, nor a head. */
 const MOST_PAIRS = 50;
@@ -67,28 +65,6 @@ export function matchersOf(labels: readonly ScopeLabel[]): Matcher[] {
 /** Whether something that carries these labels is in the scope; a label it does not carry is not held against it. */
 export function inScope(labels: readonly ScopeLabel[], carried: Readonly<Record<string, string>>): boolean {
   return labels.every(({ name, values }) => carried[name] === undefined || values.includes(carried[name]));
-}
-
-/** Searches that together find what the scope holds: tags know neither alternatives nor expressions. */
-export const MOST_SEARCHES = 8;
-
-/**
- * One set of tags per combination of values, on top of those that were asked for. Null where there are too many. Empty
- * where what was asked for excludes the scope.
- */
-export function tagSets(
-  labels: readonly ScopeLabel[],
-  tags: Readonly<Record<string, string>>,
-): Record<string, string>[] | null {
-  let sets: Record<string, string>[] = [{ ...tags }];
-  for (const { name, values } of labels) {
-    const attribute = name === CLUSTER ? CLUSTER_ATTRIBUTE : name;
-    const wanted = tags[attribute];
-    const fit = wanted === undefined ? values : values.filter((value) => value === wanted);
-    if (sets.length * fit.length > MOST_SEARCHES) return null;
-    sets = sets.flatMap((set) => fit.map((value) => ({ ...set, [attribute]: value })));
-  }
-  return sets;
 }
 
 /** The chip: `cluster dev-01`, `cluster 3 of them, env prod`, with what else differs from the usual. */

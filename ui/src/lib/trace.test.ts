@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WireSpan, WireTrace } from '../api/jaeger';
 import { findSpans } from './spanfind';
-import { buildTrace, isFolded, parseTags, selfTimes, summariseTrace, visibleSpans } from './trace';
+import { buildTrace, isFolded, selfTimes, visibleSpans } from './trace';
 
 const span = (
   spanID: string,
@@ -129,36 +129,4 @@ it('counts overlapping children once in the time a span spent itself', () => {
     wire([span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 30, 40), span('d', 'a', 90, 50)]),
   );
   expect(selfTimes(spans)[0]).toBe(100 - 60 - 10);
-});
-
-it('sums a trace up for the result list', () => {
-  const summary = summariseTrace(
-    wire([span('b', 'a', 120, 10, { tags: [{ key: 'error', value: true }] }), span('a', null, 100, 100)]),
-  );
-  expect(summary).toMatchObject({
-    operation: 'op a',
-    service: 'shop',
-    startUs: 100,
-    durationUs: 100,
-    spans: 2,
-    errors: 1,
-  });
-});
-
-describe('tags', () => {
-  it('are pairs with optional quotes', () => {
-    expect(parseTags('error=true http.status_code=500 msg="two words"')).toEqual({
-      error: 'true',
-      'http.status_code': '500',
-      msg: 'two words',
-    });
-    expect(parseTags('  ')).toEqual({});
-    expect(parseTags('q="say \\"hi\\""')).toEqual({ q: 'say "hi"' });
-  });
-
-  it('are refused when a piece is no pair', () => {
-    expect(parseTags('error')).toBeNull();
-    expect(parseTags('a=1 b')).toBeNull();
-    expect(parseTags('a="open')).toBeNull();
-  });
 });

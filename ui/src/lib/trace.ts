@@ -3,8 +3,8 @@
  * with its depth and the number of rows below it, so that folding is skipping. A parent that is named and not there has a
  * row all the same, which says that it is missing. Nothing here recurses: depth is data from outside.
  */
-import type { KeyValue, SpanEvent, WireSpan, WireTrace } from '../api/jaeger';
-import { parentOf, readTrace, type SpanData, type SpanLink, type TraceData } from './spandata';
+import type { KeyValue, SpanEvent, WireTrace } from '../api/jaeger';
+import { readTrace, type SpanData, type SpanLink, type TraceData } from './spandata';
 
 export interface Span {
   id: string;
@@ -316,63 +316,4 @@ export function selfTimes(spans: readonly Span[]): number[] {
     reach[span.parent] = to;
   }
   return spans.map((span, i) => (span.missing ? 0 : Math.max(0, span.durationUs - (covered[i] ?? 0))));
-}
-
-export interface Summary {
-  id: string;
-  service: string;
-  operation: string;
-  startUs: number;
-  durationUs: number;
-  spans: number;
-  errors: number;
-  services: { name: string; count: number }[];
-}
-
-/** What a row of search results says, without building the tree. */
-export function summariseTrace(wire: WireTrace): Summary {
-  const ids = new Set(wire.spans.map((span) => span.spanID));
-  const counts = new Map<string, number>();
-  let startUs = Infinity;
-  let endUs = -Infinity;
-  let errors = 0;
-  let root: WireSpan | undefined;
-  for (const span of wire.spans) {
-    const service = wire.processes[span.processID]?.serviceName ?? 'unknown';
-    counts.set(service, (counts.get(service) ?? 0) + 1);
-    startUs = Math.min(startUs, span.startTime);
-    endUs = Math.max(endUs, span.startTime + span.duration);
-    if (span.tags?.some((tag) => tag.key === 'error' && String(tag.value) === 'true')) errors += 1;
-    const parent = parentOf(span)?.spanID;
-    const isRoot = parent === undefined || !ids.has(parent);
-    if (isRoot && (!root || span.startTime < root.startTime)) root = span;
-  }
-  const first = root ?? wire.spans[0];
-  return {
-    id: wire.traceID,
-    service: first ? (wire.processes[first.processID]?.serviceName ?? 'unknown') : 'unknown',
-    operation: first?.operationName ?? '',
-    startUs: Number.isFinite(startUs) ? startUs : 0,
-    durationUs: Number.isFinite(endUs) ? endUs - startUs : 0,
-    spans: wire.spans.length,
-    errors,
-    services: [...counts]
-      .map(([name, count]) => ({ name, count }))
-      .sort((a, b) => b.count - a.count || a.name.localeCompare(b.name)),
-  };
-}
-
-/**
- * `http.status_code=500 error=true msg="two words"` to the map the search API takes; null where a piece is no pair.
- */
-export function parseTags(text: string): Record<string, string> | null {
-  const out: Record<string, string> = {};
-  const rest = text.replace(
-    /([^\s=]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)/g,
-    (_all, key: string, quoted?: string, bare?: string) => {
-      out[key] = quoted !== undefined ? quoted.replace(/\\(.)/g, '$1') : (bare ?? '');
-      return '';
-    },
-  );
-  return rest.trim() === '' ? out : null;
 }

@@ -15,7 +15,7 @@ const DEFAULT_LOOKBACK_NS: i64 = 48 * 3_600_000_000_000;
 #[derive(Debug)]
 pub(super) enum Wanted {
     Traces(Vec<[u8; 16]>),
-    Search(Search),
+    Search(Box<Search>),
 }
 
 impl Wanted {
@@ -32,7 +32,7 @@ impl Wanted {
         if !ids.is_empty() {
             return Ok(Wanted::Traces(ids));
         }
-        search_of(params, now_ns).map(Wanted::Search)
+        search_of(params, now_ns).map(|s| Wanted::Search(Box::new(s)))
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     fn search(query: &str) -> Search {
         match read(query) {
-            Ok(Wanted::Search(s)) => s,
+            Ok(Wanted::Search(s)) => *s,
             other => panic!("{query}: {other:?}"),
         }
     }

@@ -190,7 +190,7 @@ async fn spans_lines_and_metrics_of_a_shop_lead_to_each_other() {
         .collect();
     assert!(spans.len() > 10_000 && records.len() > 1_000 && metrics.len() == pods.len());
 
-    let home = Home::new("cluster: shop-01\n");
+    let home = Home::new("cluster: shop-01\notlp: {promote_resource_attributes: [k8s.pod.name]}\n");
     let node = home.start();
     let last = metrics.values().flatten().map(|r| written(&r["Time"])).max().unwrap();
     let sender = Sender { node: &node, shift_ns: now_ns() - 60_000_000_000 - last };

@@ -116,7 +116,7 @@ async fn by_labels(node: &Node, promql: &str, labels: &[&str]) -> BTreeMap<Vec<S
 #[tokio::test]
 async fn services_under_auto_instrumentation_give_a_true_map_and_each_signal_leads_to_the_others() {
     let Some(bin) = peers::python() else { return };
-    let home = Home::new("cluster: shop-01\n");
+    let home = Home::new("cluster: shop-01\notlp: {promote_resource_attributes: [k8s.pod.name]}\n");
     let node = home.start();
     let stock = Service::start(&bin, &node, "stock", None);
     let orders = Service::start(&bin, &node, "orders", Some(&stock));

@@ -221,7 +221,7 @@ impl Inner {
         for (group, first, total) in self.groups().filter(|(g, ..)| self.may_match(*g, s)) {
             let mut ranges: Vec<Range<usize>> = match within {
                 Some(rows) => rows.clipped(first..first + total).collect(),
-                None => vec![first..first + total],
+                None => std::iter::once(first..first + total).collect(),
             };
             if let Some(found) = &found {
                 ranges = ranges.into_iter().flat_map(|r| found.within(r)).collect();

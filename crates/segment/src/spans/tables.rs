@@ -34,12 +34,15 @@ pub type Keys = BTreeSet<(SpanScope, String)>;
 /// Kinds by span name by service.
 pub(super) type Services = BTreeMap<String, BTreeMap<String, BTreeSet<i32>>>;
 
+/// Of each list, the new number of each of its origins.
+type Renumbered = Vec<Vec<Option<u32>>>;
+
 /// Origins of several lists, equal ones merged, by service; and of each list the new number of each. Those that are not
 /// `used` are left out.
 pub(super) fn merge(
     lists: &[&[SpanOrigin]],
     used: impl Fn(usize, usize) -> bool,
-) -> Result<(Vec<SpanOrigin>, Vec<Vec<Option<u32>>>)> {
+) -> Result<(Vec<SpanOrigin>, Renumbered)> {
     let mut keys: Vec<(&str, String, (usize, usize))> = Vec::new();
     for (list, origins) in lists.iter().enumerate() {
         for (i, o) in origins.iter().enumerate().filter(|(i, _)| used(list, *i)) {
@@ -48,7 +51,7 @@ pub(super) fn merge(
     }
     keys.sort();
     let mut origins: Vec<SpanOrigin> = Vec::new();
-    let mut numbers: Vec<Vec<Option<u32>>> = lists.iter().map(|l| vec![None; l.len()]).collect();
+    let mut numbers: Renumbered = lists.iter().map(|l| vec![None; l.len()]).collect();
     let mut last: Option<&str> = None;
     for (_, key, (list, i)) in &keys {
         if last != Some(key.as_str()) {

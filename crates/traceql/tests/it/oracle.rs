@@ -261,7 +261,7 @@ impl Trace {
     pub fn holds(&self, i: usize, e: &FieldExpr) -> bool {
         match self.value(i, e) {
             V::Bool(b) => b,
-            V::List(all) | V::Events(all) => all.iter().any(|v| deep_true(v)),
+            V::List(all) | V::Events(all) => all.iter().any(deep_true),
             _ => false,
         }
     }

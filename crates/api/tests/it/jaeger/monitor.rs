@@ -12,8 +12,11 @@ const END_MS: i64 = 1_700_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
 const STEP_MS: i64 = 15_000;
 
+/// Name, labels and rise of a counter.
+type Counter<'a> = (&'a str, Vec<(&'a str, &'a str)>, f64);
+
 /// Writes counters that rise by `total` over the hour before [`END_MS`], and began before it.
-pub async fn write_counters(router: &Router, series: &[(&str, Vec<(&str, &str)>, f64)]) {
+pub async fn write_counters(router: &Router, series: &[Counter<'_>]) {
     use proto::prometheus::{Label, Sample, TimeSeries, WriteRequest};
     let mut request = WriteRequest::default();
     for (name, labels, total) in series {

@@ -187,7 +187,7 @@ async fn a_message_is_of_one_trace_and_those_of_a_trace_follow_each_other() {
 async fn a_trace_of_ten_thousand_spans_is_whole_and_spans_that_share_an_id_all_come() {
     for (count, repeated) in [(10_008u64, 0), (200, 20)] {
         let (router, mut reader) = reader().await;
-        let id = |i: u64| if repeated > 0 && i > 0 && i % repeated == 0 { 4 } else { i + 1 };
+        let id = |i: u64| if repeated > 0 && i > 0 && i.is_multiple_of(repeated) { 4 } else { i + 1 };
         let spans = (0..count).map(|i| {
             let start_ns = DAY_NS + (i as i64 + 1) * 1_000_000_000;
             let shared = span(1, id(i), 0, 0, SpanKind::Unspecified, "example-operation-2");

@@ -106,7 +106,7 @@ fn halves_that_wait_survive_a_crash_with_the_log() {
     let options = Options { red: None, ..Options::default() };
     let mut r = rig(options.clone());
     let (client, server) = (parsed("client a 1 x - 10ms", START_MS), parsed("server b 1 y x 10ms", START_MS));
-    r.send(&[client.clone()], &[]);
+    r.send(std::slice::from_ref(&client), &[]);
     let log = [Logged::Spans(vec![client], r.now_ms), Logged::Collected(0, 1, START_MS + 5000)];
     r.wait(Duration::from_secs(5));
     r.collect();
