@@ -3,7 +3,7 @@
 //! Each statement has a session of its own: its tables know whose question it is. What all have in common, the functions,
 //! is made once.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use async_trait::async_trait;
 use base::Clock;
@@ -200,9 +200,15 @@ fn limited(plan: LogicalPlan, limit: Option<u64>) -> Result<LogicalPlan, DataFus
     }
 }
 
-/// A defect of the engine ends the statement, not the node.
+/// Bytes of stack for planning: it recurses as deep as a statement nests, and [`guard`] bounds that by what fits here even where
+/// nothing is optimised. Threads of a runtime have a quarter of it.
+const PLANNING_STACK: usize = 8 << 20;
+
+/// A defect of the engine ends the statement, not the node; nor does a deep statement.
 pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match AssertUnwindSafe(work).catch_unwind().await {
+    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    let deep = poll_fn(|cx| stacker::maybe_grow(PLANNING_STACK, PLANNING_STACK, || work.as_mut().poll(cx)));
+    match deep.await {
         Ok(done) => done,
         Err(panic) => Err(Error::Internal(panic_text(&*panic))),
     }

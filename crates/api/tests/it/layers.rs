@@ -133,6 +133,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
 
 #[tokio::test]
 async fn a_request_is_a_span_with_the_conventional_fields_and_probes_are_none() {
+    // With one subscriber alone, a thread without it may decide that nobody wants such spans.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let seen = Seen::default();
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(seen.clone()));
     let router = node::router();
