@@ -132,6 +132,7 @@ function Mean({ side, mean }: { side: TraceSide; mean: DiffNode['a'] }) {
       to="/trace/$id"
       params={{ id: side.trace.id }}
       search={(before: CommonSearch) => ({ ...pickCommon(before), span: span.id })}
+      className="cellLink"
       title="The slowest of them in its trace"
     >
       {formatDurationUs(mean.meanUs)}
