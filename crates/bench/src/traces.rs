@@ -159,7 +159,7 @@ async fn load(
     let (mut spans, mut bytes, mut told) = (0u64, 0u64, 0u64);
     let began = clock.monotonic();
     let mut busy = tokio::task::JoinSet::new();
-    while spans < o.spans {
+    while spans < o.spans || corpus.is_amid_traces() {
         if stop.is_started() {
             return Err(Error::Interrupted);
         }

@@ -67,6 +67,11 @@ impl Corpus {
         }
     }
 
+    /// Whether traces were begun whose other spans come in further requests.
+    pub(super) fn is_amid_traces(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Makes traces for several requests and deals them by who sends them.
     fn make(&mut self, spans: usize) {
         let mut all = Vec::with_capacity(spans * TOGETHER + 64);
@@ -245,7 +250,10 @@ mod tests {
     fn the_same_seed_makes_the_same_traces_and_every_parent_is_there() {
         let run = || {
             let mut corpus = Corpus::new(7, 20_000, 1_700_000_000_000_000_000, 3_600_000_000_000);
-            let batches: Vec<SpanBatch> = (0..20).map(|_| corpus.next(1000)).collect();
+            let mut batches: Vec<SpanBatch> = Vec::new();
+            while batches.len() < 21 || corpus.is_amid_traces() {
+                batches.push(corpus.next(900));
+            }
             (batches, corpus.needles)
         };
         let (batches, needles) = run();
