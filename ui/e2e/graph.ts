@@ -91,6 +91,17 @@ export async function mockGraph(page: Page, mock: Mock = {}): Promise<{ asked: s
   await page.route(/\/api\/v1\/orrery\/(fleet|federation)/, (route) =>
     route.fulfill({ json: { nodes: [], peers: [] } }),
   );
+  await page.route(/\/api\/v1\/orrery\/service_graph/, (route) => {
+    const labels = {
+      client: 'payment',
+      cluster: 'prod-02',
+      client_k8s_namespace_name: 'bank',
+      server: 'ledger',
+      server_cluster: 'prod-03',
+    };
+    const paired = mock.empty || mock.apart || mock.many ? [] : [{ labels, requests: 7200, failed: 0, p95: 0.05 }];
+    return answer(route, { data: { oneIn: 8, spans: 1800, edges: paired } }, 0, 1);
+  });
   await page.route(/\/jaeger\/api\/services/, (route) => route.fulfill({ json: { data: ['cart', 'checkout'] } }));
   await page.route(/\/api\/v1\/label\//, (route) => route.fulfill({ json: { status: 'success', data: [] } }));
   await page.route(/\/api\/v1\/query(\?|$)/, (route) => {

@@ -27,7 +27,9 @@ for (const scheme of ['light', 'dark'] as const) {
       await expect(node(page, 'mailer')).toHaveAccessibleName(/mailer, service, jobs, prod-01/);
       await expect(node(page, 'user')).toHaveAccessibleName(/outside caller/);
       await expect(map(page).getByText('✖ 8.33 %').first()).toBeVisible();
-      await expect(page.getByText('128 spans had no other half in time')).toBeVisible();
+      await expect(page.getByText('128 spans had no other half in time on their node')).toBeVisible();
+      await expect(page.getByText('Calls between nodes are counted in spans, of one trace in 8')).toBeVisible();
+      await expect(node(page, 'ledger')).toHaveAccessibleName(/ledger, service, prod-03: 2\/s/);
       await look(page, scheme, 'map');
     });
 

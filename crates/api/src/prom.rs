@@ -7,6 +7,7 @@ mod admin;
 mod buckets;
 mod exemplars;
 mod federate;
+pub(crate) mod graph;
 pub mod json;
 mod labels;
 mod query;
@@ -39,6 +40,7 @@ pub fn routes() -> Router<AppState> {
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))
         .route("/api/v1/query_exemplars", get(exemplars::query).post(exemplars::query))
+        .route("/api/v1/orrery/service_graph", get(graph::service_graph))
         .route("/api/v1/format_query", get(query::format).post(query::format))
         .route("/api/v1/parse_query", get(query::parse).post(query::parse))
         .route("/api/v1/series", get(labels::series).post(labels::series))

@@ -1,4 +1,6 @@
 /** The Prometheus query API of the node. */
+import { inScope } from '../lib/scope';
+import type { PairedEdges } from '../lib/servicegraph';
 import type { Range } from '../lib/time';
 import { type Answer, type Ask, getJson } from './http';
 import { scoped, scopedSelector } from './scoped';
@@ -133,6 +135,18 @@ export async function queryRange(
 /** A node that knows no `explain` leaves it out of its answer. */
 function explainParams(wanted: boolean | undefined): { stats?: string; explain?: string } {
   return wanted ? { stats: 'all', explain: 'true' } : {};
+}
+
+interface WirePairs {
+  data: PairedEdges;
+}
+
+/** Requests between services of which no node has both halves, counted in spans. */
+export async function pairedEdges(fromMs: number, toMs: number, ask: Context): Promise<Answer<PairedEdges>> {
+  const params = { start: fromMs / 1e3, end: toMs / 1e3 };
+  const answer = await getJson<WirePairs>('/api/v1/orrery/service_graph', { ...ask, params });
+  const edges = answer.data.data.edges.filter((one) => inScope(ask.scope.labels, one.labels));
+  return { ...answer, data: { ...answer.data.data, edges } };
 }
 
 export async function queryInstant(expr: string, atMs: number, ask: Context): Promise<Answer<PromResult>> {

@@ -52,6 +52,21 @@ describe('the graph', () => {
     expect(node('dev/shop/frontend')).toMatchObject({ rate: 12, failed: 3, p95: 0.4 });
     expect(node('dev/shop/cart')).toMatchObject({ rate: 8, failed: 0, p95: 0.2 });
   });
+  it('has the calls that were counted in spans where they are more', () => {
+    const labels = edge('shop/frontend', 'shop/cart');
+    const other = edge('bank/pay', 'shop/batch', { cluster: 'prod', server_cluster: 'dev' });
+    const paired = (requests: number) => ({ oneIn: 4, edges: [
+      { labels, requests, failed: 60, p95: 0.3 },
+      { labels: other, requests: 120, failed: 0, p95: 0.1 },
+    ] }); // prettier-ignore
+    const own = { service: 'batch', cluster: 'dev', span_kind: 'SPAN_KIND_SERVER' };
+    const answers = { ...ANSWERS, calls: [at(own, 2)] };
+    const of = (requests: number) => buildGraph(answers, paired(requests), 60).edges;
+    const cart = (requests: number) => of(requests).find((one) => one.to === 'dev/shop/cart');
+    expect(cart(60)).toMatchObject({ rate: 8, failed: 0, p95: 0.2 });
+    expect(cart(600)).toMatchObject({ rate: 10, failed: 1, p95: 0.3 });
+    expect(of(60).find((one) => one.from === 'prod/bank/pay' && one.rate === 2)).toMatchObject({ to: 'dev//batch' });
+  });
   it('has edges with errors and percentiles', () => {
     const [first] = graph.edges;
     expect(first).toMatchObject({ to: 'dev//redis', rate: 20, p95: 0.01 });

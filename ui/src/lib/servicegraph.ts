@@ -96,6 +96,21 @@ export function graphQueries(window: string): GraphQueries {
 
 export type GraphAnswers = Record<Exclude<keyof GraphQueries, 'loose'>, readonly Series[]>;
 
+/** Requests counted in spans, where no node has both of their halves: labels as the metrics have them. */
+export interface PairedEdge {
+  labels: Labels;
+  requests: number;
+  failed: number;
+  /** Seconds. */
+  p95: number;
+}
+
+export interface PairedEdges {
+  /** Of so many traces one was read. */
+  oneIn: number;
+  edges: readonly PairedEdge[];
+}
+
 export interface Loose {
   unpaired: number;
   dropped: number;
@@ -154,17 +169,43 @@ function mostByEdge(series: readonly Series[]): Map<string, number> {
 /** The user that Tempo names where a request begins outside of everything that sends spans. */
 const USER = 'user';
 
-export function buildGraph(answers: GraphAnswers): ServiceGraph {
+/**
+ * What spans say of the requests of so many seconds. Metrics may be told not to have namespaces: where a service is `known`
+ * without one, it is that one.
+ */
+function pairedRates(paired: PairedEdges, seconds: number, known: ReadonlySet<string>): Map<string, Rates> {
+  const bare = (key: string) => nodeKey(partsOf(key).cluster, '', partsOf(key).name);
+  const settled = (key: string) => (!known.has(key) && known.has(bare(key)) ? bare(key) : key);
+  const out = new Map<string, Rates>();
+  for (const { labels, requests, failed, p95 } of paired.edges) {
+    const [from = '', to = '', type = ''] = JSON.parse(edgeKey(labels)) as string[];
+    const key = JSON.stringify([settled(from), settled(to), type]);
+    const before = out.get(key);
+    out.set(key, {
+      rate: (before?.rate ?? 0) + requests / seconds,
+      failed: (before?.failed ?? 0) + failed / seconds,
+      p95: Math.max(before?.p95 ?? 0, p95),
+    });
+  }
+  return out;
+}
+
+/** `paired` is of the last so many `seconds`. What a node saw whole is in both, so that the larger number holds. */
+export function buildGraph(answers: GraphAnswers, paired?: PairedEdges, seconds = 1): ServiceGraph {
   const nodes = new Map<string, GraphNode>();
   const own = servicesOf(answers);
   const failed = sumByEdge(answers.failed);
   const server = mostByEdge(answers.serverP95);
   const client = mostByEdge(answers.clientP95);
   const edges: GraphEdge[] = [];
+  const seen = new Map<string, Rates>(paired ? pairedRates(paired, seconds, new Set(own.keys())) : []);
   for (const [key, rate] of sumByEdge(answers.requests)) {
-    if (!(rate > 0)) continue;
+    if (!(rate > (seen.get(key)?.rate ?? 0))) continue;
+    seen.set(key, { rate, failed: Math.min(rate, failed.get(key) ?? 0), p95: server.get(key) ?? client.get(key) ?? null }); // prettier-ignore
+  }
+  for (const [key, rates] of seen) {
     const [from = '', to = '', type = ''] = JSON.parse(key) as string[];
-    edges.push({ from, to, type, rate, failed: Math.min(rate, failed.get(key) ?? 0), p95: server.get(key) ?? client.get(key) ?? null }); // prettier-ignore
+    edges.push({ from, to, type, ...rates });
     place(nodes, from, kindOfClient(from, type, own));
     place(nodes, to, kindOfServer(to, type, own));
   }

@@ -1,6 +1,9 @@
 //! Which service calls which, and how often: from the service graph that is kept as metrics, or, where there is none of
 //! the asked time, from spans.
 //!
+//! A node keeps as metrics the calls of which it has both halves. Where it says that some had no other half, those are looked
+//! for among the spans of all nodes.
+//!
 //! Counters that only began have no increase yet, so a graph without any call is looked for among spans too.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +21,7 @@ use super::{
     reads::{Reads, grow_to},
     to_json,
 };
-use crate::Error;
+use crate::{Error, prom::graph};
 
 /// Spans that a graph is computed from at most. More: a question about a day reads it whole.
 const MAX_SPANS: usize = 200_000;
@@ -27,6 +30,8 @@ const DEFAULT_LOOKBACK_MS: i64 = 24 * 3_600_000;
 
 /// The counter of calls between two services, as Tempo's generator and ours name it.
 const REQUESTS: &str = "traces_service_graph_request_total";
+/// Halves of calls whose other half a node did not see.
+const UNPAIRED: &str = "traces_service_graph_unpaired_spans_total";
 
 /// Calls from one service to another.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,10 +78,15 @@ impl Reads {
             return Err(Error::invalid("the time to look for dependencies in is empty"));
         }
         let all = self.links_of_metrics(width, end_ms).await?;
-        if !all.is_empty() {
-            return Ok(Links { all, source: REQUESTS, note: None });
+        let range = TimeRange::from_ms_inclusive(start_ms, end_ms);
+        if all.is_empty() {
+            return self.links_of_spans(range).await;
         }
-        self.links_of_spans(TimeRange::from_ms_inclusive(start_ms, end_ms)).await
+        let (mut all, mut note) = (all, None);
+        if self.has_unpaired(width, end_ms).await? {
+            note = self.add_paired(&mut all, range).await?;
+        }
+        Ok(Links { all, source: REQUESTS, note })
     }
 
     async fn links_of_metrics(&mut self, width_ms: i64, end_ms: i64) -> Result<Vec<Link>, Error> {
@@ -100,6 +110,32 @@ impl Reads {
             }
         }
         Ok(all)
+    }
+
+    async fn has_unpaired(&mut self, width_ms: i64, end_ms: i64) -> Result<bool, Error> {
+        let query = format!("sum(increase({UNPAIRED}[{width_ms}ms])) >= 1");
+        let context = QueryContext { limits: self.limits.clone(), ..QueryContext::new(self.tenants.clone()) };
+        let answer = self.promql.instant(&query, end_ms, &context).await?;
+        Ok(matches!(answer.value, Value::Vector(found) if !found.is_empty()))
+    }
+
+    /// Adds the calls between nodes. Those that a node saw whole are in both, so the larger number holds.
+    async fn add_paired(&mut self, all: &mut Vec<Link>, range: TimeRange) -> Result<Option<String>, Error> {
+        let found = graph::paired((&*self.select, &self.promql), self.scope(range)).await?;
+        self.coverage.merge(found.coverage);
+        let mut calls: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for e in found.edges {
+            *calls.entry((e.client.name, e.server.name)).or_default() += e.requests;
+        }
+        for link in all.iter_mut() {
+            let paired = calls.remove(&(link.parent.clone(), link.child.clone()));
+            link.calls = link.calls.max(paired.unwrap_or(0));
+        }
+        all.extend(calls.into_iter().map(|((parent, child), calls)| Link { parent, child, calls }));
+        all.sort_by(|a, b| (&a.parent, &a.child).cmp(&(&b.parent, &b.child)));
+        let one_in = found.one_in;
+        let note = || format!("calls between nodes are estimated from one trace in {one_in}");
+        Ok((one_in > 1).then(note))
     }
 
     async fn links_of_spans(&mut self, range: TimeRange) -> Result<Links, Error> {

@@ -94,6 +94,20 @@ impl Demo {
         serde_json::from_slice(&answer.body).unwrap_or_else(|e| panic!("{path}: {e}: {}", answer.excerpt()))
     }
 
+    /// Waits until the global node has paired a call, and with which cluster where that is another one.
+    async fn wait_for_call(&self, client: &str, cluster: &str, (server, other): (&str, Option<&str>)) {
+        let path = "/api/v1/orrery/service_graph?start=1700000000&end=4000000000";
+        eventually(&format!("{client} calls {server}"), Duration::from_secs(60), async || {
+            let answer = self.json(path).await;
+            let edges = answer["data"]["edges"].as_array()?.clone();
+            let labels: Vec<&Value> = edges.iter().map(|e| &e["labels"]).collect();
+            let edge = labels.iter().find(|l| l["client"] == client && l["server"] == server)?;
+            assert_eq!((edge["cluster"].as_str(), edge["server_cluster"].as_str()), (Some(cluster), other));
+            Some(())
+        })
+        .await;
+    }
+
     /// Waits until the coverage of an answer says of a cluster what is `wanted`, of all its replicas together.
     async fn wait_for(&self, path: &str, cluster: &str, wanted: &[&str]) {
         let what = format!("{cluster} {wanted:?} in the coverage of {path}");
@@ -145,6 +159,10 @@ async fn the_demo_shows_two_clusters_as_one_and_names_a_replica_that_stands_stil
     let id: String = id.chars().take_while(char::is_ascii_hexdigit).collect();
     let trace = demo.json(&format!("/jaeger/api/traces/{id}")).await;
     assert_eq!(clusters_of(&trace), BTreeSet::from(["dev-01".to_owned(), "prod-01".to_owned()]));
+
+    // Nodes keep different spans of these, so that none of them has both halves of the call.
+    demo.wait_for_call("frontend", "dev-01", ("checkout", Some("prod-01"))).await;
+    demo.wait_for_call("checkout", "prod-01", ("payment", None)).await;
 
     let metrics = "/api/v1/query?query=up";
     let logs = format!("/loki/api/v1/query_range?query={}", encode("{service_namespace=\"shop\"}"));

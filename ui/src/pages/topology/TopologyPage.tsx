@@ -4,7 +4,7 @@ import { useMemo } from 'react';
 import { GapList } from '../../chart/GapList';
 import { adviceOn } from '../../lib/advice';
 import { filterGraph, findNodes, foldGraph, type Level, levelsOf, MOST_NODES, usualLevel } from '../../lib/graphview';
-import type { Loose, ServiceGraph } from '../../lib/servicegraph';
+import type { Loose, PairedEdges, ServiceGraph } from '../../lib/servicegraph';
 import { formatCount } from '../../lib/units';
 import { Problem } from '../../parts/Problem';
 import { useGaps } from '../../state/gaps';
@@ -19,7 +19,7 @@ import './topology.css';
 
 export default function TopologyPage() {
   const { range, zone } = useView();
-  const { graph, loose, coverage, error, isFetching, retry } = useGraph();
+  const { graph, loose, paired, coverage, error, isFetching, retry } = useGraph();
   const gaps = useGaps(coverage);
   return (
     <div className="page topologyPage">
@@ -29,7 +29,7 @@ export default function TopologyPage() {
           <GapList gaps={gaps} range={range} zone={zone} />
         </div>
       ) : null}
-      {loose !== null && loose.unpaired + loose.dropped > 0 ? <Halves loose={loose} /> : null}
+      {loose !== null && loose.unpaired + loose.dropped > 0 ? <Halves loose={loose} paired={paired} /> : null}
       {graph === null ? (
         error ? null : (
           <div className="empty">
@@ -45,15 +45,17 @@ export default function TopologyPage() {
   );
 }
 
-/** What the edges do not count. */
-function Halves({ loose }: { loose: Loose }) {
+/** What the edges of metrics do not count, and where it was looked for. */
+function Halves({ loose, paired }: { loose: Loose; paired: PairedEdges | null }) {
   const parts = [
-    loose.unpaired > 0 && `${formatCount(loose.unpaired)} spans had no other half in time`,
+    loose.unpaired > 0 && `${formatCount(loose.unpaired)} spans had no other half in time on their node`,
     loose.dropped > 0 && `${formatCount(loose.dropped)} were dropped because too many waited`,
   ];
+  const sample = paired !== null && paired.oneIn > 1 ? `, of one trace in ${paired.oneIn}` : '';
   return (
     <p className="soft topologyCut" role="status">
-      Not in the edges: {parts.filter(Boolean).join(', ')}.
+      {parts.filter(Boolean).join(', ')}.{' '}
+      {paired === null ? 'They are not in the edges.' : `Calls between nodes are counted in spans${sample}.`}
     </p>
   );
 }

@@ -56,3 +56,36 @@ async fn the_service_graph_is_what_is_asked_where_it_has_calls() {
     );
     assert!(body["warnings"].is_null());
 }
+
+#[tokio::test]
+async fn calls_whose_halves_are_on_two_nodes_are_found_among_spans() {
+    let router = node::router();
+    store(&router, &decode(SPANS.as_bytes())).await;
+    let unpaired = "traces_service_graph_unpaired_spans_total";
+    let calls = vec![("client", "api"), ("server", "db"), ("connection_type", "database")];
+    let series = [
+        ("traces_service_graph_request_total", calls, 120.0),
+        (unpaired, vec![("client", "web")], 1.0),
+        (unpaired, vec![("server", "api")], 1.0),
+    ];
+    super::monitor::write_counters(&router, &series).await;
+    let body = get(&router, "/jaeger/api/dependencies?endTs=1700000000000&lookback=3600000").await.json();
+    assert_eq!(
+        body["data"],
+        json!([{"parent": "api", "child": "db", "callCount": 120}, {"parent": "web", "child": "api", "callCount": 1}])
+    );
+    let path = "/api/v1/orrery/service_graph?start=1699996400&end=1700000000";
+    let body = get(&router, path).await.json();
+    let edge = json!({"labels": {"client": "web", "server": "api"}, "requests": 1, "failed": 0, "p95": 0.01});
+    assert_eq!(body["data"], json!({"oneIn": 1, "spans": 2, "edges": [edge]}));
+    assert_eq!(body["coverage"].as_array().map(Vec::len), Some(2), "{body}");
+    let before = get(&router, "/api/v1/orrery/service_graph?start=1&end=2").await.json();
+    assert_eq!(before["data"], json!({"oneIn": 1, "spans": 0, "edges": []}));
+    for (wrong, field) in
+        [("start=1", "end"), ("end=1", "start"), ("start=2&end=1", "end"), ("start=x&end=1", "start")]
+    {
+        let refused = get(&router, &format!("/api/v1/orrery/service_graph?{wrong}")).await;
+        assert_eq!(refused.status, 400, "{wrong}");
+        assert!(refused.json()["error"].as_str().unwrap().contains(field), "{wrong}: {}", refused.text());
+    }
+}
