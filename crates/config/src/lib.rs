@@ -3,10 +3,12 @@
 //!
 //! This crate exists because it has a reader of its own: the person who writes the file. It is the only place
 //! that reads the environment. It must never know behaviour: what a setting does stands where it is used.
-//! Start reading at [`load`], then [`written`] for the keys and [`check`] for the rules.
+//! Start reading at [`load`], then [`written`] for the keys and [`check`] for the rules; at [`lint::check`] for files of
+//! other programs.
 
 mod check;
 mod error;
+pub mod lint;
 mod listen;
 mod node;
 mod otlp;

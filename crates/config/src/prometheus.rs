@@ -112,7 +112,7 @@ fn included(pattern: &str, at: At, global: &Global, jobs: &mut Jobs, c: &mut Che
 }
 
 /// The files a pattern with wildcards in its last element stands for, sorted; a plain name stands for itself.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn matching(pattern: &Path) -> Vec<PathBuf> {
     let Some(last) = pattern.file_name().map(|n| n.to_string_lossy().into_owned()) else { return Vec::new() };
     let Some((before, after)) = last.split_once('*') else {
         return if pattern.exists() { vec![pattern.to_owned()] } else { Vec::new() };

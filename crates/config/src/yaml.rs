@@ -58,18 +58,27 @@ impl Node {
 
 /// Reads the first document of a text; an empty one is null.
 pub(crate) fn parse(text: &str) -> Result<Node, Unread> {
-    let options = granit_parser::options! { emit_comments: false };
-    let mut r = Reader {
-        events: Parser::new_from_str_with_options(text.strip_prefix('\u{feff}').unwrap_or(text), options),
-        anchors: HashMap::new(),
-        nodes: 0,
-    };
+    let mut r = Reader::of(text);
     loop {
         let (event, span) = r.next()?;
         match event {
             Event::StreamStart | Event::DocumentStart(..) => {}
             Event::StreamEnd | Event::DocumentEnd => return Ok(Node { at: at(&span), value: Value::Null }),
             event => return r.node(event, &span, 0),
+        }
+    }
+}
+
+/// Reads all documents of a text, such as a file of Kubernetes manifests.
+pub(crate) fn parse_all(text: &str) -> Result<Vec<Node>, Unread> {
+    let mut r = Reader::of(text);
+    let mut documents = Vec::new();
+    loop {
+        let (event, span) = r.next()?;
+        match event {
+            Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+            Event::StreamEnd => return Ok(documents),
+            event => documents.push(r.node(event, &span, 0)?),
         }
     }
 }
@@ -85,6 +94,12 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
+    fn of(text: &'t str) -> Self {
+        let options = granit_parser::options! { emit_comments: false };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Reader { events: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), nodes: 0 }
+    }
+
     fn next(&mut self) -> Result<(Event<'t>, Span), Unread> {
         match self.events.next() {
             Some(Ok(event)) => Ok(event),

@@ -80,11 +80,22 @@ pub struct Run {
 
 #[derive(Debug, Subcommand)]
 pub enum Check {
-    /// Check a configuration file, naming line and field of every problem
-    Config {
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    /// Check configuration files, of this and of other programs, naming line and key of every problem
+    Config(CheckConfig),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckConfig {
+    /// Orrery, Prometheus and its rules, Alertmanager, OpenTelemetry Collector, Jaeger, vmauth, Grafana data sources,
+    /// Kubernetes manifests, Markdown; which it is, its content tells
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// End with 3 where there are warnings
+    #[arg(long)]
+    pub lint_fatal: bool,
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let outcome = match cli.command {
         cli::Command::Run(args) => run::run(&args),
-        cli::Command::Check { what: cli::Check::Config { file } } => check::config(&file),
+        // Warnings are an outcome of their own.
+        cli::Command::Check { what: cli::Check::Config(args) } => return check::config(&args),
         cli::Command::Certs { what } => certs::run(what),
         cli::Command::Import(args) => import::run(args),
         cli::Command::Backup(args) => backup::run(args),
