@@ -36,15 +36,15 @@ use std::{
 
 use serde::Serialize;
 
-pub use self::{
-    finding::{Finding, Severity},
-    kind::Kind,
-};
 use self::{
     command::Command,
     finding::{Findings, Told},
     source::Source,
     tree::Tree,
+};
+pub use self::{
+    finding::{Finding, Severity},
+    kind::Kind,
 };
 use crate::{
     Error,
@@ -71,7 +71,7 @@ const MAX_FILES: usize = 1000;
 
 /// Checks files together, and those of them that others name: rules, and what an Orrery configuration refers to.
 pub fn check(paths: &[PathBuf]) -> Vec<Checked> {
-    let mut read = read_all(paths);
+    let read = read_all(paths);
     let trees: Vec<Vec<Tree<'_>>> =
         read.iter().map(|f| f.source.documents.iter().map(Tree::of).collect()).collect();
     let files: Vec<File<'_>> =
@@ -86,7 +86,7 @@ pub fn check(paths: &[PathBuf]) -> Vec<Checked> {
     let mut all = Vec::new();
     // A file that is given and included by another is told of once.
     let mut once = HashSet::new();
-    for (r, found) in read.drain(..).zip(told) {
+    for (r, found) in read.into_iter().zip(told) {
         let mut findings = r.found;
         findings.append(found);
         let mut findings = findings.sorted();
@@ -115,7 +115,9 @@ fn read_all(paths: &[PathBuf]) -> Vec<Read> {
     let mut seen: HashSet<PathBuf> = HashSet::new();
     let mut read = Vec::new();
     while let Some(path) = todo.pop() {
-        if seen.len() >= MAX_FILES || !seen.insert(std::path::absolute(&path).unwrap_or_else(|_| path.clone())) {
+        if seen.len() >= MAX_FILES
+            || !seen.insert(std::path::absolute(&path).unwrap_or_else(|_| path.clone()))
+        {
             continue;
         }
         let file = read_one(path);
@@ -205,7 +207,7 @@ fn named(file: &Read) -> Vec<PathBuf> {
             }
             Kind::Orrery => {
                 let keys = ["prometheus", "collector", "alertmanager"];
-                let names = keys.iter().filter_map(|k| root.text_of(&[k]));
+                let names = keys.iter().filter_map(|k| root.text_of(&[*k]));
                 out.extend(names.map(beside).filter(|p| p.exists()));
             }
             _ => {}

@@ -52,7 +52,11 @@ impl Address {
     /// Whether the name means something in the cluster of whoever asks only.
     pub(super) fn is_of_the_cluster(&self) -> bool {
         let h = self.host.trim_end_matches('.');
-        !h.contains('.') || h.ends_with(".svc") || h.contains(".svc.") || h.ends_with(".cluster.local") || h == "127.0.0.1"
+        !h.contains('.')
+            || h.ends_with(".svc")
+            || h.contains(".svc.")
+            || h.ends_with(".cluster.local")
+            || h == "127.0.0.1"
     }
 
     /// For people.

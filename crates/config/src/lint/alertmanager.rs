@@ -89,8 +89,12 @@ fn exact(key: &str, label: &str, value: &str, negated: bool) -> Told {
     let is_source = key.starts_with("source");
     let effect = match (negated, key.contains("source") || key.contains("target"), is_source) {
         (true, ..) => "no label has that value, so the condition holds for every alert".to_owned(),
-        (false, true, true) => "no label has that value, so this inhibition has no source and mutes nothing".to_owned(),
-        (false, true, false) => "no label has that value, so this inhibition has no target and mutes nothing".to_owned(),
+        (false, true, true) => {
+            "no label has that value, so this inhibition has no source and mutes nothing".to_owned()
+        }
+        (false, true, false) => {
+            "no label has that value, so this inhibition has no target and mutes nothing".to_owned()
+        }
         (false, false, _) => "no label has that value, so no alert takes this route".to_owned(),
     };
     let list = match key {
@@ -129,10 +133,8 @@ fn intervals(route: &Node, path: &str, above: &Intervals, found: &mut Findings) 
     };
     let (group, repeat) =
         (written(&["group_interval", "groupInterval"]), written(&["repeat_interval", "repeatInterval"]));
-    let here = Intervals {
-        group: group.map_or(above.group, |g| g.2),
-        repeat: repeat.map_or(above.repeat, |r| r.2),
-    };
+    let here =
+        Intervals { group: group.map_or(above.group, |g| g.2), repeat: repeat.map_or(above.repeat, |r| r.2) };
     if let Some((key, node, interval)) = group
         && !interval.is_zero()
         && interval < Duration::from_secs(60)
@@ -170,8 +172,13 @@ fn unreached(interval: Duration, group: Duration) -> Told {
     Told {
         severity: Severity::Warning,
         rule: "repeat-below-group-interval",
-        message: format!("repeat_interval {} is shorter than group_interval {}", shown(interval), shown(group)),
-        effect: "a group is looked at once every group_interval, so it repeats that often and not sooner".to_owned(),
+        message: format!(
+            "repeat_interval {} is shorter than group_interval {}",
+            shown(interval),
+            shown(group)
+        ),
+        effect: "a group is looked at once every group_interval, so it repeats that often and not sooner"
+            .to_owned(),
         instead: "a repeat_interval that is a multiple of group_interval".to_owned(),
     }
 }

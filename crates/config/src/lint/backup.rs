@@ -39,16 +39,18 @@ fn manager(c: &Command, found: &mut Findings) {
                 "it is a service with a schedule of its own and never ends: the job never completes, and the next \
                  ones pile up or never start. It is part of VictoriaMetrics Enterprise{license}"
             ),
-            instead: "vmbackup, which is open source and ends when the backup is made, beside the storage; or \
+            instead:
+                "vmbackup, which is open source and ends when the backup is made, beside the storage; or \
                       vmbackupmanager as a sidecar of vmstorage, with a licence"
-                .to_owned(),
+                    .to_owned(),
         };
         found.add(c.at, &c.path, told);
     } else if !licensed {
         let told = Told {
             severity: Severity::Warning,
             rule: "backup-manager-without-license",
-            message: "vmbackupmanager is part of VictoriaMetrics Enterprise, and no licence is given".to_owned(),
+            message: "vmbackupmanager is part of VictoriaMetrics Enterprise, and no licence is given"
+                .to_owned(),
             effect: "it refuses to start, and there are no backups".to_owned(),
             instead: "-licenseFile=…, or vmbackup on a schedule".to_owned(),
         };
@@ -83,7 +85,9 @@ fn storage(c: &Command, found: &mut Findings) {
     let is_backup = c.runs("vmbackup") || (c.runs("vmbackupmanager") && !c.has_word("restore"));
     let data = c.values(&["storageDataPath"]);
     let path = data.first().map_or("victoria-metrics-data", |f| f.value);
-    if !is_backup || mounts.iter().any(|m| path.starts_with(m.trim_end_matches('/')) || !path.starts_with('/')) {
+    if !is_backup
+        || mounts.iter().any(|m| path.starts_with(m.trim_end_matches('/')) || !path.starts_with('/'))
+    {
         return;
     }
     let (at, key) = data.first().map_or((c.at, c.path.as_str()), |f| (f.word.at, f.word.path.as_str()));

@@ -57,7 +57,7 @@ fn unused(config: &Node, part: &str, path: &str, found: &mut Findings) {
     let keys: &[&str] = if part == "connectors" { &["receivers", "exporters"] } else { &[part] };
     let used: Vec<&str> = pipelines
         .iter()
-        .flat_map(|p| keys.iter().filter_map(|k| p.node.get(k)))
+        .flat_map(|p| keys.iter().filter_map(move |k| p.node.get(k)))
         .flat_map(Node::texts)
         .collect();
     for e in config.get(part).map(Node::entries).unwrap_or_default() {
@@ -98,7 +98,9 @@ fn limiter(pipeline: &Node, path: &str, found: &mut Findings) {
 fn extensions(config: &Node, base: &str, found: &mut Findings) {
     let used = config.at_path(&["service", "extensions"]).map(Node::items).unwrap_or_default();
     for (i, item) in used.iter().enumerate() {
-        let Some(name) = item.text().filter(|n| config.at_path(&["extensions", n]).is_none()) else { continue };
+        let Some(name) = item.text().filter(|n| config.at_path(&["extensions", n]).is_none()) else {
+            continue;
+        };
         if name.contains("${") {
             continue;
         }

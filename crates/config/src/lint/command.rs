@@ -40,7 +40,7 @@ impl Command {
     pub(super) fn all_in(tree: &Tree<'_>) -> Vec<Self> {
         let runs = |n: &Node| {
             let has = |key| n.get(key).is_some_and(|v| v.text().is_some() || !v.items().is_empty());
-            (has("command") || has("args")) && (has("image") || has("name")) || has("image") && has("env")
+            ((has("command") || has("args")) && (has("image") || has("name"))) || (has("image") && has("env"))
         };
         tree.all
             .iter()
@@ -91,7 +91,9 @@ impl Command {
         let named = |word: &str| {
             let last = word.rsplit('/').next().unwrap_or_default();
             let name = last.split([':', '@']).next().unwrap_or_default();
-            name == program || name == format!("{program}-prod") || name.starts_with(&format!("{program}-linux"))
+            name == program
+                || name == format!("{program}-prod")
+                || name.starts_with(&format!("{program}-linux"))
         };
         named(&self.image) || self.words.iter().any(|w| !w.text.starts_with('-') && named(&w.text))
     }
@@ -142,7 +144,8 @@ fn split(text: &str, at: At, path: &str) -> Vec<Word> {
 
 fn variables(container: &Node, path: &str) -> Vec<(String, Word)> {
     let Some(env) = container.get("env").or_else(|| container.get("environment")) else { return Vec::new() };
-    let word = |node: &Node, text: &str| Word { text: text.to_owned(), at: node.at, path: joined(path, "env") };
+    let word =
+        |node: &Node, text: &str| Word { text: text.to_owned(), at: node.at, path: joined(path, "env") };
     let listed = env.items().iter().filter_map(|n| match n.text() {
         Some(text) => text.split_once('=').map(|(name, value)| (name.to_owned(), word(n, value))),
         None => Some((n.text_of(&["name"])?.to_owned(), word(n, n.text_of(&["value"]).unwrap_or_default()))),

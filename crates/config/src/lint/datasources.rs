@@ -15,7 +15,9 @@ pub(super) fn check(tree: &Tree<'_>, found: &mut Findings) {
         let sources: Vec<&Node> = v.node.items().iter().filter(|n| n.get("url").is_some()).collect();
         for (i, source) in v.node.items().iter().enumerate() {
             let path = joined(&format!("{}[{i}]", v.path), "url");
-            if let Some(first) = sources.iter().take_while(|s| !std::ptr::eq(**s, source)).find(|s| is_same(s, source)) {
+            if let Some(first) =
+                sources.iter().take_while(|s| !std::ptr::eq(**s, source)).find(|s| is_same(s, source))
+            {
                 found.add(source.get("url").map_or(source.at, |u| u.at), &path, same(first, source));
             }
             if let Some(told) = asks_vminsert(source) {
@@ -85,7 +87,10 @@ fn same(first: &Node, second: &Node) -> Told {
     let of_cluster = address.as_ref().is_some_and(Address::is_of_the_cluster);
     let shown = address.map_or_else(String::new, |a| format!(" ({})", a.authority()));
     let (severity, why) = match of_cluster {
-        true => (Severity::Error, "the name is resolved in the cluster Grafana runs in, so both show that cluster"),
+        true => (
+            Severity::Error,
+            "the name is resolved in the cluster Grafana runs in, so both show that cluster",
+        ),
         false => (Severity::Warning, "both show the same data"),
     };
     Told {
@@ -113,6 +118,10 @@ fn asks_vminsert(source: &Node) -> Option<Told> {
         rule: "vmcluster-address",
         message: format!("{:?} reads from vminsert ({})", name(source), a.authority()),
         effect: "vminsert takes writes only: every query of it is an error".to_owned(),
-        instead: format!("{}://{}:8481/select/0/prometheus", a.scheme, a.host.replace("vminsert", "vmselect")),
+        instead: format!(
+            "{}://{}:8481/select/0/prometheus",
+            a.scheme,
+            a.host.replace("vminsert", "vmselect")
+        ),
     })
 }

@@ -11,40 +11,61 @@ use super::{
 use crate::yaml::{At, Node};
 
 /// Keys of Jaeger 2 that `indices.<type>.rotation` replaces.
-const ROTATION: [&str; 6] =
-    ["use_ilm", "use_aliases", "span_read_alias", "span_write_alias", "service_read_alias", "service_write_alias"];
+const ROTATION: [&str; 6] = [
+    "use_ilm",
+    "use_aliases",
+    "span_read_alias",
+    "span_write_alias",
+    "service_read_alias",
+    "service_write_alias",
+];
 
-/// Flags of Jaeger 1, and variables that stand for them.
+/// Flags of Jaeger 1.
 pub(super) fn check_flags(c: &Command, found: &mut Findings) {
-    let mut given: Vec<(String, bool, &super::command::Word)> = Vec::new();
-    for f in c.flags() {
-        given.push((f.name.to_owned(), f.value != "false", f.word));
-    }
-    for (name, word) in &c.variables {
-        given.push((name.to_ascii_lowercase().replace('_', "-").replacen('-', ".", 1), word.text != "false", word));
-    }
-    let on = |name: &str| given.iter().any(|(n, on, _)| n == name && *on);
-    for (name, _, word) in given.iter().filter(|(n, on, _)| *on && (n == "es.use-ilm" || n == "es-archive.use-ilm")) {
+    let flags = c.flags();
+    let on = |name: &str| flags.iter().any(|f| f.name == name && f.value != "false");
+    let by_variable = c.variables.iter().any(|(name, w)| name == "ES_USE_ALIASES" && w.text != "false");
+    for name in ["es.use-ilm", "es-archive.use-ilm"] {
+        let Some(f) = flags.iter().find(|f| f.name == name && f.value != "false") else { continue };
         let aliases = name.replace("use-ilm", "use-aliases");
-        found.add(word.at, &word.path, ilm(name, &aliases, on(&aliases)));
+        found.add(f.word.at, &f.word.path, ilm(name, &aliases, on(&aliases) || by_variable));
     }
 }
 
-/// The same in files: options of Jaeger's operator and charts, and Jaeger 2.
+/// The same in files: options of Jaeger's operator and charts, variables of containers, and Jaeger 2.
 pub(super) fn check_keys(tree: &Tree<'_>, found: &mut Findings) {
+    for v in &tree.all {
+        if v.node.text_of(&["name"]) == Some("ES_USE_ILM") && v.node.get("value").is_some_and(Node::is_true) {
+            let aliases = "ES_USE_ALIASES";
+            let on = tree.all.iter().any(|o| o.node.text_of(&["name"]) == Some(aliases));
+            found.add(v.node.at, &v.path, ilm("ES_USE_ILM", aliases, on || has_flag(tree)));
+        }
+    }
     for v in tree.all.iter().filter(|v| !v.path.ends_with(']') && v.node.text().is_some()) {
-        let is_flag = (v.key == "es.use-ilm" || v.key == "use-ilm" || v.key.ends_with(".use-ilm")) && v.node.is_true();
-        if is_flag {
-            let aliases = v.path.replace("use-ilm", "use-aliases");
+        let is_flag = v.key == "use-ilm" || v.key.ends_with(".use-ilm") || v.key == "ES_USE_ILM";
+        if is_flag && v.node.is_true() {
+            let aliases = other(&v.path);
             let on = tree.all.iter().any(|o| o.path == aliases && o.node.is_true());
-            found.add(v.key_at, &v.path, ilm(v.key, &v.key.replace("use-ilm", "use-aliases"), on));
+            found.add(v.key_at, &v.path, ilm(v.key, &other(v.key), on));
         }
         let is_set = v.node.text().is_some_and(|t| !t.is_empty() && t != "false");
-        let of_elastic = v.path.contains("elasticsearch") || v.path.contains("opensearch") || v.path.contains("jaeger");
+        let of_elastic = ["elasticsearch", "opensearch", "jaeger"].iter().any(|w| v.path.contains(w));
         if ROTATION.contains(&v.key) && is_set && of_elastic {
             found.add(v.key_at, &v.path, rotation(v.key));
         }
     }
+}
+
+/// The name of the switch that the one for ILM needs.
+fn other(name: &str) -> String {
+    name.replace("use-ilm", "use-aliases").replace("USE_ILM", "USE_ALIASES")
+}
+
+fn has_flag(tree: &Tree<'_>) -> bool {
+    tree.all
+        .iter()
+        .filter_map(|v| v.node.text())
+        .any(|t| t.contains("--es.use-aliases") && !t.ends_with("=false"))
 }
 
 fn ilm(flag: &str, aliases: &str, has_aliases: bool) -> Told {
@@ -140,7 +161,7 @@ fn of_tree(file: usize, tree: &Tree<'_>, uses: &mut Vec<Use>) {
             add(file, f.word.at, &f.word.path, "traces", Some(f.value), uses);
         }
         for (_, word) in c.variables.iter().filter(|(name, _)| name == "ES_SERVER_URLS") {
-            add(file, word.at, &word.path, "traces", Some(&word.text), uses);
+            add(file, word.at, &word.path, "traces", Some(word.text.as_str()), uses);
         }
     }
 }
@@ -162,7 +183,9 @@ fn of_collector(file: usize, v: &Visited<'_>, uses: &mut Vec<Use>) {
         };
         for name in p.node.get("exporters").map(Node::texts).unwrap_or_default() {
             let is_elastic = name.starts_with("elasticsearch") || name.starts_with("opensearch");
-            let Some(exporter) = v.node.at_path(&["exporters", name]).filter(|_| is_elastic) else { continue };
+            let Some(exporter) = v.node.at_path(&["exporters", name]).filter(|_| is_elastic) else {
+                continue;
+            };
             if exporter.at_path(&["sending_queue", "storage"]).is_none() {
                 let path = joined(&joined(&v.path, "exporters"), name);
                 of_exporter(file, exporter, &path, signal, uses);
@@ -200,7 +223,8 @@ fn of_shipper(file: usize, v: &Visited<'_>, uses: &mut Vec<Use>) {
     let mut to_elastic = false;
     for line in text.lines().map(str::trim) {
         let mut words = line.split_whitespace();
-        let (key, value) = (words.next().unwrap_or_default().to_ascii_lowercase(), words.next().unwrap_or_default());
+        let (key, value) =
+            (words.next().unwrap_or_default().to_ascii_lowercase(), words.next().unwrap_or_default());
         match key.as_str() {
             "[output]" | "<match" => to_elastic = false,
             "name" | "@type" => to_elastic = ["es", "opensearch", "elasticsearch"].contains(&value),

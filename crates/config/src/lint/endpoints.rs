@@ -12,7 +12,9 @@ const VMSELECT: u16 = 8481;
 
 pub(super) fn check(tree: &Tree<'_>, source: &Source, found: &mut Findings) {
     for v in &tree.all {
-        let Some(text) = v.node.text().filter(|t| t.contains("://") && !holds_a_document(t)) else { continue };
+        let Some(text) = v.node.text().filter(|t| t.contains("://") && !holds_a_document(t)) else {
+            continue;
+        };
         for a in Address::all_in(text) {
             if let Some(told) = crossed(&a) {
                 found.add(source.place(v.node, &a.written), &v.path, told);
@@ -29,8 +31,10 @@ fn holds_a_document(text: &str) -> bool {
 fn crossed(a: &Address) -> Option<Told> {
     let is_read = a.path == "/select" || a.path.starts_with("/select/");
     let is_write = a.path == "/insert" || a.path.starts_with("/insert/");
-    let at_insert = a.goes_to("vminsert") || (a.is_at(VMINSERT) && !a.goes_to("vmselect") && !a.goes_to("vmauth"));
-    let at_select = a.goes_to("vmselect") || (a.is_at(VMSELECT) && !a.goes_to("vminsert") && !a.goes_to("vmauth"));
+    let at_insert =
+        a.goes_to("vminsert") || (a.is_at(VMINSERT) && !a.goes_to("vmselect") && !a.goes_to("vmauth"));
+    let at_select =
+        a.goes_to("vmselect") || (a.is_at(VMSELECT) && !a.goes_to("vminsert") && !a.goes_to("vmauth"));
     let wrong_port = (is_read && a.goes_to("vmselect") && a.is_at(VMINSERT))
         || (is_write && a.goes_to("vminsert") && a.is_at(VMSELECT));
     let (what, asked, right, port) = match () {

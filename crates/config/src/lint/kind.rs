@@ -72,7 +72,8 @@ const GLOBAL: [&str; 6] = [
     "scrape_protocols",
     "query_log_file",
 ];
-const ALERTMANAGER: [&str; 5] = ["route", "inhibit_rules", "templates", "time_intervals", "mute_time_intervals"];
+const ALERTMANAGER: [&str; 5] =
+    ["route", "inhibit_rules", "templates", "time_intervals", "mute_time_intervals"];
 const ORRERY: [&str; 16] = [
     "cluster",
     "data_dir",
@@ -125,23 +126,24 @@ fn of_map(root: &Node) -> Kind {
     let any = |keys: &[&str]| keys.iter().any(|k| has(k));
     let is_list = |key: &str| root.get(key).is_some_and(|n| !n.items().is_empty());
     let is_map = |key: &str| root.get(key).is_some_and(Node::is_map);
-    let global = |keys: &[&str]| keys.iter().any(|k| root.at_path(&["global", k]).is_some());
+    let global = |keys: &[&str]| keys.iter().any(|k| root.at_path(&["global", *k]).is_some());
     match () {
         () if is_list("datasources") => Kind::Datasources,
         () if has("kind") && (has("apiVersion") || has("metadata")) => Kind::Kubernetes,
         () if is_list("panels") || root.at_path(&["dashboard", "panels"]).is_some() => Kind::Dashboard,
         () if is_collector(root) => Kind::Collector,
-        () if has("rule_files") && has("tests") => Kind::RuleTests,
+        () if is_list("tests") => Kind::RuleTests,
         () if has("groups") => Kind::Rules,
         () if super::vmauth::is_config(root) => Kind::Vmauth,
         () if HELM.iter().any(|path| root.at_path(path).is_some()) => Kind::HelmValues,
         () if any(&PROMETHEUS) || global(&GLOBAL) => Kind::Prometheus,
         () if any(&ALERTMANAGER) || is_list("receivers") => Kind::Alertmanager,
         () if global(&["resolve_timeout", "smtp_smarthost", "slack_api_url"]) => Kind::Alertmanager,
-        () if is_list("tenants") => Kind::Tenants,
+        () if has("tenants") => Kind::Tenants,
         () if is_map("services") => Kind::Compose,
         () if any(&["filebeat.inputs", "output.elasticsearch", "pipeline"]) => Kind::Shipper,
         () if any(&ORRERY) => Kind::Orrery,
+        () if any(&["otlp", "global", "runtime"]) => Kind::Prometheus,
         () if root.entries().iter().all(|e| super::relabel::is_rules(&e.node)) => Kind::Relabeling,
         () => Kind::Unknown,
     }

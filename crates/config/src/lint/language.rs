@@ -61,9 +61,8 @@ impl Language {
         for edge in mine {
             match edge {
                 Edge::Free(to) => next.push((*to, b)),
-                Edge::On(ranges, to) => next.extend(
-                    theirs.iter().filter_map(|t| t.crosses(ranges)).map(|their_to| (*to, their_to)),
-                ),
+                Edge::On(ranges, to) => next
+                    .extend(theirs.iter().filter_map(|t| t.crosses(ranges)).map(|their_to| (*to, their_to))),
             }
         }
         next.extend(theirs.iter().filter_map(|t| match t {
@@ -102,9 +101,8 @@ impl Language {
             HirKind::Class(Class::Unicode(c)) => {
                 self.on(from, c.ranges().iter().map(|r| (r.start(), r.end())).collect())
             }
-            HirKind::Class(Class::Bytes(c)) => {
-                self.on(from, c.ranges().iter().map(|r| (char::from(r.start()), char::from(r.end()))).collect())
-            }
+            HirKind::Class(Class::Bytes(c)) => self
+                .on(from, c.ranges().iter().map(|r| (char::from(r.start()), char::from(r.end()))).collect()),
             HirKind::Repetition(r) => self.repeat(r, from),
             HirKind::Capture(c) => self.append(&c.sub, from),
             HirKind::Concat(parts) => parts.iter().try_fold(from, |at, p| self.append(p, at)),

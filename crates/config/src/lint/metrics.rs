@@ -63,8 +63,11 @@ const fn renamed(wrong: &'static str, right: &'static str, why: &'static str) ->
 /// A name that any of the files records is a name that exists.
 pub(super) fn check(files: &[File<'_>], found: &mut [Findings]) {
     let trees = files.iter().flat_map(|f| f.trees.iter());
-    let recorded: HashSet<&str> =
-        trees.flat_map(|t| t.all.iter()).filter(|v| v.key == "record").filter_map(|v| v.node.text()).collect();
+    let recorded: HashSet<&str> = trees
+        .flat_map(|t| t.all.iter())
+        .filter(|v| v.key == "record")
+        .filter_map(|v| v.node.text())
+        .collect();
     for (file, found) in files.iter().zip(found) {
         for tree in file.trees {
             of_tree(tree, file.source, &recorded, found);
@@ -86,14 +89,15 @@ fn of_tree(tree: &Tree<'_>, source: &Source, recorded: &HashSet<&str>, found: &m
 }
 
 fn holds_names(v: &Visited<'_>) -> bool {
-    const KEYS: [&str; 8] = ["expr", "query", "definition", "regex", "match[]", "metricsQuery", "seriesQuery", "metric"];
+    const KEYS: [&str; 8] =
+        ["expr", "query", "definition", "regex", "match[]", "metricsQuery", "seriesQuery", "metric"];
     KEYS.contains(&v.key) && v.node.text().is_some()
 }
 
 /// Each wrong name once, with the character it begins at.
 fn wrong_in(text: &str, recorded: &HashSet<&str>) -> Vec<(&'static Name, usize)> {
     let words = words(text);
-    let has = |name: &str| words.iter().any(|(w, _)| name.split('{').next() == Some(w));
+    let has = |name: &str| words.iter().any(|(w, _)| name.split('{').next() == Some(*w));
     NAMES
         .iter()
         .filter(|n| !recorded.contains(n.wrong) && !has(n.right))
@@ -126,7 +130,8 @@ fn told(name: &Name) -> Told {
         severity: name.severity,
         rule: "no-such-metric",
         message: format!("nothing writes {}: {}", name.wrong, name.why),
-        effect: "it selects no series: an alert on it never fires, a panel stays empty, and neither says why".to_owned(),
+        effect: "it selects no series: an alert on it never fires, a panel stays empty, and neither says why"
+            .to_owned(),
         instead: name.right.to_owned(),
     }
 }

@@ -33,13 +33,16 @@ fn is_scrape(object: &Node) -> bool {
 
 /// Whether it selects Hubble Relay, or is called after it and says nothing of what it selects.
 fn names_relay(object: &Node) -> bool {
-    let selects = |n: &Node| n.entries().iter().any(|e| e.node.texts().iter().any(|t| t.contains("hubble-relay")));
+    let selects =
+        |n: &Node| n.entries().iter().any(|e| e.node.texts().iter().any(|t| t.contains("hubble-relay")));
     let selector = object.at_path(&["spec", "selector"]);
     let labels = selector.and_then(|s| s.get("matchLabels")).is_some_and(selects);
     let expressions = selector.and_then(|s| s.get("matchExpressions")).map(Node::items).unwrap_or_default();
     let name = object.at_path(&["metadata", "name"]).and_then(Node::text);
     let selected = labels || expressions.iter().any(selects);
-    selected || (selector.is_none_or(|s| s.entries().is_empty()) && name.is_some_and(|n| n.contains("hubble-relay")))
+    selected
+        || (selector.is_none_or(|s| s.entries().is_empty())
+            && name.is_some_and(|n| n.contains("hubble-relay")))
 }
 
 fn monitored(v: &Visited<'_>, of_relay: bool) -> Option<Told> {

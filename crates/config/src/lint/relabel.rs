@@ -63,14 +63,11 @@ const MAX_KEEPS: usize = 50;
 /// Examples told of a kind.
 const EXAMPLES: usize = 5;
 
-/// Whether a list is one of relabelling rules.
+/// Whether a list is one of relabelling rules: no key in it is of anything else, and one says what to do.
 pub(super) fn is_rules(list: &Node) -> bool {
-    let is_rule = |n: &Node| {
-        n.is_map()
-            && n.entries().iter().all(|e| KEYS.contains(&e.key.as_str()))
-            && (n.get("regex").is_some() || n.get("action").is_some())
-    };
-    !list.items().is_empty() && list.items().iter().all(is_rule)
+    let could_be = |n: &Node| n.is_map() && n.entries().iter().all(|e| KEYS.contains(&e.key.as_str()));
+    let surely = |n: &Node| n.get("regex").is_some() || n.get("action").is_some();
+    list.items().iter().all(could_be) && list.items().iter().any(surely)
 }
 
 /// A `keep`, ready to be compared.
@@ -138,7 +135,9 @@ fn conflict(first: &Keep, second: &Keep, list: &Node) -> Option<Told> {
     let label = first.sources.join(&first.separator);
     let lost = lost(first, second);
     let is_name = first.sources == ["__name__"];
-    if let Some((of, parts)) = [(first, &dead[0]), (second, &dead[1])].into_iter().find(|(_, d)| !d.is_empty()) {
+    if let Some((of, parts)) =
+        [(first, &dead[0]), (second, &dead[1])].into_iter().find(|(_, d)| !d.is_empty())
+    {
         let all = parts.len() == alternatives(&of.regex).len();
         return Some(excluded(of, second.index, first.index, &label, parts, all, &lost));
     }
@@ -153,7 +152,11 @@ fn conflict(first: &Keep, second: &Keep, list: &Node) -> Option<Told> {
             "this keep and rule {} are joined by and: a series stays only where its name matches both",
             first.index
         ),
-        effect: format!("dropped by this rule: {}; dropped by the other: {}", only_first.join(", "), only_second.join(", ")),
+        effect: format!(
+            "dropped by this rule: {}; dropped by the other: {}",
+            only_first.join(", "),
+            only_second.join(", ")
+        ),
         instead: together(first, second),
     })
 }
@@ -170,8 +173,14 @@ fn excluded(
     let other = if of.index == second { first } else { second };
     let shown: Vec<String> = parts.iter().take(EXAMPLES).map(|p| format!("{p:?}")).collect();
     let more = if parts.len() > EXAMPLES { " and more" } else { "" };
-    let known: Vec<&str> =
-        lost.0.iter().chain(&lost.1).map(String::as_str).filter(|_| label == "__name__").take(EXAMPLES).collect();
+    let known: Vec<&str> = lost
+        .0
+        .iter()
+        .chain(&lost.1)
+        .map(String::as_str)
+        .filter(|_| label == "__name__")
+        .take(EXAMPLES)
+        .collect();
     let known = if known.is_empty() { String::new() } else { format!("; dropped too: {}", known.join(", ")) };
     let what = match all {
         true => "no value passes both: every series is dropped".to_owned(),

@@ -191,8 +191,9 @@ impl Source {
                 }
                 self.blocks.push(block);
             }
-            Err(e) if block.language != "" => {
-                let at = At { line: e.at.line + block.line.saturating_sub(1), column: e.at.column + block.indent };
+            Err(e) if !block.language.is_empty() => {
+                let at =
+                    At { line: e.at.line + block.line.saturating_sub(1), column: e.at.column + block.indent };
                 found.add(at, "", unread(e.message, &block.text, Severity::Warning));
                 self.blocks.push(block);
             }
@@ -228,7 +229,8 @@ fn fences(text: &str) -> (Vec<Block>, Vec<(u64, String)>) {
             }
             (Some((_, block)), _) => {
                 let indent = usize::try_from(block.indent).unwrap_or_default();
-                let own = line.char_indices().nth(indent).map_or("", |(at, _)| line.get(at..).unwrap_or_default());
+                let own =
+                    line.char_indices().nth(indent).map_or("", |(at, _)| line.get(at..).unwrap_or_default());
                 block.text.push_str(own);
                 block.text.push('\n');
             }

@@ -51,7 +51,8 @@ fn past(sidecar: &str) -> Told {
 /// A sequence diagram or flowchart of Mermaid.
 pub(super) fn check_diagram(block: &Block, document: &str, found: &mut Findings) {
     let names = participants(block);
-    let label = |id: &str| names.iter().find(|(n, _)| n == id).map_or(id, |(_, label)| label).to_lowercase();
+    let label =
+        |id: &str| names.iter().find(|(n, _)| n == id).map_or(id, |(_, label)| label.as_str()).to_lowercase();
     let is_local = |l: &str| ["local", "leaf", "cluster", "spoke"].iter().any(|w| l.contains(w));
     let of_queries: Vec<String> =
         names.iter().map(|(_, l)| l.to_lowercase()).filter(|l| l.contains("quer")).collect();

@@ -24,7 +24,6 @@ pub(super) struct Visited<'n> {
 
 /// All values of a document, parents before children.
 pub(super) struct Tree<'n> {
-    pub(super) root: &'n Node,
     pub(super) all: Vec<Visited<'n>>,
 }
 
@@ -32,9 +31,10 @@ impl<'n> Tree<'n> {
     pub(super) fn of(document: &'n Document) -> Self {
         let mut all = Vec::new();
         let root = &document.root;
-        let start = Visited { path: document.inside.clone(), key: "", key_at: root.at, node: root, object: None };
+        let start =
+            Visited { path: document.inside.clone(), key: "", key_at: root.at, node: root, object: None };
         collect(start, &mut all);
-        Tree { root, all }
+        Tree { all }
     }
 
     /// Everything written under one of these keys.

@@ -142,10 +142,11 @@ impl Way<'_> {
         }
     }
 
-    /// The tenant in `/insert/<accountID[:projectID]>/…` or `/select/…`.
+    /// The tenant in `/insert/<accountID[:projectID]>/…` or `/select/…`; project 0 goes without saying.
     fn tenant(&self, of: &str) -> Option<&str> {
         let mut parts = self.address.path.split('/').skip(1);
-        (parts.next() == Some(of)).then(|| parts.next()).flatten().filter(|t| !t.is_empty())
+        let tenant = (parts.next() == Some(of)).then(|| parts.next()).flatten().filter(|t| !t.is_empty())?;
+        Some(tenant.strip_suffix(":0").unwrap_or(tenant))
     }
 }
 
@@ -167,7 +168,8 @@ fn readers(v: &Visited<'_>, found: &mut Findings) {
     }
     for (user, path) in &users {
         for way in self::ways(user) {
-            let Some(tenant) = way.tenant("insert").filter(|t| *t != "multitenant" && !read.contains(t)) else {
+            let Some(tenant) = way.tenant("insert").filter(|t| *t != "multitenant" && !read.contains(t))
+            else {
                 continue;
             };
             found.add(user.at, path, unread(tenant));
@@ -180,8 +182,11 @@ fn nobody_reads() -> Told {
         severity: Severity::Warning,
         rule: "vmauth-nobody-reads",
         message: "every user leads to writes only (/insert/ and the like)".to_owned(),
-        effect: "through this vmauth nobody can query: Grafana and vmalert get an error for every request".to_owned(),
-        instead: "a user, or a url_map entry, with url_prefix: http://vmselect:8481/select/<tenant>/prometheus".to_owned(),
+        effect: "through this vmauth nobody can query: Grafana and vmalert get an error for every request"
+            .to_owned(),
+        instead:
+            "a user, or a url_map entry, with url_prefix: http://vmselect:8481/select/<tenant>/prometheus"
+                .to_owned(),
     }
 }
 
@@ -205,14 +210,15 @@ struct Tenant {
 /// Tenants that a list names and no user leads to. Lists of which no user knows any are about something else.
 pub(super) fn check_tenants(files: &[File<'_>], found: &mut [Findings]) {
     let trees = || files.iter().flat_map(|f| f.trees.iter());
-    let configs: Vec<&Visited<'_>> = trees().flat_map(|t| t.all.iter()).filter(|v| is_config(v.node)).collect();
+    let configs: Vec<&Visited<'_>> =
+        trees().flat_map(|t| t.all.iter()).filter(|v| is_config(v.node)).collect();
     if configs.is_empty() {
         return;
     }
     let served: Vec<String> = configs.iter().flat_map(|v| users(v)).flat_map(|(u, _)| known_as(u)).collect();
     for (file, found) in files.iter().zip(found) {
         for list in file.trees.iter().flat_map(|t| t.under(&["tenants"])) {
-            let tenants: Vec<Tenant> = list.node.items().iter().enumerate().map(|(i, n)| tenant(n, &list.path, i)).collect();
+            let tenants = tenants(list);
             let missing: Vec<&Tenant> = tenants.iter().filter(|t| !t.is_in(&served)).collect();
             if missing.len() == tenants.len() {
                 continue;
@@ -226,7 +232,7 @@ pub(super) fn check_tenants(files: &[File<'_>], found: &mut [Findings]) {
 
 /// What of a user can name a tenant: its names, and the tenants in its addresses.
 fn known_as(user: &Node) -> Vec<String> {
-    let named = ["username", "name"].iter().filter_map(|k| user.text_of(&[k])).map(str::to_lowercase);
+    let named = ["username", "name"].iter().filter_map(|k| user.text_of(&[*k])).map(str::to_lowercase);
     let labels = user.get("metric_labels").map(Node::entries).unwrap_or_default();
     let labels = labels.iter().filter_map(|e| e.node.text()).map(str::to_lowercase);
     let mut out: Vec<String> = named.chain(labels).collect();
@@ -236,13 +242,24 @@ fn known_as(user: &Node) -> Vec<String> {
     out
 }
 
-fn tenant(node: &Node, path: &str, i: usize) -> Tenant {
+/// A list of maps or of names, or a map of names to numbers or maps.
+fn tenants(list: &Visited<'_>) -> Vec<Tenant> {
+    let listed = list.node.items().iter().enumerate().map(|(i, n)| tenant(n, format!("{}[{i}]", list.path)));
+    let mapped = list.node.entries().iter().map(|e| {
+        let mut t = tenant(&e.node, joined(&list.path, &e.key));
+        t.names.insert(0, e.key.to_lowercase());
+        Tenant { at: e.at, ..t }
+    });
+    listed.chain(mapped).collect()
+}
+
+fn tenant(node: &Node, path: String) -> Tenant {
     let keys = ["name", "tenant", "id", "accountID", "account_id", "accountId", "tenant_id", "tenantID"];
     let names = match node.text() {
         Some(text) => vec![text.to_lowercase()],
-        None => keys.iter().filter_map(|k| node.text_of(&[k])).map(str::to_lowercase).collect(),
+        None => keys.iter().filter_map(|k| node.text_of(&[*k])).map(str::to_lowercase).collect(),
     };
-    Tenant { names, at: node.at, path: format!("{path}[{i}]") }
+    Tenant { names, at: node.at, path }
 }
 
 impl Tenant {
@@ -250,7 +267,7 @@ impl Tenant {
         let is_number = |t: &str| t.chars().all(|c| c.is_ascii_digit());
         self.names.iter().any(|name| {
             served.iter().any(|s| match is_number(name) {
-                true => s.split(':').next() == Some(name),
+                true => s.split(':').next() == Some(name.as_str()),
                 // `security-writer` is a user of `security`.
                 false => s.split(['-', '_', '.', '@', ' ']).any(|part| part == name) || s == name,
             })
