@@ -130,7 +130,13 @@ fn of_map(root: &Node) -> Kind {
     match () {
         () if is_list("datasources") => Kind::Datasources,
         () if has("kind") && (has("apiVersion") || has("metadata")) => Kind::Kubernetes,
-        () if is_list("panels") || root.at_path(&["dashboard", "panels"]).is_some() => Kind::Dashboard,
+        () if is_list("panels")
+            || is_list("rows")
+            || has("schemaVersion")
+            || root.at_path(&["dashboard", "panels"]).is_some() =>
+        {
+            Kind::Dashboard
+        }
         () if is_collector(root) => Kind::Collector,
         () if is_list("tests") => Kind::RuleTests,
         () if has("groups") => Kind::Rules,
