@@ -115,7 +115,7 @@ pub(super) fn recognise(root: &Node) -> Kind {
 fn of_list(root: &Node) -> Kind {
     let all = |f: fn(&Node) -> bool| !root.items().is_empty() && root.items().iter().all(f);
     match () {
-        () if all(|n| n.get("targets").is_some()) => Kind::Targets,
+        () if all(|n| n.get("targets").is_some() || n.get("labels").is_some()) => Kind::Targets,
         () if super::relabel::is_rules(root) => Kind::Relabeling,
         () => Kind::Unknown,
     }
