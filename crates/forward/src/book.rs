@@ -237,7 +237,9 @@ fn backlog(lane: &Lane, end: Place) -> u64 {
 
 /// The position before which nothing of the queue is needed.
 fn keep(state: &State, end: Place) -> Position {
-    let cursors = state.lanes.iter().map(|l| l.cursor.position());
+    // Who has nothing to send needs nothing, wherever its cursor is.
+    let busy = state.lanes.iter().filter(|l| l.pending() > 0 || l.plan.is_some());
+    let cursors = busy.map(|l| l.cursor.position());
     cursors.chain([state.ids_at.position(), end.position()]).min().unwrap_or_default()
 }
 

@@ -87,10 +87,11 @@ async fn step(link: &Arc<Link>, index: usize, unsaved: &mut bool) -> Result<Step
                 core.book.finish(index, chunk.items, 0, QUEUE_FULL);
                 return Ok(Step::Done);
             }
-            core.book.save(&core.log).await?;
             (chunk, plan)
         }
     };
+    // Before the first byte leaves, and again where it did not succeed the last time.
+    core.book.save(&core.log).await?;
     core.book.oldest(index, chunk.oldest_ns);
     send(link, index, &lane, chunk, plan).await
 }

@@ -93,7 +93,7 @@ impl Link {
     }
 
     /// The id of a lane's request: the source is this node, destination and class; the epoch is the lane's, and which
-    /// half of a half it is; the sequence counts the requests of the lane without gaps.
+    /// half of a half it is; the sequence counts the requests of the lane, and one that is missing was given up.
     pub(crate) fn id(&self, lane: &Lane, sequence: u64) -> BatchId {
         let mut hash = xxhash_rust::xxh3::Xxh3::with_seed(self.core.book.node());
         hash.update(lane.destination.as_bytes());

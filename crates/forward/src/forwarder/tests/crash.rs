@@ -28,11 +28,11 @@ impl World {
     }
 
     /// A life of the node: every unit not yet acknowledged is sent, once. Returns whether it lived to the end.
-    fn live(&mut self, disk: Arc<dyn Disk>, is_dead: impl Fn() -> bool) -> bool {
+    fn live(&mut self, disk: &Dying, is_over: impl Fn() -> bool) -> bool {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let lived = runtime.block_on(async {
             let targets = vec![target("a", &self.a), target("b", &self.b)];
-            let Ok(f) = opened(disk, targets).await else { return false };
+            let Ok(f) = opened(Arc::new(disk.clone()), targets).await else { return false };
             let node = forwarding(&f, &self.store);
             for i in 0..UNITS {
                 let unit = unit(i, &lines(i * PER_UNIT, PER_UNIT));
@@ -44,11 +44,13 @@ impl World {
                     Err(_) => return false,
                 }
             }
-            until("all is sent or the disk is dead", || is_dead() || is_drained(&f)).await;
+            let is_over = || disk.is_dead() || is_over();
+            until("all is sent or the life is over", || is_over() || is_drained(&f)).await;
             let accounts = f.accounts();
             assert!(accounts.iter().all(Account::adds_up), "{accounts:#?}");
-            !is_dead()
+            !is_over()
         });
+        disk.kill();
         runtime.shutdown_background();
         lived
     }
@@ -68,7 +70,7 @@ impl World {
 fn last_life(world: &mut World, what: &str) {
     world.b.be(Mood::Takes);
     let disk = world.disk.clone();
-    assert!(world.live(Arc::new(disk.clone()), || false), "{what}");
+    assert!(world.live(&Dying::never(&disk), || false), "{what}");
     world.check(what);
     // What the counts say after all that.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -94,11 +96,9 @@ fn a_death_at_any_write_loses_nothing_and_doubles_nothing() {
         let dying = Dying::after(&world.disk, writes);
         if mood == Mood::TakesAndHangsUp {
             // It never drains: the life ends with the writes, or is cut here.
-            let dead = dying.clone();
             let b = world.b.clone();
-            let many = move || dead.is_dead() || b.asked.lock().len() > 20;
-            world.live(Arc::new(dying.clone()), many);
-        } else if world.live(Arc::new(dying.clone()), || dying.is_dead()) {
+            world.live(&dying, move || b.asked.lock().len() > 20);
+        } else if world.live(&dying, || false) {
             assert!(writes > 20, "only {writes} writes");
             return;
         }
@@ -113,9 +113,9 @@ fn deaths_one_after_the_other_do_no_more_harm_than_one() {
         let mut world = World::new(Mood::TakesAndHangsUp);
         for life in 0..4 {
             let dying = Dying::after(&world.disk, 3 + (seed * 7 + life * 5) % 23);
-            let (dead, b) = (dying.clone(), world.b.clone());
+            let b = world.b.clone();
             let before = b.asked.lock().len();
-            world.live(Arc::new(dying), move || dead.is_dead() || b.asked.lock().len() > before + 10);
+            world.live(&dying, move || b.asked.lock().len() > before + 10);
             world.disk.crash(seed * 10 + life);
         }
         last_life(&mut world, &format!("seed {seed}"));
@@ -156,7 +156,8 @@ proptest! {
         let targets = || vec![target("a", &a), target("b", &b)];
         let life = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut runtime = life();
-        let mut f = runtime.block_on(opened(Arc::new(disk.clone()), targets())).unwrap();
+        let mut dying = Dying::never(&disk);
+        let mut f = runtime.block_on(opened(Arc::new(dying.clone()), targets())).unwrap();
         let (mut number, mut line) = (0, 0);
         for act in acts.into_iter().chain([Act::Mood(true, Mood::Takes), Act::Mood(false, Mood::Takes)]) {
             match act {
@@ -169,14 +170,15 @@ proptest! {
                 Act::Mood(which, mood) => if which { a.be(mood) } else { b.be(mood) },
                 Act::Restart => {
                     runtime.block_on(f.close(Duration::from_secs(60)));
-                    f = runtime.block_on(opened(Arc::new(disk.clone()), targets())).unwrap();
+                    f = runtime.block_on(opened(Arc::new(dying.clone()), targets())).unwrap();
                 }
                 Act::Crash(seed) => {
-                    drop(f);
+                    dying.kill();
                     runtime.shutdown_background();
                     disk.crash(seed);
                     runtime = life();
-                    f = runtime.block_on(opened(Arc::new(disk.clone()), targets())).unwrap();
+                    dying = Dying::never(&disk);
+                    f = runtime.block_on(opened(Arc::new(dying.clone()), targets())).unwrap();
                 }
             }
             let accounts = f.accounts();

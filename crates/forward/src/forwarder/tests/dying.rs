@@ -18,6 +18,16 @@ impl Dying {
         Dying { disk: disk.clone(), left: Arc::new(AtomicU64::new(writes)), dead: Arc::default() }
     }
 
+    /// Never by itself.
+    pub(super) fn never(disk: &FaultDisk) -> Self {
+        Dying::after(disk, u64::MAX)
+    }
+
+    /// Now: nobody of this life may touch the disk of the next.
+    pub(super) fn kill(&self) {
+        self.dead.store(true, SeqCst);
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.dead.load(SeqCst)
     }
