@@ -109,7 +109,8 @@ impl Outcome {
 
     /// Acknowledged but for some items, refused for one reason.
     pub fn partly(reason: &str, refused: u64, detail: impl Into<String>) -> Self {
-        let refused = if refused > 0 { Reasons::from([(reason.to_owned(), refused)]) } else { Reasons::new() };
+        let refused =
+            if refused > 0 { Reasons::from([(reason.to_owned(), refused)]) } else { Reasons::new() };
         Outcome::Answered { refused, again: Vec::new(), detail: detail.into() }
     }
 }

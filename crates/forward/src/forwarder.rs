@@ -263,7 +263,8 @@ impl Append for Forwarding {
             forwarder.queue(&tenant, copy, &receipt).await?;
             Ok(receipt)
         });
-        task.await.unwrap_or_else(|e| Err(contract::Error::internal(format!("queueing what was appended: {e}"))))
+        task.await
+            .unwrap_or_else(|e| Err(contract::Error::internal(format!("queueing what was appended: {e}"))))
     }
 }
 

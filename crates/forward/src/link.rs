@@ -170,13 +170,18 @@ impl Link {
         let report = self.health.report(address, up, self.core.clock.now_ns());
         self.stats.address(&self.name, report.current, report.switched);
         if report.switched {
-            tracing::warn!(destination = self.name, address = report.current, "forwarding goes to another address");
+            tracing::warn!(
+                destination = self.name,
+                address = report.current,
+                "forwarding goes to another address"
+            );
         }
         let items = delivery.items();
         let (name, round) = match outcome {
             Outcome::Answered { refused, again, detail } => {
                 let n = refused.values().sum::<u64>() + again.len() as u64;
-                let settled = Settled { acknowledged: items.saturating_sub(n), refused, ..Settled::default() };
+                let settled =
+                    Settled { acknowledged: items.saturating_sub(n), refused, ..Settled::default() };
                 if n > 0 {
                     self.say(n, &detail);
                 }
@@ -218,7 +223,11 @@ impl Link {
         let path = |way: u64| match delivery.id {
             BatchId::Numbered { source, epoch, sequence } => {
                 let path = ((epoch & 0xffff) << 1) | way;
-                (path < MAX_PATH * 2).then_some(BatchId::Numbered { source, epoch: epoch >> 16 << 16 | path, sequence })
+                (path < MAX_PATH * 2).then_some(BatchId::Numbered {
+                    source,
+                    epoch: epoch >> 16 << 16 | path,
+                    sequence,
+                })
             }
             BatchId::Content(_) => None,
         };

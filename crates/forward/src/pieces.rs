@@ -21,7 +21,9 @@ pub(crate) fn pieces(parts: &[Part], max_items: usize, max_bytes: usize) -> (Vec
     for part in parts {
         let decoded = wire::native::decode(&part.bytes).map(|(tenant, _, _, batches)| (tenant, batches));
         let (tenant, batches) = match decoded {
-            Ok((t, b)) if b.iter().map(|b| b.item_count() as u64).sum::<u64>() == u64::from(part.items) => (t, b),
+            Ok((t, b)) if b.iter().map(|b| b.item_count() as u64).sum::<u64>() == u64::from(part.items) => {
+                (t, b)
+            }
             Ok(_) => {
                 unreadable += u64::from(part.items);
                 continue;
@@ -133,12 +135,8 @@ pub(crate) fn halves(batch: &Batch) -> (Batch, Batch) {
     let middle = batch.item_count() / 2;
     let of = |first: bool| match batch {
         Batch::Metrics(m) => Batch::Metrics(half(m, middle, first)),
-        Batch::Logs(l) => {
-            Batch::Logs(crate::selection::retain_logs(l, |i, _| (i < middle) == first))
-        }
-        Batch::Spans(s) => {
-            Batch::Spans(crate::selection::retain_spans(s, |i, _| (i < middle) == first))
-        }
+        Batch::Logs(l) => Batch::Logs(crate::selection::retain_logs(l, |i, _| (i < middle) == first)),
+        Batch::Spans(s) => Batch::Spans(crate::selection::retain_spans(s, |i, _| (i < middle) == first)),
         other => other.clone(),
     };
     (of(true), of(false))
@@ -169,8 +167,7 @@ fn half(batch: &MetricBatch, middle: usize, first: bool) -> MetricBatch {
     // Whether the first half has an item of the series decides where its exemplars go, so they are sent once.
     let in_first = |series: u32| {
         let samples = s.series.iter().take(middle).any(|x| *x == series);
-        samples
-            || batch.histograms.iter().take(middle.saturating_sub(floats)).any(|h| h.series == series)
+        samples || batch.histograms.iter().take(middle.saturating_sub(floats)).any(|h| h.series == series)
     };
     for (series, e) in &batch.exemplars {
         if in_first(*series) == first && moved.contains_key(series) {
@@ -192,7 +189,10 @@ mod tests {
     fn logs(lines: &[&str]) -> Batch {
         let record = |l: &&str| LogRecord { body: (*l).into(), ..LogRecord::default() };
         Batch::Logs(LogBatch {
-            streams: vec![LogStream { labels: Labels::from_pairs([("app", lines[0])]), ..Default::default() }],
+            streams: vec![LogStream {
+                labels: Labels::from_pairs([("app", lines[0])]),
+                ..Default::default()
+            }],
             records: lines.iter().map(record).collect(),
         })
     }

@@ -61,8 +61,7 @@ pub(crate) fn open(
         ..disklog::Options::new(options.dir.join(sub))
     };
     let (states, _) = Log::open(logs("state", "forward_state", 1 << 20), disk.clone(), metrics)?;
-    let (log, _) =
-        Log::open(logs("log", "forward_queue", options.segment_bytes), disk.clone(), metrics)?;
+    let (log, _) = Log::open(logs("log", "forward_queue", options.segment_bytes), disk.clone(), metrics)?;
     let mut state = match last_state(&states)? {
         Some(state) => state,
         None => State {
@@ -118,7 +117,13 @@ fn produced(state: &mut State, part: &Part) {
 }
 
 /// A lane for each destination and class, in this order, and none for others.
-fn arrange(state: &mut State, destinations: &[String], end: Place, first: Place, draw: &mut dyn FnMut() -> u64) {
+fn arrange(
+    state: &mut State,
+    destinations: &[String],
+    end: Place,
+    first: Place,
+    draw: &mut dyn FnMut() -> u64,
+) {
     let mut before: Vec<Lane> = std::mem::take(&mut state.lanes);
     let removed: Vec<Lane> = std::mem::take(&mut state.removed);
     for destination in destinations {

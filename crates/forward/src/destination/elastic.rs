@@ -160,7 +160,9 @@ mod tests {
             {"create": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}},
             {"create": {"status": 400, "error": {"type": "mapper_parsing_exception"}}},
         ]});
-        let Ok(Outcome::Answered { refused, again, .. }) = read(body.to_string().as_bytes(), 4) else { panic!() };
+        let Ok(Outcome::Answered { refused, again, .. }) = read(body.to_string().as_bytes(), 4) else {
+            panic!()
+        };
         assert_eq!(refused, Reasons::from([("bulk_400".to_owned(), 1)]));
         assert_eq!(again, [2]);
         assert_eq!(read(br#"{"took":1,"errors":false,"items":[]}"#, 4), Ok(Outcome::acknowledged()));

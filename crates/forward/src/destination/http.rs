@@ -196,7 +196,8 @@ fn http_date(text: &str) -> Option<i64> {
     let year: i64 = words.next()?.parse().ok().filter(|y| (1970..10_000).contains(y))?;
     let mut time = words.next()?.splitn(3, ':').map(|n| n.parse::<i64>().ok());
     let (h, m, s) = (time.next()??, time.next()??, time.next()??);
-    let in_range = (1..=31).contains(&day) && (0..24).contains(&h) && (0..60).contains(&m) && (0..=60).contains(&s);
+    let in_range =
+        (1..=31).contains(&day) && (0..24).contains(&h) && (0..60).contains(&m) && (0..=60).contains(&s);
     in_range.then(|| wire::dates::days_from_civil(year, month, day) * 86_400 + h * 3600 + m * 60 + s)
 }
 

@@ -219,14 +219,18 @@ fn judge(s: &Status) -> Outcome {
     let detail = format!("{:?} {}", s.code(), s.message());
     let after = retry_delay(s.details());
     match s.code() {
-        Code::OutOfRange | Code::ResourceExhausted if is_too_large(s.message()) => Outcome::TooLarge { detail },
+        Code::OutOfRange | Code::ResourceExhausted if is_too_large(s.message()) => {
+            Outcome::TooLarge { detail }
+        }
         Code::ResourceExhausted => Outcome::Later { after, down: false, detail },
         Code::Unavailable | Code::Aborted | Code::Cancelled | Code::OutOfRange | Code::DataLoss => {
             Outcome::Later { after, down: true, detail }
         }
-        Code::DeadlineExceeded | Code::Unknown | Code::Internal | Code::Unauthenticated | Code::PermissionDenied => {
-            Outcome::Later { after, down: true, detail }
-        }
+        Code::DeadlineExceeded
+        | Code::Unknown
+        | Code::Internal
+        | Code::Unauthenticated
+        | Code::PermissionDenied => Outcome::Later { after, down: true, detail },
         code => Outcome::refused(format!("grpc_{}", snake(&format!("{code:?}"))), detail),
     }
 }

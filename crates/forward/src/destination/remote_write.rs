@@ -74,7 +74,9 @@ impl RemoteWrite {
         let written = written(&answer);
         let unwritten = delivery.items().saturating_sub(written);
         match self.http.judge(&answer) {
-            None => Outcome::partly(UNCONFIRMED, unwritten, format!("{} {}", answer.status, answer.excerpt())),
+            None => {
+                Outcome::partly(UNCONFIRMED, unwritten, format!("{} {}", answer.status, answer.excerpt()))
+            }
             // A partial write: what it says was written was.
             Some(Outcome::Refused { reason, detail }) if written > 0 => {
                 Outcome::partly(&reason, unwritten, detail)

@@ -159,7 +159,10 @@ fn unit(number: u64, lines: &[String]) -> AppendUnit {
     AppendUnit {
         batch_id: Some(BatchId::Content(u128::from(number) + 1)),
         received_ns: 1_000_000_000,
-        batches: vec![Batch::Logs(LogBatch { streams: vec![LogStream::default()], records: records.collect() })],
+        batches: vec![Batch::Logs(LogBatch {
+            streams: vec![LogStream::default()],
+            records: records.collect(),
+        })],
     }
 }
 

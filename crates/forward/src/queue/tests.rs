@@ -23,14 +23,8 @@ fn opened(disk: &FaultDisk, names: &[&str]) -> Opened {
 
 /// Queues a part of `items` for each of `names`.
 async fn put(o: &Opened, names: &[&str], class: Class, items: u32) {
-    let mut part = Part {
-        received_ns: 5,
-        unit: 0,
-        class,
-        to: Vec::new(),
-        items,
-        bytes: vec![7u8; 100].into(),
-    };
+    let mut part =
+        Part { received_ns: 5, unit: 0, class, to: Vec::new(), items, bytes: vec![7u8; 100].into() };
     part.to = names.iter().map(|n| ((*n).to_owned(), o.book.produced(&part, n))).collect();
     let group = Group { at: o.book.end().at, parts: vec![part] };
     let payload = group.encode();

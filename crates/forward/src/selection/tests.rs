@@ -70,7 +70,10 @@ fn series_are_kept_rewritten_and_classed_by_their_labels_and_samples_follow_them
     assert_eq!(alerts.series, [Labels::from_pairs([("__name__", "ALERTS")])]);
     assert_eq!((alerts.samples.value.as_slice(), alerts.exemplars.len()), (&[3.0][..], 1));
     assert_eq!(rest.series, [Labels::from_pairs([("__name__", "up")])], "two became one");
-    assert_eq!((rest.samples.series.as_slice(), rest.samples.value.as_slice()), (&[0, 0][..], &[0.0, 2.0][..]));
+    assert_eq!(
+        (rest.samples.series.as_slice(), rest.samples.value.as_slice()),
+        (&[0, 0][..], &[0.0, 2.0][..])
+    );
 }
 
 #[test]
@@ -92,6 +95,7 @@ fn logs_and_spans_are_selected_by_their_resource() {
     let got = select(selection.clone(), &logs);
     let [(Class::Logs, Batch::Logs(l))] = &got[..] else { panic!("{got:?}") };
     assert_eq!((l.streams.len(), l.records.len(), l.records[1].stream), (1, 2, 0));
-    let spans = Batch::Spans(SpanBatch { origins: vec![Default::default()], spans: vec![Default::default()] });
+    let spans =
+        Batch::Spans(SpanBatch { origins: vec![Default::default()], spans: vec![Default::default()] });
     assert!(select(selection, &spans).is_empty());
 }

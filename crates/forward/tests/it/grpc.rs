@@ -53,14 +53,18 @@ async fn a_status_of_grpc_decides_and_a_partial_success_is_counted() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let service =
         LogsServiceServer::new(Service(receiver.clone())).accept_compressed(CompressionEncoding::Gzip);
-    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
+    tokio::spawn(
+        Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)),
+    );
 
     let otlp = OtlpGrpc::new("hub", HttpOptions::new([url])).unwrap();
     let sent = delivery(logs(&["a", "b", "c"]));
     assert!(matches!(otlp.send(0, &sent).await, Outcome::Later { down: true, .. }));
     assert!(matches!(otlp.send(0, &sent).await, Outcome::TooLarge { .. }));
     assert!(matches!(otlp.send(0, &sent).await, Outcome::Later { down: false, .. }));
-    assert!(matches!(otlp.send(0, &sent).await, Outcome::Refused { reason, .. } if reason == "grpc_invalid_argument"));
+    assert!(
+        matches!(otlp.send(0, &sent).await, Outcome::Refused { reason, .. } if reason == "grpc_invalid_argument")
+    );
     assert!(matches!(otlp.send(0, &sent).await, Outcome::Later { down: true, .. }));
     assert_eq!(otlp.send(0, &sent).await, Outcome::partly("partial_success", 2, ""));
     assert_eq!(otlp.send(0, &sent).await, Outcome::acknowledged());

@@ -51,7 +51,10 @@ async fn otlp_counts_what_a_partial_success_rejects_and_believes_no_garbage() {
     let otlp = OtlpHttp::new("hub", options, clock()).unwrap();
     let sent = delivery(logs(&["a", "b", "c"]));
     let first = otlp.send(0, &sent).await;
-    assert!(matches!(&first, Outcome::Later { after: Some(d), down: true, detail } if *d == Duration::from_secs(7) && detail.contains("draining")), "{first:?}");
+    assert!(
+        matches!(&first, Outcome::Later { after: Some(d), down: true, detail } if *d == Duration::from_secs(7) && detail.contains("draining")),
+        "{first:?}"
+    );
     for what in ["a web page", "bytes", "other JSON"] {
         assert!(is_down(&otlp.send(0, &sent).await), "{what}");
     }
@@ -63,7 +66,9 @@ async fn otlp_counts_what_a_partial_success_rejects_and_believes_no_garbage() {
     assert!(matches!(otlp.send(0, &sent).await, Outcome::TooLarge { .. }));
     assert!(is_down(&otlp.send(0, &sent).await), "credentials can be put right");
     let slow = otlp.send(0, &sent).await;
-    assert!(matches!(slow, Outcome::Later { after: Some(d), down: false, .. } if d == Duration::from_secs(3)));
+    assert!(
+        matches!(slow, Outcome::Later { after: Some(d), down: false, .. } if d == Duration::from_secs(3))
+    );
 
     let asked = server.asked.lock();
     assert!(asked.iter().all(|a| a.path == "/v1/logs" && a.header(BATCH_HEADER) == "0000000000000007-3-9"));
@@ -90,7 +95,8 @@ async fn who_stalls_or_is_not_there_is_down() {
 
 #[tokio::test]
 async fn remote_write_1_sends_what_its_receivers_read() {
-    let server = Server::start([Say::Is(429, &[("retry-after", "1")], Vec::new()), status(204), status(400)]).await;
+    let server =
+        Server::start([Say::Is(429, &[("retry-after", "1")], Vec::new()), status(204), status(400)]).await;
     let rw = RemoteWrite::new("prom", server.options(), WriteVersion::V1, clock()).unwrap();
     let sent = delivery(metrics(&[1.0, 2.0]));
     assert!(matches!(rw.send(0, &sent).await, Outcome::Later { down: false, .. }));
@@ -144,7 +150,10 @@ async fn loki_gets_its_streams() {
     assert_eq!(asked[1].path, "/loki/api/v1/push");
     let decoded = wire::loki::decode_protobuf(&asked[1].plain(), &wire::Limits::default()).unwrap().batch;
     let lines: Vec<String> = decoded.records.iter().map(|r| r.body.to_string()).collect();
-    assert_eq!((lines, decoded.streams[0].labels.value("service_name")), (vec!["a".into(), "b".into()], "shop"));
+    assert_eq!(
+        (lines, decoded.streams[0].labels.value("service_name")),
+        (vec!["a".into(), "b".into()], "shop")
+    );
 }
 
 #[tokio::test]
@@ -159,7 +168,9 @@ async fn bulk_answers_item_by_item_and_ids_stay_the_same() {
     .await;
     let elastic = Elastic::new("es", server.options(), ElasticOptions::default(), clock()).unwrap();
     let sent = delivery(logs(&["a", "b", "c", "d"]));
-    let Outcome::Answered { refused: by_reason, again, detail } = elastic.send(0, &sent).await else { panic!() };
+    let Outcome::Answered { refused: by_reason, again, detail } = elastic.send(0, &sent).await else {
+        panic!()
+    };
     assert_eq!((by_reason, again), (refused("bulk_400", 1), vec![2]));
     assert!(detail.contains("\"reason\":\"r\""), "{detail}");
     assert!(is_down(&elastic.send(0, &sent).await), "no answer of _bulk");

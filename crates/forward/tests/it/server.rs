@@ -109,7 +109,11 @@ pub fn delivery(batch: Batch) -> Delivery {
 
 pub fn logs(lines: &[&str]) -> Batch {
     let labels = Labels::from_pairs([("service_name", "shop")]);
-    let record = |l: &&str| LogRecord { body: (*l).into(), timestamp_ns: 1_700_000_000_000_000_000, ..Default::default() };
+    let record = |l: &&str| LogRecord {
+        body: (*l).into(),
+        timestamp_ns: 1_700_000_000_000_000_000,
+        ..Default::default()
+    };
     Batch::Logs(LogBatch {
         streams: vec![LogStream { labels, ..LogStream::default() }],
         records: lines.iter().map(record).collect(),

@@ -24,7 +24,12 @@ fn target(name: &str, destination: impl Destination + 'static) -> Target {
         max_backoff: Duration::from_millis(5),
         ..Limits::default()
     };
-    Target { name: name.to_owned(), selection: Selection::default(), limits, destination: Arc::new(destination) }
+    Target {
+        name: name.to_owned(),
+        selection: Selection::default(),
+        limits,
+        destination: Arc::new(destination),
+    }
 }
 
 async fn until(what: &str, so: impl Fn() -> bool) {
