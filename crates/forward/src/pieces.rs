@@ -201,7 +201,7 @@ mod tests {
         let mut m = MetricBatch::default();
         let mut known: HashMap<u8, u32> = HashMap::new();
         for (series, t) in values {
-            let labels = Labels::from_pairs([("__name__", "m"), ("s", &series.to_string())]);
+            let labels = Labels::from_pairs([("__name__", "m"), ("s", series.to_string().as_str())]);
             let n = *known.entry(*series).or_insert_with(|| m.push_series(labels));
             m.samples.push(n, *t, *t as f64);
         }

@@ -123,7 +123,7 @@ pub fn logs(lines: &[&str]) -> Batch {
 pub fn metrics(values: &[f64]) -> Batch {
     let mut m = MetricBatch::default();
     for (i, v) in values.iter().enumerate() {
-        let series = m.push_series(Labels::from_pairs([("__name__", "up"), ("n", &i.to_string())]));
+        let series = m.push_series(Labels::from_pairs([("__name__", "up"), ("n", i.to_string().as_str())]));
         m.samples.push(series, 1_700_000_000_000, *v);
     }
     Batch::Metrics(m)
