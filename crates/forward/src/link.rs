@@ -71,8 +71,8 @@ pub(crate) enum Halt {
 enum Round {
     Done(Settled),
     /// Of what was sent, this is left.
-    Left(Settled, Delivery, Option<Duration>),
-    Halves(Delivery, Delivery),
+    Left(Settled, Box<Delivery>, Option<Duration>),
+    Halves(Box<[Delivery; 2]>),
 }
 
 impl Link {
@@ -116,13 +116,10 @@ impl Link {
                     add(&mut settled, more);
                     backoff.reset();
                 }
-                Some(Round::Halves(first, second)) => {
-                    todo.push(second);
-                    todo.push(first);
-                }
+                Some(Round::Halves(halves)) => todo.extend(halves.into_iter().rev()),
                 Some(Round::Left(more, left, wait)) => {
                     add(&mut settled, more);
-                    todo.push(left);
+                    todo.push(*left);
                     let wait = wait.unwrap_or_else(|| backoff.next_wait(&mut rand::rng()));
                     if let Some(halt) = self.pause(lane, wait).await {
                         return (settled, Some(halt));
@@ -187,7 +184,7 @@ impl Link {
                 }
                 match again.is_empty() {
                     true => ("ok", Round::Done(settled)),
-                    false => ("throttled", Round::Left(settled, delivery.only(&again), None)),
+                    false => ("throttled", Round::Left(settled, Box::new(delivery.only(&again)), None)),
                 }
             }
             Outcome::Refused { reason, detail } => {
@@ -201,7 +198,7 @@ impl Link {
                 self.say(items, &detail);
                 let wait = if report.other { Some(Duration::ZERO) } else { after };
                 let name = if down { "down" } else { "throttled" };
-                (name, Round::Left(Settled::default(), delivery, wait.map(|w| self.bounded(w))))
+                (name, Round::Left(Settled::default(), Box::new(delivery), wait.map(|w| self.bounded(w))))
             }
         };
         self.stats.attempt(&self.name, name);
@@ -241,7 +238,7 @@ impl Link {
                     class: delivery.class,
                     positions: Vec::new(),
                 };
-                Round::Halves(of(first_id, first), of(second_id, second))
+                Round::Halves(Box::new([of(first_id, first), of(second_id, second)]))
             }
             _ => {
                 self.say(items, detail);

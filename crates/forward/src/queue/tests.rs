@@ -54,7 +54,7 @@ async fn damage_costs_what_lay_behind_it_in_its_file_and_that_is_counted() {
     let lane = o.book.lane(index(&o, "a", Class::Logs)).unwrap();
     let chunk = whole(&o, &lane);
     assert_eq!(chunk.items, 60, "known to the item");
-    assert!(chunk.lost > 0 && chunk.lost % 3 == 0);
+    assert!(chunk.lost > 0 && chunk.lost.is_multiple_of(3));
     assert_eq!(chunk.parts.len() as u64 * 3 + chunk.lost, 60);
     drop(o.log);
     o.book.close().await;
