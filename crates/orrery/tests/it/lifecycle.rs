@@ -201,8 +201,22 @@ fn check_config_names_line_and_field_and_exits_with_an_error() {
     };
     let out = check();
     assert!(!out.status.success());
-    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(text.contains("o.yaml:2:") && text.contains("retention.logs"), "{text}");
+    // A file of another program, which is read for what it does not do.
+    let other = dir.path().join("prometheus.yml");
+    let rules = "[{source_labels: [__name__], regex: up, action: keep}, {source_labels: [__name__], regex: 'kube_.*', action: keep}]";
+    let remote =
+        format!("remote_write: [{{url: 'http://hub/api/v1/write', write_relabel_configs: {rules}}}]\n");
+    std::fs::write(&other, remote).unwrap();
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_orrery"))
+        .args(["check", "config", "--json"])
+        .arg(&other)
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(report[0]["findings"][0]["rule"], "keep-rules-exclude", "{report}");
     std::fs::write(&file, "retention:\n  logs: 1d\n").unwrap();
     assert!(check().status.success());
 }
