@@ -116,6 +116,7 @@ impl Reads {
         let query = format!("sum(increase({UNPAIRED}[{width_ms}ms])) >= 1");
         let context = QueryContext { limits: self.limits.clone(), ..QueryContext::new(self.tenants.clone()) };
         let answer = self.promql.instant(&query, end_ms, &context).await?;
+        self.coverage.merge(answer.coverage);
         Ok(matches!(answer.value, Value::Vector(found) if !found.is_empty()))
     }
 
