@@ -177,8 +177,12 @@ fn push_name(name: &str, out: &mut Vec<u8>) {
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         out.push(b'_');
     }
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c as u8 } else { b'_' };
-    out.extend(name.chars().map(plain));
+    let plain = |b: u8| if b.is_ascii_alphanumeric() { b } else { b'_' };
+    match name.is_ascii() {
+        // Byte by byte, many at once.
+        true => out.extend(name.as_bytes().iter().map(|b| plain(*b))),
+        false => out.extend(name.chars().map(|c| u8::try_from(c).map_or(b'_', plain))),
+    }
 }
 
 #[cfg(test)]

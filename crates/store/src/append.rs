@@ -12,6 +12,7 @@ use crate::{
     admit::admit,
     commit::{Pending, Work},
     core::Core,
+    room,
 };
 
 /// Largest encoded unit, its new series included; a frame of the log takes a whole group.
@@ -43,6 +44,7 @@ async fn append_inner(
         return Err(contract::Error::unavailable(core.closed()));
     }
     crate::disk::check_reserve(core)?;
+    room::wait(core).await;
     // Ids are remembered by this node's time of receipt; a caller's clock must not shorten the horizon.
     let received_ns = core.clock.now_ns();
     if let Some(id) = unit.batch_id

@@ -187,7 +187,9 @@ impl Committer {
         for shelf in touched {
             shelf.settle();
         }
-        if self.core.head_bytes() > self.core.max_head_bytes()
+        let held = self.core.head_bytes();
+        self.core.room.holds(held);
+        if held > self.core.max_head_bytes()
             || self.core.log.bytes() > self.core.max_wal_bytes()
         {
             self.core.flush_now.notify_one();
@@ -244,11 +246,11 @@ impl Committer {
 
     /// How large the unit may become together with its table, if that is too large for the log.
     fn too_large(&self, p: &Pending) -> Option<usize> {
+        let (batch, shelf) = metrics_of(p)?;
         let most: usize = p.batches.iter().map(Batch::heap_bytes).sum();
         if p.payload.len() + most <= MAX_UNIT_BYTES {
             return None;
         }
-        let (batch, shelf) = metrics_of(p)?;
         let epoch = self.epoch.number;
         let slots = p.slots.as_deref()?;
         let new = shelf.with_metrics(|head| head.table_bytes(&batch.series, slots, epoch))?;

@@ -18,7 +18,8 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, epochs::Epochs,
-    readers::Readers, shelf::Shelf, uncounted::Uncounted,
+    readers::Readers, room::Room, shelf::Shelf,
+    uncounted::Uncounted,
 };
 
 pub(crate) struct Core {
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) epochs: Epochs,
     /// What of the log is kept for the witness.
     pub(crate) uncounted: Uncounted,
+    /// What heads hold, for appends that wait until it is less.
+    pub(crate) room: Room,
     /// Rung when a flush should not wait for its next turn.
     pub(crate) flush_now: Notify,
     /// Rung when retention by size should not wait for its next turn.
@@ -100,6 +103,7 @@ impl Core {
             counts,
             readers,
             known: Mutex::new(known),
+            room: Room::default(),
             flush_now: Notify::new(),
             expire_now: Notify::new(),
             put_bytes: AtomicU64::new(0),

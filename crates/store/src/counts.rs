@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use base::{
     Clock, Metrics,
-    metrics::{Counters, Gauges, pair},
+    metrics::{Counters, Gauges, Latencies, pair},
 };
 use contract::Receipt;
 use model::Signal;
@@ -18,6 +18,7 @@ pub(crate) struct Counts {
     duplicates: Counters,
     /// Units turned away whole, by the limit that said so.
     shed: Counters,
+    waits: Latencies,
     flushes: Counters,
     compactions: Counters,
     expired: Counters,
@@ -38,6 +39,7 @@ impl Counts {
                 "Units recognised by their batch id and not stored again.",
             ),
             shed: m.counters("store_units_shed", "Units turned away whole, by limit."),
+            waits: m.latencies("store_append_wait", "How long appends waited for a flush, since heads were full."),
             flushes: m.counters("store_flushes", "Heads made into segments, by signal and outcome."),
             compactions: m.counters(
                 "store_compactions",
@@ -86,6 +88,10 @@ impl Counts {
         if self.may_log(clock) {
             tracing::warn!(limit, message, "turned a unit away");
         }
+    }
+
+    pub(crate) fn waited(&self, ns: i64) {
+        self.waits.get_or_create(&Vec::new()).observe(ns as f64 / 1e9);
     }
 
     fn may_log(&self, clock: &Clock) -> bool {

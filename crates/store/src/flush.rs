@@ -32,6 +32,7 @@ pub(crate) async fn flush_frozen(core: &Arc<Core>) -> Result<()> {
         while let Some(frozen) = shelf.oldest_frozen() {
             let done = flush_one(core, &shelf, &frozen).await;
             core.counts.flush(&shelf.signal, done.is_ok());
+            core.room.made(core.head_bytes());
             if let Err(e) = done {
                 tracing::warn!(tenant = %shelf.tenant, signal = %shelf.signal, error = %e, "flush did not succeed");
                 first_error.get_or_insert(e);

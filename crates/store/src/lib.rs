@@ -34,6 +34,7 @@ mod frame;
 mod head;
 mod readers;
 mod recover;
+mod room;
 mod select;
 mod shelf;
 mod snapshot;

@@ -111,13 +111,16 @@ impl Store {
     }
 
     async fn keep_flushing(self: Arc<Self>, stop: Shutdown) {
+        self.core.room.flushes(true);
         loop {
             tokio::select! {
-                () = stop.started() => return,
+                () = stop.started() => return self.core.room.flushes(false),
                 () = self.core.flush_now.notified() => {}
                 () = self.core.clock.sleep(TICK) => {}
             }
-            if self.flush_due().await.is_err() {
+            let flushed = self.flush_due().await;
+            self.core.room.flushes(flushed.is_ok());
+            if flushed.is_err() {
                 // The error is logged and counted where it happened; the disk or the bucket gets time.
                 tokio::select! {
                     () = stop.started() => return,

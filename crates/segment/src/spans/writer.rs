@@ -84,6 +84,8 @@ pub(super) struct Writer {
     blocks: blocks::Builder,
     found_by: terms::index::Builder,
     in_group: usize,
+    /// Whether the row group has as many bytes as one should have.
+    large: bool,
     written: usize,
 }
 
@@ -100,6 +102,7 @@ impl Writer {
             blocks: blocks::Builder::new(PAGE_ROWS),
             found_by: terms::index::Builder::new(PAGE_ROWS),
             in_group: 0,
+            large: false,
             written: 0,
         })
     }
@@ -110,14 +113,16 @@ impl Writer {
             return Err(Error::Invalid(format!("a span names origin {origin} of {}", self.origins.len())));
         };
         let begins = self.traces.last().is_none_or(|(id, ..)| *id != span.trace_id);
-        let full = self.in_group >= GROUP_ROWS || self.file.in_progress_bytes() >= GROUP_BYTES;
+        let full = self.in_group >= GROUP_ROWS || self.large;
         let group_ends = (begins && full) || self.in_group >= MAX_GROUP_ROWS;
         if self.rows.len() > 0 && (self.rows.len() >= BATCH_ROWS || group_ends) {
             self.file.write(&self.rows.take()?)?;
+            // Every column is asked, so not for every span.
+            self.large = self.file.in_progress_bytes() >= GROUP_BYTES;
         }
         if group_ends {
             self.file.flush()?;
-            self.in_group = 0;
+            (self.in_group, self.large) = (0, false);
         }
         match self.traces.last_mut().filter(|_| !begins) {
             Some(trace) => trace.2 += 1,
