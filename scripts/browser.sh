@@ -28,4 +28,4 @@ seed --protocol remote-write --targets 2 --batch 400 --rate 4000
 seed --protocol loki --batch 50 --rate 500
 seed --protocol otlp-http --signal traces --batch 50 --rate 300
 cd ui
-ORRERY_URL="$url" npm run --silent e2e -- "$@"
+ORRERY_URL="$url" ORRERY_BINARY="$binary" npm run --silent e2e -- "$@"

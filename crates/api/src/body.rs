@@ -55,7 +55,8 @@ pub async fn read(
             return Err(too_large());
         }
         let memory = state.budget.reserve(who, first)?;
-        collect(&mut body, memory, limit, too_large).await
+        let expected = announced.unwrap_or(0).min(limit as u64) as usize;
+        collect(&mut body, memory, (limit, expected), too_large).await
     };
     let outcome = match tokio::time::timeout(state.options.body_read_timeout, whole).await {
         Ok(held) => held,
@@ -94,7 +95,7 @@ pub async fn discard(mut body: Body, limit: usize) {
 async fn collect(
     body: &mut Body,
     mut memory: Reservation,
-    limit: usize,
+    (limit, expected): (usize, usize),
     too_large: impl Fn() -> Error,
 ) -> Result<Held, Error> {
     let mut first: Option<Bytes> = None;
@@ -115,6 +116,8 @@ async fn collect(
             None => first = Some(data),
             Some(f) => {
                 if rest.is_empty() {
+                    // Room that is never written to takes no memory.
+                    rest.reserve(expected);
                     rest.extend_from_slice(f);
                 }
                 rest.extend_from_slice(&data);

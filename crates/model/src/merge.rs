@@ -58,6 +58,15 @@ pub struct SpanMerger {
 }
 
 impl SpanMerger {
+    /// Goes on from a batch, whose spans stay where they are.
+    pub fn of(batch: SpanBatch) -> Self {
+        let mut by_hash: HashMap<u64, Vec<u32>> = HashMap::new();
+        for (at, o) in batch.origins.iter().enumerate() {
+            by_hash.entry(hash_of(&o.resource, &o.scope, 0)).or_default().push(at as u32);
+        }
+        SpanMerger { batch, by_hash }
+    }
+
     /// The number of an origin in the merged batch.
     pub fn origin(&mut self, origin: &SpanOrigin) -> u32 {
         let hash = hash_of(&origin.resource, &origin.scope, 0);
@@ -72,6 +81,7 @@ impl SpanMerger {
     /// Adds a batch whole.
     pub fn extend(&mut self, batch: SpanBatch) {
         let origins: Vec<u32> = batch.origins.iter().map(|o| self.origin(o)).collect();
+        self.batch.spans.reserve(batch.spans.len());
         for span in batch.spans {
             if let Some(at) = origins.get(span.origin as usize) {
                 self.push(*at, span);

@@ -17,8 +17,8 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder},
-    datatypes::{DataType, Field, Int32Type},
+    array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder},
+    datatypes::{DataType, Field},
 };
 use model::{AnyValue, Attributes};
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,7 @@ impl Plan {
 }
 
 enum Builder {
-    Text(StringDictionaryBuilder<Int32Type>),
+    Text(StringBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
     Bool(BooleanBuilder),
@@ -194,7 +194,7 @@ struct Column {
 impl Column {
     fn new(c: &AttributeColumn) -> Self {
         let builder = match c.sort {
-            Sort::Text => Builder::Text(StringDictionaryBuilder::new()),
+            Sort::Text => Builder::Text(StringBuilder::new()),
             Sort::Int => Builder::Int(Int64Builder::new()),
             Sort::Float => Builder::Float(Float64Builder::new()),
             Sort::Bool => Builder::Bool(BooleanBuilder::new()),
@@ -256,7 +256,7 @@ pub(crate) struct Builders {
     by_key: HashMap<String, usize>,
     columns: Vec<Column>,
     rest: StringBuilder,
-    order: StringDictionaryBuilder<Int32Type>,
+    order: StringBuilder,
     rows: usize,
     /// Of the row under way, the column of each pair; `None`: in the rest.
     places: Vec<Option<usize>>,
@@ -270,7 +270,7 @@ impl Builders {
             by_key: plan.columns.iter().enumerate().map(|(i, c)| (c.key.clone(), i)).collect(),
             columns: plan.columns.iter().map(Column::new).collect(),
             rest: StringBuilder::new(),
-            order: StringDictionaryBuilder::new(),
+            order: StringBuilder::new(),
             rows: 0,
             places: Vec::new(),
             others: BTreeSet::new(),
@@ -326,7 +326,7 @@ impl Builders {
         near.map(|(i, _)| i).or_else(|| self.by_key.get(key).copied())
     }
 
-    /// Arrays in the order of [`Plan::fields`].
+    /// Arrays in the order of [`Plan::fields`], texts as they are ([`crate::file::writer::plain`]).
     pub fn finish(&mut self) -> Vec<ArrayRef> {
         let rows = std::mem::take(&mut self.rows);
         let mut out: Vec<ArrayRef> = self.columns.iter_mut().map(|c| c.finish(rows)).collect();

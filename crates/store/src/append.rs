@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Kind, memory::Use};
 use contract::{AppendUnit, Receipt};
-use model::{Batch, TenantId};
+use model::{Batch, Signal, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -54,8 +54,9 @@ async fn append_inner(
         core.counts.receipt(&receipt, &core.clock);
         return Ok(receipt);
     }
-    let bytes: usize = unit.batches.iter().map(Batch::heap_bytes).sum();
-    let memory = core.budget.reserve(Use::Ingest, 2 * bytes as u64).map_err(|over| {
+    let held: Vec<(Signal, u64)> = unit.batches.iter().map(|b| (b.signal(), b.heap_bytes() as u64)).collect();
+    let bytes: u64 = held.iter().map(|(_, bytes)| bytes).sum();
+    let memory = core.budget.reserve(Use::Ingest, 2 * bytes).map_err(|over| {
         core.press();
         contract::Error::from(over)
     })?;
@@ -90,6 +91,7 @@ async fn append_inner(
         payload: payload.into(),
         receipt,
         reply,
+        held,
         _memory: memory,
         slots: None,
     };

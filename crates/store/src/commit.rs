@@ -53,6 +53,8 @@ pub(crate) struct Pending {
     pub(crate) payload: Bytes,
     pub(crate) receipt: Receipt,
     pub(crate) reply: oneshot::Sender<Result<Receipt>>,
+    /// Bytes of each signal before anything of it was refused.
+    pub(crate) held: Vec<(Signal, u64)>,
     /// Memory of the unit while it is under way.
     pub(crate) _memory: Reservation,
     /// Slots of the metrics batch once staged.
@@ -189,9 +191,7 @@ impl Committer {
         }
         let held = self.core.head_bytes();
         self.core.room.holds(held);
-        if held > self.core.max_head_bytes()
-            || self.core.log.bytes() > self.core.max_wal_bytes()
-        {
+        if held > self.core.max_head_bytes() || self.core.log.bytes() > self.core.max_wal_bytes() {
             self.core.flush_now.notify_one();
         }
     }
@@ -228,7 +228,8 @@ impl Committer {
         }
         for batch in &p.batches {
             let Some(shelf) = p.shelves.iter().find(|s| s.signal == batch.signal()) else { continue };
-            if let Err(over) = shelf.reserve(&core.budget, batch.heap_bytes() as u64) {
+            let held = p.held.iter().filter(|(signal, _)| *signal == shelf.signal);
+            if let Err(over) = shelf.reserve(&core.budget, held.map(|(_, bytes)| bytes).sum()) {
                 core.press();
                 return Verdict::Answer(Err(Error::Refused {
                     limit: Some("memory.limit"),

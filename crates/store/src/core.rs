@@ -18,8 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Error, Options, Policy, Result, catalog::Catalog, counts::Counts, dedup::KnownIds, epochs::Epochs,
-    readers::Readers, room::Room, shelf::Shelf,
-    uncounted::Uncounted,
+    readers::Readers, room::Room, shelf::Shelf, uncounted::Uncounted,
 };
 
 pub(crate) struct Core {

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use base::memory::{Reservation, Use};
-use contract::{Coverage, QueryLimits, Scope, Select, Selection, SpansRequest, Tenants};
+use contract::{Coverage, QueryLimits, Scope, Select, Selection, SpanParts, SpansRequest, Tenants};
 use futures::StreamExt;
 use model::{SpanBatch, TimeRange, TimestampNs};
 
@@ -54,6 +54,7 @@ impl Reads {
                 filters,
                 // Where spans are looked at once more here, any of them may fall through.
                 max_traces: plan.is_exact().then_some(s.limit),
+                wanted: if plan.is_exact() { SpanParts::least() } else { SpanParts::everything() },
                 ..SpansRequest::new(self.scope(s.range))
             };
             let mut found = self.select.spans(request).await?;

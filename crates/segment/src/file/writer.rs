@@ -1,9 +1,14 @@
 //! Puts a segment file together in memory: row groups, blobs, footer, seal.
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use std::sync::Arc;
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
 use bytes::Bytes;
 use parquet::{
-    arrow::ArrowWriter,
+    arrow::{ArrowWriter, add_encoded_arrow_schema_to_metadata, arrow_writer::ArrowWriterOptions},
     basic::{Compression, ZstdLevel},
     file::{
         metadata::{KeyValue, ParquetMetaData},
@@ -35,12 +40,30 @@ pub(crate) struct FileWriter {
     writer: ArrowWriter<Vec<u8>>,
 }
 
+/// A schema as its rows are handed over: texts as they are where dictionaries are read, since the file's encoder looks
+/// every value up by itself, however it comes. But `kept` columns stay dictionaries.
+pub(crate) fn plain(schema: &Schema, kept: &[&str]) -> SchemaRef {
+    let field = |f: &Arc<Field>| match f.data_type() {
+        DataType::Dictionary(_, value) if !kept.contains(&f.name().as_str()) => {
+            Arc::new(f.as_ref().clone().with_data_type(value.as_ref().clone()))
+        }
+        _ => f.clone(),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
 impl FileWriter {
-    /// `expected_bytes`: a generous guess at the length of the file. Room that is never written to costs nothing, while
+    /// `schema` is what readers are given, `rows` what is written, which [`plain`] makes of it. `expected_bytes`: a generous guess at the length of the file. Room that is never written to costs nothing, while
     /// a file that outgrows its room is held twice for as long as it moves.
-    pub fn new(schema: SchemaRef, properties: WriterProperties, expected_bytes: usize) -> Result<Self> {
+    pub fn new(
+        (schema, rows): (&Schema, SchemaRef),
+        mut properties: WriterProperties,
+        expected_bytes: usize,
+    ) -> Result<Self> {
         let file = Vec::with_capacity(expected_bytes);
-        Ok(FileWriter { writer: ArrowWriter::try_new(file, schema, Some(properties))? })
+        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        Ok(FileWriter { writer: ArrowWriter::try_new_with_options(file, rows, options)? })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {

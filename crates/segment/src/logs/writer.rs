@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use arrow::{
     array::{
         ArrayRef, DictionaryArray, FixedSizeBinaryBuilder, Int32Builder, RecordBatch, StringBuilder,
-        StringDictionaryBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
     },
     datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
 };
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs,
-    file::writer::{DICTIONARY_BYTES, FileWriter, properties},
+    file::writer::{DICTIONARY_BYTES, FileWriter, plain, properties},
     info::MAX_SERVICES,
     terms, text,
 };
@@ -89,9 +89,11 @@ impl Writer {
     /// `expected_bytes` as of [`FileWriter::new`].
     pub fn new(plan: attrs::Plan, expected_bytes: usize) -> Result<Self> {
         let schema = schema(&plan);
+        // Labels come by stream, which costs less than looking at their texts.
+        let rows = plain(&schema, &["labels"]);
         Ok(Writer {
-            file: FileWriter::new(schema.clone(), write_properties(), expected_bytes)?,
-            rows: Builders::new(schema, &plan),
+            file: FileWriter::new((&schema, rows.clone()), write_properties(), expected_bytes)?,
+            rows: Builders::new(rows, &plan),
             plan,
             found_by: terms::index::Builder::new(PAGE_ROWS),
             entries: Vec::new(),
@@ -251,14 +253,14 @@ struct Builders {
     stream: UInt32Builder,
     labels: Labels,
     severity_number: UInt8Builder,
-    severity_text: StringDictionaryBuilder<Int32Type>,
+    severity_text: StringBuilder,
     body: StringBuilder,
     body_typed: StringBuilder,
     trace_id: FixedSizeBinaryBuilder,
     span_id: FixedSizeBinaryBuilder,
     flags: UInt32Builder,
     dropped: UInt32Builder,
-    event_name: StringDictionaryBuilder<Int32Type>,
+    event_name: StringBuilder,
     attributes: attrs::Builders,
 }
 

@@ -49,7 +49,7 @@ impl Writer {
         }
         let schema = schema(&columns.names, chunks.count);
         Ok(Writer {
-            file: FileWriter::new(schema.clone(), write_properties(chunks.count), 0)?,
+            file: FileWriter::new((&schema, schema.clone()), write_properties(chunks.count), 0)?,
             rows: RowBuilders::new(schema, columns.names.len(), chunks.count),
             group_rows: 0,
             stamps: StampsWriter::default(),

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, StringDictionaryBuilder,
-        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+        ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, TimestampNanosecondBuilder,
+        UInt8Builder, UInt32Builder,
     },
-    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use contract::SpanParts;
 use model::{Attributes, Span, SpanEvent, SpanLink};
@@ -68,7 +68,7 @@ pub(super) fn span_columns(plan: &attrs::Plan, wanted: &SpanParts) -> Vec<String
     names
 }
 
-pub(super) fn write_properties() -> WriterProperties {
+pub(super) fn write_properties(plan: &attrs::Plan) -> WriterProperties {
     let mut p = properties()
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES);
@@ -85,20 +85,25 @@ pub(super) fn write_properties() -> WriterProperties {
             .set_column_dictionary_enabled(path.clone(), name == "trace_id")
             .set_column_statistics_enabled(path, EnabledStatistics::None);
     }
+    // Nobody asks for their bounds, which every value would be compared with.
+    for c in plan.columns.iter().filter(|c| c.sort == attrs::Sort::Text) {
+        p = p.set_column_statistics_enabled(ColumnPath::from(c.name()), EnabledStatistics::None);
+    }
     p.build()
 }
 
 pub(super) struct Builders {
+    /// Of rows as they are handed over.
     schema: SchemaRef,
     len: usize,
     ids: [FixedSizeBinaryBuilder; 3],
-    service: StringDictionaryBuilder<Int32Type>,
-    name: StringDictionaryBuilder<Int32Type>,
+    service: StringBuilder,
+    name: StringBuilder,
     kind: UInt8Builder,
     status_code: UInt8Builder,
     start: TimestampNanosecondBuilder,
     end: TimestampNanosecondBuilder,
-    trace_state: StringDictionaryBuilder<Int32Type>,
+    trace_state: StringBuilder,
     texts: [StringBuilder; 3],
     counts: [UInt32Builder; 5],
     attributes: attrs::Builders,

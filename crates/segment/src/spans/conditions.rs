@@ -9,7 +9,7 @@ use arrow::{
 use contract::{Comparison, SpanCondition, SpanField, SpanScope, SpanTest, SpanValue, spans::Seen};
 use model::{AnyValue, Attributes, SpanKind, span::SpanOrigin};
 
-use super::{Layout, Selection, decode};
+use super::{Layout, Selection, decode, tables::Keys};
 use crate::{
     Result,
     arrays::{Dictionary, at, primitive, str_at, strings},
@@ -47,6 +47,8 @@ impl Accept for Same<'_> {
         match (seen, self.0) {
             (Seen::Text(t), AnyValue::String(s)) => t == s,
             (Seen::Text(_), _) => false,
+            // The text of a number is made only where it can be the one.
+            (Seen::Int(i), AnyValue::String(s)) => s.parse() == Ok(i) && i.to_string() == *s,
             (Seen::Int(i), _) => self.attribute(&AnyValue::Int(i)),
             (Seen::Float(f), _) => self.attribute(&AnyValue::Double(f)),
             (Seen::Bool(b), _) => self.attribute(&AnyValue::Bool(b)),
@@ -69,23 +71,39 @@ impl Accept for Collect<'_> {
     }
 }
 
+/// Where a segment has what.
+#[derive(Clone, Copy)]
+pub(super) struct Shape<'a> {
+    pub layout: &'a Layout,
+    /// Keys of attributes by where they stand; `None` in segments that do not say.
+    pub keys: Option<&'a Keys>,
+}
+
+impl Shape<'_> {
+    /// Whether an attribute of a scope may stand in one place. Most keys stand in one, and lists of events are much
+    /// text to look through.
+    fn may_stand(&self, scope: SpanScope, key: &str, one: SpanScope) -> bool {
+        scope.takes_in(one) && self.keys.is_none_or(|k| k.contains(&(one, key.to_owned())))
+    }
+}
+
 /// The columns that the conditions of a selection look at beside those of [`decode::filter_columns`].
-pub(super) fn columns(layout: &Layout, s: &Selection) -> BTreeSet<String> {
+pub(super) fn columns(shape: Shape<'_>, s: &Selection) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for c in s.any_of.iter().flatten() {
-        add_columns(layout, &c.field, &mut out);
+        add_columns(shape, &c.field, &mut out);
     }
     for (key, _) in &s.attributes {
-        add_columns(layout, &SpanField::Attribute(SpanScope::Any, key.clone()), &mut out);
+        add_columns(shape, &SpanField::Attribute(SpanScope::Any, key.clone()), &mut out);
     }
     out
 }
 
-pub(super) fn add_columns(layout: &Layout, field: &SpanField, out: &mut BTreeSet<String>) {
+pub(super) fn add_columns(shape: Shape<'_>, field: &SpanField, out: &mut BTreeSet<String>) {
     let mut add = |names: &[&str]| out.extend(names.iter().map(|n| (*n).to_owned()));
     match field {
         SpanField::Attribute(scope, key) => {
-            let is = |one| scope.takes_in(one);
+            let is = |one| shape.may_stand(*scope, key, one);
             if is(SpanScope::Resource) || is(SpanScope::Instrumentation) {
                 add(&["origin"]);
             }
@@ -97,7 +115,7 @@ pub(super) fn add_columns(layout: &Layout, field: &SpanField, out: &mut BTreeSet
             }
             if is(SpanScope::Span) {
                 add(&[attrs::REST]);
-                out.extend(layout.attributes.column(key).map(|c| c.name()));
+                out.extend(shape.layout.attributes.column(key).map(|c| c.name()));
             }
         }
         SpanField::Name => add(&["name"]),
@@ -118,7 +136,7 @@ pub(super) fn add_columns(layout: &Layout, field: &SpanField, out: &mut BTreeSet
 /// A batch of rows with the columns that are looked at.
 pub(super) struct Looked<'a> {
     pub file: &'a File,
-    pub layout: &'a Layout,
+    pub shape: Shape<'a>,
     pub origins: &'a [SpanOrigin],
     pub batch: &'a RecordBatch,
 }
@@ -230,7 +248,7 @@ impl Looked<'_> {
 
     fn attribute(&self, scope: SpanScope, key: &str, accept: &dyn Accept) -> Result<Vec<bool>> {
         let of = |a: &Attributes| a.iter().any(|(k, v)| k == key && accept.attribute(v));
-        let is = |one| scope.takes_in(one);
+        let is = |one| self.shape.may_stand(scope, key, one);
         let mut found = vec![false; self.batch.num_rows()];
         let mut or = |more: Vec<bool>| found.iter_mut().zip(more).for_each(|(f, m)| *f |= m);
         if is(SpanScope::Resource) {
@@ -259,11 +277,16 @@ impl Looked<'_> {
 
     /// Attributes of the spans themselves.
     fn own(&self, key: &str, accept: &dyn Accept) -> Result<Vec<bool>> {
-        let mut found = match self.layout.attributes.column(key) {
+        let mut found = match self.shape.layout.attributes.column(key) {
             None => vec![false; self.batch.num_rows()],
             Some(c) => match Column::of(self.file, self.batch, c)? {
                 Column::Text(d) => d.map_rows(false, |text| accept.value(Seen::Text(text))),
-                Column::Int(a) => self.rows(|row| at(a, row).is_some_and(|v| accept.value(Seen::Int(v)))),
+                Column::Int(a) => {
+                    let mut last = None;
+                    self.rows(|row| {
+                        at(a, row).is_some_and(|v| once(&mut last, v, || accept.value(Seen::Int(v))))
+                    })
+                }
                 Column::Float(a) => self.rows(|row| at(a, row).is_some_and(|v| accept.value(Seen::Float(v)))),
                 other @ Column::Bool(_) => {
                     self.rows(|row| other.get(row).is_some_and(|v| accept.attribute(&v)))
@@ -315,6 +338,14 @@ impl Looked<'_> {
             None => Ok(false),
         };
         (0..self.batch.num_rows()).map(one).collect()
+    }
+}
+
+/// The verdict on a value, asked for where it differs from the last one: most repeat, as codes of answers do.
+fn once(last: &mut Option<(i64, bool)>, value: i64, verdict: impl FnOnce() -> bool) -> bool {
+    match *last {
+        Some((known, verdict)) if known == value => verdict,
+        _ => last.insert((value, verdict())).1,
     }
 }
 

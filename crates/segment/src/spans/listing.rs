@@ -147,10 +147,11 @@ impl Reader {
     ) -> Result<()> {
         let inner = &self.0;
         let mut columns = BTreeSet::new();
-        conditions::add_columns(&inner.layout, field, &mut columns);
+        let shape = inner.shape().await?;
+        conditions::add_columns(shape, field, &mut columns);
         let origins = inner.origins().await?;
         let each = |batch: &RecordBatch| {
-            let looked = Looked { file: &inner.file, layout: &inner.layout, origins: &origins, batch };
+            let looked = Looked { file: &inner.file, shape, origins: &origins, batch };
             looked.values(field, values)?;
             Ok(values.len() < limit)
         };
@@ -208,7 +209,7 @@ impl Inner {
         columns: Vec<String>,
         mut each: impl FnMut(&RecordBatch) -> Result<bool>,
     ) -> Result<()> {
-        let mut names = conditions::columns(&self.layout, selection);
+        let mut names = conditions::columns(self.shape().await?, selection);
         names.extend(decode::filter_columns(selection).into_iter().map(str::to_owned));
         names.extend(columns);
         let columns = self.indexes(names)?;

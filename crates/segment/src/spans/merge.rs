@@ -40,7 +40,8 @@ pub async fn merge(inputs: Vec<Reader>, options: &WriteOptions) -> Result<Option
     let lists: Vec<&[SpanOrigin]> = tables.iter().map(|t| t.as_slice()).collect();
     let (origins, numbers) = tables::merge(&lists, |_, _| true)?;
     let plans = inputs.iter().map(|r| (&r.0.layout.attributes, r.info().rows as usize));
-    let writer = Writer::new(attrs::Plan::merged(plans), origins.into())?;
+    let expected_bytes = inputs.iter().map(|r| r.info().bytes as usize).sum();
+    let writer = Writer::new(attrs::Plan::merged(plans), origins.into(), expected_bytes)?;
     let mut held = Vec::with_capacity(inputs.len());
     for reader in &inputs {
         held.push(traces(&reader.0).await?);

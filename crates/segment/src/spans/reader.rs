@@ -17,10 +17,10 @@ use super::{
     Layout, Selection,
     blocks::Blocks,
     columns::span_columns,
-    conditions::{self, Looked},
+    conditions::{self, Looked, Shape},
     decode,
     directory::Directory,
-    tables,
+    tables::{self, Keys},
 };
 use crate::{
     Result, SegmentInfo,
@@ -39,7 +39,7 @@ const PIECE_ROWS: usize = 2048;
 pub(super) const FILTER_ROWS: usize = 8192;
 
 /// An open trace segment. Cheap to clone; holds the footer and, once asked for, the table of origins, what blocks have
-/// in common, and the fences of trace directory and terms; reads everything else by range.
+/// in common, keys, and the fences of trace directory and terms; reads everything else by range.
 #[derive(Clone)]
 pub struct Reader(pub(super) Arc<Inner>);
 
@@ -50,6 +50,7 @@ pub(super) struct Inner {
     origins: OnceCell<Arc<Vec<SpanOrigin>>>,
     blocks: OnceCell<Option<Blocks>>,
     terms: OnceCell<Index>,
+    keys: OnceCell<Option<Keys>>,
 }
 
 /// Where the rows of some traces lie.
@@ -76,16 +77,22 @@ impl Reader {
         }
         let layout = serde_json::from_str(&file.layout)
             .map_err(|e| file.corrupt(format!("orrery.layout of a trace segment: {e}")))?;
-        let (blocks, terms) = (OnceCell::new(), OnceCell::new());
-        let directory = Directory::default();
-        Ok(Reader(Arc::new(Inner { file, layout, directory, origins: OnceCell::new(), blocks, terms })))
+        Ok(Reader(Arc::new(Inner {
+            file,
+            layout,
+            directory: Directory::default(),
+            origins: OnceCell::new(),
+            blocks: OnceCell::new(),
+            terms: OnceCell::new(),
+            keys: OnceCell::new(),
+        })))
     }
 
     pub fn info(&self) -> &SegmentInfo {
         &self.0.file.info
     }
 
-    /// Bytes held by the reader, for caches. Grows once, by origins, blocks and fences.
+    /// Bytes held by the reader, for caches. Grows once, by origins, blocks, fences and keys.
     pub fn heap_bytes(&self) -> usize {
         let of = |o: &SpanOrigin| {
             o.resource.attributes.heap_bytes()
@@ -96,7 +103,9 @@ impl Reader {
         let origins = inner.origins.get().map_or(0, |o| o.iter().map(of).sum());
         let blocks = inner.blocks.get().and_then(Option::as_ref).map_or(0, Blocks::heap_bytes);
         let terms = inner.terms.get().map_or(0, Index::heap_bytes);
-        inner.file.heap_bytes() + inner.directory.heap_bytes() + origins + blocks + terms
+        let keys = inner.keys.get().and_then(Option::as_ref);
+        let keys: usize = keys.into_iter().flatten().map(|(_, key)| key.len() + 64).sum();
+        inner.file.heap_bytes() + inner.directory.heap_bytes() + origins + blocks + terms + keys
     }
 
     /// Looks traces up: one directory page for each that may be here, once the fence is held.
@@ -165,6 +174,12 @@ impl Inner {
     async fn blocks(&self) -> Result<Option<&Blocks>> {
         let rows = (0..self.file.row_groups().len()).map(|g| self.file.rows_in(g)).sum();
         Ok(self.blocks.get_or_try_init(|| Blocks::read(&self.file, rows)).await?.as_ref())
+    }
+
+    /// Where the segment has what.
+    pub(super) async fn shape(&self) -> Result<Shape<'_>> {
+        let keys = self.keys.get_or_try_init(|| tables::read_scoped_keys(&self.file)).await?;
+        Ok(Shape { layout: &self.layout, keys: keys.as_ref() })
     }
 
     /// Blocks of rows that may have what is needed; `None` where all may.
@@ -288,7 +303,7 @@ impl Inner {
         rows: &Rows,
         selection: &Selection,
     ) -> Result<Vec<usize>> {
-        let mut names = conditions::columns(&self.layout, selection);
+        let mut names = conditions::columns(self.shape().await?, selection);
         names.extend(decode::filter_columns(selection).into_iter().map(str::to_owned));
         let (total, columns) = (self.file.rows_in(group), self.indexes(names)?);
         let mut batches = self.file.stream(vec![group], columns, Some(rows.selection(total)), FILTER_ROWS)?;
@@ -307,7 +322,7 @@ impl Inner {
             return Ok(mask);
         }
         let origins = self.origins().await?;
-        let looked = Looked { file: &self.file, layout: &self.layout, origins: &origins, batch };
+        let looked = Looked { file: &self.file, shape: self.shape().await?, origins: &origins, batch };
         looked.sift(selection, &mut mask)?;
         Ok(mask)
     }

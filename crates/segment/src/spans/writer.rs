@@ -13,7 +13,9 @@ use super::{
     tables::{self, Tables},
 };
 use crate::{
-    Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs, file::writer::FileWriter, info::MAX_SERVICES,
+    Error, FORMAT_VERSION, Result, SegmentInfo, Written, attrs,
+    file::writer::{FileWriter, plain},
+    info::MAX_SERVICES,
     terms,
 };
 
@@ -25,6 +27,8 @@ const GROUP_BYTES: usize = 32 << 20;
 const MAX_GROUP_ROWS: usize = 4 * GROUP_ROWS;
 /// Spans handed to the Parquet writer at once.
 const BATCH_ROWS: usize = 1024;
+/// More than a span usually takes in a file.
+const EXPECTED_BYTES: usize = 128;
 
 /// Writes a segment of spans in any order; equal origins are merged, equal spans are kept.
 ///
@@ -46,7 +50,7 @@ pub fn write_of(origins: &[SpanOrigin], spans: &[(u32, &Span)], options: &WriteO
     let (origins, numbers) = tables::merge(&[origins], |_, i| used.get(i) == Some(&true))?;
     let numbers = numbers.into_iter().next().unwrap_or_default();
     let plan = attrs::Plan::of(spans.iter().map(|(_, s)| &s.attributes));
-    let mut writer = Writer::new(plan, origins.into())?;
+    let mut writer = Writer::new(plan, origins.into(), spans.len() * EXPECTED_BYTES)?;
     for i in file_order(spans) {
         let Some((origin, span)) = spans.get(i) else { continue };
         writer.push(numbers.get(*origin as usize).copied().flatten().unwrap_or(0), span)?;
@@ -90,11 +94,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(plan: attrs::Plan, origins: Arc<[SpanOrigin]>) -> Result<Self> {
+    /// `expected_bytes` as of [`FileWriter::new`].
+    pub fn new(plan: attrs::Plan, origins: Arc<[SpanOrigin]>, expected_bytes: usize) -> Result<Self> {
         let schema = schema(&plan);
+        let rows = plain(&schema, &[]);
         Ok(Writer {
-            file: FileWriter::new(schema.clone(), write_properties(), 0)?,
-            rows: Builders::new(schema, &plan),
+            file: FileWriter::new((&schema, rows.clone()), write_properties(&plan), expected_bytes)?,
+            rows: Builders::new(rows, &plan),
             plan,
             tables: Tables::default(),
             origins,

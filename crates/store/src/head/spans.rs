@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use model::{Span, SpanBatch, TimeRange, TimestampNs, merge::SpanMerger, span::SpanOrigin};
 
-const PART_SPANS: usize = 4096;
+/// Spans of a part that is merged of several. Larger: fewer parts to look through, and spans that move more often.
+const PART_SPANS: usize = 1024;
 
 /// Spans that never change once they are visible.
 #[derive(Debug, Clone)]
@@ -37,14 +38,11 @@ impl SpansHead {
             && a.batch.spans.len() + b.batch.spans.len() <= PART_SPANS
         {
             let (Some(b), Some(a)) = (self.parts.pop(), self.parts.pop()) else { break };
-            let before = a.bytes + b.bytes;
-            let mut merger = SpanMerger::default();
-            merger.extend(Arc::unwrap_or_clone(a).batch);
+            // Origins that both have are counted twice.
+            let bytes = a.bytes + b.bytes;
+            let mut merger = SpanMerger::of(Arc::unwrap_or_clone(a).batch);
             merger.extend(Arc::unwrap_or_clone(b).batch);
-            if let Some(merged) = SpanPart::new(merger.take()) {
-                self.bytes = (self.bytes + merged.bytes).saturating_sub(before);
-                self.parts.push(Arc::new(merged));
-            }
+            self.parts.extend(SpanPart::of(merger.take(), bytes).map(Arc::new));
         }
     }
 
@@ -59,10 +57,15 @@ impl SpansHead {
 
 impl SpanPart {
     fn new(batch: SpanBatch) -> Option<Self> {
-        let starts = || batch.spans.iter().map(|s| s.start_ns);
-        let (first, last) = (starts().min()?, starts().max()?);
         let origins: usize = batch.origins.iter().map(|o| o.resource.attributes.heap_bytes() + 256).sum();
         let bytes = origins + batch.spans.iter().map(|s| s.heap_bytes() + 20).sum::<usize>() + 128;
+        SpanPart::of(batch, bytes)
+    }
+
+    /// Of spans that hold so many bytes.
+    fn of(batch: SpanBatch, bytes: usize) -> Option<Self> {
+        let starts = || batch.spans.iter().map(|s| s.start_ns);
+        let (first, last) = (starts().min()?, starts().max()?);
         let mut by_trace: Vec<_> =
             batch.spans.iter().enumerate().map(|(i, s)| (s.trace_id, i as u32)).collect();
         by_trace.sort_unstable();

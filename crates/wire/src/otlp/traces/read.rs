@@ -20,10 +20,14 @@ const MAX_NESTED: usize = 100;
 /// Of a value of a span's attribute: request, resource spans, scope spans, span, pair.
 const VALUE_DEPTH: usize = 5;
 const USUAL_ATTRIBUTES: usize = 12;
+/// Bytes of the shortest span that is taken: two ids and what says how long they are.
+const LEAST_BYTES: usize = 28;
 
 /// `Err` where the bytes are no such message.
 pub(super) fn request(body: &[u8], options: &Options) -> Result<Decoded<SpanBatch>, Fault> {
     let mut d = Decoded { batch: SpanBatch::default(), refused: Refusals::default(), all_timed: true };
+    // A span is large, and spans that move as their vector grows are a tenth of the work.
+    d.batch.spans.reserve_exact(inside(body, &[1, 2, 2])?.min(body.len() / LEAST_BYTES));
     let (mut seen, mut r) = (0, Reader::new(body));
     while let Some((field, value)) = r.next()? {
         if field == 1 {
@@ -31,6 +35,18 @@ pub(super) fn request(body: &[u8], options: &Options) -> Result<Decoded<SpanBatc
         }
     }
     Ok(d)
+}
+
+/// How many messages lie at the end of a path of fields.
+fn inside(bytes: &[u8], path: &[u32]) -> Result<usize, Fault> {
+    let Some((wanted, rest)) = path.split_first() else { return Ok(1) };
+    let (mut count, mut r) = (0, Reader::new(bytes));
+    while let Some((field, value)) = r.next()? {
+        if field == *wanted {
+            count += inside(value.bytes()?, rest)?;
+        }
+    }
+    Ok(count)
 }
 
 fn resource_spans(
@@ -107,7 +123,6 @@ fn scope_spans(
         None => options.limits.check_attributes("scope", &scope.attributes),
     };
     let (origin, before) = (d.batch.origins.len() as u32, d.batch.spans.len());
-    d.batch.spans.reserve(each.len());
     for (i, bytes) in each.into_iter().enumerate() {
         // What cannot be taken must be a message all the same.
         let read = span(bytes, origin)?;
