@@ -9,6 +9,7 @@ mod cli;
 mod collect;
 mod compare;
 mod demo;
+mod ends;
 mod fleet;
 mod forwarding;
 mod hooks;

@@ -15,26 +15,27 @@ const IDLE_NS: i64 = 300_000_000_000;
 impl Shared {
     /// For `/api/v1/orrery/ledger`.
     pub async fn show_ledger(&self) -> Value {
-        let lanes = self.ledger.compare(true).await;
+        let lanes = self.ends.ledger.compare(true).await;
         let mismatches = lanes.iter().filter(|l| l.state == Verdict::Mismatch).count();
-        let sources: Vec<Value> = self.ledger.sources().iter().map(shown).collect();
+        let sources: Vec<Value> = self.ends.ledger.sources().iter().map(shown).collect();
         self.named(json!({"destinations": lanes, "sources": sources, "mismatches": mismatches}))
     }
 
     /// For `/api/v1/orrery/ledger/received`: of the sources that are asked for.
     pub fn show_received(&self, asked: &[u64]) -> Value {
-        let all = self.ledger.sources();
+        let all = self.ends.ledger.sources();
         let sources: Vec<Value> = all.iter().filter(|a| asked.contains(&a.source)).map(shown).collect();
         json!({"sources": sources})
     }
 
     /// For the Pipelines page.
     pub async fn show_pipelines(&self) -> Value {
-        let lanes = self.ledger.compare(false).await;
-        let sources: Vec<Value> = self.ledger.sources().iter().map(shown).collect();
-        let (queue_bytes, seen) = self.onward.seen().await;
+        let lanes = self.ends.ledger.compare(false).await;
+        let sources: Vec<Value> = self.ends.ledger.sources().iter().map(shown).collect();
+        let (queue_bytes, seen) = self.ends.onward.seen().await;
         let now_ns = self.now_ns();
         let destinations: Vec<Value> = self
+            .ends
             .onward
             .destinations()
             .await

@@ -78,7 +78,7 @@ async fn attempt(args: &CheckForward) -> Result<bool> {
         bail!("{} names no such destination: neither forward nor remote_write has one", args.file.display());
     }
     let series = series(args).await?;
-    let mut trials: Vec<Trial> =
+    let trials: Vec<Trial> =
         destinations.iter().filter(|d| carries_metrics(d)).map(|d| trial::run(d, &series)).collect();
     // What the expressions themselves prove, whatever series there are at the moment.
     let proved: Vec<String> = lint::check(std::slice::from_ref(&args.file))
@@ -93,7 +93,7 @@ async fn attempt(args: &CheckForward) -> Result<bool> {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(warned);
     }
-    trials.iter_mut().for_each(|t| tell(t, args.range));
+    trials.iter().for_each(|t| tell(t, args.range));
     proved.iter().for_each(|w| println!("{w}"));
     for d in destinations.iter().filter(|d| !carries_metrics(d)) {
         println!("{}: sends no metrics; its rules are not tried", d.name);
@@ -113,8 +113,7 @@ async fn series(args: &CheckForward) -> Result<Vec<Series>> {
     let query = format!("{}[{}ms]", args.selector, args.range.as_millis().max(1));
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
     let url = format!("{}/api/v1/query?query={query}", args.to.trim_end_matches('/'));
-    let mut request =
-        Request { timeout: TIMEOUT, max_answer_bytes: MAX_ANSWER_BYTES, ..Request::get(url) };
+    let mut request = Request { timeout: TIMEOUT, max_answer_bytes: MAX_ANSWER_BYTES, ..Request::get(url) };
     if let Some(tenant) = &args.tenant {
         request = request.header("x-scope-orgid", tenant);
     }
@@ -131,14 +130,16 @@ async fn series(args: &CheckForward) -> Result<Vec<Series>> {
         eprintln!("warning: {}", warning.as_str().unwrap_or_default());
     }
     let one = |s: &Value| {
-        let pairs = s["metric"].as_object()?.iter().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned())));
-        let samples = ["values", "histograms"].iter().filter_map(|k| s[*k].as_array()).map(Vec::len).sum::<usize>();
+        let pairs =
+            s["metric"].as_object()?.iter().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned())));
+        let samples =
+            ["values", "histograms"].iter().filter_map(|k| s[*k].as_array()).map(Vec::len).sum::<usize>();
         Some(Series { labels: Labels::from_pairs(pairs), samples: samples as u64 })
     };
     Ok(v["data"]["result"].as_array().into_iter().flatten().filter_map(one).collect())
 }
 
-fn tell(t: &mut Trial, range: Duration) {
+fn tell(t: &Trial, range: Duration) {
     let rate = |bytes: u64| bytes as f64 / range.as_secs_f64().max(0.001) / 1000.0;
     let share = |n: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * n as f64 / of as f64 };
     println!(

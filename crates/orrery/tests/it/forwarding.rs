@@ -5,6 +5,7 @@ mod cut;
 mod fan_out;
 mod receivers;
 mod reload;
+mod tried;
 
 use std::{
     sync::{
@@ -45,8 +46,8 @@ async fn sending<T>(senders: &mut Vec<Sender>, http: &str, meanwhile: impl Futur
 async fn drained(node: &Node, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
     eventually("everything queued is sent", Duration::from_secs(90), async || {
         let all = node.json("/api/v1/orrery/ledger").await["destinations"].as_array().cloned().unwrap();
-        let waits = |l: &&Value| wanted(l["destination"].as_str().unwrap()) && l["pending"] != 0;
-        (!all.is_empty() && all.iter().find(waits).is_none()).then_some(all)
+        let waits = |l: &Value| wanted(l["destination"].as_str().unwrap()) && l["pending"] != 0;
+        (!all.is_empty() && !all.iter().any(waits)).then_some(all)
     })
     .await
 }
@@ -55,7 +56,8 @@ async fn drained(node: &Node, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
 fn adds_up(lane: &Value) {
     let n = |v: &Value| v.as_u64().unwrap();
     let sum = |v: &Value| v.as_object().unwrap().values().map(n).sum::<u64>();
-    let ended = n(&lane["acknowledged"]) + sum(&lane["refused"]) + sum(&lane["dropped"]) + n(&lane["pending"]);
+    let ended =
+        n(&lane["acknowledged"]) + sum(&lane["refused"]) + sum(&lane["dropped"]) + n(&lane["pending"]);
     assert_eq!(n(&lane["produced"]), ended, "{lane}");
     assert_eq!(lane["difference"], 0, "{lane}");
     assert_eq!(lane["produced"], lane["acknowledged"], "{lane}");
@@ -78,7 +80,8 @@ async fn exactly_once(senders: &[Sender], node: &Node, place: &str) {
 async fn metric(node: &Node, name: &str, labels: &[&str]) -> Option<f64> {
     let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();
     let line = text.lines().find(|l| {
-        l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|x| l.contains(x))
+        l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|x| l.contains(x))
     })?;
     line.rsplit_once(' ')?.1.parse().ok()
 }

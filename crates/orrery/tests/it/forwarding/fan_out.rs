@@ -72,3 +72,21 @@ async fn a_dead_destination_of_the_hub_is_noticed_by_nobody_else() {
         exactly_once(all, &dead, "dead").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_of_a_stream_are_found_at_the_hub_after_their_way_over_otlp() {
+    let hub_home = Home::on_port(free_port(), "cluster: hub\n");
+    let hub = hub_home.start();
+    let at = hub_home.http_port();
+    let home = Home::new(&format!(
+        "cluster: s1\nforward:\n  - {{name: hub, to: otlp, endpoint: 'http://127.0.0.1:{at}'}}\n"
+    ));
+    let spoke = home.start();
+    spoke.push(serde_json::json!({"service_name": "api", "sender": "x"}), &["a", "b"]).await;
+    for lane in drained(&spoke, |_| true).await {
+        adds_up(&lane);
+        assert_eq!(lane["state"], "equal", "{lane}");
+    }
+    assert_eq!(hub.lines(r#"{service_name="api"} | sender="x""#).await.len(), 2);
+    assert_eq!(hub.lines(r#"{cluster="s1"}"#).await.len(), 2);
+}
