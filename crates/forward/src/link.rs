@@ -101,7 +101,16 @@ impl Link {
     ) -> Self {
         let health = Health::new(destination.addresses());
         stats.address(&name, 0, false);
-        Link { core, name, destination, limits, health, stats, logged_ns: Mutex::new(i64::MIN), seen: Mutex::default() }
+        Link {
+            core,
+            name,
+            destination,
+            limits,
+            health,
+            stats,
+            logged_ns: Mutex::new(i64::MIN),
+            seen: Mutex::default(),
+        }
     }
 
     /// How sending goes.
@@ -118,7 +127,9 @@ impl Link {
                 seen.answered_ns = now_ns;
                 return;
             }
-            Outcome::Refused { detail, .. } | Outcome::TooLarge { detail } | Outcome::Later { detail, .. } => detail,
+            Outcome::Refused { detail, .. }
+            | Outcome::TooLarge { detail }
+            | Outcome::Later { detail, .. } => detail,
         };
         seen.failed_ns = now_ns;
         seen.failure = detail.chars().take(SHOWN).collect();

@@ -143,7 +143,10 @@ fn destination(mut s: Section<'_>, ground: &Ground<'_>, c: &mut Checker<'_>) -> 
 
 fn name(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<String> {
     let Some(name) = s.text("name", c) else {
-        s.wrong(c, "needs a name: what it is counted under, and finds its place in the queue by after a restart");
+        s.wrong(
+            c,
+            "needs a name: what it is counted under, and finds its place in the queue by after a restart",
+        );
         return None;
     };
     if name.len() > 100 {
@@ -160,7 +163,9 @@ fn protocol(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Protocol> {
         s.problem("protobuf_message", c, "is for to: remote_write");
     }
     if to.as_deref() != Some("elasticsearch") {
-        for (key, _) in [("index", index.is_some()), ("keep_index", keep_index.is_some())].iter().filter(|k| k.1) {
+        for (key, _) in
+            [("index", index.is_some()), ("keep_index", keep_index.is_some())].iter().filter(|k| k.1)
+        {
             s.problem(key, c, "is for to: elasticsearch");
         }
     }
@@ -226,7 +231,8 @@ fn endpoints(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Vec<String>> {
     }
     let mut good = true;
     for url in &urls {
-        let parsed = url::Url::parse(url).ok().filter(|u| u.has_host() && matches!(u.scheme(), "http" | "https"));
+        let parsed =
+            url::Url::parse(url).ok().filter(|u| u.has_host() && matches!(u.scheme(), "http" | "https"));
         match parsed {
             None => s.problem(key, c, format!("{url:?} is not http://host:port or https://host:port")),
             Some(u) if !u.username().is_empty() || u.password().is_some() => {
@@ -299,14 +305,13 @@ fn limits(s: &mut Section<'_>, ground: &Ground<'_>, c: &mut Checker<'_>) -> Limi
         q.problem("max_batch_items", c, "must be more than zero");
     }
     let (min, max) = (q.duration("min_backoff", c), q.duration("max_backoff", c));
-    let limits = Limits {
-        max_batch_items: items.map_or(d.max_batch_items, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-        max_batch_bytes: batch_bytes.unwrap_or(d.max_batch_bytes),
-        max_backlog_bytes,
-        min_backoff: min.unwrap_or(d.min_backoff),
-        max_backoff: max.unwrap_or(d.max_backoff),
-        ..d
-    };
+    let mut limits = d;
+    limits.max_backlog_bytes = max_backlog_bytes;
+    limits.max_batch_items =
+        items.map_or(limits.max_batch_items, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    limits.max_batch_bytes = batch_bytes.unwrap_or(limits.max_batch_bytes);
+    limits.min_backoff = min.unwrap_or(limits.min_backoff);
+    limits.max_backoff = max.unwrap_or(limits.max_backoff);
     if limits.min_backoff.is_zero() {
         q.problem("min_backoff", c, "must be more than zero");
     }
@@ -341,7 +346,8 @@ fn own_tls(settings: &mut Settings, protocol: &Protocol, urls: &[String], ground
     }
     if let Some(own) = ground.tls {
         let file = |path: &std::path::PathBuf| Some(Secret::File(path.clone()));
-        settings.tls = Tls { ca: file(&own.ca), cert: file(&own.cert), key: file(&own.key), ..Tls::default() };
+        settings.tls =
+            Tls { ca: file(&own.ca), cert: file(&own.cert), key: file(&own.key), ..Tls::default() };
     }
 }
 
@@ -351,7 +357,12 @@ fn carried(d: &Destination, chosen: &[Signal], at: (&str, At), c: &mut Checker<'
     for signal in chosen.iter().filter(|s| !opened.takes(s)) {
         let carries: Vec<&str> =
             Signal::KNOWN.iter().filter(|s| opened.takes(s)).map(Signal::as_str).collect();
-        let message = format!("{} cannot be sent by {}, it carries {}", signal.as_str(), d.protocol.as_str(), carries.join(", "));
+        let message = format!(
+            "{} cannot be sent by {}, it carries {}",
+            signal.as_str(),
+            d.protocol.as_str(),
+            carries.join(", ")
+        );
         c.problem_at(at.0, at.1, message);
     }
 }

@@ -61,6 +61,9 @@ struct Held {
     account: SourceAccount,
     /// Epoch, sequence, and what became of it; oldest first.
     recent: VecDeque<(u64, u64, Outcome)>,
+    /// The epoch of the last request, without the way to a half, and the highest sequence of it.
+    #[serde(default)]
+    highest: (u64, u64),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,9 +78,17 @@ impl Book {
         found.map(|(_, _, outcome)| outcome.clone())
     }
 
+    /// Whether the number lies so far back that it is no longer remembered: a sender goes on only when it has been told
+    /// what became of a request, so one that the store knows was counted.
+    pub(super) fn is_past(&self, source: u64, epoch: u64, sequence: u64) -> bool {
+        let highest = self.sources.get(&source).map(|h| h.highest);
+        highest.is_some_and(|(e, s)| e == epoch >> 16 && sequence.saturating_add(MAX_RECENT as u64) <= s)
+    }
+
     pub(super) fn apply(&mut self, line: Line) {
         if !self.sources.contains_key(&line.source) && self.sources.len() >= MAX_SOURCES {
-            let silent = self.sources.iter().min_by_key(|(_, h)| h.account.last_ns).map(|(source, _)| *source);
+            let silent =
+                self.sources.iter().min_by_key(|(_, h)| h.account.last_ns).map(|(source, _)| *source);
             silent.and_then(|s| self.sources.remove(&s));
         }
         let held = self.sources.entry(line.source).or_default();
@@ -97,6 +108,9 @@ impl Book {
         for (reason, n, _) in &line.outcome.refused {
             *a.refused.entry(reason.clone()).or_default() += n;
         }
+        let epoch = line.epoch >> 16;
+        let before = if held.highest.0 == epoch { held.highest.1 } else { 0 };
+        held.highest = (epoch, before.max(line.sequence));
         held.recent.push_back((line.epoch, line.sequence, line.outcome));
         if held.recent.len() > MAX_RECENT {
             held.recent.pop_front();

@@ -78,6 +78,14 @@ async fn a_state_takes_the_place_of_the_lines_before_it() {
     assert_eq!(before[0].taken, 601);
     assert!(received.known(&noted(600, 1)).is_some() && received.known(&noted(300, 1)).is_some());
     assert!(received.known(&noted(10, 1)).is_none(), "bounded");
+    let known = Receipt { duplicate: true, ..Receipt::default() };
+    received.note(&noted(10, 1), &known).await.unwrap();
+    let after = received.sources().remove(0);
+    assert_eq!(
+        (after.taken, after.repeated_items),
+        (601, 1),
+        "too far back to be remembered, and known to the store"
+    );
 }
 
 #[tokio::test]
