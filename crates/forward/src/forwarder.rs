@@ -15,7 +15,7 @@ use crate::{
     frame::Part,
     known::Known,
     lane,
-    link::{Limits, Link},
+    link::{Limits, Link, Seen},
     queue::{self, QueueOptions},
     selection::{Selector, retain_logs, retain_spans},
     stats::Stats,
@@ -42,6 +42,7 @@ struct Inner {
     core: Arc<Core>,
     groups: Vec<Group>,
     entrance: Entrance,
+    links: Vec<Arc<Link>>,
 }
 
 /// Destinations with the same selection share their copies.
@@ -82,6 +83,7 @@ impl Forwarder {
         let (entrance, writer) = writer::new(core.clone(), opened.known);
         core.closing.spawn(writer.run());
         let mut groups: Vec<(Selection, Vec<String>)> = Vec::new();
+        let mut links = Vec::new();
         for (i, target) in targets.into_iter().enumerate() {
             let selection = possible(target.selection, &*target.destination);
             if let Some(selection) = selection {
@@ -92,6 +94,7 @@ impl Forwarder {
             }
             let link = Link::new(core.clone(), target.name, target.destination, target.limits, stats.clone());
             let link = Arc::new(link);
+            links.push(link.clone());
             for class in 0..Class::ALL.len() {
                 core.closing.spawn(lane::run(link.clone(), i * Class::ALL.len() + class));
             }
@@ -100,12 +103,22 @@ impl Forwarder {
             .into_iter()
             .map(|(selection, names)| Group { selector: Selector::new(selection), names })
             .collect();
-        Ok(Forwarder(Arc::new(Inner { core, groups, entrance })))
+        Ok(Forwarder(Arc::new(Inner { core, groups, entrance, links })))
     }
 
     /// The ledger as of now; the gauges of the metrics are brought up to date by it.
     pub fn accounts(&self) -> Vec<Account> {
         self.0.core.book.accounts(&self.0.core.clock)
+    }
+
+    /// How sending goes, by name of the destination.
+    pub fn seen(&self) -> Vec<(String, Seen)> {
+        self.0.links.iter().map(|l| (l.name.clone(), l.seen())).collect()
+    }
+
+    /// Bytes that the queue holds on the disk.
+    pub fn held_bytes(&self) -> u64 {
+        self.0.core.log.bytes()
     }
 
     /// Ends sending and queueing, within `grace` or a little more, and makes durable what was reached. Later appends are

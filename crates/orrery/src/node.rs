@@ -5,6 +5,7 @@
 //!   │               ├──► api
 //!   └───► ingest ───┘
 //!   └───► collect
+//!   └───► onward       around the way in
 //! ```
 //! Parts meet here only: `store` is both seams, the engines read through one, admission and the collectors
 //! write through the other, the API serves them all.
@@ -28,6 +29,7 @@ use store::{LocalObjects, Store};
 
 use crate::{
     collect::Collect,
+    ends::Ends,
     fleet::Fleet,
     hooks::Hooks,
     listeners,
@@ -54,6 +56,7 @@ pub struct Shared {
     pub patterns: Option<Arc<ingest::Patterns>>,
     pub ingest: Arc<ingest::Ingest>,
     pub collect: Arc<Collect>,
+    pub ends: Ends,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
     objects: Option<LocalObjects>,
@@ -97,7 +100,8 @@ impl Node {
         let append = way_in(&config, store.clone(), &origin).await?;
         let patterns = patterns(&config, &clock);
         let (append, local) = with_patterns(patterns.clone(), append, store.clone());
-        let append = with_derived(derive, append, &shutdown);
+        let ends = Ends::open(&config, &clock, &metrics, &shutdown).await?;
+        let append = with_derived(derive, ends.onward.around(append), &shutdown);
         let ground = Ground {
             config: &config,
             store: store.clone(),
@@ -109,7 +113,7 @@ impl Node {
             shutdown: shutdown.clone(),
         };
         let peering = Peering::start(ground).await?;
-        let ingest = Arc::new(ingest::Ingest::new(
+        let ingest = ends.counting(ingest::Ingest::new(
             append.clone(),
             budget.clone(),
             &metrics,
@@ -137,6 +141,7 @@ impl Node {
             patterns,
             ingest: ingest.clone(),
             collect,
+            ends,
             budget: budget.clone(),
             objects,
             peering,
@@ -181,12 +186,13 @@ impl Node {
         self.shared.reload().await
     }
 
-    /// Stops listeners and collectors, waits for what is under way, then closes the store.
+    /// Stops listeners and collectors, waits for what is under way, then ends forwarding and closes the store.
     pub async fn stop(self) -> Result<()> {
         self.shutdown.start();
         if let Err(left) = self.shutdown.finished(Duration::from_secs(4)).await {
             tracing::warn!("{left} task(s) did not end in time");
         }
+        self.shared.ends.close().await;
         if let Some(store) = &self.shared.store {
             store.close(Duration::from_secs(4)).await.context("closing the store")?;
         }
@@ -250,6 +256,10 @@ impl Shared {
         self.fleet.federation(self.peering.as_deref())
     }
 
+    pub fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.shutdown.is_started()
     }
@@ -306,6 +316,7 @@ impl Shared {
         if let Some(peering) = &self.peering {
             peering.set(&new)?;
         }
+        self.ends.onward.set(&new).await?;
         if let Some(store) = &self.store {
             store.set_policy(settings::policy(&new));
         }

@@ -77,6 +77,7 @@ async fn a_partial_write_is_400_with_reasons_and_with_what_was_written() {
     assert_eq!((a.status, written(&a)), (StatusCode::BAD_REQUEST, Some([1, 0, 0])));
     let text = a.text();
     assert!(text.starts_with("2 items refused, 1 stored"), "{text}");
+    assert_eq!(a.headers["x-orrery-stored"], "1", "for nodes that forward");
     assert!(text.contains("invalid_labels") && text.contains("the count is 9"), "{text}");
 }
 

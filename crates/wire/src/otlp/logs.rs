@@ -1,17 +1,21 @@
 //! OTLP logs ⇄ [`LogBatch`]. A stream is one resource with one scope; its labels are the promoted resource
 //! attributes, everything else stays where OTLP has it.
 
-use model::{AnyValue, Labels, LogBatch, LogRecord, LogStream, attributes::Resource};
+use std::borrow::Cow;
+
+use model::{AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, attributes::Resource};
 use prost::Message;
 use proto::otlp::{
     collector::logs::ExportLogsServiceRequest,
     logs::{LogRecord as PbRecord, ResourceLogs, ScopeLogs, SeverityNumber},
 };
 
-use super::{Options, attributes as attr, json, ns, unsigned};
+use super::{Options, STREAM_ATTRIBUTES, attributes as attr, json, ns, unsigned};
 use crate::{Decoded, Error, Limits, Reason, Refusals, names};
 
 const WHAT: &str = "OTLP logs request";
+/// Resource attributes that say what the label `cluster` says.
+const CLUSTER: [&str; 2] = ["k8s.cluster.name", "cluster.id"];
 
 /// Reads `ExportLogsServiceRequest` in protobuf. Records without any time get `received_ns`.
 pub fn decode_protobuf(body: &[u8], received_ns: i64, options: &Options) -> Result<Decoded<LogBatch>, Error> {
@@ -140,17 +144,16 @@ pub fn stream_labels(resource: &Resource, options: &Options) -> Result<Labels, S
     options.limits.labels(&mut pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect())
 }
 
-/// Writes a batch as a request: one resource and scope per stream. A stream that came from Loki has labels
-/// only; they become its resource attributes.
+/// Writes a batch as a request: one resource and scope per stream. Labels that no resource attribute says, as those of a
+/// stream that came from Loki, become resource attributes: under the name that gives the label back where there is one
+/// ([`super::STREAM_ATTRIBUTES`]), else under their own.
 pub fn encode(batch: &LogBatch) -> ExportLogsServiceRequest {
     let mut groups: Vec<ResourceLogs> = batch
         .streams
         .iter()
         .map(|s| {
             let mut resource = attr::to_resource(&s.resource);
-            if s.resource.attributes.is_empty() {
-                resource.attributes = attr::to_list(&s.labels.iter().collect());
-            }
+            resource.attributes.extend(attr::to_list(&unsaid(s)));
             ResourceLogs {
                 resource: Some(resource),
                 scope_logs: vec![ScopeLogs {
@@ -169,6 +172,27 @@ pub fn encode(batch: &LogBatch) -> ExportLogsServiceRequest {
     }
     groups.retain(|g| g.scope_logs.iter().any(|s| !s.log_records.is_empty()));
     ExportLogsServiceRequest { resource_logs: groups }
+}
+
+/// Labels of a stream that its resource does not say.
+fn unsaid(s: &LogStream) -> Attributes {
+    let said: Vec<Cow<'_, str>> =
+        s.resource.attributes.iter().map(|(key, _)| names::label_name(key)).collect();
+    let is_said = |name: &str, value: &str| match name {
+        // Stands for none.
+        "service_name" if value == "unknown_service" => true,
+        "cluster" => CLUSTER.iter().any(|key| s.resource.attributes.get_str(key) == Some(value)),
+        _ => false,
+    };
+    let mut out = Attributes::default();
+    for (name, value) in s.labels.iter() {
+        if said.iter().any(|k| k.as_ref() == name) || is_said(name, value) {
+            continue;
+        }
+        let key = STREAM_ATTRIBUTES.into_iter().find(|key| names::label_name(key) == name);
+        out.push(key.unwrap_or(name), value);
+    }
+    out
 }
 
 fn record_to(r: &LogRecord) -> PbRecord {

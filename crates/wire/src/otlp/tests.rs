@@ -310,6 +310,25 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     proptest::collection::vec(("[a-z.]{1,6}", values()), 0..4).prop_map(Attributes)
 }
 
+#[test]
+fn labels_that_the_resource_does_not_say_travel_as_its_attributes() {
+    let resource =
+        Resource { attributes: [("k8s.cluster.name", "dev")].into_iter().collect(), ..Resource::default() };
+    let labels = Labels::from_pairs([
+        ("cluster", "dev"),
+        ("sender", "x"),
+        ("service_name", "api"),
+        ("k8s_pod_name", "p"),
+    ]);
+    let streams = vec![LogStream { labels, resource, ..LogStream::default() }];
+    let batch = LogBatch { streams, records: vec![LogRecord { timestamp_ns: 1, ..LogRecord::default() }] };
+    let bytes = logs::encode(&batch).encode_to_vec();
+    let back = logs::decode_protobuf(&bytes, NOW_NS, &options()).unwrap().batch.streams.remove(0);
+    let said: Vec<_> = back.resource.attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(said, ["k8s.cluster.name=dev", "k8s.pod.name=p", "sender=x", "service.name=api"]);
+    assert_eq!((back.labels.value("service_name"), back.labels.value("k8s_pod_name")), ("api", "p"));
+}
+
 proptest! {
     #[test]
     fn logs_come_back_from_protobuf_as_they_were(
