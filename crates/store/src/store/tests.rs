@@ -87,3 +87,35 @@ async fn what_is_queued_is_answered_before_the_store_is_closed() {
     }
     assert!(taken > 0);
 }
+
+#[tokio::test]
+async fn appends_wait_for_a_flush_where_heads_are_full_but_not_for_one_that_does_not_come() {
+    let store = open().await;
+    let tenant = TenantId::default();
+    let mut policy = store.core.policy.load().as_ref().clone();
+    policy.flush.max_head_bytes = 1000;
+    store.core.policy.store(Arc::new(policy));
+    let long = "x".repeat(3000);
+    store.append(&tenant, line(&long)).await.unwrap();
+    // Nobody flushes: nothing is waited for.
+    store.append(&tenant, line("two")).await.unwrap();
+
+    store.core.room.flushes(true);
+    let mut waiting = Box::pin(store.append(&tenant, line("three")));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(store.status().signals.iter().map(|s| s.items).sum::<u64>(), 2);
+    store.flush_all().await.unwrap();
+    waiting.await.unwrap();
+
+    store.append(&tenant, line(&long)).await.unwrap();
+    let mut waiting = Box::pin(store.append(&tenant, line("four")));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    store.core.clock.advance(Duration::from_secs(2));
+    waiting.await.unwrap();
+
+    let mut waiting = Box::pin(store.append(&tenant, line("five")));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    store.core.room.flushes(false);
+    waiting.await.unwrap();
+    assert_eq!(store.status().signals.iter().map(|s| s.items).sum::<u64>(), 6);
+}
