@@ -96,13 +96,14 @@ pub async fn prometheus_on(port: u16, binary: &Path, dir: &Path, features: &[&st
     peer
 }
 
-/// A VictoriaMetrics that keeps its data below `dir`.
+/// A VictoriaMetrics that keeps its data below `dir`. Of a sample that is sent again it keeps one, as it does for those
+/// who run two senders.
 pub async fn victoria_metrics_on(port: u16, binary: &Path, dir: &Path) -> Peer {
     let peer = Peer::start(
         Command::new(binary)
             .arg(format!("-storageDataPath={}", dir.join("victoria").display()))
             .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-            .args(["-retentionPeriod=100y", "-search.latencyOffset=0s"]),
+            .args(["-retentionPeriod=100y", "-search.latencyOffset=0s", "-dedup.minScrapeInterval=1ms"]),
     );
     ready("VictoriaMetrics", &format!("http://127.0.0.1:{port}/health")).await;
     peer
