@@ -17,10 +17,19 @@ fn logs(n: usize) -> Batch {
     })
 }
 
+/// What was dropped lets go of the directory when its writer has ended, which may be a moment later.
 fn open(disk: &Arc<FaultDisk>) -> Received {
-    let metrics = Metrics::default();
-    let lag = PipelineLag::new(&metrics);
-    Received::open("ledger", disk.clone(), &metrics, lag, Clock::system()).unwrap()
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let metrics = Metrics::default();
+        let lag = PipelineLag::new(&metrics);
+        match Received::open("ledger", disk.clone(), &metrics, lag, Clock::system()) {
+            Err(e) if e.message.contains("in use") && std::time::Instant::now() < give_up => {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn noted(sequence: u64, n: usize) -> Noted {
