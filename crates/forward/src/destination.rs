@@ -1,8 +1,13 @@
 //! What a destination is: it sends one batch once and says what became of it. Everything else (the queue, numbers, trying
 //! again, which address, what is counted) is the engine's, so that a destination is little more than a protocol.
 
+pub mod datadog;
 pub mod elastic;
+pub mod file;
+mod flat;
+pub mod hec;
 pub mod http;
+mod json;
 pub mod loki;
 pub mod otlp;
 pub mod otlp_grpc;
@@ -16,7 +21,7 @@ use model::{Batch, BatchId, Signal, TenantId};
 use crate::{
     Class,
     ledger::Reasons,
-    selection::{retain_logs, retain_spans},
+    selection::{retain_logs, retain_metrics, retain_spans},
 };
 
 /// The header that carries a batch's id: source, epoch and sequence in hexadecimal digits, with dashes between them.
@@ -66,10 +71,11 @@ impl Delivery {
         self.positions.get(i).copied().unwrap_or(i as u32)
     }
 
-    /// Only the items at these indexes, which ascend. Metrics stay whole: no protocol says which samples to send again.
+    /// Only the items at these indexes, which ascend.
     pub(crate) fn only(&self, indexes: &[u32]) -> Self {
         let keep = |i: usize, _: u32| indexes.binary_search(&(i as u32)).is_ok();
         let batch = match &self.batch {
+            Batch::Metrics(m) => Batch::Metrics(retain_metrics(m, |i| keep(i, 0))),
             Batch::Logs(l) => Batch::Logs(retain_logs(l, keep)),
             Batch::Spans(s) => Batch::Spans(retain_spans(s, keep)),
             whole => return Delivery { batch: whole.clone(), ..self.clone() },

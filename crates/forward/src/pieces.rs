@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use model::{Batch, Labels, LogBatch, MetricBatch, SpanBatch, TenantId, metric::HistogramSample};
 
-use crate::frame::Part;
+use crate::{frame::Part, selection::retain_metrics};
 
 /// Items of one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,38 +144,14 @@ pub(crate) fn halves(batch: &Batch) -> (Batch, Batch) {
 
 fn half(batch: &MetricBatch, middle: usize, first: bool) -> MetricBatch {
     let floats = batch.samples.len();
-    let mine = |item: usize| (item < middle) == first;
-    let mut out = MetricBatch { metadata: batch.metadata.clone(), ..MetricBatch::default() };
-    let mut moved: HashMap<u32, u32> = HashMap::new();
-    let s = &batch.samples;
-    let mut place = |out: &mut MetricBatch, series: u32| {
-        let labels = batch.series.get(series as usize).cloned().unwrap_or_default();
-        *moved.entry(series).or_insert_with(|| out.push_series(labels))
-    };
-    for (i, (series, (t, v))) in s.series.iter().zip(s.timestamp_ms.iter().zip(&s.value)).enumerate() {
-        if mine(i) {
-            let series = place(&mut out, *series);
-            out.samples.push_started(series, *t, *v, s.start_of(i));
-        }
-    }
-    for (i, h) in batch.histograms.iter().enumerate() {
-        if mine(floats + i) {
-            let series = place(&mut out, h.series);
-            out.histograms.push(HistogramSample { series, ..h.clone() });
-        }
-    }
     // Whether the first half has an item of the series decides where its exemplars go, so they are sent once.
     let in_first = |series: u32| {
-        let samples = s.series.iter().take(middle).any(|x| *x == series);
+        let samples = batch.samples.series.iter().take(middle).any(|x| *x == series);
         samples || batch.histograms.iter().take(middle.saturating_sub(floats)).any(|h| h.series == series)
     };
-    for (series, e) in &batch.exemplars {
-        if in_first(*series) == first && moved.contains_key(series) {
-            let at = moved.get(series).copied().unwrap_or(0);
-            out.exemplars.push((at, e.clone()));
-        }
-    }
-    out
+    let mine = batch.exemplars.iter().filter(|(series, _)| in_first(*series) == first).cloned().collect();
+    let source = MetricBatch { exemplars: mine, ..batch.clone() };
+    retain_metrics(&source, |item| (item < middle) == first)
 }
 
 #[cfg(test)]

@@ -131,6 +131,10 @@ impl Http {
         self.client.send(request).await.map_err(|e| Outcome::down(e.to_string()))
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(crate) fn judge(&self, answer: &Answer) -> Option<Outcome> {
         judge(answer, self.clock.now_ns())
     }

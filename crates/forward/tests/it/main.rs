@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod datadog;
 mod grpc;
+mod hec;
 mod http;
 mod server;
 mod whole;
