@@ -8,6 +8,7 @@ mod flat;
 pub mod hec;
 pub mod http;
 mod json;
+pub mod kafka;
 pub mod loki;
 pub mod otlp;
 pub mod otlp_grpc;

@@ -6,5 +6,6 @@ mod datadog;
 mod grpc;
 mod hec;
 mod http;
+mod kafka;
 mod server;
 mod whole;
