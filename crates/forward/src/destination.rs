@@ -21,6 +21,7 @@ use model::{Batch, BatchId, Signal, TenantId};
 
 use crate::{
     Class,
+    budget::Meter,
     ledger::Reasons,
     selection::{retain_logs, retain_metrics, retain_spans},
 };
@@ -60,6 +61,8 @@ pub struct Delivery {
     pub batch: Batch,
     /// Of items that are sent again without those that went through: where each stood at first. Empty where all are there.
     pub positions: Vec<u32>,
+    /// Counts what is put on the wire for it.
+    pub meter: Meter,
 }
 
 impl Delivery {
@@ -127,7 +130,9 @@ impl Outcome {
 /// Implementations MUST:
 /// - answer with acknowledged items only where the other side said that it has them;
 /// - send the same bytes for the same delivery;
-/// - return within their time-out, and bear being dropped at any time before.
+/// - return within their time-out, and bear being dropped at any time before;
+/// - tell the delivery's meter what they put on the wire, where links have budgets; without that, items count as they are
+///   held in memory.
 ///
 /// They MUST NOT try again by themselves, but for another form of the same request (an older version of a protocol).
 #[async_trait]

@@ -195,6 +195,7 @@ impl Destination for Kafka {
         };
         let (messages, items): (Vec<Message>, Vec<u64>) =
             self.records(delivery, topic, partitions).into_iter().unzip();
+        delivery.meter.sent(messages.iter().map(|m| m.payload.len()).sum());
         let (sender, number) = ticket(delivery, partitions);
         let sent = self.producer.send(sender, number, &messages).await;
         let (mut refused, mut why) = (Reasons::new(), String::new());

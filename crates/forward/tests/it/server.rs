@@ -108,6 +108,7 @@ pub fn delivery(batch: Batch) -> Delivery {
         class: Class::Logs,
         batch,
         positions: Vec::new(),
+        meter: Default::default(),
     }
 }
 

@@ -17,6 +17,7 @@ fn delivery(sequence: u64, lines: &[&str]) -> Delivery {
             records: lines.iter().map(record).collect(),
         }),
         positions: Vec::new(),
+        meter: Default::default(),
     }
 }
 
