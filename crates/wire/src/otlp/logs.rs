@@ -140,6 +140,11 @@ pub fn stream_labels(resource: &Resource, options: &Options) -> Result<Labels, S
     options.limits.labels(&mut pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect())
 }
 
+/// [`encode`] as OTLP/JSON: `{"resourceLogs":[...]}`.
+pub fn encode_json(batch: &LogBatch) -> Vec<u8> {
+    json::write::logs(&encode(batch))
+}
+
 /// Writes a batch as a request: one resource and scope per stream. A stream that came from Loki has labels
 /// only; they become its resource attributes.
 pub fn encode(batch: &LogBatch) -> ExportLogsServiceRequest {
