@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use base::Kind;
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 
-use crate::{AppState, Error, layers};
+use crate::{AppState, Error, layers, params::Params};
 
 pub async fn root() -> Redirect {
     Redirect::temporary("/ui/")
@@ -59,6 +59,21 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
 
 pub async fn fleet(State(state): State<AppState>) -> Json<serde_json::Value> {
     Json(state.hooks.fleet())
+}
+
+pub async fn ledger(State(state): State<AppState>) -> Json<serde_json::Value> {
+    Json(state.hooks.ledger().await)
+}
+
+pub async fn pipelines(State(state): State<AppState>) -> Json<serde_json::Value> {
+    Json(state.hooks.pipelines().await)
+}
+
+/// Asked by the node that sent it, at whichever door it sends to: `?source=<16 hexadecimal digits>`, any number of times.
+pub async fn received(State(state): State<AppState>, uri: Uri) -> Json<serde_json::Value> {
+    let params = Params::from_query(uri.query().unwrap_or_default());
+    let sources: Vec<u64> = params.all("source").filter_map(|s| u64::from_str_radix(s, 16).ok()).collect();
+    Json(state.hooks.received(&sources))
 }
 
 pub async fn federation(State(state): State<AppState>) -> Json<serde_json::Value> {

@@ -9,7 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{Kind, memory::Use};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use forward::destination::{BATCH_HEADER, ITEMS_HEADER, STORED_HEADER, parse_batch};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ingest::{Receipt, Sender};
 use model::{ClusterName, TenantId};
 use net::tls::PeerIdentity;
@@ -19,6 +20,13 @@ use crate::{
     body::{self, Held},
     tenant,
 };
+
+/// The number that a forwarding node gives to a request.
+const BATCH: HeaderName = HeaderName::from_static(BATCH_HEADER);
+/// How many items that node counts in it.
+const ITEMS: HeaderName = HeaderName::from_static(ITEMS_HEADER);
+/// How many items of a write are stored, where others were refused: a status alone cannot say it.
+const STORED: HeaderName = HeaderName::from_static(STORED_HEADER);
 
 /// A write whose head is known to be good, before its body is read.
 pub struct Push {
@@ -53,6 +61,8 @@ impl Push {
             addr: peer.map(|p| p.0.ip().to_string()).unwrap_or_default(),
             user_agent: header_text(&head.headers, &header::USER_AGENT).to_owned(),
             cluster,
+            batch: parse_batch(header_text(&head.headers, &BATCH)),
+            items: header_text(&head.headers, &ITEMS).parse().ok(),
         };
         Ok((Push { tenant, sender, headers: head.headers, incoming }, checked))
     }
@@ -90,7 +100,11 @@ pub fn unsupported_media(value: &str, wanted: &str) -> Error {
 pub fn acknowledge(receipt: &Receipt) -> Response {
     match refusals(receipt) {
         None => StatusCode::NO_CONTENT.into_response(),
-        Some(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+        Some(text) => {
+            let mut response = (StatusCode::BAD_REQUEST, text).into_response();
+            response.headers_mut().insert(STORED, HeaderValue::from(receipt.accepted_items()));
+            response
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub fn router(state: AppState) -> Router {
         .route("/metrics", get(admin::metrics))
         .route("/api/v1/orrery/fleet", get(admin::fleet))
         .route("/api/v1/orrery/federation", get(admin::federation))
+        .route("/api/v1/orrery/ledger", get(admin::ledger))
+        .route("/api/v1/orrery/pipelines", get(admin::pipelines))
         .merge(prom::routes())
         .merge(loki::routes())
         .merge(jaeger::routes())
@@ -130,6 +132,7 @@ fn finish(routes: Router<AppState>, state: AppState) -> Router {
     let cors = state.options.cors_origin.as_deref().and_then(cors);
     let router = routes
         .route("/-/healthy", get(admin::healthy))
+        .route("/api/v1/orrery/ledger/received", get(admin::received))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(listen::guard))

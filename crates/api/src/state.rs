@@ -245,6 +245,21 @@ pub trait NodeHooks: Send + Sync {
     /// This node's peers and their links, for the Federation page: an object, shown as it is.
     fn federation(&self) -> serde_json::Value;
 
+    /// What this node sent onward and received from other nodes, both ends compared: an object, shown as it is.
+    async fn ledger(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
+    /// What this node counted of these sources, for the node that sent it: an object, shown as it is.
+    fn received(&self, _sources: &[u64]) -> serde_json::Value {
+        serde_json::json!({"sources": []})
+    }
+
+    /// Sources, queue and destinations, for the Pipelines page: an object, shown as it is.
+    async fn pipelines(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
     /// Scrape targets.
     fn targets(&self) -> Vec<TargetStatus>;
 

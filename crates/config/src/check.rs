@@ -31,7 +31,6 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let mut c = Checker { path, text, problems: Vec::new(), notices: Vec::new() };
     for (name, key) in [
         ("bucket", &w.bucket),
-        ("forward", &w.forward),
         ("collector", &w.collector),
         ("alertmanager", &w.alertmanager),
     ] {
@@ -51,7 +50,8 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         );
     }
     let data_dir = c.resolve(w.data_dir.as_ref().map_or("data", |d| &d.value));
-    let prometheus = w.prometheus.map(|p| c.prometheus(p)).unwrap_or_default();
+    let backlog = crate::forward::backlog_bytes(&data_dir);
+    let mut prometheus = w.prometheus.map(|p| c.prometheus(p, backlog)).unwrap_or_default();
     // What this node says of itself wins over what a file written for Prometheus says.
     let mut external_labels = prometheus.external_labels;
     external_labels.extend(w.external_labels.iter().flatten().map(|(k, v)| (k.clone(), v.value.clone())));
@@ -84,8 +84,22 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             }
         })
         .or_else(|| inherited.and_then(|r| ReplicaName::new(&r).ok()));
+    let mut forward = match &w.forward {
+        Some(_) => crate::forward::check(text, tls.as_ref(), &data_dir, &mut c),
+        None => Vec::new(),
+    };
+    if let (false, Some(f)) = (keeps, &w.forward) {
+        c.problem("forward", f.referenced, "a node that keeps nothing takes nothing that it could send onward");
+    }
+    for d in prometheus.remote_write.drain(..) {
+        let at = w.forward.as_ref().map_or(At::default(), |f| At { line: f.referenced.line(), column: f.referenced.column() });
+        crate::forward::twice(&d, &forward, ("forward", at), &mut c);
+        forward.push(d);
+    }
+    forward.iter_mut().for_each(|d| d.stamp(&external_labels));
     let node = Node {
         cluster,
+        forward,
         derive: crate::traces::check(&w.traces, replica.as_ref(), &mut c),
         replica,
         external_labels,
@@ -130,7 +144,7 @@ fn http(w: written::Http) -> Http {
 }
 
 /// The size of the file system that holds `dir` or its nearest existing parent.
-fn disk_bytes(dir: &Path) -> u64 {
+pub(crate) fn disk_bytes(dir: &Path) -> u64 {
     let existing = dir.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     rustix::fs::statvfs(existing).map_or(u64::MAX / 2, |s| s.f_blocks * s.f_frsize)
@@ -414,11 +428,11 @@ impl Checker<'_> {
 
     /// The key holds a file name or the content itself. Either is read as a tree of its own, in which every
     /// value knows its line.
-    fn prometheus(&mut self, p: Spanned<written::Prometheus>) -> prometheus::Prometheus {
+    fn prometheus(&mut self, p: Spanned<written::Prometheus>, backlog: u64) -> prometheus::Prometheus {
         let at = At { line: p.referenced.line(), column: p.referenced.column() };
         match p.value {
             written::Prometheus::Inline => match yaml::parse(self.text) {
-                Ok(root) => root.get("prometheus").map(|n| prometheus::check(n, self)).unwrap_or_default(),
+                Ok(root) => root.get("prometheus").map(|n| prometheus::check(n, backlog, self)).unwrap_or_default(),
                 Err(e) => {
                     self.problem_at("prometheus", e.at, e.message);
                     prometheus::Prometheus::default()
@@ -428,7 +442,7 @@ impl Checker<'_> {
                 let path = self.resolve(&name);
                 match crate::read(&path) {
                     Ok(text) => self.within(&path, |c| match yaml::parse(&text) {
-                        Ok(root) => prometheus::check(&root, c),
+                        Ok(root) => prometheus::check(&root, backlog, c),
                         Err(e) => {
                             c.problem_at("", e.at, e.message);
                             prometheus::Prometheus::default()

@@ -8,6 +8,7 @@
 
 mod check;
 mod error;
+pub mod forward;
 pub mod lint;
 mod listen;
 mod node;
@@ -76,16 +77,36 @@ pub fn masked(text: &str) -> String {
         hidden_below = secret_key_end(line).map(|_| indent);
         match secret_key_end(line) {
             Some(at) => out.push_str(&format!("{} <secret>", &line[..at])),
-            None => out.push_str(line),
+            None => out.push_str(&without_users(line)),
         }
         out.push('\n');
     }
     out
 }
 
+/// The line with users and passwords of URLs replaced.
+fn without_users(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let host = after.find(['/', '?', '#', '"', '\'', ' ', ',']).unwrap_or(after.len());
+        rest = match after.get(..host).and_then(|authority| authority.rfind('@')) {
+            Some(at) => {
+                out.push_str("<secret>");
+                after.get(at..).unwrap_or_default()
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Where the value of the first key that holds a secret begins, if the line has one.
 fn secret_key_end(line: &str) -> Option<usize> {
-    const SECRET: [&str; 13] = [
+    const SECRET: [&str; 16] = [
         "password",
         "credentials",
         "bearer_token",
@@ -99,6 +120,10 @@ fn secret_key_end(line: &str) -> Option<usize> {
         "token",
         "secrets",
         "key",
+        // Of remote writing: what proves who sends often stands in a header.
+        " headers",
+        "{headers",
+        ",headers",
     ];
     let ends = SECRET.iter().flat_map(|key| line.match_indices(key).map(|(at, found)| at + found.len()));
     ends.filter_map(|at| {

@@ -180,7 +180,7 @@ fn refused(path: &Path, source: &Source, found: &mut Findings) {
             continue;
         }
         let mut c = Checker::of_file(path);
-        prometheus::check(&document.root, &mut c);
+        prometheus::check(&document.root, 0, &mut c);
         for mut p in c.into_problems() {
             let field = p.field.strip_prefix("prometheus").unwrap_or(&p.field);
             p.field = field.trim_start_matches('.').to_owned();

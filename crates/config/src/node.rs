@@ -33,6 +33,8 @@ pub struct Node {
     pub promql_experimental: Vec<String>,
     pub collect: Collect,
     pub scrape: Vec<agent::scrape::ScrapeConfig>,
+    /// Where telemetry is sent onward to; those of `remote_write` come last.
+    pub forward: Vec<crate::forward::Destination>,
     /// The text this was read from, for `/api/v1/status/config`.
     pub text: String,
     /// What the files ask for that this version does not do, each with its line.

@@ -1,4 +1,4 @@
-//! `prometheus.yml`, schema as Prometheus 3 has it. What is about scraping and OTLP is served; everything else is checked
+//! `prometheus.yml`, schema as Prometheus 3 has it. What is about scraping, remote writing and OTLP is served; everything else is checked
 //! as Prometheus checks it and named in a notice, so that a file that works there works here and nobody takes
 //! for done what is not.
 //!
@@ -14,7 +14,8 @@ mod elsewhere;
 mod global;
 pub(crate) mod http;
 mod kubernetes;
-mod relabel;
+pub(crate) mod relabel;
+mod remote_write;
 mod scrape;
 pub(crate) mod section;
 
@@ -28,6 +29,7 @@ use agent::scrape::ScrapeConfig;
 use self::{elsewhere::is_pattern, global::Global, section::Section};
 use crate::{
     check::Checker,
+    forward::Destination,
     otlp::Otlp,
     yaml::{self, At, Node},
 };
@@ -38,13 +40,15 @@ pub(crate) struct Prometheus {
     pub(crate) jobs: Vec<ScrapeConfig>,
     pub(crate) external_labels: BTreeMap<String, String>,
     pub(crate) otlp: Option<Otlp>,
+    pub(crate) remote_write: Vec<Destination>,
 }
 
 /// Files that one `scrape_config_files` pattern may stand for.
 const MAX_FILES: usize = 10_000;
 
-/// Checks a file. For an inline one the positions are those of the file around it.
-pub(crate) fn check(root: &Node, c: &mut Checker<'_>) -> Prometheus {
+/// Checks a file. For an inline one the positions are those of the file around it. `backlog` is how many bytes a
+/// destination of `remote_write` may be behind.
+pub(crate) fn check(root: &Node, backlog: u64, c: &mut Checker<'_>) -> Prometheus {
     let Some(mut s) = Section::open(root, "prometheus", c) else { return Prometheus::default() };
     let global_section = s.section("global", c);
     let global = global::check(global_section, c);
@@ -63,8 +67,9 @@ pub(crate) fn check(root: &Node, c: &mut Checker<'_>) -> Prometheus {
         }
     }
     let otlp = elsewhere::check(&mut s, global.names, c);
+    let remote_write = remote_write::check(&mut s, global.names, backlog, c);
     s.finish(c);
-    Prometheus { jobs: jobs.all, external_labels: global.external_labels, otlp }
+    Prometheus { jobs: jobs.all, external_labels: global.external_labels, otlp, remote_write }
 }
 
 /// The jobs of all files, each with a name of its own.

@@ -26,7 +26,7 @@ fn an_empty_file_gives_working_defaults() {
 
 #[test]
 fn every_problem_is_named_with_line_and_field() {
-    let text = "cluster: a/b\nretention:\n  logs: soon\nlisten: {http: '0.0.0.0:1'}\nforward: []\n";
+    let text = "cluster: a/b\nretention:\n  logs: soon\nlisten: {http: '0.0.0.0:1'}\nbucket: []\n";
     let p = problems(text);
     assert_eq!(p.len(), 4, "{p:#?}");
     assert!(p.iter().any(|m| m.starts_with("o.yaml:1:10: cluster: ")), "{p:#?}");
@@ -35,7 +35,7 @@ fn every_problem_is_named_with_line_and_field() {
         "{p:#?}"
     );
     assert!(p.iter().any(|m| m.contains("listen.http") && m.contains("insecure: true")), "{p:#?}");
-    assert!(p.iter().any(|m| m.starts_with("o.yaml:5:10: forward: is not supported")), "{p:#?}");
+    assert!(p.iter().any(|m| m.starts_with("o.yaml:5:9: bucket: is not supported")), "{p:#?}");
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub struct Node {
     pub peers_file: Field<String>,
     /// Read by another reader.
     pub answer_to: Option<Spanned<IgnoredAny>>,
-    pub forward: NotYet,
+    /// Read by another reader.
+    pub forward: Option<Spanned<IgnoredAny>>,
     pub collector: NotYet,
     pub alertmanager: NotYet,
 }

@@ -113,6 +113,22 @@ impl RefusalReason {
             RefusalReason::OtherCluster => "other_cluster",
         }
     }
+
+    /// The reason of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        const ALL: [RefusalReason; 9] = [
+            RefusalReason::TooOld,
+            RefusalReason::TooFarInFuture,
+            RefusalReason::DuplicateConflict,
+            RefusalReason::InvalidLabels,
+            RefusalReason::InvalidItem,
+            RefusalReason::SeriesLimit,
+            RefusalReason::TooLarge,
+            RefusalReason::Unsupported,
+            RefusalReason::OtherCluster,
+        ];
+        ALL.into_iter().find(|r| r.as_str() == name)
+    }
 }
 
 impl Receipt {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::{
     Account, Error, Result,
     frame::Part,
-    ledger::{Lane, Place, Plan, STATE_VERSION, Settled, State},
+    ledger::{Lane, Place, Plan, STATE_VERSION, Settled, State, source},
     stats::Stats,
 };
 
@@ -237,6 +237,7 @@ impl Book {
                 let waits = pending > 0 && oldest < i64::MAX;
                 Account {
                     destination: l.destination.clone(),
+                    source: source(held.state.node, &l.destination, l.class),
                     signal: l.class.signal().to_string(),
                     class: l.class,
                     produced: l.produced,

@@ -29,6 +29,12 @@ use crate::{
 /// The header that carries a batch's id: source, epoch and sequence in hexadecimal digits, with dashes between them.
 pub const BATCH_HEADER: &str = "x-orrery-batch";
 
+/// The header that carries how many items a request has, as the sender counts them.
+pub const ITEMS_HEADER: &str = "x-orrery-items";
+
+/// The header in which another node says how many items of a request it refused in part are stored.
+pub const STORED_HEADER: &str = "x-orrery-stored";
+
 /// The id as [`BATCH_HEADER`] has it.
 pub fn batch_text(id: BatchId) -> String {
     match id {

@@ -16,7 +16,7 @@ use crate::{
     frame::Part,
     known::Known,
     lane,
-    link::{Limits, Link},
+    link::{Limits, Link, Seen},
     queue::{self, QueueOptions},
     selection::{Selector, retain_logs, retain_spans},
     stats::Stats,
@@ -43,6 +43,7 @@ struct Inner {
     core: Arc<Core>,
     groups: Vec<Group>,
     entrance: Entrance,
+    links: Vec<Arc<Link>>,
 }
 
 /// Destinations with the same selection share their copies.
@@ -84,6 +85,7 @@ impl Forwarder {
         core.closing.spawn(writer.run());
         let mut governors: HashMap<String, Arc<Governor>> = HashMap::new();
         let mut groups: Vec<(Selection, Vec<String>)> = Vec::new();
+        let mut links = Vec::new();
         for (i, target) in targets.into_iter().enumerate() {
             let selection = possible(target.selection.clone(), &*target.destination);
             if let Some(selection) = selection {
@@ -95,6 +97,7 @@ impl Forwarder {
             let governor = governor(&mut governors, &target, &core.clock);
             let Target { name, limits, destination, .. } = target;
             let link = Arc::new(Link::new(core.clone(), name, destination, limits, governor, stats.clone()));
+            links.push(link.clone());
             for class in 0..Class::ALL.len() {
                 core.closing.spawn(lane::run(link.clone(), i * Class::ALL.len() + class));
             }
@@ -103,12 +106,22 @@ impl Forwarder {
             .into_iter()
             .map(|(selection, names)| Group { selector: Selector::new(selection), names })
             .collect();
-        Ok(Forwarder(Arc::new(Inner { core, groups, entrance })))
+        Ok(Forwarder(Arc::new(Inner { core, groups, entrance, links })))
     }
 
     /// The ledger as of now; the gauges of the metrics are brought up to date by it.
     pub fn accounts(&self) -> Vec<Account> {
         self.0.core.book.accounts(&self.0.core.clock)
+    }
+
+    /// How sending goes, by name of the destination.
+    pub fn seen(&self) -> Vec<(String, Seen)> {
+        self.0.links.iter().map(|l| (l.name.clone(), l.seen())).collect()
+    }
+
+    /// Bytes that the queue holds on the disk.
+    pub fn held_bytes(&self) -> u64 {
+        self.0.core.log.bytes()
     }
 
     /// Ends sending and queueing, within `grace` or a little more, and makes durable what was reached. Later appends are

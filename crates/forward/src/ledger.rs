@@ -35,6 +35,9 @@ pub type Reasons = BTreeMap<String, u64>;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Account {
     pub destination: String,
+    /// The source that its requests name, by which a receiving node counts them.
+    #[serde(serialize_with = "hexadecimal")]
+    pub source: u64,
     pub signal: String,
     pub class: Class,
     /// Items made durable in the queue for this destination, ever.
@@ -65,6 +68,18 @@ impl Account {
         let ended = self.acknowledged + sum(&self.refused) + sum(&self.dropped);
         self.produced == ended + self.pending
     }
+}
+
+fn hexadecimal<S: serde::Serializer>(n: &u64, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{n:016x}"))
+}
+
+/// The source of the requests of one destination and class.
+pub(crate) fn source(node: u64, destination: &str, class: Class) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::with_seed(node);
+    hash.update(destination.as_bytes());
+    hash.update(&[class.number()]);
+    hash.digest()
 }
 
 pub(crate) fn sum(reasons: &Reasons) -> u64 {

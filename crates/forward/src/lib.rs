@@ -37,6 +37,6 @@ pub use error::{Error, Result};
 pub use forwarder::{Forwarder, Forwarding, Target};
 pub use frame::FrameError;
 pub use ledger::{Account, Reasons};
-pub use link::Limits;
+pub use link::{Limits, Seen};
 pub use queue::QueueOptions;
 pub use selection::Selection;

@@ -12,7 +12,7 @@ use crate::{
     core::Core,
     destination::{Delivery, Destination, Outcome},
     health::Health,
-    ledger::{Lane, Settled},
+    ledger::{Lane, Settled, source},
     pieces::halves,
     stats::Stats,
 };
@@ -62,7 +62,23 @@ pub(crate) struct Link {
     pub(crate) health: Health,
     pub(crate) stats: Stats,
     logged_ns: Mutex<i64>,
+    seen: Mutex<Seen>,
 }
+
+/// How sending goes, for people to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Place of the address in use in the order of preference.
+    pub address: usize,
+    /// When a request was last answered item by item, nanoseconds since 1970; 0 for never.
+    pub answered_ns: i64,
+    /// When one was last not taken, and what was said.
+    pub failed_ns: i64,
+    pub failure: String,
+}
+
+/// Bytes of a failure that are shown.
+const SHOWN: usize = 300;
 
 /// Why a request was not brought to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +109,33 @@ impl Link {
         let health = Health::new(destination.addresses());
         stats.address(&name, 0, false);
         let logged_ns = Mutex::new(i64::MIN);
-        Link { core, name, destination, limits, governor, health, stats, logged_ns }
+        Link { core, name, destination, limits, governor, health, stats, logged_ns, seen: Mutex::default() }
     }
 
     /// Bytes in memory that a request of the class may have now.
     pub(crate) fn request_bytes(&self, class: Class) -> usize {
         let of_link = self.governor.as_ref().map_or(usize::MAX, |g| g.request_bytes(class));
         self.limits.max_batch_bytes.min(of_link).max(1)
+    }
+
+    /// How sending goes.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().clone()
+    }
+
+    fn see(&self, address: usize, outcome: &Outcome) {
+        let now_ns = self.core.clock.now_ns();
+        let mut seen = self.seen.lock();
+        seen.address = address;
+        let detail = match outcome {
+            Outcome::Answered { .. } => {
+                seen.answered_ns = now_ns;
+                return;
+            }
+            Outcome::Refused { detail, .. } | Outcome::TooLarge { detail } | Outcome::Later { detail, .. } => detail,
+        };
+        seen.failed_ns = now_ns;
+        seen.failure = detail.chars().take(SHOWN).collect();
     }
 
     pub(crate) fn is_overfull(&self, lane: usize) -> bool {
@@ -109,10 +145,8 @@ impl Link {
     /// The id of a lane's request: the source is this node, destination and class; the epoch is the lane's, and which
     /// half of a half it is; the sequence counts the requests of the lane, and one that is missing was given up.
     pub(crate) fn id(&self, lane: &Lane, sequence: u64) -> BatchId {
-        let mut hash = xxhash_rust::xxh3::Xxh3::with_seed(self.core.book.node());
-        hash.update(lane.destination.as_bytes());
-        hash.update(&[lane.class.number()]);
-        BatchId::Numbered { source: hash.digest(), epoch: lane.epoch << 16 | 1, sequence }
+        let source = source(self.core.book.node(), &lane.destination, lane.class);
+        BatchId::Numbered { source, epoch: lane.epoch << 16 | 1, sequence }
     }
 
     /// Sends until every item is settled, or it has to end before. What was settled by then is returned.
@@ -202,6 +236,7 @@ impl Link {
         }
         let up = !matches!(outcome, Outcome::Later { down: true, .. });
         let report = self.health.report(address, up, self.core.clock.now_ns());
+        self.see(report.current, &outcome);
         self.stats.address(&self.name, report.current, report.switched);
         if report.switched {
             tracing::warn!(

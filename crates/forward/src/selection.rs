@@ -29,6 +29,23 @@ pub struct Selection {
     pub resource_relabel: Vec<Rule>,
     /// Series that match one of these selectors are of class [`Class::Critical`], by their labels before relabelling.
     pub critical: Vec<Vec<Matcher>>,
+    pub keep: Keep,
+}
+
+/// What goes along with float samples; all of it unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    pub exemplars: bool,
+    /// Native histograms.
+    pub histograms: bool,
+    /// Type, help and unit of the metrics.
+    pub metadata: bool,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Keep { exemplars: true, histograms: true, metadata: true }
+    }
 }
 
 /// A selection at work.
@@ -56,7 +73,7 @@ impl Selector {
             return Vec::new();
         }
         let s = &self.selection;
-        let by_series = !s.write_relabel.is_empty() || !s.critical.is_empty();
+        let by_series = !s.write_relabel.is_empty() || !s.critical.is_empty() || s.keep != Keep::default();
         let by_origin = !s.resource_relabel.is_empty();
         let selected = match batch {
             Batch::Metrics(m) if by_series => self.metrics(m),
@@ -96,14 +113,15 @@ impl Selector {
                 into.samples.push_started(index, *t, *v, s.start_of(i));
             }
         }
-        for h in &batch.histograms {
+        let keep = self.selection.keep;
+        for h in batch.histograms.iter().filter(|_| keep.histograms) {
             if let Some((part, index)) = place(h.series)
                 && let Some((_, into)) = parts.get_mut(part)
             {
                 into.histograms.push(model::metric::HistogramSample { series: index, ..h.clone() });
             }
         }
-        for (series, e) in &batch.exemplars {
+        for (series, e) in batch.exemplars.iter().filter(|_| keep.exemplars) {
             if let Some((part, index)) = place(*series)
                 && let Some((_, into)) = parts.get_mut(part)
             {
@@ -113,7 +131,8 @@ impl Selector {
         parts
             .into_iter()
             .map(|(class, part)| {
-                let part = MetricBatch { metadata: batch.metadata.clone(), ..part };
+                let metadata = if keep.metadata { batch.metadata.clone() } else { Vec::new() };
+                let part = MetricBatch { metadata, ..part };
                 (class, Cow::Owned(Batch::Metrics(part)))
             })
             .collect()

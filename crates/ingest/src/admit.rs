@@ -13,6 +13,7 @@
 mod body;
 mod bulk;
 mod jaeger_json;
+mod numbered;
 mod otlp;
 mod spans;
 mod syslog;
@@ -37,7 +38,8 @@ use self::{
 };
 use crate::{
     Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, discover, identities::Identities,
-    known::Known, stamp, stats::Stats,
+    known::Known, received::Received, stamp,
+    stats::Stats,
 };
 
 pub use syslog::SyslogPiece;
@@ -56,6 +58,8 @@ pub struct Ingest {
     deltas: Accumulator,
     known: Known,
     identities: Identities,
+    /// What other nodes sent, if this one counts it.
+    received: Option<Arc<Received>>,
     /// A place for each core: more decoders at once finish no sooner, hold more memory, and leave everything
     /// else on the machine waiting in line.
     decoders: Arc<Semaphore>,
@@ -156,7 +160,12 @@ impl Ingest {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let decoders = Arc::new(Semaphore::new(cores));
         let (stats, identities) = (Stats::new(metrics), Identities::default());
-        Ingest { append, budget, stats, clock, options, deltas, known, identities, decoders }
+        Ingest { append, budget, stats, clock, options, deltas, known, identities, received: None, decoders }
+    }
+
+    /// Counts what other nodes send by the numbers they give to it.
+    pub fn with_received(self, received: Arc<Received>) -> Self {
+        Ingest { received: Some(received), ..self }
     }
 
     /// Replaces the options; requests under way keep the old ones.
@@ -287,7 +296,7 @@ impl Ingest {
         let (unit, id, unpacked, at, held) =
             if inline { work()? } else { tokio::task::spawn_blocking(work).await?? };
         self.stats.unpacked(request.protocol, unpacked);
-        self.append(request, unit, id, (received_ns, &at), held).await
+        self.append_numbered(request, unit, id, (received_ns, &at), held).await
     }
 
     /// The last steps: add up, stamp, append, and one receipt for what both sides refused.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::ClusterName;
+use model::{BatchId, ClusterName};
 use wire::jaeger::Protocol;
 pub use wire::{
     names::{NameStrategy, Naming},
@@ -93,6 +93,10 @@ pub struct Sender {
     pub user_agent: String,
     /// The cluster its certificate names. It brings that cluster's telemetry and no other's.
     pub cluster: Option<ClusterName>,
+    /// The number another node gave to the request: equal numbers have equal items, however often they come.
+    pub batch: Option<BatchId>,
+    /// How many items that node counts in it: one of its items may become several here.
+    pub items: Option<u64>,
 }
 
 /// What an OTLP request is.

@@ -86,7 +86,8 @@ impl Stats {
     }
 
     fn count_items(&self, protocol: &'static str, tenant: &TenantId, receipt: &Receipt, clock: &Clock) {
-        for (signal, n) in &receipt.accepted {
+        // What came again was counted when it came first.
+        for (signal, n) in receipt.accepted.iter().filter(|_| !receipt.duplicate) {
             self.items.get_or_create(&pairs(protocol, [("signal", signal.as_str())])).inc_by(*n);
         }
         for r in &receipt.refused {

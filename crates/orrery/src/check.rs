@@ -1,4 +1,6 @@
-//! `orrery check config FILE…`.
+//! `orrery check config FILE…`, `orrery check forward FILE`.
+
+pub mod forward;
 
 use std::process::ExitCode;
 
@@ -76,4 +78,7 @@ fn describe(node: &config::Node) {
     println!("  listen {}", listeners.map(|(name, at)| format!("{name} {}", shown(at))).join(", "));
     println!("  data in {}, memory limit {} MiB", node.data_dir.display(), node.memory.limit_bytes >> 20);
     println!("  {} scrape job(s)", node.scrape.len());
+    for d in &node.forward {
+        println!("  forwards to {} ({}): {}", d.name, d.protocol.as_str(), d.http.urls.join(", "));
+    }
 }

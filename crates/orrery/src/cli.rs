@@ -82,6 +82,8 @@ pub struct Run {
 pub enum Check {
     /// Check configuration files, of this and of other programs, naming line and key of every problem
     Config(CheckConfig),
+    /// Try the rules of forwarding on the series that a node has: what each keeps and drops. Nothing is sent
+    Forward(crate::check::forward::CheckForward),
 }
 
 #[derive(Debug, Args)]

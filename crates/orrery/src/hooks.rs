@@ -39,6 +39,18 @@ impl NodeHooks for Hooks {
         self.0.federation()
     }
 
+    async fn ledger(&self) -> serde_json::Value {
+        self.0.show_ledger().await
+    }
+
+    fn received(&self, sources: &[u64]) -> serde_json::Value {
+        self.0.show_received(sources)
+    }
+
+    async fn pipelines(&self) -> serde_json::Value {
+        self.0.show_pipelines().await
+    }
+
     fn targets(&self) -> Vec<TargetStatus> {
         self.0.collect.targets()
     }

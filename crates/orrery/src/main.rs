@@ -10,17 +10,21 @@ mod collect;
 mod compare;
 mod demo;
 mod fleet;
+mod forwarding;
 mod hooks;
 mod import;
+mod ledger;
 mod listeners;
 mod logging;
 mod node;
 mod origin;
 mod peering;
+mod pipelines;
 mod progress;
 mod query;
 mod run;
 mod sql;
+mod trial;
 mod watch;
 
 use std::process::ExitCode;
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Run(args) => run::run(&args),
         // Warnings are an outcome of their own.
         cli::Command::Check { what: cli::Check::Config(args) } => return check::config(&args),
+        cli::Command::Check { what: cli::Check::Forward(args) } => return check::forward::run(&args),
         cli::Command::Certs { what } => certs::run(what),
         cli::Command::Import(args) => import::run(args),
         cli::Command::Backup(args) => backup::run(args),

@@ -5,6 +5,7 @@
 //!   │               ├──► api
 //!   └───► ingest ───┘
 //!   └───► collect
+//!   └───► onward       around the way in
 //! ```
 //! Parts meet here only: `store` is both seams, the engines read through one, admission and the collectors
 //! write through the other, the API serves them all.
@@ -22,6 +23,7 @@ use arc_swap::ArcSwap;
 use base::{Clock, MemoryBudget, Metrics, Shutdown};
 use contract::{Append, QueryLimits, Select, Witness};
 use federate::storeapi::StoreApi;
+use ingest::{PipelineLag, Received};
 use model::{Labels, Signal, TenantId};
 use parking_lot::Mutex;
 use store::{LocalObjects, Store};
@@ -29,7 +31,9 @@ use store::{LocalObjects, Store};
 use crate::{
     collect::Collect,
     fleet::Fleet,
+    forwarding::Onward,
     hooks::Hooks,
+    ledger::Ledger,
     listeners,
     logging::OwnTraces,
     origin::{KeepsNothing, Noted, Origin},
@@ -54,6 +58,9 @@ pub struct Shared {
     pub patterns: Option<Arc<ingest::Patterns>>,
     pub ingest: Arc<ingest::Ingest>,
     pub collect: Arc<Collect>,
+    pub onward: Arc<Onward>,
+    pub ledger: Arc<Ledger>,
+    received: Option<Arc<Received>>,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
     objects: Option<LocalObjects>,
@@ -97,7 +104,8 @@ impl Node {
         let append = way_in(&config, store.clone(), &origin).await?;
         let patterns = patterns(&config, &clock);
         let (append, local) = with_patterns(patterns.clone(), append, store.clone());
-        let append = with_derived(derive, append, &shutdown);
+        let onward = Onward::open(&config, &clock, &metrics, &shutdown).await?;
+        let append = with_derived(derive, onward.around(append), &shutdown);
         let ground = Ground {
             config: &config,
             store: store.clone(),
@@ -109,13 +117,19 @@ impl Node {
             shutdown: shutdown.clone(),
         };
         let peering = Peering::start(ground).await?;
-        let ingest = Arc::new(ingest::Ingest::new(
+        let ingest = ingest::Ingest::new(
             append.clone(),
             budget.clone(),
             &metrics,
             clock.clone(),
             settings::ingest(&config),
-        ));
+        );
+        let lag = PipelineLag::new(&metrics);
+        let received = received(&config, &clock, &metrics, &lag).await?;
+        let ingest = Arc::new(match &received {
+            Some(received) => ingest.with_received(received.clone()),
+            None => ingest,
+        });
         // Replicas differ in a label, machines in their name.
         let seed = format!("{}/{:?}", agent::hostmetrics::host_name(), config.external_labels);
         let collect = Arc::new(Collect::new(
@@ -127,6 +141,9 @@ impl Node {
             &seed,
         )?);
         let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
+        let ledger =
+            Ledger::new(onward.clone(), received.clone(), lag, name.clone(), &metrics, clock.clone());
+        ledger.start(&shutdown);
         let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
         let shared = Arc::new(Shared {
             path,
@@ -137,6 +154,9 @@ impl Node {
             patterns,
             ingest: ingest.clone(),
             collect,
+            onward,
+            ledger,
+            received,
             budget: budget.clone(),
             objects,
             peering,
@@ -181,11 +201,15 @@ impl Node {
         self.shared.reload().await
     }
 
-    /// Stops listeners and collectors, waits for what is under way, then closes the store.
+    /// Stops listeners and collectors, waits for what is under way, then ends forwarding and closes the store.
     pub async fn stop(self) -> Result<()> {
         self.shutdown.start();
         if let Err(left) = self.shutdown.finished(Duration::from_secs(4)).await {
             tracing::warn!("{left} task(s) did not end in time");
+        }
+        self.shared.onward.close().await;
+        if let Some(received) = &self.shared.received {
+            received.close().await;
         }
         if let Some(store) = &self.shared.store {
             store.close(Duration::from_secs(4)).await.context("closing the store")?;
@@ -250,6 +274,10 @@ impl Shared {
         self.fleet.federation(self.peering.as_deref())
     }
 
+    pub fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.shutdown.is_started()
     }
@@ -306,6 +334,7 @@ impl Shared {
         if let Some(peering) = &self.peering {
             peering.set(&new)?;
         }
+        self.onward.set(&new).await?;
         if let Some(store) = &self.store {
             store.set_policy(settings::policy(&new));
         }
@@ -387,6 +416,24 @@ fn with_derived(
     let Some(derive) = derive else { return append };
     derive.start(append.clone(), shutdown);
     Arc::new(ingest::Deriving { append, derive })
+}
+
+/// Where what other nodes send is counted, if anything of theirs is kept.
+async fn received(
+    config: &config::Node,
+    clock: &Clock,
+    metrics: &Metrics,
+    lag: &PipelineLag,
+) -> Result<Option<Arc<Received>>> {
+    if !config.keeps {
+        return Ok(None);
+    }
+    let dir = config.data_dir.join("ledger");
+    let (clock, metrics, lag) = (clock.clone(), metrics.clone(), lag.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        Received::open(dir, Arc::new(disklog::RealDisk), &metrics, lag, clock)
+    });
+    Ok(Some(Arc::new(opening.await?.context("opening the ledger of what was received")?)))
 }
 
 /// Says what the configuration asks for and this version does not do.

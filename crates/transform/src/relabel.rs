@@ -115,6 +115,11 @@ impl Rule {
         Ok(Rule { config, regex, action })
     }
 
+    /// As it was configured.
+    pub fn config(&self) -> &RuleConfig {
+        &self.config
+    }
+
     /// Applies the rule; false means the labels are to be dropped.
     fn apply(&self, labels: &mut LabelsBuilder) -> bool {
         let c = &self.config;

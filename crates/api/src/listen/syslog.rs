@@ -114,6 +114,7 @@ impl Connection {
             addr: peer.ip().to_string(),
             user_agent: String::new(),
             cluster: named.and_then(|c| ClusterName::new(c).ok()),
+            ..Sender::default()
         };
         let max_bytes = state.ingest.max_line_bytes().saturating_add(AROUND_BYTES);
         Connection {

@@ -1,6 +1,8 @@
 //! Sections that other parts of Prometheus read: checked whole, and named where this version does nothing with
 //! them.
 
+use std::time::Duration;
+
 use agent::scrape::Names;
 use ingest::{NameStrategy, Naming, OtlpMetrics, Promote};
 
@@ -17,7 +19,6 @@ use crate::{check::Checker, otlp::Otlp};
 pub(super) fn check(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) -> Option<Otlp> {
     rule_files(s, c);
     alerting(s, names, c);
-    remote_write(s, names, c);
     remote_read(s, c);
     storage(s, c);
     tracing(s, c);
@@ -78,7 +79,7 @@ fn alerting(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
 }
 
 /// Further ways of proving who asks exclude the usual ones.
-fn one_auth(s: &mut Section<'_>, client: &HttpClient, more: &[&str], c: &mut Checker<'_>) {
+pub(super) fn one_auth(s: &mut Section<'_>, client: &HttpClient, more: &[&str], c: &mut Checker<'_>) {
     let usual = client.basic || client.authorization || client.oauth2 || client.bearer;
     let given = more.iter().filter(|key| s.section(key, c).is_some()).count();
     if given + usize::from(usual) > 1 {
@@ -87,11 +88,13 @@ fn one_auth(s: &mut Section<'_>, client: &HttpClient, more: &[&str], c: &mut Che
     }
 }
 
-fn headers(s: &mut Section<'_>, instead: &str, c: &mut Checker<'_>) {
-    for (header, _, at) in s.pairs("headers", c) {
+fn headers(s: &mut Section<'_>, instead: &str, c: &mut Checker<'_>) -> Vec<(String, String)> {
+    let all = s.pairs("headers", c);
+    for (header, _, at) in &all {
+        let at = *at;
         if header.eq_ignore_ascii_case("authorization") {
             c.problem_at(&s.name("headers"), at, format!("authorization {instead}"));
-        } else if is_reserved(&header) {
+        } else if is_reserved(header) {
             c.problem_at(
                 &s.name("headers"),
                 at,
@@ -99,22 +102,33 @@ fn headers(s: &mut Section<'_>, instead: &str, c: &mut Checker<'_>) {
             );
         }
     }
+    all.into_iter().map(|(name, value, _)| (name, value)).collect()
 }
 
-/// The keys that both directions of remote storage share; returns the section's name.
-fn remote(s: &mut Section<'_>, c: &mut Checker<'_>) -> (HttpClient, Option<String>) {
-    match s.written_text("url", c) {
+/// The keys that both directions of remote storage share.
+pub(super) struct Remote {
+    /// None where it was not valid.
+    pub(super) url: Option<String>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) client: HttpClient,
+    pub(super) name: Option<String>,
+}
+
+pub(super) fn remote(s: &mut Section<'_>, c: &mut Checker<'_>) -> Remote {
+    let url = s.written_text("url", c);
+    match &url {
         None => s.wrong(c, "needs a url"),
-        Some(url) if !parses(&url) => s.problem("url", c, format!("{url:?} is not a URL")),
+        Some(url) if !parses(url) => s.problem("url", c, format!("{url:?} is not a URL")),
         Some(_) => {}
     }
-    s.duration("remote_timeout", c);
-    headers(s, "is given by basic_auth, authorization or oauth2", c);
-    (http(s, c), s.text("name", c))
+    let timeout = s.duration("remote_timeout", c).filter(|t| !t.is_zero());
+    let headers = headers(s, "is given by basic_auth, authorization or oauth2", c);
+    Remote { url: url.filter(|u| parses(u)), timeout, headers, client: http(s, c), name: s.text("name", c) }
 }
 
 /// Names that are used twice.
-fn twice(names: &mut Vec<String>, name: Option<String>, s: &Section<'_>, c: &mut Checker<'_>) {
+pub(super) fn twice(names: &mut Vec<String>, name: Option<String>, s: &Section<'_>, c: &mut Checker<'_>) {
     let Some(name) = name else { return };
     if names.contains(&name) {
         s.problem("name", c, format!("{name:?} is used by another entry; give each a name of its own"));
@@ -122,67 +136,11 @@ fn twice(names: &mut Vec<String>, name: Option<String>, s: &Section<'_>, c: &mut
     names.push(name);
 }
 
-fn remote_write(s: &mut Section<'_>, names: Names, c: &mut Checker<'_>) {
-    name(s, "remote_write", c, "is not supported by this version; nothing is sent on");
-    let mut used = Vec::new();
-    for mut w in s.sections("remote_write", c) {
-        let (client, own_name) = remote(&mut w, c);
-        twice(&mut used, own_name, &w, c);
-        one_auth(&mut w, &client, &["sigv4", "azuread", "google_iam"], c);
-        rules(&mut w, "write_relabel_configs", names, c);
-        for key in ["send_exemplars", "send_native_histograms", "round_robin_dns", "failed_request_logging"] {
-            w.flag(key, c);
-        }
-        let known = ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"];
-        if let Some(m) = w.text("protobuf_message", c).filter(|m| !known.contains(&m.as_str())) {
-            w.problem("protobuf_message", c, format!("{m:?} is not known, use {}", known.join(" or ")));
-        }
-        if let Some(q) = w.section("queue_config", c) {
-            queue(q, c);
-        }
-        if let Some(mut m) = w.section("metadata_config", c) {
-            m.flag("send", c);
-            m.duration("send_interval", c);
-            m.integer("max_samples_per_send", c);
-            m.finish(c);
-        }
-        w.finish(c);
-    }
-}
-
-fn queue(mut q: Section<'_>, c: &mut Checker<'_>) {
-    let mut positive = |key: &str, default: i64, c: &mut Checker<'_>| {
-        let n = q.integer(key, c).unwrap_or(default);
-        if n <= 0 {
-            q.problem(key, c, "must be more than zero");
-        }
-        n
-    };
-    positive("capacity", 10_000, c);
-    positive("max_samples_per_send", 2000, c);
-    let (max, min) = (positive("max_shards", 50, c), positive("min_shards", 1, c));
-    if min > max {
-        q.problem("min_shards", c, "must not be more than max_shards");
-    }
-    let backoff = |q: &mut Section<'_>, key: &str, ms: u64, c: &mut Checker<'_>| {
-        q.duration(key, c).unwrap_or(std::time::Duration::from_millis(ms))
-    };
-    let (least, most) = (backoff(&mut q, "min_backoff", 30, c), backoff(&mut q, "max_backoff", 5000, c));
-    if most < least {
-        q.problem("max_backoff", c, "must not be less than min_backoff");
-    }
-    for key in ["batch_send_deadline", "sample_age_limit"] {
-        q.duration(key, c);
-    }
-    q.flag("retry_on_http_429", c);
-    q.finish(c);
-}
-
 fn remote_read(s: &mut Section<'_>, c: &mut Checker<'_>) {
     name(s, "remote_read", c, "is not supported by this version; queries read this node only");
     let mut used = Vec::new();
     for mut r in s.sections("remote_read", c) {
-        let (_, own_name) = remote(&mut r, c);
+        let own_name = remote(&mut r, c).name;
         twice(&mut used, own_name, &r, c);
         r.count("chunked_read_limit", c);
         r.flag("read_recent", c);

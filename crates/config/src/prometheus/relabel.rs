@@ -6,7 +6,7 @@ use super::section::Section;
 use crate::{check::Checker, yaml::Value};
 
 /// The rules under `key`.
-pub(super) fn rules(s: &mut Section<'_>, key: &str, names: Names, c: &mut Checker<'_>) -> Vec<Rule> {
+pub(crate) fn rules(s: &mut Section<'_>, key: &str, names: Names, c: &mut Checker<'_>) -> Vec<Rule> {
     let mut out = Vec::new();
     for mut r in s.sections(key, c) {
         let defaults = RuleConfig::default();

@@ -137,6 +137,11 @@ impl<'n> Section<'n> {
         self.parsed(key, c, size)
     }
 
+    /// A size, or a share of something, as the node's own keys have it.
+    pub(crate) fn amount(&mut self, key: &str, c: &mut Checker<'_>) -> Option<scalar::Amount> {
+        self.parsed(key, c, scalar::amount)
+    }
+
     pub(crate) fn list(&mut self, key: &str, c: &mut Checker<'_>) -> Option<&'n [Node]> {
         match &self.take(key)?.value {
             Value::Null => None,

@@ -17,7 +17,7 @@ fn read(text: &str) -> (Prometheus, Vec<String>, Vec<String>) {
 fn read_as(text: &str, path: &Path) -> (Prometheus, Vec<String>, Vec<String>) {
     let mut c = Checker::new(path, text);
     let found = match yaml::parse(text) {
-        Ok(root) => check(&root, &mut c),
+        Ok(root) => check(&root, 1 << 30, &mut c),
         Err(e) => {
             c.problem_at("", e.at, e.message);
             Prometheus::default()
@@ -169,11 +169,13 @@ remote_write: [{url: 'http://r/push'}]
     assert_eq!((f.files[0].to_str(), f.refresh), (Some("/etc/t/*.json"), Duration::from_secs(60)));
     assert_eq!((h.url.as_str(), h.refresh), ("http://sd/targets", Duration::from_secs(60)));
     assert_eq!((d.port, d.refresh), (9100, Duration::from_secs(30)));
-    assert_eq!(notices.len(), 3, "{notices:#?}");
+    assert_eq!(notices.len(), 2, "{notices:#?}");
     assert!(
         notices[0].starts_with("/etc/p.yml:8:5: prometheus.scrape_configs.kubernetes_sd_configs: is not")
     );
-    assert!(notices[1].contains("rule_files") && notices[2].contains("remote_write"));
+    assert!(notices[1].contains("rule_files"));
+    assert_eq!(p.remote_write[0].http.urls, ["http://r/push"]);
+    assert_eq!(p.remote_write[0].limits.max_backlog_bytes, 1 << 30);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use net::{Answer, Client, Request, Settings};
 
-use super::{BATCH_HEADER, Delivery, Outcome, batch_text};
+use super::{BATCH_HEADER, Delivery, ITEMS_HEADER, Outcome, STORED_HEADER, batch_text};
 use crate::{Error, Result};
 
 /// An answer is at most this long: that of a bulk request has a line per item.
@@ -40,7 +40,7 @@ impl TenantHeader {
 }
 
 /// How a destination is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpOptions {
     /// In order of preference.
     pub urls: Vec<String>,
@@ -109,6 +109,13 @@ impl Http {
         let answer = self.exchange(url, delivery, body, headers).await?;
         match self.judge(&answer) {
             None => Ok(answer),
+            // Another node says what is stored of a request that it refused in part.
+            Some(Outcome::Refused { reason, detail }) => match answer.header(STORED_HEADER).trim().parse::<u64>() {
+                Ok(stored) => {
+                    Err(Outcome::partly(&reason, delivery.items().saturating_sub(stored), detail))
+                }
+                Err(_) => Err(Outcome::Refused { reason, detail }),
+            },
             Some(outcome) => Err(outcome),
         }
     }
@@ -128,6 +135,7 @@ impl Http {
             request = request.header(name, *value);
         }
         request = request.header(BATCH_HEADER, batch_text(delivery.id));
+        request = request.header(ITEMS_HEADER, delivery.items().to_string());
         if let Some(tenant) = self.tenant.value(delivery) {
             request = request.header("x-scope-orgid", tenant);
         }

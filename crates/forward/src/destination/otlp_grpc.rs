@@ -18,7 +18,7 @@ use tonic::{
 };
 
 use super::{
-    BATCH_HEADER, Delivery, Destination, Outcome, batch_text,
+    BATCH_HEADER, Delivery, Destination, ITEMS_HEADER, Outcome, batch_text,
     http::{HEAD_BYTES, HttpOptions, TenantHeader, check_url, gzip, patience},
     otlp::{Export, PARTIAL},
 };
@@ -117,7 +117,10 @@ impl OtlpGrpc {
     fn request<T>(&self, message: T, delivery: &Delivery) -> Result<Request<T>, String> {
         let mut request = Request::new(message);
         request.set_timeout(self.timeout);
-        let mut headers = vec![(BATCH_HEADER.to_owned(), batch_text(delivery.id))];
+        let mut headers = vec![
+            (BATCH_HEADER.to_owned(), batch_text(delivery.id)),
+            (ITEMS_HEADER.to_owned(), delivery.items().to_string()),
+        ];
         headers.extend(self.tenant.value(delivery).map(|t| ("x-scope-orgid".to_owned(), t)));
         if let Auth::Header { scheme, credentials } = &self.settings.auth {
             headers.push(("authorization".to_owned(), format!("{scheme} {}", credentials.reveal()?)));

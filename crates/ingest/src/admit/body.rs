@@ -52,7 +52,7 @@ pub(super) struct Salt(xxhash_rust::xxh3::Xxh3);
 impl Salt {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        let Sender { addr, user_agent, cluster } = request.sender;
+        let Sender { addr, user_agent, cluster, batch: _, items: _ } = request.sender;
         // What is stored of the same body depends on whose certificate it came with.
         let cluster = cluster.as_ref().map(|c| c.as_str());
         let parts = [request.tenant.as_str(), request.endpoint, addr, user_agent];

@@ -43,7 +43,7 @@ fn rig_with(budget: MemoryBudget, options: Options) -> Rig {
     let metrics = Metrics::default();
     let clock = Clock::manual(1_700_000_000_000_000_000);
     let ingest = Ingest::new(probe.clone(), budget, &metrics, clock, options);
-    let sender = Sender { addr: "10.0.0.1".into(), user_agent: "test".into(), cluster: None };
+    let sender = Sender { addr: "10.0.0.1".into(), user_agent: "test".into(), ..Sender::default() };
     Rig { ingest, probe, metrics, tenant: TenantId::default(), sender }
 }
 

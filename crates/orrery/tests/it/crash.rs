@@ -22,27 +22,37 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Protocol {
+pub enum Protocol {
     RemoteWrite,
     Loki,
     OtlpTraces,
 }
 
-struct Sender {
-    protocol: Protocol,
-    name: String,
+impl Protocol {
+    pub fn letter(self) -> char {
+        match self {
+            Protocol::RemoteWrite => 'm',
+            Protocol::Loki => 'l',
+            Protocol::OtlpTraces => 't',
+        }
+    }
+}
+
+pub struct Sender {
+    pub protocol: Protocol,
+    pub name: String,
     base_ns: i64,
     next: u64,
-    acknowledged: Vec<u64>,
+    pub acknowledged: Vec<u64>,
     /// Sent, but not answered: to be sent again as it was.
-    pending: Option<(u64, Vec<u8>)>,
+    pub pending: Option<(u64, Vec<u8>)>,
 }
 
 /// Items of one request; they live or die together.
 const PER_REQUEST: u64 = 5;
 
 impl Sender {
-    fn new(protocol: Protocol, name: &str) -> Self {
+    pub fn new(protocol: Protocol, name: &str) -> Self {
         let base_ns = now_ns() / 1_000_000_000 * 1_000_000_000;
         Sender { protocol, name: name.to_owned(), base_ns, next: 0, acknowledged: Vec::new(), pending: None }
     }
@@ -103,7 +113,7 @@ impl Sender {
     }
 
     /// Sends until told to stop or until the node is gone.
-    async fn send(mut self, http: String, stop: Arc<AtomicBool>) -> Self {
+    pub async fn send(mut self, http: String, stop: Arc<AtomicBool>) -> Self {
         let client = Client::new().unwrap();
         while !stop.load(Relaxed) {
             let (first, body) = self.pending.take().unwrap_or_else(|| (self.next, self.body(self.next)));
@@ -133,7 +143,7 @@ impl Sender {
     }
 
     /// Item number to how often it is stored.
-    async fn stored(&self, node: &Node) -> BTreeMap<u64, usize> {
+    pub async fn stored(&self, node: &Node) -> BTreeMap<u64, usize> {
         let mut out = BTreeMap::new();
         match self.protocol {
             Protocol::RemoteWrite => {

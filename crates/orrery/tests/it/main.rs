@@ -16,6 +16,7 @@ mod demo;
 mod endure;
 mod explosion;
 mod federation;
+mod forwarding;
 mod history;
 mod lab;
 mod lifecycle;

@@ -1,0 +1,93 @@
+//! How old telemetry is at each stage of its way, by cluster and signal. The time of receipt is measured against; it is
+//! never a label.
+
+use std::collections::BTreeMap;
+
+use base::{
+    Metrics,
+    metrics::{Pairs, Readings},
+};
+use model::Batch;
+
+use crate::stamp;
+
+/// Clusters that are measured; items of more are not.
+const MAX_CLUSTERS: usize = 1000;
+
+/// A stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// Age of the oldest item that waits to be sent.
+    Queued,
+    /// Age of the newest item of a request when it was received.
+    Received,
+    /// The same when it was durable.
+    Stored,
+}
+
+impl Lag {
+    fn as_str(self) -> &'static str {
+        match self {
+            Lag::Queued => "queued",
+            Lag::Received => "received",
+            Lag::Stored => "stored",
+        }
+    }
+}
+
+/// The gauge, shared by both ends.
+#[derive(Clone)]
+pub struct PipelineLag(Readings);
+
+impl PipelineLag {
+    pub fn new(metrics: &Metrics) -> Self {
+        PipelineLag(metrics.register_seconds(
+            "pipeline_lag",
+            "Age of telemetry between nodes by cluster, signal and stage: of the oldest item queued to be sent, and of the newest of the last request when it was received and when it was stored.",
+            Readings::default(),
+        ))
+    }
+
+    /// Clocks that disagree make an age negative; it is shown as it is.
+    pub fn observe(&self, cluster: &str, signal: &str, stage: Lag, age_ns: i64) {
+        let pairs: Pairs = vec![
+            ("cluster", cluster.to_owned()),
+            ("signal", signal.to_owned()),
+            ("stage", stage.as_str().to_owned()),
+        ];
+        self.0.get_or_create(&pairs).set(age_ns as f64 / 1e9);
+    }
+}
+
+/// By the cluster that items name: the time of the newest.
+pub(super) fn newest(batch: &Batch) -> Vec<(String, i64)> {
+    let mut all: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut see = |cluster, ns: i64| {
+        if all.len() < MAX_CLUSTERS || all.contains_key(cluster) {
+            let newest = all.entry(cluster).or_insert(i64::MIN);
+            *newest = ns.max(*newest);
+        }
+    };
+    match batch {
+        Batch::Metrics(m) => {
+            let clusters: Vec<&str> = m.series.iter().map(|l| l.value(stamp::LABEL)).collect();
+            let of = |series: u32| clusters.get(series as usize).copied().unwrap_or_default();
+            for (series, t) in m.samples.series.iter().zip(&m.samples.timestamp_ms) {
+                see(of(*series), t.saturating_mul(1_000_000));
+            }
+            m.histograms.iter().for_each(|h| see(of(h.series), h.timestamp_ms.saturating_mul(1_000_000)));
+        }
+        Batch::Logs(l) => {
+            let of = |stream: u32| l.streams.get(stream as usize).map_or("", |s| s.labels.value(stamp::LABEL));
+            l.records.iter().for_each(|r| see(of(r.stream), r.timestamp_ns));
+        }
+        Batch::Spans(s) => {
+            let of = |origin: u32| {
+                s.origins.get(origin as usize).and_then(|o| stamp::named(&o.resource.attributes)).unwrap_or("")
+            };
+            s.spans.iter().for_each(|span| see(of(span.origin), span.end_ns));
+        }
+        _ => {}
+    }
+    all.into_iter().map(|(cluster, ns)| (cluster.to_owned(), ns)).collect()
+}
