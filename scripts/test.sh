@@ -64,6 +64,8 @@ rust_tests() {
 
 browser_tests() {
   packages
+  python_peers
+  export ORRERY_PEERS=required
   step "unit tests of the web UI"
   (cd ui && npm run --silent check && npm run --silent format && npm run --silent licenses && npm test --silent)
   step "browser tests"
