@@ -22,6 +22,8 @@ pub struct Connection {
     /// None for plain connections.
     pub tls: Option<Tls>,
     pub sasl: Option<Sasl>,
+    /// Whether a topic that is not there is made, where the brokers allow it.
+    pub create_topics: bool,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
 }
@@ -53,6 +55,7 @@ impl Connection {
             client_id: "orrery".to_owned(),
             tls: None,
             sasl: None,
+            create_topics: true,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
         }
@@ -91,6 +94,7 @@ impl Connection {
     pub(crate) async fn open(&self) -> Result<Kafka> {
         let mut builder = Kafka::builder(self.brokers.join(","))
             .client_id(self.client_id.as_str())
+            .allow_auto_create_topics(self.create_topics)
             .connect_timeout(self.connect_timeout)
             .request_timeout(self.request_timeout.max(self.connect_timeout));
         if let Some(security) = self.security()? {
