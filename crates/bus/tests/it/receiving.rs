@@ -263,3 +263,34 @@ async fn a_store_that_refuses_for_long_costs_neither_the_group_nor_a_record() {
     keeper.check(80);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn nodes_of_a_group_share_the_partitions_and_take_over_from_one_that_leaves() {
+    let broker = broker().await;
+    let (keeper, all) = (Arc::new(Keeper::default()), |n: usize| n as i64);
+    let of_group =
+        || ReceiveOptions { session_timeout: Duration::from_secs(6), ..options(&broker, Encoding::Protobuf) };
+    let first = Node::start(of_group(), &keeper);
+    produce(&broker, 0, 60, Encoding::Protobuf).await;
+    until("the first has all", || committed(&broker) == all(60)).await;
+    let second = Node::start(of_group(), &keeper);
+    let is_shared = |node: &Node| {
+        let text = node.registry.encode();
+        text.lines().any(|l| l.starts_with("orrery_kafka_committed_offset{"))
+    };
+    let mut made = 60;
+    let patience = tokio::time::timeout(Duration::from_secs(60), async {
+        while !(is_shared(&first) && is_shared(&second)) {
+            produce(&broker, made, 12, Encoding::Protobuf).await;
+            made += 12;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    patience.await.unwrap();
+    first.stop().await;
+    produce(&broker, made, 30, Encoding::Protobuf).await;
+    made += 30;
+    until("the second has all", || committed(&broker) == all(made)).await;
+    keeper.check(made);
+    second.stop().await;
+}
