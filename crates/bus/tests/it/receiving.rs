@@ -267,11 +267,9 @@ async fn a_store_that_refuses_for_long_costs_neither_the_group_nor_a_record() {
 #[tokio::test]
 async fn nodes_of_a_group_share_the_partitions_and_take_over_from_one_that_leaves() {
     let broker = broker().await;
-    let (keeper, all) = (Arc::new(Keeper::default()), |n| n as i64);
-    let of_group = || ReceiveOptions {
-        session_timeout: Duration::from_secs(6),
-        ..options(&broker, Encoding::Protobuf)
-    };
+    let (keeper, all) = (Arc::new(Keeper::default()), |n: usize| n as i64);
+    let of_group =
+        || ReceiveOptions { session_timeout: Duration::from_secs(6), ..options(&broker, Encoding::Protobuf) };
     let first = Node::start(of_group(), &keeper);
     produce(&broker, 0, 60, Encoding::Protobuf).await;
     until("the first has all", || committed(&broker) == all(60)).await;
