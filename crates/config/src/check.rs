@@ -29,11 +29,8 @@ pub(crate) struct Checker<'a> {
 
 pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, Error> {
     let mut c = Checker { path, text, problems: Vec::new(), notices: Vec::new() };
-    for (name, key) in [
-        ("bucket", &w.bucket),
-        ("collector", &w.collector),
-        ("alertmanager", &w.alertmanager),
-    ] {
+    for (name, key) in [("bucket", &w.bucket), ("collector", &w.collector), ("alertmanager", &w.alertmanager)]
+    {
         c.not_yet(name, key);
     }
     let keeps = c.roles(&w.roles);
@@ -89,10 +86,17 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
         None => Vec::new(),
     };
     if let (false, Some(f)) = (keeps, &w.forward) {
-        c.problem("forward", f.referenced, "a node that keeps nothing takes nothing that it could send onward");
+        c.problem(
+            "forward",
+            f.referenced,
+            "a node that keeps nothing takes nothing that it could send onward",
+        );
     }
     for d in prometheus.remote_write.drain(..) {
-        let at = w.forward.as_ref().map_or(At::default(), |f| At { line: f.referenced.line(), column: f.referenced.column() });
+        let at = w
+            .forward
+            .as_ref()
+            .map_or(At::default(), |f| At { line: f.referenced.line(), column: f.referenced.column() });
         crate::forward::twice(&d, &forward, ("forward", at), &mut c);
         forward.push(d);
     }
@@ -432,7 +436,9 @@ impl Checker<'_> {
         let at = At { line: p.referenced.line(), column: p.referenced.column() };
         match p.value {
             written::Prometheus::Inline => match yaml::parse(self.text) {
-                Ok(root) => root.get("prometheus").map(|n| prometheus::check(n, backlog, self)).unwrap_or_default(),
+                Ok(root) => {
+                    root.get("prometheus").map(|n| prometheus::check(n, backlog, self)).unwrap_or_default()
+                }
                 Err(e) => {
                     self.problem_at("prometheus", e.at, e.message);
                     prometheus::Prometheus::default()

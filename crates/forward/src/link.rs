@@ -132,7 +132,9 @@ impl Link {
                 seen.answered_ns = now_ns;
                 return;
             }
-            Outcome::Refused { detail, .. } | Outcome::TooLarge { detail } | Outcome::Later { detail, .. } => detail,
+            Outcome::Refused { detail, .. }
+            | Outcome::TooLarge { detail }
+            | Outcome::Later { detail, .. } => detail,
         };
         seen.failed_ns = now_ns;
         seen.failure = detail.chars().take(SHOWN).collect();

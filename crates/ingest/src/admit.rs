@@ -38,8 +38,7 @@ use self::{
 };
 use crate::{
     Error, LokiFormat, Options, Result, Sender, claim, delta::Accumulator, discover, identities::Identities,
-    known::Known, received::Received, stamp,
-    stats::Stats,
+    known::Known, received::Received, stamp, stats::Stats,
 };
 
 pub use syslog::SyslogPiece;

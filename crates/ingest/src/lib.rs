@@ -34,8 +34,8 @@ pub use options::{
     DeltaLimits, JaegerFormat, Limits, LokiFormat, NameStrategy, Naming, Options, Otlp, OtlpFormat,
     OtlpMetrics, OtlpSignal, OtlpTransport, Promote, Sender, ZipkinFormat,
 };
-pub use received::{Lag, PipelineLag, Received, SourceAccount};
 pub use patterns::{Mining, Patterns, WithPatterns};
+pub use received::{Lag, PipelineLag, Received, SourceAccount};
 pub use stamp::cluster as stamp_cluster;
 pub use wire::{Limits as ItemLimits, bulk};
 

@@ -26,13 +26,13 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, RwLock};
 
-pub use self::{
-    book::{Outcome, SourceAccount},
-    lag::{Lag, PipelineLag},
-};
 use self::{
     book::{Book, Counters},
     lag::newest,
+};
+pub use self::{
+    book::{Outcome, SourceAccount},
+    lag::{Lag, PipelineLag},
 };
 use crate::{Error, Result, Sender};
 
@@ -126,7 +126,8 @@ impl Received {
         lag: PipelineLag,
         clock: Clock,
     ) -> Result<Self> {
-        let options = disklog::Options { name: "ledger", segment_bytes: 1 << 20, ..disklog::Options::new(dir) };
+        let options =
+            disklog::Options { name: "ledger", segment_bytes: 1 << 20, ..disklog::Options::new(dir) };
         let (log, _) = Log::open(options, disk, metrics).map_err(broken)?;
         let mut book = Book::default();
         for entry in log.read_from(Position::default()).map_err(broken)? {
@@ -136,7 +137,9 @@ impl Received {
                     let state: State = serde_json::from_slice(&entry.payload).map_err(unreadable)?;
                     if state.version != VERSION {
                         let found = state.version;
-                        return Err(unreadable(format!("it has version {found}, this program reads {VERSION}")));
+                        return Err(unreadable(format!(
+                            "it has version {found}, this program reads {VERSION}"
+                        )));
                     }
                     book = state.book;
                 }
@@ -270,7 +273,11 @@ impl Outcome {
             taken: receipt.accepted_items(),
             histograms: receipt.histograms,
             exemplars: receipt.exemplars,
-            refused: receipt.refused.iter().map(|r| (r.reason.as_str().to_owned(), r.count, r.positions.clone())).collect(),
+            refused: receipt
+                .refused
+                .iter()
+                .map(|r| (r.reason.as_str().to_owned(), r.count, r.positions.clone()))
+                .collect(),
         }
     }
 

@@ -236,7 +236,9 @@ fn compare(account: Account, acknowledged: u64, receiver: Option<Receiver>) -> C
         _ if difference != 0 => Verdict::Mismatch,
         None => Verdict::Unknown,
         // It has less than it said it has, or more than it could have been sent.
-        Some(r) if r.taken < acknowledged || r.taken > account.acknowledged + account.pending => Verdict::Mismatch,
+        Some(r) if r.taken < acknowledged || r.taken > account.acknowledged + account.pending => {
+            Verdict::Mismatch
+        }
         Some(r) if r.taken == account.acknowledged && account.pending == 0 => Verdict::Equal,
         Some(_) => Verdict::UnderWay,
     };

@@ -122,7 +122,10 @@ fn one(series: &Series, rules: &[Rule], stamps: usize, trial: &mut Trial) -> Vec
 /// Places of the `keep` rules among the own ones.
 fn keeps(rules: &[Rule], stamps: usize) -> Vec<usize> {
     let own = rules.iter().skip(stamps).enumerate();
-    own.filter(|(_, r)| r.config().action.eq_ignore_ascii_case("keep")).map(|(i, _)| i).take(MAX_KEEPS).collect()
+    own.filter(|(_, r)| r.config().action.eq_ignore_ascii_case("keep"))
+        .map(|(i, _)| i)
+        .take(MAX_KEEPS)
+        .collect()
 }
 
 fn exclusions(keeps: &[usize], both: &[Vec<u64>], rules: &[RuleTrial]) -> Vec<String> {
@@ -171,7 +174,8 @@ mod tests {
     }
 
     fn series(names: &[&str]) -> Vec<Series> {
-        let one = |n: &&str| Series { labels: Labels::from_pairs([("__name__", *n), ("job", "x")]), samples: 20 };
+        let one =
+            |n: &&str| Series { labels: Labels::from_pairs([("__name__", *n), ("job", "x")]), samples: 20 };
         names.iter().map(one).collect()
     }
 
@@ -200,6 +204,8 @@ mod tests {
         let trial = run(&d, &series(&["up", "node_load1", "node_cpu"]));
         assert_eq!(trial.kept, 0);
         assert_eq!(trial.warnings.len(), 1);
-        assert!(trial.warnings[0].starts_with("keep rules 0 and 1 exclude each other: rule 0 keeps 1 series"));
+        assert!(
+            trial.warnings[0].starts_with("keep rules 0 and 1 exclude each other: rule 0 keeps 1 series")
+        );
     }
 }

@@ -16,8 +16,7 @@ use crate::{
     prometheus::{http::either, section::Section},
 };
 
-const KNOWN: &str =
-    "otlp, otlp_http, remote_write, loki, elasticsearch, splunk_hec, datadog, kafka or file";
+const KNOWN: &str = "otlp, otlp_http, remote_write, loki, elasticsearch, splunk_hec, datadog, kafka or file";
 /// Keys of one protocol that others are asked for by mistake, with whose they are.
 const OWN: [(&str, &[&str]); 3] = [
     ("protobuf_message", &["remote_write"]),
@@ -125,7 +124,8 @@ fn file(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<FileOptions> {
         s.problem("max_file_bytes", c, "must be more than zero");
     }
     let max_age = positive(s, "max_file_age", c).unwrap_or(d.max_age);
-    let keep_files = s.count("keep_files", c).map_or(d.keep_files, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let keep_files =
+        s.count("keep_files", c).map_or(d.keep_files, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let keep_age = positive(s, "keep_age", c).or(d.keep_age);
     Some(FileOptions { compression, max_bytes, max_age, keep_files, keep_age, ..d })
 }

@@ -146,7 +146,10 @@ fn destination(mut s: Section<'_>, ground: &Ground<'_>, c: &mut Checker<'_>) -> 
 
 fn name(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<String> {
     let Some(name) = s.text("name", c) else {
-        s.wrong(c, "needs a name: what it is counted under, and finds its place in the queue by after a restart");
+        s.wrong(
+            c,
+            "needs a name: what it is counted under, and finds its place in the queue by after a restart",
+        );
         return None;
     };
     if name.len() > 100 {
@@ -204,7 +207,8 @@ fn endpoints(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Vec<String>> {
     }
     let mut good = true;
     for url in &urls {
-        let parsed = url::Url::parse(url).ok().filter(|u| u.has_host() && matches!(u.scheme(), "http" | "https"));
+        let parsed =
+            url::Url::parse(url).ok().filter(|u| u.has_host() && matches!(u.scheme(), "http" | "https"));
         match parsed {
             None => s.problem(key, c, format!("{url:?} is not http://host:port or https://host:port")),
             Some(u) if !u.username().is_empty() || u.password().is_some() => {
@@ -319,7 +323,8 @@ fn own_tls(settings: &mut Settings, protocol: &Protocol, urls: &[String], ground
     }
     if let Some(own) = ground.tls {
         let file = |path: &std::path::PathBuf| Some(Secret::File(path.clone()));
-        settings.tls = Tls { ca: file(&own.ca), cert: file(&own.cert), key: file(&own.key), ..Tls::default() };
+        settings.tls =
+            Tls { ca: file(&own.ca), cert: file(&own.cert), key: file(&own.key), ..Tls::default() };
     }
 }
 
@@ -333,7 +338,12 @@ fn carried(d: &Destination, chosen: &[Signal], at: (&str, At), c: &mut Checker<'
     for signal in chosen.iter().filter(|s| !opened.takes(s)) {
         let carries: Vec<&str> =
             Signal::KNOWN.iter().filter(|s| opened.takes(s)).map(Signal::as_str).collect();
-        let message = format!("{} cannot be sent by {}, it carries {}", signal.as_str(), d.protocol.as_str(), carries.join(", "));
+        let message = format!(
+            "{} cannot be sent by {}, it carries {}",
+            signal.as_str(),
+            d.protocol.as_str(),
+            carries.join(", ")
+        );
         c.problem_at(at.0, at.1, message);
     }
 }

@@ -29,7 +29,10 @@ fn a_destination_has_every_key_and_a_default_for_each_but_name_to_and_endpoint()
     assert!(hub.limits.max_backlog_bytes > 0 && hub.limits.max_backlog_bytes <= 8 << 30);
     let stamped = |l: &Labels| relabel_labels(l, &hub.selection.write_relabel).unwrap().to_string();
     assert_eq!(stamped(&Labels::from_pairs([("x", "1")])), r#"{price="$5", replica="a", x="1"}"#);
-    assert_eq!(stamped(&Labels::from_pairs([("replica", "b"), ("price", "1")])), r#"{price="1", replica="b"}"#);
+    assert_eq!(
+        stamped(&Labels::from_pairs([("replica", "b"), ("price", "1")])),
+        r#"{price="1", replica="b"}"#
+    );
 
     assert_eq!(logs.http.urls.len(), 2);
     assert_eq!(logs.http.tenant, TenantHeader::Fixed("all".to_owned()));
@@ -113,7 +116,9 @@ fn remote_write_of_a_prometheus_file_becomes_destinations() {
     let [one, other, two] = node.forward.as_slice() else { panic!("{:?}", node.forward) };
     assert_eq!(one.name, "https://long-term/api/prom/push");
     assert_eq!(one.http.urls, ["https://long-term/api/prom/push?x=1"]);
-    assert!(matches!(&one.http.settings.auth, Auth::Basic { password, .. } if password.reveal().unwrap() == "s3cret"));
+    assert!(
+        matches!(&one.http.settings.auth, Auth::Basic { password, .. } if password.reveal().unwrap() == "s3cret")
+    );
     assert_eq!((one.http.timeout, one.http.tenant.clone()), (Duration::from_secs(7), TenantHeader::Off));
     assert_eq!((one.limits.max_batch_items, one.limits.min_backoff), (500, Duration::from_millis(50)));
     assert_eq!(one.http.settings.headers[0].0, "X-Api-Key");

@@ -31,7 +31,12 @@ const CLOUD_AUTH: [&str; 3] = ["sigv4", "azuread", "google_iam"];
 const MEMORY: [&str; 4] = ["capacity", "max_shards", "min_shards", "batch_send_deadline"];
 
 /// `backlog` is how far a destination may be behind, in bytes.
-pub(super) fn check(s: &mut Section<'_>, names: Names, backlog: u64, c: &mut Checker<'_>) -> Vec<Destination> {
+pub(super) fn check(
+    s: &mut Section<'_>,
+    names: Names,
+    backlog: u64,
+    c: &mut Checker<'_>,
+) -> Vec<Destination> {
     let (mut out, mut used): (Vec<Destination>, Vec<String>) = Default::default();
     for mut w in s.sections("remote_write", c) {
         let remote = remote(&mut w, c);
@@ -170,7 +175,11 @@ fn queue(mut q: Section<'_>, c: &mut Checker<'_>) -> Limits {
     if min > max {
         q.problem("min_shards", c, "must not be more than max_shards");
     }
-    let d = Limits { min_backoff: Duration::from_millis(30), max_backoff: Duration::from_secs(5), ..Limits::default() };
+    let d = Limits {
+        min_backoff: Duration::from_millis(30),
+        max_backoff: Duration::from_secs(5),
+        ..Limits::default()
+    };
     let (least, most) = (q.duration("min_backoff", c), q.duration("max_backoff", c));
     let (min_backoff, max_backoff) = (least.unwrap_or(d.min_backoff), most.unwrap_or(d.max_backoff));
     if max_backoff < min_backoff {
@@ -178,7 +187,8 @@ fn queue(mut q: Section<'_>, c: &mut Checker<'_>) -> Limits {
     }
     q.duration("batch_send_deadline", c);
     for key in q.keys().filter(|k| MEMORY.contains(k)).collect::<Vec<_>>() {
-        let message = "does not apply here; the queue is on the disk, and what waits goes with the next request";
+        let message =
+            "does not apply here; the queue is on the disk, and what waits goes with the next request";
         c.notice(&q.name(key), q.place(key), message);
     }
     if q.duration("sample_age_limit", c).is_some_and(|d| !d.is_zero()) {

@@ -110,12 +110,14 @@ impl Http {
         match self.judge(&answer) {
             None => Ok(answer),
             // Another node says what is stored of a request that it refused in part.
-            Some(Outcome::Refused { reason, detail }) => match answer.header(STORED_HEADER).trim().parse::<u64>() {
-                Ok(stored) => {
-                    Err(Outcome::partly(&reason, delivery.items().saturating_sub(stored), detail))
+            Some(Outcome::Refused { reason, detail }) => {
+                match answer.header(STORED_HEADER).trim().parse::<u64>() {
+                    Ok(stored) => {
+                        Err(Outcome::partly(&reason, delivery.items().saturating_sub(stored), detail))
+                    }
+                    Err(_) => Err(Outcome::Refused { reason, detail }),
                 }
-                Err(_) => Err(Outcome::Refused { reason, detail }),
-            },
+            }
             Some(outcome) => Err(outcome),
         }
     }

@@ -77,7 +77,8 @@ impl Book {
 
     pub(super) fn apply(&mut self, line: Line) {
         if !self.sources.contains_key(&line.source) && self.sources.len() >= MAX_SOURCES {
-            let silent = self.sources.iter().min_by_key(|(_, h)| h.account.last_ns).map(|(source, _)| *source);
+            let silent =
+                self.sources.iter().min_by_key(|(_, h)| h.account.last_ns).map(|(source, _)| *source);
             silent.and_then(|s| self.sources.remove(&s));
         }
         let held = self.sources.entry(line.source).or_default();

@@ -78,12 +78,16 @@ pub(super) fn newest(batch: &Batch) -> Vec<(String, i64)> {
             m.histograms.iter().for_each(|h| see(of(h.series), h.timestamp_ms.saturating_mul(1_000_000)));
         }
         Batch::Logs(l) => {
-            let of = |stream: u32| l.streams.get(stream as usize).map_or("", |s| s.labels.value(stamp::LABEL));
+            let of =
+                |stream: u32| l.streams.get(stream as usize).map_or("", |s| s.labels.value(stamp::LABEL));
             l.records.iter().for_each(|r| see(of(r.stream), r.timestamp_ns));
         }
         Batch::Spans(s) => {
             let of = |origin: u32| {
-                s.origins.get(origin as usize).and_then(|o| stamp::named(&o.resource.attributes)).unwrap_or("")
+                s.origins
+                    .get(origin as usize)
+                    .and_then(|o| stamp::named(&o.resource.attributes))
+                    .unwrap_or("")
             };
             s.spans.iter().for_each(|span| see(of(span.origin), span.end_ns));
         }

@@ -113,8 +113,7 @@ async fn series(args: &CheckForward) -> Result<Vec<Series>> {
     let query = format!("{}[{}ms]", args.selector, args.range.as_millis().max(1));
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
     let url = format!("{}/api/v1/query?query={query}", args.to.trim_end_matches('/'));
-    let mut request =
-        Request { timeout: TIMEOUT, max_answer_bytes: MAX_ANSWER_BYTES, ..Request::get(url) };
+    let mut request = Request { timeout: TIMEOUT, max_answer_bytes: MAX_ANSWER_BYTES, ..Request::get(url) };
     if let Some(tenant) = &args.tenant {
         request = request.header("x-scope-orgid", tenant);
     }
@@ -131,8 +130,10 @@ async fn series(args: &CheckForward) -> Result<Vec<Series>> {
         eprintln!("warning: {}", warning.as_str().unwrap_or_default());
     }
     let one = |s: &Value| {
-        let pairs = s["metric"].as_object()?.iter().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned())));
-        let samples = ["values", "histograms"].iter().filter_map(|k| s[*k].as_array()).map(Vec::len).sum::<usize>();
+        let pairs =
+            s["metric"].as_object()?.iter().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned())));
+        let samples =
+            ["values", "histograms"].iter().filter_map(|k| s[*k].as_array()).map(Vec::len).sum::<usize>();
         Some(Series { labels: Labels::from_pairs(pairs), samples: samples as u64 })
     };
     Ok(v["data"]["result"].as_array().into_iter().flatten().filter_map(one).collect())

@@ -55,7 +55,8 @@ async fn drained(node: &Node, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
 fn adds_up(lane: &Value) {
     let n = |v: &Value| v.as_u64().unwrap();
     let sum = |v: &Value| v.as_object().unwrap().values().map(n).sum::<u64>();
-    let ended = n(&lane["acknowledged"]) + sum(&lane["refused"]) + sum(&lane["dropped"]) + n(&lane["pending"]);
+    let ended =
+        n(&lane["acknowledged"]) + sum(&lane["refused"]) + sum(&lane["dropped"]) + n(&lane["pending"]);
     assert_eq!(n(&lane["produced"]), ended, "{lane}");
     assert_eq!(lane["difference"], 0, "{lane}");
     assert_eq!(lane["produced"], lane["acknowledged"], "{lane}");
@@ -78,7 +79,8 @@ async fn exactly_once(senders: &[Sender], node: &Node, place: &str) {
 async fn metric(node: &Node, name: &str, labels: &[&str]) -> Option<f64> {
     let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();
     let line = text.lines().find(|l| {
-        l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|x| l.contains(x))
+        l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|x| l.contains(x))
     })?;
     line.rsplit_once(' ')?.1.parse().ok()
 }

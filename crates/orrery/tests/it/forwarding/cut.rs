@@ -124,10 +124,12 @@ async fn after_cuts_and_kills_of_both_ends_the_ledgers_agree_and_so_do_counts_at
     let edge_label = r#"cluster="edge-01""#;
     for stage in ["received", "stored"] {
         let stage = format!("stage=\"{stage}\"");
-        let lag = metric(&hub, "orrery_pipeline_lag_seconds", &[edge_label, r#"signal="logs""#, &stage]).await;
+        let lag =
+            metric(&hub, "orrery_pipeline_lag_seconds", &[edge_label, r#"signal="logs""#, &stage]).await;
         assert!(lag.is_some(), "{stage}");
     }
-    let queued = metric(&edge, "orrery_forward_pending_items", &[r#"destination="logs""#, r#"class="logs""#]).await;
+    let queued =
+        metric(&edge, "orrery_forward_pending_items", &[r#"destination="logs""#, r#"class="logs""#]).await;
     assert_eq!(queued, Some(0.0));
     println!("{acknowledged} items sent, {taken} at the hub, both ends equal");
 }

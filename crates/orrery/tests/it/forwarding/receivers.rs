@@ -74,7 +74,8 @@ async fn prometheus_receives_by_the_remote_write_of_a_prometheus_file_as_it_stan
         "prometheus:\n  global: {{external_labels: {{site: here}}}}\n  remote_write:\n  - url: {address}/api/v1/write\n    name: prom\n    write_relabel_configs: [{{source_labels: [__name__], regex: counted, action: keep}}]\n    queue_config: {{max_samples_per_send: 500}}\n"
     );
     through("prom", &address, &file).await;
-    let found = Client::new().unwrap().send(Request::get(format!("{address}/api/v1/label/site/values"))).await;
+    let found =
+        Client::new().unwrap().send(Request::get(format!("{address}/api/v1/label/site/values"))).await;
     let v: Value = serde_json::from_slice(&found.unwrap().body).unwrap();
     assert_eq!(v["data"], serde_json::json!(["here"]));
 }

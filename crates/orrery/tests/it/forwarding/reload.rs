@@ -35,8 +35,14 @@ async fn a_reload_changes_destinations_and_loses_nothing_of_those_that_stay() {
     adds_up(&stays);
     adds_up(&comes);
     assert_eq!((&stays["produced"], &comes["produced"]), (&5.into(), &2.into()), "{lanes:?}");
-    assert_eq!((&goes["removed"], &goes["dropped"]), (&true.into(), &json!({"destination_removed": 3})), "{goes}");
-    let counted = metric(&node, "orrery_forward_produced_items_total", &[r#"destination="stays""#, r#"class="logs""#]).await;
+    assert_eq!(
+        (&goes["removed"], &goes["dropped"]),
+        (&true.into(), &json!({"destination_removed": 3})),
+        "{goes}"
+    );
+    let counted =
+        metric(&node, "orrery_forward_produced_items_total", &[r#"destination="stays""#, r#"class="logs""#])
+            .await;
     assert_eq!(counted, Some(5.0), "counted once, though the queue was opened twice");
     assert_eq!(hub.lines(r#"{app="one"}"#).await.len(), 3);
 
