@@ -15,7 +15,8 @@ use std::cell::Cell;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use need::{Need, has_text};
+pub use need::Need;
+pub(crate) use need::has_text;
 
 /// Bytes of a word from which on parts of it are terms.
 pub(crate) const LONG: usize = 16;
@@ -64,7 +65,7 @@ pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
     };
     let mut inside = 0;
     for (i, chunk) in folded.chunks(64).enumerate() {
-        let words = words_in(chunk);
+        let words = mask(chunk, in_word);
         // Bits where a byte is unlike the one before it.
         let mut edges = words ^ (words << 1 | inside);
         inside = words >> 63;
@@ -78,11 +79,12 @@ pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
     }
 }
 
-/// A bit for each of up to 64 bytes that is part of a word.
-fn words_in(chunk: &[u8]) -> u64 {
+/// A bit for each of up to 64 bytes that is so.
+#[inline]
+pub(crate) fn mask(chunk: &[u8], is: impl Fn(u8) -> bool) -> u64 {
     let mut flags = [0u8; 64];
     for (flag, b) in flags.iter_mut().zip(chunk) {
-        *flag = u8::from(in_word(*b));
+        *flag = u8::from(is(*b));
     }
     // Eight flags of a byte each become eight bits: the product puts them side by side in its highest byte.
     let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;

@@ -49,7 +49,7 @@ pub async fn merge(inputs: Vec<(Reader, Keep)>, options: &WriteOptions) -> Resul
             }
             numbers.push(number as u32);
         }
-        let scan = reader.inner().records()?;
+        let scan = reader.inner().records().await?;
         sources.push(Source { inner: reader.inner(), scan, keep, numbers, records: Vec::new().into_iter() });
     }
     run(sources, Arc::new(streams), writer, options).await

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use contract::LineFilter;
 use futures::executor::block_on;
 use model::{
     AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, TimestampNs,
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Result,
+    Result, SegmentInfo,
     testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
     text::tests::{any_attributes, any_value},
 };
@@ -34,6 +35,10 @@ fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
             (s.labels.clone(), r.timestamp_ns, text)
         })
         .collect()
+}
+
+fn condition(filter: LineFilter) -> Option<Arc<LineCondition>> {
+    LineCondition::compile(&[filter]).unwrap().map(Arc::new)
 }
 
 fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
@@ -161,7 +166,7 @@ fn a_line_condition_decides_over_bodies() {
     let b = services(3, 2000);
     let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
     let mut s = Selection::new(vec![], TimeRange::ALL, Order::NewestFirst);
-    s.line = Some(Arc::new(|l| l.ends_with("took 7 ms")));
+    s.line = condition(LineFilter::Regex("took 7 ms$".into()));
     let wanted = b.records.iter().filter(|r| r.body.as_str().unwrap().ends_with("took 7 ms")).count();
     let got: usize = collect(r.select(s)).unwrap().iter().map(|b| b.records.len()).sum();
     assert!(wanted > 0);
@@ -409,8 +414,11 @@ fn merged_segments_are_as_if_written_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let merged = runtime.block_on(merge(inputs(&parts), &WriteOptions::default())).unwrap().unwrap();
     let at_once = write(&whole, &WriteOptions::default()).unwrap();
-    assert_eq!(merged.info, at_once.info);
-    assert!(merged.bytes == at_once.bytes, "{} {}", merged.bytes.len(), at_once.bytes.len());
+    // Only which templates there are depends on what was seen first.
+    let info = |w: &crate::Written| SegmentInfo { bytes: 0, ..w.info.clone() };
+    assert_eq!(info(&merged), info(&at_once));
+    let (a, b) = (merged.bytes.len(), at_once.bytes.len());
+    assert!(a < b + b / 20, "{a} {b}");
 }
 
 /// Counts by labels, piece and fields, of what a selection gives.
@@ -505,7 +513,7 @@ proptest! {
         for range in [TimeRange::ALL, TimeRange::new(TimestampNs(range.0), TimestampNs(range.1))] {
             let mut s = Selection::new(vec![], range, Order::OldestFirst);
             prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
-            s.line = Some(Arc::new(|l: &str| l.len().is_multiple_of(2)));
+            s.line = condition(LineFilter::Regex("(?s)^(..)*$".into()));
             prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
         }
     }
