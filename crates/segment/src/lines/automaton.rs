@@ -29,7 +29,8 @@ const NFA_BYTES: usize = 256 << 10;
 pub(crate) struct Automaton {
     /// Bytes that are never told apart have the same class.
     classes: [u8; 256],
-    stride: usize,
+    /// There are up to two to this many classes.
+    shift: u32,
     /// By state and class.
     next: Vec<State>,
     /// What the end of the text makes of a state: [`MATCHED`] or another.
@@ -65,16 +66,16 @@ impl Automaton {
                 (order.len() - 1) as u8
             });
         }
-        let stride = order.len().next_power_of_two();
-        let mut next = vec![NEVER; rows.len() * stride];
+        let shift = order.len().next_power_of_two().trailing_zeros();
+        let mut next = vec![NEVER; rows.len() << shift];
         for (class, column) in order.iter().enumerate() {
             for (state, to) in column.iter().enumerate() {
-                if let Some(place) = next.get_mut(state * stride + class) {
+                if let Some(place) = next.get_mut(state << shift | class) {
                     *place = *to;
                 }
             }
         }
-        Automaton { classes, stride, next, at_end, start }
+        Automaton { classes, shift, next, at_end, start }
     }
 
     pub fn states(&self) -> usize {
@@ -84,7 +85,7 @@ impl Automaton {
     #[inline]
     pub fn step(&self, state: State, byte: u8) -> State {
         let class = usize::from(self.classes[usize::from(byte)]);
-        self.next.get(usize::from(state) * self.stride + class).copied().unwrap_or(UNKNOWN)
+        self.next.get(usize::from(state) << self.shift | class).copied().unwrap_or(UNKNOWN)
     }
 
     /// Where a text leads from a state.

@@ -4,11 +4,11 @@ use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
 };
-use model::LogRecord;
+use model::{AnyValue, LogRecord};
 
 use super::{
     Layout,
-    cut::{bodies::Bodies, template::Table, walk::Sieve},
+    cut::{bodies::Bodies, cutter::Cut, template::Table, walk::Sieve},
 };
 use crate::{
     Result,
@@ -46,6 +46,19 @@ pub(super) fn passing(
     (0..bodies.len()).map(|row| line.passes(&bodies, row)).collect()
 }
 
+/// The records of a batch, bodies that are cut left as they are beside the records.
+pub(super) fn carried(
+    file: &File,
+    layout: &Layout,
+    templates: &Table,
+    batch: &RecordBatch,
+) -> Result<Vec<(LogRecord, Option<Cut>)>> {
+    let bodies = Bodies::of(file, templates, batch)?;
+    let cuts = (0..batch.num_rows()).map(|row| bodies.cut(row));
+    let records = put_together(file, layout, batch, &|row| bodies.uncut(row))?;
+    Ok(records.into_iter().zip(cuts).collect())
+}
+
 /// The records of a batch; `stream` is the number in the segment's table.
 pub(super) fn records(
     file: &File,
@@ -53,12 +66,21 @@ pub(super) fn records(
     templates: &Table,
     batch: &RecordBatch,
 ) -> Result<Vec<LogRecord>> {
+    let bodies = Bodies::of(file, templates, batch)?;
+    put_together(file, layout, batch, &|row| bodies.value(row))
+}
+
+fn put_together(
+    file: &File,
+    layout: &Layout,
+    batch: &RecordBatch,
+    body: &dyn Fn(usize) -> Result<AnyValue>,
+) -> Result<Vec<LogRecord>> {
     let ts = primitive::<TimestampNanosecondType>(file, batch, "ts")?;
     let observed = primitive::<TimestampNanosecondType>(file, batch, "observed")?;
     let stream = primitive::<UInt32Type>(file, batch, "stream")?;
     let severity_number = primitive::<UInt8Type>(file, batch, "severity_number")?;
     let severity_text = Dictionary::of(file, batch, "severity_text")?;
-    let bodies = Bodies::of(file, templates, batch)?;
     let trace_id = Ids::<16>::of(file, batch, "trace_id")?;
     let span_id = Ids::<8>::of(file, batch, "span_id")?;
     let flags = primitive::<UInt32Type>(file, batch, "flags")?;
@@ -76,7 +98,7 @@ pub(super) fn records(
                 observed_ns: at(observed, row).unwrap_or(0),
                 severity_number: at(severity_number, row).unwrap_or(0),
                 severity_text: text(&severity_text, row),
-                body: bodies.value(row)?,
+                body: body(row)?,
                 attributes,
                 dropped_attributes: at(dropped, row).unwrap_or(0),
                 flags: at(flags, row).unwrap_or(0),

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Layout, Selection,
-    cut::template::Table,
+    cut::{cutter::Cut, template::Table},
     decode::{self, record_columns},
     select::Cursor,
     streams::{self, Entry},
@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// Records, some thousand at a time.
-pub(super) type Scan = BoxStream<'static, Result<Vec<LogRecord>>>;
+/// Records, some thousand at a time, each with its body beside it where that is cut.
+pub(super) type Scan = BoxStream<'static, Result<Vec<(LogRecord, Option<Cut>)>>>;
 
 /// Rows of one piece of a scan.
 const SCAN_ROWS: usize = 4096;
@@ -103,7 +103,18 @@ impl Reader {
         let inner = self.0.clone();
         let read = async move {
             let (entries, records) = (inner.entries().await?, inner.records().await?);
-            Ok::<_, crate::Error>(records.map(move |r| inner.batch(&entries, r?)))
+            let templates = inner.templates().await?;
+            let whole = move |(mut r, cut): (LogRecord, Option<Cut>)| {
+                if let Some(cut) = cut {
+                    let mut line = Vec::new();
+                    let template = templates.get(cut.template);
+                    template.and_then(|t| t.assemble(&cut.values, &mut line)).unwrap();
+                    r.body = String::from_utf8(line).unwrap().into();
+                }
+                r
+            };
+            let batches = records.map(move |r| inner.batch(&entries, r?.into_iter().map(&whole).collect()));
+            Ok::<_, crate::Error>(batches)
         };
         stream::once(read).try_flatten().boxed()
     }
@@ -132,7 +143,7 @@ impl Inner {
         let inner = self.clone();
         let records = batches.map(move |batch| {
             let batch = batch.map_err(|e| inner.file.source.parquet_error(e))?;
-            decode::records(&inner.file, &inner.layout, &templates, &batch)
+            decode::carried(&inner.file, &inner.layout, &templates, &batch)
         });
         Ok(records.boxed())
     }

@@ -14,13 +14,13 @@ use crate::{
     text::tests::{any_attributes, any_value},
 };
 
-fn open(bytes: &Bytes) -> Result<Reader> {
+pub(super) fn open(bytes: &Bytes) -> Result<Reader> {
     let (store, path) = stored(bytes);
     block_on(Reader::open(store, path, bytes.len() as u64))
 }
 
 /// Everything as text, each record with its stream: floats as bits, so that NaN equals itself.
-fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
+pub(super) fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
     let records = batches.iter().flat_map(|b| b.records.iter().map(move |r| (b, r)));
     records
         .map(|(b, r)| {
@@ -37,16 +37,16 @@ fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
         .collect()
 }
 
-fn condition(filter: LineFilter) -> Option<Arc<LineCondition>> {
+pub(super) fn condition(filter: LineFilter) -> Option<Arc<LineCondition>> {
     LineCondition::compile(&[filter]).unwrap().map(Arc::new)
 }
 
-fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
+pub(super) fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
     Ok(flat(&collect(open(bytes)?.scan())?))
 }
 
 /// What a segment gives back of a batch: records in order of (stream, time).
-fn in_file_order(batch: &LogBatch) -> Vec<(Labels, i64, String)> {
+pub(super) fn in_file_order(batch: &LogBatch) -> Vec<(Labels, i64, String)> {
     let mut all: Vec<(String, (Labels, i64, String))> = Vec::new();
     for (r, f) in batch.records.iter().zip(flat(std::slice::from_ref(batch))) {
         let s = &batch.streams[r.stream as usize];
@@ -89,8 +89,29 @@ fn services(streams: usize, n: usize) -> LogBatch {
     batch
 }
 
+/// The same with every kind of slot in bodies: the fixture of version 2.
+pub(super) fn sample_batch_2() -> LogBatch {
+    let mut b = sample_batch();
+    for i in 0..40u64 {
+        let id = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63;
+        let (of_day, uuid) = (i * 97, format!("{:08x}-0000-4000-8000-{i:012x}", id >> 32));
+        let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let body = format!(
+            "2026-11-22T{h:02}:{m:02}:{s:02}.{i:03}Z GET /v1/item/{} {id:016x} pod-x{i}k2 took {i}.05ms {uuid}",
+            i * i,
+        );
+        b.records.push(LogRecord {
+            stream: (i % 2) as u32,
+            timestamp_ns: 1_700_000_000_000_000_000 + i as i64,
+            body: body.into(),
+            ..LogRecord::default()
+        });
+    }
+    b
+}
+
 /// One of everything, fixed for ever: the fixture of version 1.
-fn sample_batch() -> LogBatch {
+pub(super) fn sample_batch() -> LogBatch {
     let mut b = services(2, 3);
     b.records[0].body = AnyValue::Map(Attributes::from_iter([("n", AnyValue::Double(f64::NAN))]));
     b.records[1].body = AnyValue::Empty;
@@ -124,8 +145,15 @@ fn a_segment_gives_back_what_was_written() {
 #[test]
 fn the_fixture_of_format_version_1_opens() {
     let b = sample_batch();
-    write_fixture("logs-v1.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
     let bytes = from_hex(include_str!("../../tests/fixtures/logs-v1.hex"));
+    assert_eq!(read_all(&bytes).unwrap(), in_file_order(&b));
+}
+
+#[test]
+fn the_fixture_of_format_version_2_opens() {
+    let b = sample_batch_2();
+    write_fixture("logs-v2.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
+    let bytes = from_hex(include_str!("../../tests/fixtures/logs-v2.hex"));
     assert_eq!(read_all(&bytes).unwrap(), in_file_order(&b));
 }
 
@@ -360,17 +388,19 @@ fn a_field_that_few_records_have_is_looked_up() {
     assert_eq!(found("severity_text", "WARN"), 18_000);
 }
 
-/// Merges segments of batches, some with no records, on a runtime of its own.
+/// Merges segments of batches, some with no records.
 fn merged(batches: &[LogBatch], keep: fn(&Labels, i64) -> bool) -> Option<Vec<(Labels, i64, String)>> {
-    let input = |b: &LogBatch| {
-        let keep: Keep = Box::new(keep);
-        (open(&write(b, &WriteOptions::default()).unwrap().bytes).unwrap(), keep)
-    };
-    let inputs = batches.iter().map(input).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let written = runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()?;
+    let segments = batches.iter().map(|b| write(b, &WriteOptions::default()).unwrap().bytes);
+    let written = merge_segments(&segments.collect::<Vec<_>>(), keep)?;
     assert_eq!(written.info.level, 3);
     Some(read_all(&written.bytes).unwrap())
+}
+
+/// Merges segments on a runtime of its own.
+pub(super) fn merge_segments(segments: &[Bytes], keep: fn(&Labels, i64) -> bool) -> Option<crate::Written> {
+    let inputs = segments.iter().map(|s| (open(s).unwrap(), Box::new(keep) as Keep)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()
 }
 
 proptest! {

@@ -18,7 +18,10 @@ use parquet::{
 
 use super::{
     Layout, WriteOptions,
-    cut::cutter::Cutter,
+    cut::{
+        cutter::{Cut, Cutter},
+        template::Table,
+    },
     streams::{self, Entry},
 };
 use crate::{
@@ -36,6 +39,8 @@ const GROUP_BYTES: usize = 8 << 20;
 const PAGE_ROWS: usize = 4096;
 /// Records handed to the Parquet writer at once.
 const BATCH_ROWS: usize = 1024;
+/// Records that are brought into the cache together.
+const FETCHED: usize = 16;
 /// Lines that are looked at before the first is cut: enough to meet what is printed often.
 const TAUGHT: usize = 4096;
 
@@ -71,11 +76,31 @@ pub fn write_of(
     writer.cutter.taught();
     for (stream, mut records) in streams.iter().enumerate().zip(order) {
         records.sort_by_key(|r| r.timestamp_ns);
-        for record in records {
-            writer.push(stream, record)?;
+        for some in records.chunks(FETCHED) {
+            fetch(some);
+            for record in some {
+                writer.push(stream, record)?;
+            }
         }
     }
     writer.finish(options)
+}
+
+/// Brings records into the cache that lie all over the memory: asked for together they come together, where each of them
+/// would be waited for by itself.
+fn fetch(records: &[&LogRecord]) {
+    const LINE: usize = 64;
+    let mut sum = 0usize;
+    for r in records {
+        let text = r.body.as_str().unwrap_or_default().as_bytes();
+        sum += text.iter().step_by(LINE).take(8).map(|b| usize::from(*b)).sum::<usize>();
+        sum += r
+            .attributes
+            .iter()
+            .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+            .sum::<usize>();
+    }
+    std::hint::black_box(sum);
 }
 
 /// Takes records stream by stream, those of each in order of time.
@@ -110,7 +135,45 @@ impl Writer {
     }
 
     /// Adds a record of a stream, under a number that tells it from others.
-    pub fn push(&mut self, (number, stream): (usize, &LogStream), record: &LogRecord) -> Result<()> {
+    pub fn push(&mut self, stream: (usize, &LogStream), record: &LogRecord) -> Result<()> {
+        let line = record.body.as_str();
+        let template = line.and_then(|line| self.cutter.cut(line));
+        match (template, line) {
+            (Some(number), Some(line)) => self.cutter.tell(number, line, &mut self.found_by),
+            (_, Some(line)) => self.found_by.text(line),
+            (_, None) if matches!(record.body, AnyValue::Empty) => {}
+            (_, None) => self.found_by.text(&record.body.to_string()),
+        }
+        self.put(stream, record, template)
+    }
+
+    /// The same where the body is cut already, by the table of segment `source`, and not in the record.
+    pub fn push_cut(
+        &mut self,
+        stream: (usize, &LogStream),
+        record: &mut LogRecord,
+        (source, table): (usize, &Table),
+        cut: &Cut,
+    ) -> Result<()> {
+        let template = self.cutter.carry(source, table, cut)?;
+        match template {
+            Some(number) => self.cutter.tell_carried(number, &mut self.found_by)?,
+            None => {
+                let line = self.cutter.line()?;
+                self.found_by.text(line);
+                record.body = AnyValue::from(line);
+            }
+        }
+        self.put(stream, record, template)
+    }
+
+    /// Adds a record whose text was told; its body is that of a template where it has one.
+    fn put(
+        &mut self,
+        (number, stream): (usize, &LogStream),
+        record: &LogRecord,
+        template: Option<u32>,
+    ) -> Result<()> {
         if self.stream.as_ref().is_none_or(|(last, _)| *last != number) {
             let labels = text::encode(&AnyValue::Map(stream.labels.iter().collect()))?;
             self.stream = Some((number, labels));
@@ -122,21 +185,11 @@ impl Writer {
             });
         }
         let at = self.entries.len().saturating_sub(1) as u32;
-        let template = record.body.as_str().and_then(|line| self.cutter.cut(line));
         if let (Some((_, labels)), Some(entry)) = (&self.stream, self.entries.last_mut()) {
             let cut = template.map(|number| (number, self.cutter.values.as_slice()));
             self.rows.push(at, labels, record, cut)?;
             self.written += 1;
             (entry.rows.end, entry.to) = (self.written, record.timestamp_ns);
-        }
-        match (template, record.body.as_str()) {
-            (Some(number), Some(line)) => {
-                self.found_by.terms(self.cutter.untold(number, self.found_by.block()));
-                self.found_by.parts(line, self.cutter.regions(number));
-            }
-            (_, Some(line)) => self.found_by.text(line),
-            (_, None) if matches!(record.body, AnyValue::Empty) => {}
-            (_, None) => self.found_by.text(&record.body.to_string()),
         }
         index(&mut self.found_by, record);
         self.in_group += 1;
@@ -250,6 +303,16 @@ fn write_properties() -> WriterProperties {
         p = p
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    // Numbers that seldom change: no table of their values is kept for them.
+    for name in ["stream", "severity_number", "flags", "dropped"] {
+        let path = ColumnPath::from(name);
+        p = p
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in ["stream", "template", "flags", "dropped"] {
+        p = p.set_column_statistics_enabled(name.into(), EnabledStatistics::None);
     }
     p = p.set_column_encoding("values".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
     for name in ["body", "body_typed", "values", "trace_id", "span_id"] {

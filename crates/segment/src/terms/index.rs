@@ -63,6 +63,7 @@ pub(crate) struct Builder {
     taken: usize,
     whole: Vec<u8>,
     text: Vec<u8>,
+    parts: String,
     field: Vec<u8>,
     /// Fields of the block under way, so that a value that repeats is looked at once.
     fields: HashMap<String, String>,
@@ -79,6 +80,7 @@ impl Builder {
             taken: 0,
             whole: Vec::new(),
             text: Vec::new(),
+            parts: String::new(),
             field: Vec::new(),
             fields: HashMap::new(),
         }
@@ -130,13 +132,17 @@ impl Builder {
 
     /// Words of the next record that are in these parts of a text, none of which begins or ends inside of a word. The
     /// text has fewer bytes than are indexed.
-    pub(crate) fn parts(&mut self, text: &str, parts: impl Iterator<Item = std::ops::Range<usize>>) {
+    pub(crate) fn parts(&mut self, text: &str, parts: &[std::ops::Range<usize>]) {
+        let mut all = std::mem::take(&mut self.parts);
+        all.clear();
+        for part in parts {
+            all.push_str(text.get(part.clone()).unwrap_or_default());
+            all.push(' ');
+        }
         let mut folded = std::mem::take(&mut self.text);
         folded.clear();
-        for part in parts {
-            fold(text.get(part).unwrap_or_default(), &mut folded);
-            folded.push(b' ');
-        }
+        fold(&all, &mut folded);
+        self.parts = all;
         each(&folded, |term| self.add(term));
         self.text = folded;
     }

@@ -6,7 +6,10 @@ use arrow::{
 };
 use model::AnyValue;
 
-use super::template::{Table, Template};
+use super::{
+    cutter::Cut,
+    template::{Table, Template},
+};
 use crate::{
     Result,
     arrays::{at, bytes_at, str_at, strings},
@@ -97,6 +100,19 @@ impl<'a> Bodies<'a> {
                 AnyValue::String(line.map_err(|_| self.file.corrupt("text in the values of a body"))?)
             }
         })
+    }
+
+    /// The body of a row that is not cut; empty for one that is.
+    pub fn uncut(&self, row: usize) -> Result<AnyValue> {
+        let cut = self.cut.and_then(|(template, _)| at(template, row));
+        if cut.is_some() { Ok(AnyValue::Empty) } else { self.value(row) }
+    }
+
+    /// How the body of a row is cut, where it is.
+    pub fn cut(&self, row: usize) -> Option<Cut> {
+        let (template, values) = self.cut?;
+        let template = at(template, row)?;
+        Some(Cut { template, values: bytes_at(values, row).unwrap_or_default().into() })
     }
 
     fn typed(&self, json: &str) -> Result<AnyValue> {

@@ -8,12 +8,14 @@ use super::{
     scan::{Kind, Scanner, Slot},
     template::{Table, Words, template_of, values_of},
 };
+use crate::{Error, Result, terms::index::Builder};
 
 /// Templates of a segment at most, and their bytes: what a reader holds while it is open.
 const MAX_TEMPLATES: usize = 1 << 14;
 const MAX_TEMPLATE_BYTES: usize = 1 << 20;
-/// Shapes of lines that are remembered, most of them met once.
+/// Shapes of lines that are remembered, most of them met once, and bytes of their texts.
 const MAX_SHAPES: usize = 1 << 15;
+const MAX_SHAPE_BYTES: usize = 16 << 20;
 /// Lines of a shape after which it is known which of its slots vary.
 const SAMPLE: u32 = 16;
 /// Lines of a shape that do, where no more are to be had.
@@ -24,6 +26,7 @@ const SMALL_SAMPLE: u32 = 6;
 pub(in crate::logs) struct Cutter {
     scanner: Scanner,
     shapes: HashMap<u64, Shape>,
+    shape_bytes: usize,
     pub table: Table,
     numbers: HashMap<Box<[u8]>, u32>,
     words: Vec<Words>,
@@ -32,7 +35,27 @@ pub(in crate::logs) struct Cutter {
     text: Vec<u8>,
     /// Of the line that was cut last.
     pub values: Vec<u8>,
-    kept: u64,
+    /// Its slots.
+    at: Vec<Range<usize>>,
+    regions: Vec<Range<usize>>,
+    /// The line that was carried over last.
+    line: Vec<u8>,
+    /// By segment that lines come from, and number there: the number here.
+    carried: Vec<Vec<Option<Carry>>>,
+}
+
+/// A body that is cut already, by the table of another segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::logs) struct Cut {
+    pub template: u32,
+    pub values: Box<[u8]>,
+}
+
+#[derive(Clone, Copy)]
+enum Carry {
+    As(u32),
+    /// There is no room for its template.
+    NoRoom,
 }
 
 /// Lines that look alike when every number is a slot.
@@ -68,6 +91,7 @@ impl Cutter {
     pub fn taught(&mut self) {
         // A line that is the only one of its shape is not worth a template.
         self.shapes.retain(|_, shape| shape.seen > 1);
+        self.shape_bytes = self.shapes.values().map(|s| s.text.len() + s.sample.len()).sum();
         let mut known: Vec<&mut Shape> =
             self.shapes.values_mut().filter(|shape| shape.seen >= SMALL_SAMPLE).collect();
         // The same lines give the same bytes.
@@ -91,7 +115,9 @@ impl Cutter {
             }
             Some(_) => None,
             None => {
-                if self.shapes.len() < MAX_SHAPES {
+                let bytes = self.text.len() + line.len();
+                if self.shapes.len() < MAX_SHAPES && self.shape_bytes + bytes <= MAX_SHAPE_BYTES {
+                    self.shape_bytes += bytes;
                     self.shapes.insert(key, Shape::of(&self.text, line, &self.scanner.slots));
                 }
                 None
@@ -119,9 +145,62 @@ impl Cutter {
                 (u64::MAX, shape.whole?)
             }
         };
-        self.kept = kept;
+        self.at.clear();
+        let kept_slots = self.scanner.slots.iter().enumerate().filter(|(i, _)| kept >> i & 1 == 1);
+        self.at.extend(kept_slots.map(|(_, slot)| slot.at.clone()));
         values_of(bytes, &self.scanner.slots, kept, &mut self.values);
         Some(number)
+    }
+
+    /// The number here of the template of a body that is cut already, its values in `values` and its line beside; `None`
+    /// where there is no room for the template. `source` tells the tables apart that bodies come from.
+    pub fn carry(&mut self, source: usize, table: &Table, cut: &Cut) -> Result<Option<u32>> {
+        let broken = || Error::Encode("a body does not fit the template it was cut by".to_owned());
+        let template = table.get(cut.template).ok_or_else(broken)?;
+        if self.carried.len() <= source {
+            self.carried.resize_with(source + 1, Vec::new);
+        }
+        let known = self.carried.get_mut(source).ok_or_else(broken)?;
+        if known.len() < table.templates.len() {
+            known.resize(table.templates.len(), None);
+        }
+        let place = known.get_mut(cut.template as usize).ok_or_else(broken)?;
+        let carry = *place.get_or_insert_with(|| {
+            let number = add(template.whole(), &mut self.table, &mut self.numbers, &mut self.words);
+            number.map_or(Carry::NoRoom, Carry::As)
+        });
+        self.line.clear();
+        self.at.clear();
+        let at = &mut self.at;
+        template
+            .assemble_telling(&cut.values, &mut self.line, &mut |slot| at.push(slot))
+            .ok_or_else(broken)?;
+        self.values.clear();
+        self.values.extend_from_slice(&cut.values);
+        Ok(match carry {
+            Carry::As(number) => Some(number),
+            Carry::NoRoom => None,
+        })
+    }
+
+    /// The line that was carried over last.
+    pub fn line(&self) -> Result<&str> {
+        std::str::from_utf8(&self.line)
+            .map_err(|e| Error::Encode(format!("text in the values of a body: {e}")))
+    }
+
+    /// Tells the terms of the line that was cut last: those of its template once for each block of rows.
+    pub fn tell(&mut self, number: u32, line: &str, found_by: &mut Builder) {
+        found_by.terms(self.untold(number, found_by.block()));
+        found_by.parts(line, self.regions(number));
+    }
+
+    /// The same for a line that was carried over.
+    pub fn tell_carried(&mut self, number: u32, found_by: &mut Builder) -> Result<()> {
+        found_by.terms(self.untold(number, found_by.block()));
+        self.regions(number);
+        found_by.parts(self.line()?, &self.regions);
+        Ok(())
     }
 
     /// Terms of a template's own words, where they were not told for this block of rows yet.
@@ -139,24 +218,18 @@ impl Cutter {
         }
     }
 
-    /// Where the words are, of the line that was cut last, that its template does not say.
-    pub fn regions(&self, number: u32) -> impl Iterator<Item = Range<usize>> {
-        let kept = move |(i, _): &(usize, &Slot)| self.kept >> i & 1 == 1;
-        let slots = self.scanner.slots.iter().enumerate().filter(kept).map(|(_, s)| s.at.clone());
+    /// Where the words are, of the line that was cut or carried over last, that its template does not say.
+    pub fn regions(&mut self, number: u32) -> &[Range<usize>] {
+        self.regions.clear();
         let beside = self.words.get(number as usize).map_or(&[][..], |w| &w.beside);
-        let mut wide = slots
-            .zip(beside)
-            .map(|(at, (before, behind))| {
-                at.start.saturating_sub(*before as usize)..at.end + *behind as usize
-            })
-            .peekable();
-        std::iter::from_fn(move || {
-            let mut region = wide.next()?;
-            while let Some(more) = wide.next_if(|next| next.start <= region.end) {
-                region.end = region.end.max(more.end);
+        for (at, (before, behind)) in self.at.iter().zip(beside) {
+            let region = at.start.saturating_sub(*before as usize)..at.end + *behind as usize;
+            match self.regions.last_mut() {
+                Some(last) if region.start <= last.end => last.end = last.end.max(region.end),
+                _ => self.regions.push(region),
             }
-            Some(region)
-        })
+        }
+        &self.regions
     }
 }
 
@@ -178,14 +251,21 @@ impl Shape {
     }
 }
 
-/// Slots of a line that say something else than those of the shape's sample.
+/// Slots of a line that say something else than those of the shape's sample, among those that did not so far.
 fn unlike(shape: &Shape, line: &[u8], slots: &[Slot]) -> u64 {
-    let differ =
-        |(own, other): (&Slot, &Slot)| shape.sample.get(own.at.clone()) != line.get(other.at.clone());
-    let pairs = shape.slots.iter().zip(slots).enumerate();
-    // Those that vary need no look.
-    let looked_at = pairs.filter(|(i, _)| shape.vary >> i & 1 == 0);
-    looked_at.filter(|(_, pair)| differ(*pair)).fold(0, |bits, (i, _)| bits | 1 << i)
+    let mut found = 0;
+    let mut left = !shape.vary;
+    while left != 0 {
+        let i = left.trailing_zeros() as usize;
+        let (Some(own), Some(other)) = (shape.slots.get(i), slots.get(i)) else { break };
+        let same = own.at.len() == other.at.len() && {
+            let (a, b) = (shape.sample.get(own.at.clone()), line.get(other.at.clone()));
+            a.into_iter().flatten().eq(b.into_iter().flatten())
+        };
+        found |= u64::from(!same) << i;
+        left &= left - 1;
+    }
+    found
 }
 
 fn narrow(

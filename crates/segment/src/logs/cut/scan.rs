@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::terms::mask;
+use crate::terms::{mask, padded};
 
 /// Bytes of a line that is cut at most.
 pub const MAX_LINE: usize = 16 << 10;
@@ -59,11 +59,18 @@ impl Scanner {
         }
         self.digits.clear();
         self.words.clear();
-        let mut marks = 0;
+        let mut least = u8::MAX;
+        for b in bytes {
+            least = least.min(*b);
+        }
+        if least <= LAST_MARK {
+            return false;
+        }
         for chunk in bytes.chunks(64) {
-            self.digits.push(mask(chunk, |b| b.is_ascii_digit()));
-            self.words.push(mask(chunk, |b| b.is_ascii_alphanumeric()));
-            marks |= mask(chunk, |b| b <= LAST_MARK);
+            let chunk = padded(chunk);
+            let digits = mask(&chunk, |b| b.wrapping_sub(b'0') < 10);
+            self.digits.push(digits);
+            self.words.push(digits | mask(&chunk, |b| (b | 0x20).wrapping_sub(b'a') < 26));
         }
         let mut from = 0;
         while let Some(digit) = next_set(&self.digits, from) {
@@ -78,7 +85,7 @@ impl Scanner {
                 return false;
             }
         }
-        marks == 0
+        true
     }
 }
 

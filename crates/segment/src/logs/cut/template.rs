@@ -74,6 +74,11 @@ impl Template {
         Some(Template { text: text.into(), parts })
     }
 
+    /// As it stands in the table.
+    pub fn whole(&self) -> &[u8] {
+        &self.text
+    }
+
     pub fn text(&self, range: &Range<usize>) -> &[u8] {
         self.text.get(range.clone()).unwrap_or_default()
     }
@@ -103,8 +108,19 @@ impl Template {
 
     /// Appends the line that these values make; `None` where they are of no such line.
     pub fn assemble(&self, values: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        self.assemble_telling(values, out, &mut |_| {})
+    }
+
+    /// The same, and says where each slot is.
+    pub fn assemble_telling(
+        &self,
+        values: &[u8],
+        out: &mut Vec<u8>,
+        slot: &mut impl FnMut(Range<usize>),
+    ) -> Option<()> {
         let mut values = Cursor(values);
         for part in &self.parts {
+            let from = out.len();
             match part {
                 Part::Text(range, _) => out.extend_from_slice(self.text(range)),
                 Part::Number => {
@@ -126,6 +142,9 @@ impl Template {
                     let length = usize::from(values.byte()?);
                     out.extend_from_slice(values.take(length)?);
                 }
+            }
+            if !matches!(part, Part::Text(..)) {
+                slot(from..out.len());
             }
         }
         values.is_empty().then_some(())

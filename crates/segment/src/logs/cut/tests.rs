@@ -1,8 +1,23 @@
+use std::sync::Arc;
+
+use contract::LineFilter;
+use futures::executor::block_on;
+use model::{Labels, LogBatch, LogRecord, LogStream, TimeRange};
 use proptest::prelude::*;
 
 use super::{
     cutter::Cutter,
     scan::{Kind, Scanner},
+};
+use crate::{
+    logs::{
+        Folding, Order, Reader, Selection, WriteOptions,
+        tests::{
+            condition, flat, in_file_order, merge_segments, open, read_all, sample_batch, sample_batch_2,
+        },
+        write,
+    },
+    testing::{collect, from_hex},
 };
 
 fn kinds(line: &str) -> Vec<(String, Kind)> {
@@ -128,9 +143,108 @@ proptest! {
         };
         let mut found: std::collections::BTreeSet<u64> = cutter.untold(number, 0).iter().copied().collect();
         for region in cutter.regions(number) {
-            found.extend(terms(&line[region]));
+            found.extend(terms(&line[region.clone()]));
         }
         prop_assert_eq!(found, terms(&line));
         prop_assert!(cutter.untold(number, 0).is_empty());
     }
+}
+
+fn batch(lines: &[String]) -> LogBatch {
+    let record = |(i, line): (usize, &String)| LogRecord {
+        stream: (i % 2) as u32,
+        timestamp_ns: i as i64,
+        body: line.as_str().into(),
+        ..LogRecord::default()
+    };
+    let stream = |name: &str| LogStream { labels: Labels::from_pairs([("a", name)]), ..LogStream::default() };
+    LogBatch {
+        streams: vec![stream("1"), stream("2")],
+        records: lines.iter().enumerate().map(record).collect(),
+    }
+}
+
+fn filters() -> Vec<LineFilter> {
+    let patterns = [
+        "[a-f][0-9][a-f]",
+        "[0-9]{3}",
+        "1",
+        r"\bab",
+        r"\d\b",
+        "(?i)a.*[2-5]",
+        "^[a-z]+=",
+        "z$",
+        ".{12}",
+        "é",
+        "^$",
+        r"\.0[0-9]+",
+        "-[0-9a-f]{4}-",
+    ];
+    let regex = patterns.iter().map(|p| LineFilter::Regex((*p).to_owned()));
+    let not = patterns.iter().map(|p| LineFilter::NotRegex((*p).to_owned()));
+    let texts = ["a1", "12", "00", "", " x", "é1"].map(|t| LineFilter::Contains(t.to_owned()));
+    // Too many states for an automaton, or for what is remembered of one.
+    let large = ["[0-9a-f]*a[0-9a-f]{14}", "[ab1][0-9a-f]{7}1"].map(|p| LineFilter::Regex(p.to_owned()));
+    regex.chain(not).chain(texts).chain(large).collect()
+}
+
+/// Reads what passes by reader and by text.
+fn conditions_agree(reader: &Reader, whole: &LogBatch) -> Result<(), TestCaseError> {
+    let edges = Arc::new([i64::MIN, i64::MAX - 1]);
+    let folding = Folding { edges, fields: Vec::new(), bytes: true, max_groups: 100 };
+    for filter in filters() {
+        let line = condition(filter.clone()).unwrap();
+        let text = |r: &LogRecord| r.body.as_str().map_or_else(|| r.body.to_string(), str::to_owned);
+        let mut wanted = whole.clone();
+        wanted.records.retain(|r| line.matches(&text(r)));
+        let bytes: usize = wanted.records.iter().map(|r| text(r).len()).sum();
+        let mut selection = Selection::new(vec![], TimeRange::ALL, Order::OldestFirst);
+        selection.line = Some(line);
+        let (_, groups) = block_on(reader.count(selection.clone(), &folding)).unwrap().unwrap();
+        let counted = groups.iter().fold((0, 0), |(n, b), g| (n + g.count as usize, b + g.bytes as usize));
+        prop_assert_eq!(counted, (wanted.records.len(), bytes), "{:?}", filter);
+        let mut found = flat(&collect(reader.select(selection)).unwrap());
+        let mut wanted = in_file_order(&wanted);
+        found.sort();
+        wanted.sort();
+        prop_assert_eq!(found, wanted, "{:?}", filter);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn conditions_over_pieces_are_those_over_texts(
+        lines in prop::collection::vec(prop_oneof![4 => like_programs(), 1 => ".{0,30}"], 1..8),
+    ) {
+        let all: Vec<String> = (0..10).flat_map(|by| lines.iter().map(move |l| varied(l, by))).collect();
+        let whole = batch(&all);
+        let written = write(&whole, &WriteOptions::default()).unwrap();
+        prop_assert_eq!(read_all(&written.bytes).unwrap(), in_file_order(&whole));
+        conditions_agree(&open(&written.bytes).unwrap(), &whole)?;
+        // And what is carried over into another segment.
+        let half = |n: i64| {
+            let records = whole.records.iter().filter(|r| r.timestamp_ns / 7 % 2 == n).cloned().collect();
+            write(&LogBatch { records, ..whole.clone() }, &WriteOptions::default()).unwrap().bytes
+        };
+        let merged = merge_segments(&[half(0), half(1)], |_, _| true).unwrap();
+        prop_assert_eq!(read_all(&merged.bytes).unwrap(), in_file_order(&whole));
+        conditions_agree(&open(&merged.bytes).unwrap(), &whole)?;
+    }
+}
+
+#[test]
+fn segments_without_templates_are_read_asked_and_merged() {
+    let old = from_hex(include_str!("../../../tests/fixtures/logs-v1.hex"));
+    let mut whole = sample_batch();
+    conditions_agree(&open(&old).unwrap(), &whole).unwrap();
+    let new = sample_batch_2();
+    let written = write(&new, &WriteOptions::default()).unwrap().bytes;
+    conditions_agree(&open(&written).unwrap(), &new).unwrap();
+    let merged = merge_segments(&[old, written], |_, _| true).unwrap();
+    whole.records.extend(new.records);
+    assert_eq!(read_all(&merged.bytes).unwrap(), in_file_order(&whole));
+    conditions_agree(&open(&merged.bytes).unwrap(), &whole).unwrap();
 }

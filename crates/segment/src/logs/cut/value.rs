@@ -30,22 +30,30 @@ pub(super) fn put_number(out: &mut Vec<u8>, digits: &[u8]) {
 /// The digits of a number: how many, and what they are worth.
 #[inline]
 pub(super) fn take_number(values: &mut Cursor<'_>) -> Option<(usize, u64)> {
-    let code = match values.0 {
-        [a, rest @ ..] if *a < 0x80 => {
-            values.0 = rest;
-            u64::from(*a)
-        }
-        [a, b, rest @ ..] if *b < 0x80 => {
-            values.0 = rest;
-            u64::from(*a & 0x7f) | u64::from(*b) << 7
-        }
-        _ => values.varint()?,
+    let code = take_varint(values)?;
+    let n = match u32::try_from(code) {
+        // The first number of n digits is (10^n - 10) / 9.
+        Ok(code) if code < u32::MAX / 16 => (code * 9 + 10).ilog10() as usize,
+        _ => FIRST.iter().skip(2).position(|first| *first > code)? + 1,
     };
-    let mut n = 1;
-    while *FIRST.get(n + 1)? <= code {
-        n += 1;
-    }
     Some((n, code - FIRST.get(n)?))
+}
+
+/// Up to four bytes at once, without asking each whether it is the last.
+#[inline]
+fn take_varint(values: &mut Cursor<'_>) -> Option<u64> {
+    const ENDS: u32 = 0x8080_8080;
+    let Some(four) = values.0.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)) else {
+        return values.varint();
+    };
+    let ends = !four & ENDS;
+    if ends == 0 {
+        return values.varint();
+    }
+    let bits = ends.trailing_zeros() + 1;
+    let own = four & (u32::MAX >> (32 - bits)) & !ENDS;
+    values.0 = values.0.get(bits as usize / 8..).unwrap_or_default();
+    Some(u64::from(own & 0x7f | own >> 1 & 0x3f80 | own >> 2 & 0x1f_c000 | own >> 3 & 0xfe0_0000))
 }
 
 pub(super) fn push_digits(out: &mut Vec<u8>, count: usize, mut value: u64) {

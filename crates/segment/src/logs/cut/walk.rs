@@ -15,8 +15,15 @@ use crate::{
     lines::{Automaton, LineCondition, MATCHED, NEVER, State, Test, UNKNOWN},
 };
 
-/// States with which all effects of texts and of bytes of hex are remembered; with more they are walked.
+/// States with which the effects of all bytes of hex are worked out at first; with more their digits are walked.
 const MAX_REMEMBERED: usize = 256;
+/// Effects of texts that may come to be remembered: two bytes each. Of more texts, or states, none are.
+const MAX_EFFECTS: usize = 4 << 20;
+/// States with which effects of three digits are remembered, where digits differ.
+const MAX_THREES: usize = 64;
+const THREE: usize = 1000;
+/// Places for numbers of digits, a power of two.
+const LENGTHS: usize = 32;
 /// Stands for an effect that is not known yet.
 const UNSEEN: State = State::MAX;
 
@@ -64,6 +71,8 @@ struct Walker {
     texts: Vec<Option<Box<[State]>>>,
     /// By state and number of digits, where these say it all.
     digits: Option<Vec<State>>,
+    /// By state and three digits, where they do not; empty where there are too many states.
+    threes: Vec<State>,
     /// By state and byte, each two hex digits; empty where there are too many states.
     hex: Vec<State>,
 }
@@ -75,8 +84,12 @@ impl Walker {
         let all = || (0..states).map(|s| s as State);
         let digits = automaton.digits_alike().then(|| {
             let after = |state, n| automaton.walk(state, b"000000000000000000".get(..n).unwrap_or_default());
-            all().flat_map(|state| (0..=MAX_DIGITS).map(move |n| after(state, n))).collect()
+            all().flat_map(|state| (0..LENGTHS).map(move |n| after(state, n.min(MAX_DIGITS)))).collect()
         });
+        let threes = match digits.is_none() && states <= MAX_THREES {
+            true => vec![UNSEEN; states * THREE],
+            false => Vec::new(),
+        };
         let hex = match few {
             true => all()
                 .flat_map(|s| (0..=u8::MAX).map(move |b| (s, b)))
@@ -84,8 +97,12 @@ impl Walker {
                 .collect(),
             false => Vec::new(),
         };
-        let texts = if few { (0..table.texts.len()).map(|_| None).collect() } else { Vec::new() };
-        Walker { automaton, texts, digits, hex }
+        let texts = if table.texts.len().saturating_mul(states) <= MAX_EFFECTS {
+            (0..table.texts.len()).map(|_| None).collect()
+        } else {
+            Vec::new()
+        };
+        Walker { automaton, texts, digits, threes, hex }
     }
 
     /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
@@ -144,22 +161,39 @@ impl Walker {
     }
 
     #[inline]
-    fn number(&self, state: State, values: &mut Cursor<'_>) -> Option<State> {
+    fn number(&mut self, state: State, values: &mut Cursor<'_>) -> Option<State> {
         let (count, n) = value::take_number(values)?;
         Some(match &self.digits {
-            Some(after) => after.get(usize::from(state) * (MAX_DIGITS + 1) + count).copied()?,
+            Some(after) => after.get(usize::from(state) * LENGTHS + count).copied()?,
             None => self.spelled(state, count, n),
         })
     }
 
-    fn spelled(&self, state: State, count: usize, n: u64) -> State {
-        let mut digits = [b'0'; MAX_DIGITS];
-        let mut rest = n;
-        for place in digits.iter_mut().take(count).rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
+    fn spelled(&mut self, mut state: State, mut count: usize, mut n: u64) -> State {
+        while count > 0 {
+            let low = (count - 1) % 3 + 1;
+            let (mut power, mut left) = (1, count - low);
+            while left > 0 {
+                (power, left) = (power * 10, left - 1);
+            }
+            state = self.few_digits(state, low, n / power);
+            (n, count) = (n % power, count - low);
         }
-        self.automaton.walk(state, digits.get(..count).unwrap_or_default())
+        state
+    }
+
+    /// Up to three digits.
+    fn few_digits(&mut self, state: State, count: usize, n: u64) -> State {
+        let digits = [b'0' + (n / 100 % 10) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let own = digits.get(3 - count..).unwrap_or_default();
+        match self.threes.get_mut(usize::from(state) * THREE + n as usize).filter(|_| count == 3) {
+            Some(to) if *to != UNSEEN => *to,
+            Some(to) => {
+                *to = self.automaton.walk(state, own);
+                *to
+            }
+            None => self.automaton.walk(state, own),
+        }
     }
 
     fn pattern(&self, mut state: State, pattern: &[u8], n: u64, count: usize) -> State {
