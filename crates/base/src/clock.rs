@@ -76,6 +76,14 @@ impl Clock {
         }
     }
 
+    /// How many sleep on a manual clock: a simulation moves it on once everyone waits. 0 on a system clock.
+    pub fn sleepers(&self) -> usize {
+        match &self.0 {
+            Inner::System => 0,
+            Inner::Manual(m) => m.lock().sleepers.values().filter(|s| !s.is_closed()).count(),
+        }
+    }
+
     /// Moves a manual clock forward and wakes whoever is due, earliest first. No effect on a system clock.
     pub fn advance(&self, d: Duration) {
         if let Inner::Manual(m) = &self.0 {
@@ -109,6 +117,7 @@ mod tests {
         clock.advance(Duration::from_secs(4));
         tokio::task::yield_now().await;
         assert!(!task.is_finished());
+        assert_eq!(clock.sleepers(), 1);
         clock.advance(Duration::from_secs(2));
         assert_eq!(task.await.unwrap(), 6_000_000_000);
     }

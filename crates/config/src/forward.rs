@@ -2,14 +2,19 @@
 //!
 //! Entries are read as a tree, since they have Prometheus' client keys inlined.
 
+mod budget;
 mod build;
+mod kinds;
 mod read;
 
 use std::collections::BTreeMap;
 
 use forward::{
     Limits, Selection,
-    destination::{elastic::ElasticOptions, http::HttpOptions, remote_write::WriteVersion},
+    destination::{
+        datadog::DatadogOptions, elastic::ElasticOptions, file::FileOptions, hec::HecOptions,
+        http::HttpOptions, kafka::KafkaOptions, remote_write::WriteVersion,
+    },
 };
 use transform::relabel::{Names, Rule, RuleConfig};
 
@@ -23,6 +28,7 @@ pub struct Destination {
     pub protocol: Protocol,
     pub selection: Selection,
     pub limits: Limits,
+    /// Of brokers and files the addresses only.
     pub http: HttpOptions,
     /// Whether series get the node's external labels that they lack.
     pub with_external_labels: bool,
@@ -31,13 +37,17 @@ pub struct Destination {
 }
 
 /// What is spoken to a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Protocol {
     OtlpGrpc,
     OtlpHttp,
     RemoteWrite(WriteVersion),
     Loki,
     Elasticsearch(ElasticOptions),
+    SplunkHec(HecOptions),
+    Datadog(DatadogOptions),
+    Kafka(KafkaOptions),
+    File(FileOptions),
 }
 
 impl Protocol {
@@ -49,6 +59,10 @@ impl Protocol {
             Protocol::RemoteWrite(_) => "remote_write",
             Protocol::Loki => "loki",
             Protocol::Elasticsearch(_) => "elasticsearch",
+            Protocol::SplunkHec(_) => "splunk_hec",
+            Protocol::Datadog(_) => "datadog",
+            Protocol::Kafka(_) => "kafka",
+            Protocol::File(_) => "file",
         }
     }
 }

@@ -37,13 +37,15 @@ struct Held {
     version: u64,
     /// By lane: when the oldest item of its plan was received.
     oldest_ns: Vec<i64>,
+    /// By lane: how far it is thinned.
+    steps: Vec<u8>,
 }
 
 impl Book {
     pub(crate) fn new(state: State, end: Place, states: Log, stats: Stats) -> Self {
         state.lanes.iter().chain(&state.removed).for_each(|l| stats.resume(l));
-        let oldest_ns = vec![i64::MAX; state.lanes.len()];
-        let held = Held { state, end, version: 1, oldest_ns };
+        let (oldest_ns, steps) = (vec![i64::MAX; state.lanes.len()], vec![0; state.lanes.len()]);
+        let held = Held { state, end, version: 1, oldest_ns, steps };
         Book {
             held: Mutex::new(held),
             stats,
@@ -136,6 +138,26 @@ impl Book {
         }
     }
 
+    /// A lane is thinned so far from now on.
+    pub(crate) fn thinned(&self, lane: usize, step: u8) {
+        let mut held = self.held.lock();
+        let Held { steps, state, .. } = &mut *held;
+        if let (Some(is), Some(l)) = (steps.get_mut(lane), state.lanes.get(lane))
+            && *is != step
+        {
+            *is = step;
+            self.stats.thinned(l, step);
+        }
+    }
+
+    /// Items that have to wait for the link.
+    pub(crate) fn deferred(&self, lane: usize, items: u64) {
+        self.change(lane, |l| {
+            l.deferred += items;
+            self.stats.deferred(l, items);
+        });
+    }
+
     /// One request of the plan came to its end.
     pub(crate) fn settle(&self, lane: usize, settled: &Settled) {
         self.change(lane, |l| {
@@ -147,11 +169,13 @@ impl Book {
         });
     }
 
-    /// The plan is at its end: whatever of its `total` items is not settled is dropped for `reason`, and the cursor moves
-    /// behind it.
-    pub(crate) fn finish(&self, lane: usize, total: u64, requests: u64, reason: &str) {
+    /// The plan is at its end: `left` of its `total` items were part of no request, whatever else is not settled is dropped
+    /// for `reason`, and the cursor moves behind it. All in one, so that no state is saved that has half of it.
+    pub(crate) fn finish(&self, lane: usize, total: u64, requests: u64, left: &Settled, reason: &str) {
         self.change(lane, |l| {
             let Some(plan) = l.plan.take() else { return };
+            l.settle(left);
+            self.stats.settled(l, left);
             let rest = Settled::dropped(reason, (plan.base + total).saturating_sub(l.settled()));
             l.settle(&rest);
             self.stats.settled(l, &rest);
@@ -203,11 +227,12 @@ impl Book {
     pub(crate) fn accounts(&self, clock: &Clock) -> Vec<Account> {
         let now_ns = clock.now_ns();
         let held = self.held.lock();
-        let lanes = held.state.lanes.iter().zip(&held.oldest_ns).map(|(l, oldest)| (l, *oldest, false));
-        let removed = held.state.removed.iter().map(|l| (l, i64::MAX, true));
-        let all = lanes.chain(removed).filter(|(l, _, _)| l.produced > 0);
+        let now = held.oldest_ns.iter().zip(&held.steps);
+        let lanes = held.state.lanes.iter().zip(now).map(|(l, (oldest, step))| (l, *oldest, *step, false));
+        let removed = held.state.removed.iter().map(|l| (l, i64::MAX, 0, true));
+        let all = lanes.chain(removed).filter(|(l, ..)| l.produced > 0);
         let accounts: Vec<Account> = all
-            .map(|(l, oldest, removed)| {
+            .map(|(l, oldest, thinned, removed)| {
                 let pending = l.pending();
                 let waits = pending > 0 && oldest < i64::MAX;
                 Account {
@@ -220,6 +245,8 @@ impl Book {
                     refused: l.refused.clone(),
                     dropped: l.dropped.clone(),
                     pending,
+                    deferred: l.deferred,
+                    thinned,
                     backlog_bytes: if pending > 0 { backlog(l, held.end) } else { 0 },
                     lag_seconds: if waits { (now_ns - oldest).max(0) as f64 / 1e9 } else { 0.0 },
                     removed,

@@ -1,8 +1,14 @@
 //! What a destination is: it sends one batch once and says what became of it. Everything else (the queue, numbers, trying
 //! again, which address, what is counted) is the engine's, so that a destination is little more than a protocol.
 
+pub mod datadog;
 pub mod elastic;
+pub mod file;
+mod flat;
+pub mod hec;
 pub mod http;
+mod json;
+pub mod kafka;
 pub mod loki;
 pub mod otlp;
 pub mod otlp_grpc;
@@ -15,8 +21,9 @@ use model::{Batch, BatchId, Signal, TenantId};
 
 use crate::{
     Class,
+    budget::Meter,
     ledger::Reasons,
-    selection::{retain_logs, retain_spans},
+    selection::{retain_logs, retain_metrics, retain_spans},
 };
 
 /// The header that carries a batch's id: source, epoch and sequence in hexadecimal digits, with dashes between them.
@@ -60,6 +67,8 @@ pub struct Delivery {
     pub batch: Batch,
     /// Of items that are sent again without those that went through: where each stood at first. Empty where all are there.
     pub positions: Vec<u32>,
+    /// Counts what is put on the wire for it.
+    pub meter: Meter,
 }
 
 impl Delivery {
@@ -72,10 +81,11 @@ impl Delivery {
         self.positions.get(i).copied().unwrap_or(i as u32)
     }
 
-    /// Only the items at these indexes, which ascend. Metrics stay whole: no protocol says which samples to send again.
+    /// Only the items at these indexes, which ascend.
     pub(crate) fn only(&self, indexes: &[u32]) -> Self {
         let keep = |i: usize, _: u32| indexes.binary_search(&(i as u32)).is_ok();
         let batch = match &self.batch {
+            Batch::Metrics(m) => Batch::Metrics(retain_metrics(m, |i| keep(i, 0))),
             Batch::Logs(l) => Batch::Logs(retain_logs(l, keep)),
             Batch::Spans(s) => Batch::Spans(retain_spans(s, keep)),
             whole => return Delivery { batch: whole.clone(), ..self.clone() },
@@ -126,7 +136,9 @@ impl Outcome {
 /// Implementations MUST:
 /// - answer with acknowledged items only where the other side said that it has them;
 /// - send the same bytes for the same delivery;
-/// - return within their time-out, and bear being dropped at any time before.
+/// - return within their time-out, and bear being dropped at any time before;
+/// - tell the delivery's meter what they put on the wire, where links have budgets; without that, items count as they are
+///   held in memory.
 ///
 /// They MUST NOT try again by themselves, but for another form of the same request (an older version of a protocol).
 #[async_trait]

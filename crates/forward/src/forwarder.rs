@@ -1,6 +1,6 @@
 //! The forwarder: an `Append` around another that queues copies of what the other accepted.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base::{Clock, Metrics, Shutdown};
@@ -10,6 +10,7 @@ use model::{Batch, Signal, TenantId};
 
 use crate::{
     Account, Class, Error, Result, Selection,
+    budget::{Budget, Governor},
     core::Core,
     destination::Destination,
     frame::Part,
@@ -82,18 +83,20 @@ impl Forwarder {
         core.book.save(&core.log).await?;
         let (entrance, writer) = writer::new(core.clone(), opened.known);
         core.closing.spawn(writer.run());
+        let mut governors: HashMap<String, Arc<Governor>> = HashMap::new();
         let mut groups: Vec<(Selection, Vec<String>)> = Vec::new();
         let mut links = Vec::new();
         for (i, target) in targets.into_iter().enumerate() {
-            let selection = possible(target.selection, &*target.destination);
+            let selection = possible(target.selection.clone(), &*target.destination);
             if let Some(selection) = selection {
                 match groups.iter_mut().find(|(s, _)| *s == selection) {
                     Some((_, names)) => names.push(target.name.clone()),
                     None => groups.push((selection, vec![target.name.clone()])),
                 }
             }
-            let link = Link::new(core.clone(), target.name, target.destination, target.limits, stats.clone());
-            let link = Arc::new(link);
+            let governor = governor(&mut governors, &target, &core.clock);
+            let Target { name, limits, destination, .. } = target;
+            let link = Arc::new(Link::new(core.clone(), name, destination, limits, governor, stats.clone()));
             links.push(link.clone());
             for class in 0..Class::ALL.len() {
                 core.closing.spawn(lane::run(link.clone(), i * Class::ALL.len() + class));
@@ -202,9 +205,37 @@ fn check(targets: &[Target]) -> Result<Vec<String>> {
         if t.limits.max_batch_items == 0 || t.limits.max_batch_bytes == 0 {
             return Err(setting(&t.name, "limits", "0".to_owned(), "at least 1"));
         }
+        if let Some((name, value, wanted)) = t.limits.budget.as_ref().and_then(Budget::fault) {
+            return Err(setting(&t.name, name, value, wanted));
+        }
         names.push(t.name.clone());
     }
+    let budgets = || targets.iter().filter_map(|t| Some((&t.name, t.limits.budget.as_ref()?)));
+    for (name, budget) in budgets().filter(|(_, b)| !b.link.is_empty()) {
+        if budgets().any(|(_, b)| b.link == budget.link && b != budget) {
+            return Err(setting(
+                name,
+                "budget link",
+                budget.link.clone(),
+                "one budget for all of its destinations",
+            ));
+        }
+    }
     Ok(names)
+}
+
+/// What lets requests onto the link of a destination: the one of its link's name, or its own.
+fn governor(
+    known: &mut HashMap<String, Arc<Governor>>,
+    target: &Target,
+    clock: &Clock,
+) -> Option<Arc<Governor>> {
+    let budget = target.limits.budget.as_ref()?;
+    let new = || Arc::new(Governor::new(budget.clone(), clock.clone()));
+    Some(match budget.link.is_empty() {
+        true => new(),
+        false => known.entry(budget.link.clone()).or_insert_with(new).clone(),
+    })
 }
 
 /// The selection without signals that the destination does not carry; none if nothing is left.

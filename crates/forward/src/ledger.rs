@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use disklog::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::Class;
+use crate::{Class, ladder::Thin};
 
 /// Dropped because the destination was further behind than it may be.
 pub const QUEUE_FULL: &str = "queue_full";
@@ -19,6 +19,12 @@ pub const QUEUE_FULL: &str = "queue_full";
 pub const DESTINATION_REMOVED: &str = "destination_removed";
 /// Dropped because the queue's own files lost it.
 pub const LOST_ON_DISK: &str = "lost_on_disk";
+/// Dropped because the link is too narrow: of metrics, samples between those that stay.
+pub const AGGREGATED: &str = "aggregated";
+/// Dropped because the link is too narrow: of traces and logs, what did not fall into the sample.
+pub const SAMPLED: &str = "sampled";
+/// Dropped because the link is too narrow even for what was thinned.
+pub const OVER_BUDGET: &str = "over_budget";
 /// Dropped because what stands in the queue is no unit this version reads.
 pub const UNREADABLE: &str = "unreadable";
 
@@ -44,6 +50,10 @@ pub struct Account {
     pub dropped: Reasons,
     /// Items still to be sent.
     pub pending: u64,
+    /// Items whose request had to wait for the link before it was sent; they are among the others, too.
+    pub deferred: u64,
+    /// How far the class is thinned at present, 0 for not at all.
+    pub thinned: u8,
     /// Bytes of the queue behind the cursor, those for other destinations among them; 0 without pending items.
     pub backlog_bytes: u64,
     /// Now minus the time of receipt of the oldest pending item, 0 without one.
@@ -106,6 +116,8 @@ pub(crate) struct Plan {
     pub(crate) done: u64,
     pub(crate) max_items: usize,
     pub(crate) max_bytes: usize,
+    #[serde(default, skip_serializing_if = "Thin::is_none")]
+    pub(crate) thin: Thin,
 }
 
 /// Cursor and counts of one destination and class.
@@ -124,6 +136,8 @@ pub(crate) struct Lane {
     pub(crate) acknowledged: u64,
     pub(crate) refused: Reasons,
     pub(crate) dropped: Reasons,
+    #[serde(default)]
+    pub(crate) deferred: u64,
 }
 
 impl Lane {
@@ -139,6 +153,7 @@ impl Lane {
             acknowledged: 0,
             refused: Reasons::new(),
             dropped: Reasons::new(),
+            deferred: 0,
         }
     }
 

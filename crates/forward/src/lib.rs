@@ -6,10 +6,12 @@
 //! know storage, configuration, or where what is appended comes from.
 //!
 //! Start reading at [`forwarder`] (what is queued, and when an append is answered), then [`ledger`] (what is counted),
-//! [`lane`] (how a run of the queue is sent), [`link`] (one request until it is settled), [`destination`] (what a protocol
-//! has to do), [`queue`] and [`frame`] (what is on the disk).
+//! [`lane`] (how a run of the queue is sent), [`link`] (one request until it is settled), [`budget`] and [`ladder`] (who
+//! goes first over a narrow link, and what gives way), [`destination`] (what a protocol has to do), [`queue`] and [`frame`]
+//! (what is on the disk).
 
 mod book;
+pub mod budget;
 mod class;
 mod core;
 pub mod destination;
@@ -18,6 +20,7 @@ pub mod forwarder;
 mod frame;
 mod health;
 mod known;
+mod ladder;
 mod lane;
 pub mod ledger;
 mod link;
@@ -27,6 +30,7 @@ pub mod selection;
 mod stats;
 mod writer;
 
+pub use budget::{Budget, Ladder, Shares};
 pub use class::Class;
 pub use destination::{Delivery, Destination, Outcome};
 pub use error::{Error, Result};

@@ -7,6 +7,8 @@ use model::{Batch, BatchId};
 use parking_lot::Mutex;
 
 use crate::{
+    Class,
+    budget::{Admitted, Budget, Governor, Meter},
     core::Core,
     destination::{Delivery, Destination, Outcome},
     health::Health,
@@ -31,6 +33,8 @@ pub struct Limits {
     pub max_batch_bytes: usize,
     /// How far it may be behind in the queue, in bytes; the oldest is dropped then.
     pub max_backlog_bytes: u64,
+    /// What the link to it carries. None: as much as there is.
+    pub budget: Option<Budget>,
     /// The first wait after a request was not taken; later ones double.
     pub min_backoff: Duration,
     pub max_backoff: Duration,
@@ -42,6 +46,7 @@ impl Default for Limits {
             max_batch_items: 8192,
             max_batch_bytes: 2 << 20,
             max_backlog_bytes: 8 << 30,
+            budget: None,
             min_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(30),
         }
@@ -53,6 +58,7 @@ pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) destination: Arc<dyn Destination>,
     pub(crate) limits: Limits,
+    pub(crate) governor: Option<Arc<Governor>>,
     pub(crate) health: Health,
     pub(crate) stats: Stats,
     logged_ns: Mutex<i64>,
@@ -97,20 +103,19 @@ impl Link {
         name: String,
         destination: Arc<dyn Destination>,
         limits: Limits,
+        governor: Option<Arc<Governor>>,
         stats: Stats,
     ) -> Self {
         let health = Health::new(destination.addresses());
         stats.address(&name, 0, false);
-        Link {
-            core,
-            name,
-            destination,
-            limits,
-            health,
-            stats,
-            logged_ns: Mutex::new(i64::MIN),
-            seen: Mutex::default(),
-        }
+        let logged_ns = Mutex::new(i64::MIN);
+        Link { core, name, destination, limits, governor, health, stats, logged_ns, seen: Mutex::default() }
+    }
+
+    /// Bytes in memory that a request of the class may have now.
+    pub(crate) fn request_bytes(&self, class: Class) -> usize {
+        let of_link = self.governor.as_ref().map_or(usize::MAX, |g| g.request_bytes(class));
+        self.limits.max_batch_bytes.min(of_link).max(1)
     }
 
     /// How sending goes.
@@ -149,13 +154,21 @@ impl Link {
     /// Sends until every item is settled, or it has to end before. What was settled by then is returned.
     pub(crate) async fn deliver(&self, lane: usize, whole: Delivery) -> (Settled, Option<Halt>) {
         let mut settled = Settled::default();
+        let mut is_deferred = false;
+        let items = whole.items();
         let mut todo = vec![whole];
         let mut backoff = Backoff::new(self.limits.min_backoff, self.limits.max_backoff);
         while let Some(delivery) = todo.pop() {
             if let Some(halt) = self.must_halt(lane) {
                 return (settled, Some(halt));
             }
-            match self.round(delivery).await {
+            let Some(admitted) = self.admit(&delivery).await else {
+                return (settled, Some(Halt::Closing));
+            };
+            if admitted.is_some_and(|a| a.waited) && !std::mem::replace(&mut is_deferred, true) {
+                self.core.book.deferred(lane, items);
+            }
+            match self.round(delivery, admitted).await {
                 None => return (settled, Some(Halt::Closing)),
                 Some(Round::Done(more)) => {
                     add(&mut settled, more);
@@ -200,14 +213,29 @@ impl Link {
         }
     }
 
+    /// Waits for the link's budget, where it has one. None where the forwarder was closed before.
+    async fn admit(&self, delivery: &Delivery) -> Option<Option<Admitted>> {
+        let Some(governor) = &self.governor else { return Some(None) };
+        tokio::select! {
+            admitted = governor.admit(delivery.class, delivery.batch.heap_bytes()) => Some(Some(admitted)),
+            () = self.core.closing.started() => None,
+        }
+    }
+
     /// Sends once. None where the forwarder was closed before there was an answer.
-    async fn round(&self, delivery: Delivery) -> Option<Round> {
+    async fn round(&self, mut delivery: Delivery, admitted: Option<Admitted>) -> Option<Round> {
+        if admitted.is_some() {
+            delivery.meter = Meter::wanted();
+        }
         let address = self.health.choose(self.core.clock.now_ns());
         let outcome = tokio::select! {
             biased;
             outcome = self.destination.send(address, &delivery) => outcome,
             () = self.last_wait() => return None,
         };
+        if let (Some(governor), Some(admitted)) = (&self.governor, admitted) {
+            governor.settle(admitted, delivery.meter.bytes());
+        }
         let up = !matches!(outcome, Outcome::Later { down: true, .. });
         let report = self.health.report(address, up, self.core.clock.now_ns());
         self.see(report.current, &outcome);
@@ -283,6 +311,7 @@ impl Link {
                     tenant: delivery.tenant.clone(),
                     class: delivery.class,
                     positions: Vec::new(),
+                    meter: Meter::default(),
                 };
                 Round::Halves(Box::new([of(first_id, first), of(second_id, second)]))
             }

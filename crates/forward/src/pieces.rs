@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use model::{Batch, Labels, LogBatch, MetricBatch, SpanBatch, TenantId, metric::HistogramSample};
 
-use crate::frame::Part;
+use crate::{frame::Part, ladder::Thin, selection::retain_metrics};
 
 /// Items of one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +14,41 @@ pub(crate) struct Piece {
     pub(crate) batch: Batch,
 }
 
-/// The requests of a run of parts, and the items that could not be read.
-pub(crate) fn pieces(parts: &[Part], max_items: usize, max_bytes: usize) -> (Vec<Piece>, u64) {
+/// What is in a run of parts.
+pub(crate) struct Read {
+    /// Of each tenant one batch per signal.
+    tenants: Vec<(TenantId, Vec<Batch>)>,
+    /// Items that could not be read.
+    pub(crate) unreadable: u64,
+}
+
+impl Read {
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.tenants.iter().flat_map(|(_, batches)| batches)
+    }
+
+    /// The requests of the run, and the items left out of them.
+    pub(crate) fn requests(self, thin: &Thin, max_items: usize, max_bytes: usize) -> (Vec<Piece>, u64) {
+        let (mut out, mut left_out) = (Vec::new(), 0);
+        for (tenant, batches) in self.tenants {
+            for batch in batches {
+                let items = batch.item_count();
+                let batch = thin.apply(batch);
+                left_out += (items - batch.item_count()) as u64;
+                if batch.item_count() == 0 {
+                    continue;
+                }
+                for batch in cut(batch, max_items, max_bytes) {
+                    out.push(Piece { tenant: tenant.clone(), batch });
+                }
+            }
+        }
+        (out, left_out)
+    }
+}
+
+/// Reads the parts of a run.
+pub(crate) fn read(parts: &[Part]) -> Read {
     let mut unreadable = 0;
     let mut tenants: Vec<(TenantId, Vec<Batch>)> = Vec::new();
     for part in parts {
@@ -39,15 +72,8 @@ pub(crate) fn pieces(parts: &[Part], max_items: usize, max_bytes: usize) -> (Vec
             None => tenants.push((tenant, batches)),
         }
     }
-    let mut out = Vec::new();
-    for (tenant, batches) in tenants {
-        for batch in merge(batches) {
-            for batch in cut(batch, max_items, max_bytes) {
-                out.push(Piece { tenant: tenant.clone(), batch });
-            }
-        }
-    }
-    (out, unreadable)
+    let tenants = tenants.into_iter().map(|(tenant, batches)| (tenant, merge(batches))).collect();
+    Read { tenants, unreadable }
 }
 
 /// One batch per signal, in order of the first of each.
@@ -144,38 +170,14 @@ pub(crate) fn halves(batch: &Batch) -> (Batch, Batch) {
 
 fn half(batch: &MetricBatch, middle: usize, first: bool) -> MetricBatch {
     let floats = batch.samples.len();
-    let mine = |item: usize| (item < middle) == first;
-    let mut out = MetricBatch { metadata: batch.metadata.clone(), ..MetricBatch::default() };
-    let mut moved: HashMap<u32, u32> = HashMap::new();
-    let s = &batch.samples;
-    let mut place = |out: &mut MetricBatch, series: u32| {
-        let labels = batch.series.get(series as usize).cloned().unwrap_or_default();
-        *moved.entry(series).or_insert_with(|| out.push_series(labels))
-    };
-    for (i, (series, (t, v))) in s.series.iter().zip(s.timestamp_ms.iter().zip(&s.value)).enumerate() {
-        if mine(i) {
-            let series = place(&mut out, *series);
-            out.samples.push_started(series, *t, *v, s.start_of(i));
-        }
-    }
-    for (i, h) in batch.histograms.iter().enumerate() {
-        if mine(floats + i) {
-            let series = place(&mut out, h.series);
-            out.histograms.push(HistogramSample { series, ..h.clone() });
-        }
-    }
     // Whether the first half has an item of the series decides where its exemplars go, so they are sent once.
     let in_first = |series: u32| {
-        let samples = s.series.iter().take(middle).any(|x| *x == series);
+        let samples = batch.samples.series.iter().take(middle).any(|x| *x == series);
         samples || batch.histograms.iter().take(middle.saturating_sub(floats)).any(|h| h.series == series)
     };
-    for (series, e) in &batch.exemplars {
-        if in_first(*series) == first && moved.contains_key(series) {
-            let at = moved.get(series).copied().unwrap_or(0);
-            out.exemplars.push((at, e.clone()));
-        }
-    }
-    out
+    let mine = batch.exemplars.iter().filter(|(series, _)| in_first(*series) == first).cloned().collect();
+    let source = MetricBatch { exemplars: mine, ..batch.clone() };
+    retain_metrics(&source, |item| (item < middle) == first)
 }
 
 #[cfg(test)]
@@ -185,6 +187,12 @@ mod tests {
 
     use super::*;
     use crate::Class;
+
+    fn pieces(parts: &[Part], max_items: usize, max_bytes: usize) -> (Vec<Piece>, u64) {
+        let read = read(parts);
+        let unreadable = read.unreadable;
+        (read.requests(&Thin::default(), max_items, max_bytes).0, unreadable)
+    }
 
     fn logs(lines: &[&str]) -> Batch {
         let record = |l: &&str| LogRecord { body: (*l).into(), ..LogRecord::default() };

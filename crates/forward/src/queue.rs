@@ -194,19 +194,41 @@ pub(crate) enum Until {
     /// To a place, whatever lies before it.
     Place(Place),
     /// To where one of the limits is reached, not past the end.
-    Limits { end: Place, items: usize, bytes: usize },
+    Limits { end: Place, limits: RunLimits },
+}
+
+/// How much is read at once; the frame that reaches a limit is read whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunLimits {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+    /// Not past the end of such an interval since 1970, by the time of receipt. None for any.
+    pub(crate) interval_ns: Option<i64>,
+}
+
+impl RunLimits {
+    pub(crate) const NONE: RunLimits = RunLimits { items: usize::MAX, bytes: usize::MAX, interval_ns: None };
+
+    fn is_past(&self, oldest_ns: i64, newest_ns: i64) -> bool {
+        let of = |ns: i64, interval: i64| ns.div_euclid(interval.max(1));
+        self.interval_ns.is_some_and(|i| of(newest_ns, i) > of(oldest_ns, i))
+    }
 }
 
 /// Reads the parts of a lane behind its cursor, `base` items of it being settled. Blocks.
 pub(crate) fn read(log: &Log, lane: &Lane, base: u64, until: Until) -> Result<Chunk> {
     let mut chunk = Chunk { to: lane.cursor, oldest_ns: i64::MAX, ..Chunk::default() };
-    let (stop, max_items, max_bytes) = match until {
-        Until::Place(place) => (place, usize::MAX, usize::MAX),
-        Until::Limits { end, items, bytes } => (end, items, bytes),
+    let (stop, limits) = match until {
+        Until::Place(place) => (place, RunLimits::NONE),
+        Until::Limits { end, limits } => (end, limits),
     };
-    let mut bytes = 0;
+    let (mut bytes, mut newest_ns) = (0, i64::MIN);
     let mut walk = Walk::new(log, lane.cursor)?;
-    while chunk.to.position() < stop.position() && chunk.items < max_items as u64 && bytes < max_bytes {
+    while chunk.to.position() < stop.position()
+        && chunk.items < limits.items as u64
+        && bytes < limits.bytes
+        && !limits.is_past(chunk.oldest_ns, newest_ns)
+    {
         let entry = walk.next()?;
         chunk.to = walk.place;
         let Some(entry) = entry else { break };
@@ -219,6 +241,7 @@ pub(crate) fn read(log: &Log, lane: &Lane, base: u64, until: Until) -> Result<Ch
             chunk.lost += missing;
             chunk.items += missing + u64::from(part.items);
             chunk.oldest_ns = chunk.oldest_ns.min(part.received_ns);
+            newest_ns = newest_ns.max(part.received_ns);
             bytes += part.bytes.len();
             chunk.parts.push(part);
         }

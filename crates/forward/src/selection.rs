@@ -178,6 +178,36 @@ impl Selector {
     }
 }
 
+/// The samples for which `keep` says so, told their position: floats come before histograms. Exemplars stay where an
+/// item of their series does, descriptions in any case.
+pub(crate) fn retain_metrics(batch: &MetricBatch, keep: impl Fn(usize) -> bool) -> MetricBatch {
+    let mut out = MetricBatch { metadata: batch.metadata.clone(), ..MetricBatch::default() };
+    let mut moved: HashMap<u32, u32> = HashMap::new();
+    let mut place = |out: &mut MetricBatch, series: u32| {
+        let labels = batch.series.get(series as usize).cloned().unwrap_or_default();
+        *moved.entry(series).or_insert_with(|| out.push_series(labels))
+    };
+    let s = &batch.samples;
+    for (i, (series, (t, v))) in s.series.iter().zip(s.timestamp_ms.iter().zip(&s.value)).enumerate() {
+        if keep(i) {
+            let series = place(&mut out, *series);
+            out.samples.push_started(series, *t, *v, s.start_of(i));
+        }
+    }
+    for (i, h) in batch.histograms.iter().enumerate() {
+        if keep(s.len() + i) {
+            let series = place(&mut out, h.series);
+            out.histograms.push(model::metric::HistogramSample { series, ..h.clone() });
+        }
+    }
+    for (series, e) in &batch.exemplars {
+        if let Some(at) = moved.get(series) {
+            out.exemplars.push((*at, e.clone()));
+        }
+    }
+    out
+}
+
 /// The records for which `keep` says so, told their position and stream; streams without any are left out.
 pub(crate) fn retain_logs(batch: &LogBatch, keep: impl Fn(usize, u32) -> bool) -> LogBatch {
     let mut out = LogBatch::default();

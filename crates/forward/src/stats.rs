@@ -16,6 +16,8 @@ pub(crate) struct Stats {
     acknowledged: Counters,
     refused: Counters,
     dropped: Counters,
+    deferred: Counters,
+    thinned: Gauges,
     attempts: Counters,
     switches: Counters,
     pending: Gauges,
@@ -42,6 +44,14 @@ impl Stats {
             dropped: m.counters(
                 "forward_dropped_items",
                 "Items given up here, by destination, signal, class and reason.",
+            ),
+            deferred: m.counters(
+                "forward_deferred_items",
+                "Items whose request had to wait for the budget of its link, by destination, signal and class.",
+            ),
+            thinned: m.gauges(
+                "forward_thinning_step",
+                "How far a class is thinned because its link is too narrow, 0 for not at all, by destination, signal and class.",
             ),
             attempts: m.counters(
                 "forward_requests",
@@ -75,6 +85,17 @@ impl Stats {
             dropped: lane.dropped.clone(),
         };
         self.settled(lane, &before);
+        self.deferred(lane, lane.deferred);
+    }
+
+    pub(crate) fn deferred(&self, lane: &Lane, items: u64) {
+        if items > 0 {
+            self.deferred.get_or_create(&pairs(&lane.destination, lane.class)).inc_by(items);
+        }
+    }
+
+    pub(crate) fn thinned(&self, lane: &Lane, step: u8) {
+        self.thinned.get_or_create(&pairs(&lane.destination, lane.class)).set(i64::from(step));
     }
 
     pub(crate) fn produced(&self, lane: &Lane, items: u64) {

@@ -131,7 +131,9 @@ impl Onward {
         if !new.keeps || self.current.read().await.destinations == new.forward {
             return Ok(());
         }
-        self.targets(&new.forward)?;
+        if let Some((key, why)) = new.forward.iter().find_map(Destination::objection) {
+            anyhow::bail!("forward: {key}: {why}");
+        }
         let mut current = self.current.write().await;
         if let Some(before) = current.forwarder.take() {
             before.close(GRACE).await;

@@ -10,6 +10,9 @@ pub enum Error {
     /// The caller handed in something the format cannot hold.
     #[error("cannot write segment: {0}")]
     Invalid(String),
+    /// A search is none.
+    #[error("{0}")]
+    Pattern(String),
     /// The object does not say what its format promises.
     #[error("segment {path} is corrupt: expected {expected}")]
     Corrupt { path: String, expected: String },
@@ -26,7 +29,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Invalid(_) => Kind::Invalid,
+            Error::Invalid(_) | Error::Pattern(_) => Kind::Invalid,
             Error::Corrupt { .. } => Kind::Corrupt,
             Error::Version { .. } => Kind::Invalid,
             Error::Store { source: object_store::Error::NotFound { .. }, .. } => Kind::NotFound,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Written into every segment. A reader opens this version and all earlier ones; a segment of a later
 /// version is refused with a message that says to upgrade. It is raised whenever an older reader would
 /// misread a file; columns and blobs an older reader may ignore do not raise it.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Services listed at most; a segment with more says nothing about them.
 pub(crate) const MAX_SERVICES: usize = 256;

@@ -18,6 +18,7 @@ pub(crate) mod codec;
 pub mod error;
 pub(crate) mod file;
 pub mod info;
+pub mod lines;
 pub mod logs;
 pub mod metrics;
 pub(crate) mod origin;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use base::Clock;
 use forward::destination::{
-    elastic::Elastic, loki::Loki, otlp::OtlpHttp, otlp_grpc::OtlpGrpc, remote_write::RemoteWrite,
+    datadog::Datadog, elastic::Elastic, file::Files, hec::Hec, kafka::Kafka, loki::Loki, otlp::OtlpHttp,
+    otlp_grpc::OtlpGrpc, remote_write::RemoteWrite,
 };
 
 use super::{Destination, Protocol};
@@ -22,16 +23,25 @@ impl Destination {
             Protocol::RemoteWrite(version) => Arc::new(RemoteWrite::new(name, http, *version, clock)?),
             Protocol::Loki => Arc::new(Loki::new(name, http, clock)?),
             Protocol::Elasticsearch(options) => Arc::new(Elastic::new(name, http, options.clone(), clock)?),
+            Protocol::SplunkHec(options) => Arc::new(Hec::new(name, http, options.clone(), clock)?),
+            Protocol::Datadog(options) => Arc::new(Datadog::new(name, http, options.clone(), clock)?),
+            Protocol::Kafka(options) => Arc::new(Kafka::new(name, options.clone())?),
+            Protocol::File(options) => Arc::new(Files::open(name, options.clone(), clock)?),
         })
     }
 
-    /// What [`Destination::open`] says against it: the key it is about, and why.
-    pub(super) fn objection(&self) -> Option<(&'static str, String)> {
+    /// What [`Destination::open`] says against it: the key it is about, and why. Files are not asked, since opening them
+    /// claims their directory.
+    pub fn objection(&self) -> Option<(&'static str, String)> {
+        if matches!(self.protocol, Protocol::File(_)) {
+            return None;
+        }
         let e = self.open(Clock::system()).err()?;
         let key = match &e {
             forward::Error::Setting { name: "tls", .. } => "tls_config",
             forward::Error::Setting { name: "proxy_url", .. } => "proxy_url",
             forward::Error::Setting { name: "url", .. } => "endpoint",
+            forward::Error::Setting { name: name @ ("brokers" | "sasl" | "site"), .. } => name,
             _ => "to",
         };
         Some((key, e.to_string()))

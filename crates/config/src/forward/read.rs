@@ -5,7 +5,6 @@ use std::path::Path;
 use forward::{
     Limits, Selection,
     destination::{
-        elastic::ElasticOptions,
         http::{HttpOptions, TenantHeader},
         remote_write::WriteVersion,
     },
@@ -15,7 +14,7 @@ use model::{Matcher, Signal, TenantId};
 use net::{Secret, Settings, Tls, tls::ClientSettings};
 use transform::relabel::Names;
 
-use super::{Destination, Protocol};
+use super::{Destination, Protocol, budget::budget, kinds};
 use crate::{
     Error,
     check::{Checker, disk_bytes},
@@ -114,10 +113,10 @@ pub(crate) fn twice(d: &Destination, before: &[Destination], at: (&str, At), c: 
 
 fn destination(mut s: Section<'_>, ground: &Ground<'_>, c: &mut Checker<'_>) -> Option<Destination> {
     let name = name(&mut s, c);
-    let protocol = protocol(&mut s, c);
-    let urls = endpoints(&mut s, c);
+    let mut protocol = kinds::protocol(&mut s, c);
+    let urls = addresses(&protocol, &mut s, c);
     let (selection, chosen) = selection(&mut s, c);
-    let limits = limits(&mut s, ground, c);
+    let limits = Limits { budget: budget(&mut s, c), ..limits(&mut s, ground, c) };
     let timeout = s.duration("timeout", c).unwrap_or_else(|| HttpOptions::new([""]).timeout);
     if timeout.is_zero() {
         s.problem("timeout", c, "must be more than zero");
@@ -125,9 +124,13 @@ fn destination(mut s: Section<'_>, ground: &Ground<'_>, c: &mut Checker<'_>) -> 
     let tenant = tenant(&mut s, c);
     let with_external_labels = s.flag("external_labels", c).unwrap_or(true);
     let mut settings = http::http(&mut s, c).settings;
+    if let Some(Protocol::Kafka(k)) = &mut protocol {
+        k.connection.tls = k.connection.tls.take().map(|_| settings.tls.clone());
+    }
     let keys = (s.name("signals"), s.place("signals"));
     let place = |key: &str| (s.name(key), s.place(key));
-    let places = ["tls_config", "proxy_url", "endpoint", "to"].map(|key| (key, place(key)));
+    let keys_of = ["tls_config", "proxy_url", "endpoint", "brokers", "sasl", "site", "to"];
+    let places = keys_of.map(|key| (key, place(key)));
     s.finish(c);
     let (name, protocol, urls) = (name?, protocol?, urls?);
     own_tls(&mut settings, &protocol, &urls, ground);
@@ -155,44 +158,6 @@ fn name(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<String> {
     Some(name)
 }
 
-fn protocol(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Protocol> {
-    let to = s.text("to", c);
-    let version = version(s, c);
-    let (index, keep_index) = (s.text("index", c), s.flag("keep_index", c));
-    if to.as_deref() != Some("remote_write") && version.is_some() {
-        s.problem("protobuf_message", c, "is for to: remote_write");
-    }
-    if to.as_deref() != Some("elasticsearch") {
-        for (key, _) in
-            [("index", index.is_some()), ("keep_index", keep_index.is_some())].iter().filter(|k| k.1)
-        {
-            s.problem(key, c, "is for to: elasticsearch");
-        }
-    }
-    match to.as_deref() {
-        Some("otlp") => Some(Protocol::OtlpGrpc),
-        Some("otlp_http") => Some(Protocol::OtlpHttp),
-        Some("remote_write") => Some(Protocol::RemoteWrite(version.unwrap_or_default())),
-        Some("loki") => Some(Protocol::Loki),
-        Some("elasticsearch") => {
-            let d = ElasticOptions::default();
-            Some(Protocol::Elasticsearch(ElasticOptions {
-                index: index.unwrap_or(d.index),
-                keep_index: keep_index.unwrap_or(d.keep_index),
-            }))
-        }
-        Some(other) => {
-            let known = "otlp, otlp_http, remote_write, loki or elasticsearch";
-            s.problem("to", c, format!("{other:?} is not known, use {known}"));
-            None
-        }
-        None => {
-            s.wrong(c, "needs to: otlp, otlp_http, remote_write, loki or elasticsearch");
-            None
-        }
-    }
-}
-
 /// The version of remote write that a `protobuf_message` stands for.
 pub(crate) fn version(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<WriteVersion> {
     match s.text("protobuf_message", c)?.as_str() {
@@ -203,6 +168,17 @@ pub(crate) fn version(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<WriteV
             s.problem("protobuf_message", c, format!("{other:?} is not known, use {known}"));
             None
         }
+    }
+}
+
+/// Where it is, in words at least.
+fn addresses(protocol: &Option<Protocol>, s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Vec<String>> {
+    match protocol {
+        Some(Protocol::Kafka(k)) => Some(k.connection.brokers.clone()),
+        Some(Protocol::File(f)) => Some(vec![f.dir.display().to_string()]),
+        // The site says where.
+        Some(Protocol::Datadog(_)) if !s.keys().any(|k| k.starts_with("endpoint")) => Some(Vec::new()),
+        _ => endpoints(s, c),
     }
 }
 
@@ -353,6 +329,10 @@ fn own_tls(settings: &mut Settings, protocol: &Protocol, urls: &[String], ground
 
 /// Every signal that was named can be sent, and rules are for signals that are.
 fn carried(d: &Destination, chosen: &[Signal], at: (&str, At), c: &mut Checker<'_>) {
+    // Files take all there is, and opening them claims their directory.
+    if matches!(d.protocol, Protocol::File(_)) {
+        return;
+    }
     let Ok(opened) = d.open(base::Clock::system()) else { return };
     for signal in chosen.iter().filter(|s| !opened.takes(s)) {
         let carries: Vec<&str> =

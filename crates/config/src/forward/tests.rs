@@ -141,3 +141,68 @@ fn remote_write_of_a_prometheus_file_becomes_destinations() {
     }
     assert!(shown.contains("https://<secret>@long-term/api/prom/push?x=1"), "{shown}");
 }
+
+#[test]
+fn tools_that_a_company_pays_for_a_bus_and_files_are_destinations() {
+    let text = "forward:
+  - {name: s, to: splunk_hec, endpoint: 'https://s:8088', token: hidden, index: main, metrics_index: m, acknowledge: {poll: 2s}}
+  - {name: d, to: datadog, api_key: hidden, site: datadoghq.eu, tags: ['env:prod']}
+  - {name: k, to: kafka, brokers: ['b1:9093', 'b2:9093'], sasl: {mechanism: SCRAM-SHA-512, username: u, password: hidden}, tls_config: {ca_file: ca.crt}, compression: snappy, encoding: otlp_json, logs_topic: l}
+  - {name: f, to: file, dir: out, compression: zstd, max_file_bytes: 1MB, keep_files: 3}
+";
+    let found = destinations(text);
+    assert!(!format!("{found:?}").contains("hidden"));
+    let [s, d, k, f] = found.as_slice() else { panic!("{found:?}") };
+    let Protocol::SplunkHec(s) = &s.protocol else { panic!("{s:?}") };
+    assert_eq!((s.index.as_deref(), s.metrics_index.as_deref()), (Some("main"), Some("m")));
+    assert_eq!(s.acknowledge.as_ref().map(|a| a.poll), Some(Duration::from_secs(2)));
+    assert!(d.http.urls.is_empty());
+    let Protocol::Datadog(d) = &d.protocol else { panic!("{d:?}") };
+    assert_eq!((d.site.as_str(), d.tags.as_slice()), ("datadoghq.eu", &["env:prod".to_owned()][..]));
+    let Protocol::Kafka(k) = &k.protocol else { panic!("{k:?}") };
+    assert_eq!(k.connection.brokers.len(), 2);
+    assert_eq!(k.connection.tls.as_ref().unwrap().ca, Some(Secret::File("ca.crt".into())));
+    assert!(matches!(&k.connection.sasl, Some(bus::Sasl::ScramSha512 { username, .. }) if username == "u"));
+    assert_eq!((k.logs_topic.as_str(), k.encoding), ("l", bus::Encoding::Json));
+    let Protocol::File(f) = &f.protocol else { panic!("{f:?}") };
+    assert_eq!((f.max_bytes, f.keep_files), (1 << 20, 3));
+}
+
+#[test]
+fn a_link_has_a_budget_and_steps_below_it() {
+    let found = destinations(
+        "forward:\n  - {name: a, to: loki, endpoint: 'http://x', budget: {bytes_per_second: 32KB, link: wan, aggregate: 0s, guaranteed: {logs: 1}, max_steps: 2}}\n",
+    );
+    let budget = found[0].limits.budget.as_ref().unwrap();
+    assert_eq!((budget.bytes_per_second, budget.link.as_str()), (32 << 10, "wan"));
+    assert_eq!((budget.guaranteed.logs, budget.ladder.aggregate, budget.ladder.max_steps), (1, None, 2));
+}
+
+#[test]
+fn what_is_wrong_with_one_of_them_is_said() {
+    let found = problems(
+        "forward:
+  - {name: a, to: splunk_hec, endpoint: 'https://s:8088'}
+  - {name: b, to: datadog, api_key: x, site: 'a b'}
+  - {name: c, to: kafka, brokers: [nowhere]}
+  - {name: d, to: kafka, brokers: ['b:9092'], sasl: {mechanism: PLAIN, username: u, password: p}}
+  - {name: e, to: file}
+  - {name: f, to: loki, endpoint: 'http://x', budget: {bytes_per_second: 0}}
+  - {name: g, to: loki, endpoint: 'http://x', budget: {bytes_per_second: 1KB, guaranteed: {logs: 60}, max_steps: 40}}
+  - {name: h, to: loki, endpoint: 'http://x', keep_index: true}
+",
+    );
+    for wanted in [
+        "needs token or token_file",
+        "forward[1].site",
+        "forward[2].brokers",
+        "forward[3].sasl",
+        "needs dir",
+        "needs bytes_per_second",
+        "70 % together",
+        "must be at most 16",
+        "is for to: elasticsearch",
+    ] {
+        assert!(found.iter().any(|p| p.contains(wanted)), "{wanted}: {found:#?}");
+    }
+}

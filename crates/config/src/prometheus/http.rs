@@ -91,7 +91,7 @@ fn secret(inline: Option<String>, file: Option<String>, c: &Checker<'_>) -> Opti
 }
 
 /// One value that may be given as `key` or in the file `key_file`.
-fn either(s: &mut Section<'_>, key: &str, c: &mut Checker<'_>) -> Option<Secret> {
+pub(crate) fn either(s: &mut Section<'_>, key: &str, c: &mut Checker<'_>) -> Option<Secret> {
     let (inline, file) = (s.text(key, c), s.text(&format!("{key}_file"), c));
     if inline.is_some() && file.is_some() {
         s.problem(key, c, format!("at most one of {key} and {key}_file may be given"));

@@ -3,13 +3,14 @@
 
 use async_trait::async_trait;
 use base::Clock;
-use model::{AnyValue, Attributes, Batch, LogBatch, LogRecord, LogStream, Signal};
-use serde_json::{Map, Value, json};
+use model::{Batch, LogBatch, LogRecord, LogStream, Signal};
+use serde_json::{Value, json};
 use wire::bulk::{self, document};
 
 use super::{
     Delivery, Destination, Outcome, batch_text,
     http::{Http, HttpOptions, gzip},
+    json::object,
 };
 use crate::{Result, ledger::Reasons};
 
@@ -72,28 +73,6 @@ impl Elastic {
 
 fn source(stream: &LogStream, record: &LogRecord) -> Value {
     object(&document::source(stream, record))
-}
-
-fn object(all: &Attributes) -> Value {
-    let mut map = Map::new();
-    for (key, v) in all.iter() {
-        map.entry(key).or_insert_with(|| value(v));
-    }
-    Value::Object(map)
-}
-
-fn value(v: &AnyValue) -> Value {
-    match v {
-        AnyValue::Empty => Value::Null,
-        AnyValue::String(s) => Value::from(s.as_str()),
-        AnyValue::Bool(b) => Value::from(*b),
-        AnyValue::Int(i) => Value::from(*i),
-        AnyValue::Double(d) if d.is_finite() => Value::from(*d),
-        AnyValue::Double(d) => Value::from(d.to_string()),
-        AnyValue::Bytes(b) => Value::from(b.iter().map(|x| format!("{x:02x}")).collect::<String>()),
-        AnyValue::Array(a) => Value::Array(a.iter().map(value).collect()),
-        AnyValue::Map(m) => object(m),
-    }
 }
 
 #[async_trait]

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// An answer is at most this long: that of a bulk request has a line per item.
 const MAX_ANSWER: usize = 16 << 20;
+/// About what goes over the wire beside the bodies of a request and its answer.
+pub(crate) const HEAD_BYTES: usize = 500;
 /// With somebody else to ask, nobody is waited for longer, so that failing over takes less than 10 s.
 const IMPATIENT: Duration = Duration::from_secs(4);
 
@@ -128,6 +130,7 @@ impl Http {
         body: Bytes,
         headers: &[(&'static str, &str)],
     ) -> Result<Answer, Outcome> {
+        delivery.meter.sent(body.len() + HEAD_BYTES);
         let mut request =
             Request { timeout: self.timeout, max_answer_bytes: MAX_ANSWER, ..Request::post(url, body) };
         for (name, value) in headers {
@@ -139,6 +142,10 @@ impl Http {
             request = request.header("x-scope-orgid", tenant);
         }
         self.client.send(request).await.map_err(|e| Outcome::down(e.to_string()))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn judge(&self, answer: &Answer) -> Option<Outcome> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use base::Clock;
 use model::{Batch, Signal};
+use net::Answer;
 use proto::{
     Message,
     otlp::collector::{
@@ -49,6 +50,14 @@ impl Export {
             _ => return None,
         })
     }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Export::Metrics(m) => m.encode_to_vec(),
+            Export::Logs(m) => m.encode_to_vec(),
+            Export::Traces(m) => m.encode_to_vec(),
+        }
+    }
 }
 
 #[async_trait]
@@ -65,23 +74,33 @@ impl Destination for OtlpHttp {
         let Some(export) = Export::of(&delivery.batch) else {
             return Outcome::refused("unsupported", "OTLP has no such signal");
         };
-        let (path, body) = match &export {
-            Export::Metrics(m) => ("/v1/metrics", m.encode_to_vec()),
-            Export::Logs(m) => ("/v1/logs", m.encode_to_vec()),
-            Export::Traces(m) => ("/v1/traces", m.encode_to_vec()),
+        let path = match &export {
+            Export::Metrics(_) => "/v1/metrics",
+            Export::Logs(_) => "/v1/logs",
+            Export::Traces(_) => "/v1/traces",
         };
+        let body = export.bytes();
         let url = format!("{}{path}", self.0.url(address).trim_end_matches('/'));
         let headers = [("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
         let answer = match self.0.post(&url, delivery, gzip(&body), &headers).await {
             Ok(answer) => answer,
             Err(outcome) => return outcome,
         };
-        let json = answer.header("content-type").starts_with("application/json");
-        match rejected(&export, &answer.body, json) {
-            Some((n, why)) => Outcome::partly(PARTIAL, n.min(delivery.items()), why),
-            None => Outcome::down(format!("the answer is no OTLP: {}", answer.excerpt())),
-        }
+        read(&answer, delivery, &export)
     }
+}
+
+fn read(answer: &Answer, delivery: &Delivery, export: &Export) -> Outcome {
+    let json = answer.header("content-type").starts_with("application/json");
+    match rejected(export, &answer.body, json) {
+        Some((n, why)) => Outcome::partly(PARTIAL, n.min(delivery.items()), why),
+        None => Outcome::down(format!("the answer is no OTLP: {}", answer.excerpt())),
+    }
+}
+
+/// What an answer of success to spans says.
+pub(crate) fn read_traces(answer: &Answer, delivery: &Delivery) -> Outcome {
+    read(answer, delivery, &Export::Traces(ExportTraceServiceRequest::default()))
 }
 
 /// Items rejected and why; none where the answer cannot be read.

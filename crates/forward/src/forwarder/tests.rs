@@ -14,6 +14,7 @@ use crate::{Delivery, Outcome, ledger::*};
 
 mod crash;
 mod dying;
+mod narrow;
 
 /// How a receiver behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,7 +38,7 @@ fn index(o: &Opened, name: &str, class: Class) -> usize {
 }
 
 fn whole(o: &Opened, lane: &Lane) -> Chunk {
-    let until = Until::Limits { end: o.book.end(), items: usize::MAX, bytes: usize::MAX };
+    let until = Until::Limits { end: o.book.end(), limits: RunLimits::NONE };
     read(&o.log, lane, lane.settled(), until).unwrap()
 }
 
@@ -112,7 +112,10 @@ proptest! {
                 loop {
                     let lane = o.book.lane(index).unwrap();
                     prop_assert_eq!(lane.produced, expected.iter().map(|n| u64::from(*n)).sum::<u64>());
-                    let until = Until::Limits { end: o.book.end(), items, bytes };
+                    let until = Until::Limits {
+                        end: o.book.end(),
+                        limits: RunLimits { items, bytes, interval_ns: None },
+                    };
                     let chunk = read(&o.log, &lane, lane.settled(), until).unwrap();
                     if chunk.to == lane.cursor { break }
                     let again = read(&o.log, &lane, lane.settled(), Until::Place(chunk.to)).unwrap();
@@ -120,12 +123,11 @@ proptest! {
                     prop_assert_eq!(chunk.lost, 0);
                     got.extend(chunk.parts.iter().map(|p| p.items));
                     let plan = crate::ledger::Plan {
-                        to: chunk.to, base: lane.settled(), done: 0, max_items: items, max_bytes: bytes,
-                    };
+                        to: chunk.to, base: lane.settled(), done: 0, max_items: items, max_bytes: bytes, thin: Default::default() };
                     o.book.plan(index, plan);
                     let all = Settled { acknowledged: chunk.items, ..Settled::default() };
                     o.book.settle(index, &all);
-                    o.book.finish(index, chunk.items, 1, "nothing");
+                    o.book.finish(index, chunk.items, 1, &Settled::default(), "nothing");
                 }
                 prop_assert_eq!(got, expected);
                 let lane = o.book.lane(index).unwrap();

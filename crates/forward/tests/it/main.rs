@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod datadog;
 mod grpc;
+mod hec;
 mod http;
+mod kafka;
 mod server;
 mod whole;

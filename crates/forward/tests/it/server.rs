@@ -39,15 +39,19 @@ impl Asked {
 
     /// The body unpacked.
     pub fn plain(&self) -> Vec<u8> {
-        match self.header("content-encoding") {
-            "snappy" => snap::raw::Decoder::new().decompress_vec(&self.body).unwrap(),
-            "gzip" => {
-                let mut out = Vec::new();
-                flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut out).unwrap();
-                out
-            }
-            _ => self.body.clone(),
+        unpacked(self.header("content-encoding"), &self.body)
+    }
+}
+
+pub fn unpacked(encoding: &str, body: &[u8]) -> Vec<u8> {
+    match encoding {
+        "snappy" => snap::raw::Decoder::new().decompress_vec(body).unwrap(),
+        "gzip" => {
+            let mut out = Vec::new();
+            flate2::read::GzDecoder::new(body).read_to_end(&mut out).unwrap();
+            out
         }
+        _ => body.to_vec(),
     }
 }
 
@@ -104,6 +108,7 @@ pub fn delivery(batch: Batch) -> Delivery {
         class: Class::Logs,
         batch,
         positions: Vec::new(),
+        meter: Default::default(),
     }
 }
 

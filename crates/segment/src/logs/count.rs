@@ -13,13 +13,18 @@ use parquet::file::{metadata::RowGroupMetaData, statistics::Statistics};
 
 use super::{
     Selection,
-    decode::{self, BODY},
+    cut::{
+        bodies::{self, Bodies, Body},
+        template::Table,
+        walk::Sieve,
+    },
+    decode,
     reader::{Inner, Reader},
     streams::Entry,
 };
 use crate::{
     Result,
-    arrays::{Dictionary, at, primitive, str_at, strings},
+    arrays::{Dictionary, at, primitive},
     attrs::{self, AttributeColumn},
     terms,
 };
@@ -337,7 +342,12 @@ impl Inner {
                 _ => wanted.push((number as u32, e)),
             }
         }
-        let body = if selection.line.is_some() || counter.folding.bytes { &BODY[..] } else { &[] };
+        let body = match selection.line.is_some() || counter.folding.bytes {
+            true => bodies::columns(self.layout.cut),
+            false => &[],
+        };
+        let templates = if body.is_empty() { Arc::default() } else { self.templates().await? };
+        let mut line = selection.line.clone().map(|line| Sieve::new(line, &templates));
         let names = std::iter::once("ts".to_owned()).chain(body.iter().map(|n| (*n).to_owned()));
         let mut names: Vec<String> = names.chain(sources.iter().map(Source::column)).collect();
         names.sort();
@@ -353,8 +363,20 @@ impl Inner {
             let mut row = rows.iter().map(|r| first + r);
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
                 let rows: Vec<usize> = row.by_ref().take(batch.num_rows()).collect();
-                let look =
-                    Look { inner: self, batch: &batch, rows: &rows, wanted: &wanted, selection, sources };
+                let pass = match &mut line {
+                    Some(line) => Some(decode::passing(&self.file, &templates, &batch, line)?),
+                    None => None,
+                };
+                let look = Look {
+                    inner: self,
+                    batch: &batch,
+                    rows: &rows,
+                    wanted: &wanted,
+                    selection,
+                    sources,
+                    templates: &templates,
+                    pass,
+                };
                 if look.count(counter)?.is_err() {
                     return Ok(Err(TooMany));
                 }
@@ -373,16 +395,15 @@ struct Look<'a> {
     wanted: &'a [(u32, &'a Entry)],
     selection: &'a Selection,
     sources: &'a [Source<'a>],
+    templates: &'a Table,
+    /// Which of the rows pass the condition on lines, where there is one.
+    pass: Option<Vec<bool>>,
 }
 
 impl Look<'_> {
     fn count(&self, counter: &mut Counter) -> Result<std::result::Result<(), TooMany>> {
         let file = &self.inner.file;
         let ts = primitive::<TimestampNanosecondType>(file, self.batch, "ts")?;
-        let pass = match &self.selection.line {
-            Some(line) => Some(decode::passing(file, self.batch, &**line)?),
-            None => None,
-        };
         let lengths = if counter.folding.bytes { Some(self.lengths()?) } else { None };
         let values = self.sources.iter().map(|s| Values::of(self, s)).collect::<Result<Vec<_>>>()?;
         let mut tally = Tally::new(&values);
@@ -395,7 +416,7 @@ impl Look<'_> {
             let mut open: Option<(u32, Range<i64>)> = None;
             for i in at_row..end {
                 let t = at(ts, i).ok_or_else(|| file.corrupt("a time for each record"))?;
-                let passes = pass.as_ref().is_none_or(|p| p.get(i) == Some(&true));
+                let passes = self.pass.as_ref().is_none_or(|p| p.get(i) == Some(&true));
                 if !passes || !self.selection.range.contains(TimestampNs(t)) {
                     continue;
                 }
@@ -426,13 +447,17 @@ impl Look<'_> {
 
     /// Bytes of each row's text.
     fn lengths(&self) -> Result<Vec<u64>> {
-        let file = &self.inner.file;
-        let body = strings(file, self.batch, "body")?;
-        let typed = strings(file, self.batch, "body_typed")?;
+        let bodies = Bodies::of(&self.inner.file, self.templates, self.batch)?;
+        let mut buffer = Vec::new();
         (0..self.batch.num_rows())
-            .map(|row| match str_at(body, row) {
-                Some(s) => Ok(s.len() as u64),
-                None => Ok(decode::body_of(file, None, str_at(typed, row))?.to_string().len() as u64),
+            .map(|row| {
+                let body = bodies.body(row)?;
+                if let Body::Cut(template, values) = &body
+                    && let Some(bytes) = template.length(values)
+                {
+                    return Ok(bytes as u64);
+                }
+                Ok(bodies.text(body, &mut buffer)?.len() as u64)
             })
             .collect()
     }

@@ -6,16 +6,16 @@ use arrow::{
 };
 use model::{AnyValue, LogRecord};
 
-use super::Layout;
+use super::{
+    Layout,
+    cut::{bodies::Bodies, cutter::Cut, template::Table, walk::Sieve},
+};
 use crate::{
     Result,
-    arrays::{Dictionary, at, column, primitive, str_at, strings},
+    arrays::{Dictionary, at, column, primitive},
     attrs,
     file::File,
-    text,
 };
-
-pub(super) const BODY: [&str; 2] = ["body", "body_typed"];
 
 /// Columns a record is put together from.
 pub(super) fn record_columns(layout: &Layout) -> Vec<String> {
@@ -25,45 +25,62 @@ pub(super) fn record_columns(layout: &Layout) -> Vec<String> {
         "stream",
         "severity_number",
         "severity_text",
-        "body",
-        "body_typed",
         "trace_id",
         "span_id",
         "flags",
         "dropped",
         "event_name",
     ];
-    own.into_iter().map(str::to_owned).chain(layout.attributes.names()).collect()
+    let own = own.iter().chain(super::cut::bodies::columns(layout.cut));
+    own.map(|name| (*name).to_owned()).chain(layout.attributes.names()).collect()
 }
 
-/// The body of a row, given its two columns.
-pub(super) fn body_of(file: &File, plain: Option<&str>, typed: Option<&str>) -> Result<AnyValue> {
-    match (plain, typed) {
-        (Some(s), _) => Ok(AnyValue::from(s)),
-        (None, Some(json)) => text::decode(json).map_err(|e| file.corrupt(format!("body_typed: {e}"))),
-        (None, None) => Ok(AnyValue::Empty),
-    }
+/// Which rows of a batch have a body that passes.
+pub(super) fn passing(
+    file: &File,
+    templates: &Table,
+    batch: &RecordBatch,
+    line: &mut Sieve,
+) -> Result<Vec<bool>> {
+    let bodies = Bodies::of(file, templates, batch)?;
+    (0..bodies.len()).map(|row| line.passes(&bodies, row)).collect()
 }
 
-/// Which rows of a batch have a body whose text passes.
-pub(super) fn passing(file: &File, batch: &RecordBatch, line: &dyn Fn(&str) -> bool) -> Result<Vec<bool>> {
-    let (body, typed) = (strings(file, batch, "body")?, strings(file, batch, "body_typed")?);
-    (0..batch.num_rows())
-        .map(|row| match str_at(body, row) {
-            Some(s) => Ok(line(s)),
-            None => Ok(line(&body_of(file, None, str_at(typed, row))?.to_string())),
-        })
-        .collect()
+/// The records of a batch, bodies that are cut left as they are beside the records.
+pub(super) fn carried(
+    file: &File,
+    layout: &Layout,
+    templates: &Table,
+    batch: &RecordBatch,
+) -> Result<Vec<(LogRecord, Option<Cut>)>> {
+    let bodies = Bodies::of(file, templates, batch)?;
+    let cuts = (0..batch.num_rows()).map(|row| bodies.cut(row));
+    let records = put_together(file, layout, batch, &|row| bodies.uncut(row))?;
+    Ok(records.into_iter().zip(cuts).collect())
 }
 
 /// The records of a batch; `stream` is the number in the segment's table.
-pub(super) fn records(file: &File, layout: &Layout, batch: &RecordBatch) -> Result<Vec<LogRecord>> {
+pub(super) fn records(
+    file: &File,
+    layout: &Layout,
+    templates: &Table,
+    batch: &RecordBatch,
+) -> Result<Vec<LogRecord>> {
+    let bodies = Bodies::of(file, templates, batch)?;
+    put_together(file, layout, batch, &|row| bodies.value(row))
+}
+
+fn put_together(
+    file: &File,
+    layout: &Layout,
+    batch: &RecordBatch,
+    body: &dyn Fn(usize) -> Result<AnyValue>,
+) -> Result<Vec<LogRecord>> {
     let ts = primitive::<TimestampNanosecondType>(file, batch, "ts")?;
     let observed = primitive::<TimestampNanosecondType>(file, batch, "observed")?;
     let stream = primitive::<UInt32Type>(file, batch, "stream")?;
     let severity_number = primitive::<UInt8Type>(file, batch, "severity_number")?;
     let severity_text = Dictionary::of(file, batch, "severity_text")?;
-    let (body, typed) = (strings(file, batch, "body")?, strings(file, batch, "body_typed")?);
     let trace_id = Ids::<16>::of(file, batch, "trace_id")?;
     let span_id = Ids::<8>::of(file, batch, "span_id")?;
     let flags = primitive::<UInt32Type>(file, batch, "flags")?;
@@ -81,7 +98,7 @@ pub(super) fn records(file: &File, layout: &Layout, batch: &RecordBatch) -> Resu
                 observed_ns: at(observed, row).unwrap_or(0),
                 severity_number: at(severity_number, row).unwrap_or(0),
                 severity_text: text(&severity_text, row),
-                body: body_of(file, str_at(body, row), str_at(typed, row))?,
+                body: body(row)?,
                 attributes,
                 dropped_attributes: at(dropped, row).unwrap_or(0),
                 flags: at(flags, row).unwrap_or(0),

@@ -11,6 +11,7 @@ use model::{Labels, LogRecord, LogStream};
 
 use super::{
     Reader, WriteOptions,
+    cut::{cutter::Cut, template::Table},
     reader::{Inner, Scan},
     streams,
     writer::Writer,
@@ -37,6 +38,7 @@ pub async fn merge(inputs: Vec<(Reader, Keep)>, options: &WriteOptions) -> Resul
     let keys: Vec<(&Labels, String)> = keys.into_iter().collect();
     let mut streams: Vec<LogStream> = vec![LogStream::default(); keys.len()];
     let mut sources = Vec::with_capacity(inputs.len());
+    let mut tables = Vec::with_capacity(inputs.len());
     let plans = inputs.iter().map(|(r, _)| (&r.inner().layout.attributes, r.info().rows as usize));
     let expected_bytes = inputs.iter().map(|(r, _)| r.info().bytes as usize).sum();
     let writer = Writer::new(attrs::Plan::merged(plans), expected_bytes)?;
@@ -49,11 +51,23 @@ pub async fn merge(inputs: Vec<(Reader, Keep)>, options: &WriteOptions) -> Resul
             }
             numbers.push(number as u32);
         }
-        let scan = reader.inner().records()?;
+        let scan = reader.inner().records().await?;
+        tables.push(reader.inner().templates().await?);
         sources.push(Source { inner: reader.inner(), scan, keep, numbers, records: Vec::new().into_iter() });
     }
-    run(sources, Arc::new(streams), writer, options).await
+    let shared = Arc::new(Shared { streams, tables });
+    run(sources, shared, writer, options).await
 }
+
+/// What records name by number.
+struct Shared {
+    streams: Vec<LogStream>,
+    /// Of each source.
+    tables: Vec<Arc<Table>>,
+}
+
+/// A record, its body beside it where that is cut, by the table of its source.
+type Item = (LogRecord, Option<Cut>);
 
 /// A segment being read.
 struct Source<'a> {
@@ -62,14 +76,14 @@ struct Source<'a> {
     keep: &'a Keep,
     /// The number that each of its streams has among all.
     numbers: Vec<u32>,
-    records: std::vec::IntoIter<LogRecord>,
+    records: std::vec::IntoIter<Item>,
 }
 
 impl Source<'_> {
     /// The next record that stays, its stream numbered among all.
-    async fn next(&mut self, streams: &[LogStream]) -> Result<Option<LogRecord>> {
+    async fn next(&mut self, streams: &[LogStream]) -> Result<Option<Item>> {
         loop {
-            for mut r in self.records.by_ref() {
+            for (mut r, cut) in self.records.by_ref() {
                 let number = self.numbers.get(r.stream as usize).copied();
                 let stream = number.and_then(|n| streams.get(n as usize));
                 let (Some(number), Some(stream)) = (number, stream) else {
@@ -80,7 +94,7 @@ impl Source<'_> {
                 };
                 if (self.keep)(&stream.labels, r.timestamp_ns) {
                     r.stream = number;
-                    return Ok(Some(r));
+                    return Ok(Some((r, cut)));
                 }
             }
             match self.scan.try_next().await? {
@@ -93,26 +107,26 @@ impl Source<'_> {
 
 async fn run(
     mut sources: Vec<Source<'_>>,
-    streams: Arc<Vec<LogStream>>,
+    shared: Arc<Shared>,
     mut writer: Writer,
     options: &WriteOptions,
 ) -> Result<Option<Written>> {
     let mut next = BinaryHeap::with_capacity(sources.len());
     let mut held = Vec::with_capacity(sources.len());
     for (i, source) in sources.iter_mut().enumerate() {
-        let record = source.next(&streams).await?;
-        next.extend(record.as_ref().map(|r| Reverse((r.stream, r.timestamp_ns, i))));
-        held.push(record);
+        let item = source.next(&shared.streams).await?;
+        next.extend(item.as_ref().map(|(r, _)| Reverse((r.stream, r.timestamp_ns, i))));
+        held.push(item);
     }
     let mut chunk = Vec::with_capacity(CHUNK);
     while let Some(Reverse((_, _, i))) = next.pop() {
         if let (Some(source), Some(place)) = (sources.get_mut(i), held.get_mut(i)) {
-            chunk.extend(place.take());
-            *place = source.next(&streams).await?;
-            next.extend(place.as_ref().map(|r| Reverse((r.stream, r.timestamp_ns, i))));
+            chunk.extend(place.take().map(|item| (i, item)));
+            *place = source.next(&shared.streams).await?;
+            next.extend(place.as_ref().map(|(r, _)| Reverse((r.stream, r.timestamp_ns, i))));
         }
         if chunk.len() >= CHUNK || next.is_empty() {
-            (writer, chunk) = encode(writer, chunk, streams.clone()).await?;
+            (writer, chunk) = encode(writer, chunk, shared.clone()).await?;
         }
     }
     let options = *options;
@@ -121,14 +135,18 @@ async fn run(
 
 async fn encode(
     mut writer: Writer,
-    mut chunk: Vec<LogRecord>,
-    streams: Arc<Vec<LogStream>>,
-) -> Result<(Writer, Vec<LogRecord>)> {
+    mut chunk: Vec<(usize, Item)>,
+    shared: Arc<Shared>,
+) -> Result<(Writer, Vec<(usize, Item)>)> {
     blocking(move || {
-        for r in chunk.drain(..) {
+        for (source, (mut r, cut)) in chunk.drain(..) {
             let number = r.stream as usize;
-            if let Some(stream) = streams.get(number) {
-                writer.push((number, stream), &r)?;
+            let Some(stream) = shared.streams.get(number) else { continue };
+            match (cut, shared.tables.get(source)) {
+                (Some(cut), Some(table)) => {
+                    writer.push_cut((number, stream), &mut r, (source, table), &cut)?;
+                }
+                _ => writer.push((number, stream), &r)?,
             }
         }
         Ok((writer, chunk))

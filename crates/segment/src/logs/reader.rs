@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Layout, Selection,
+    cut::{cutter::Cut, template::Table},
     decode::{self, record_columns},
     select::Cursor,
     streams::{self, Entry},
@@ -25,8 +26,8 @@ use crate::{
     },
 };
 
-/// Records, some thousand at a time.
-pub(super) type Scan = BoxStream<'static, Result<Vec<LogRecord>>>;
+/// Records, some thousand at a time, each with its body beside it where that is cut.
+pub(super) type Scan = BoxStream<'static, Result<Vec<(LogRecord, Option<Cut>)>>>;
 
 /// Rows of one piece of a scan.
 const SCAN_ROWS: usize = 4096;
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub layout: Layout,
     entries: OnceCell<Arc<Vec<Entry>>>,
     terms: OnceCell<Index>,
+    templates: OnceCell<Arc<Table>>,
 }
 
 impl Reader {
@@ -52,7 +54,8 @@ impl Reader {
         }
         let layout = serde_json::from_str(&file.layout)
             .map_err(|e| file.corrupt(format!("orrery.layout of a log segment: {e}")))?;
-        Ok(Reader(Arc::new(Inner { file, layout, entries: OnceCell::new(), terms: OnceCell::new() })))
+        let (entries, terms, templates) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Ok(Reader(Arc::new(Inner { file, layout, entries, terms, templates })))
     }
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
@@ -63,7 +66,8 @@ impl Reader {
         &self.0.file.info
     }
 
-    /// Bytes held by the reader, for caches. Grows by the table of streams and the fence of the terms, once each.
+    /// Bytes held by the reader, for caches. Grows by the tables of streams and templates and the fence of the terms, once
+    /// each.
     pub fn heap_bytes(&self) -> usize {
         let table = self.0.entries.get().map_or(0, |entries| {
             let of = |e: &Entry| {
@@ -74,7 +78,8 @@ impl Reader {
             };
             entries.iter().map(of).sum()
         });
-        self.0.file.heap_bytes() + table + self.0.terms.get().map_or(0, Index::heap_bytes)
+        let templates = self.0.templates.get().map_or(0, |t| t.heap_bytes());
+        self.0.file.heap_bytes() + table + templates + self.0.terms.get().map_or(0, Index::heap_bytes)
     }
 
     /// Matching records ordered by time in the asked direction over the whole stream of batches (ties keep
@@ -97,8 +102,19 @@ impl Reader {
     pub(super) fn scan(&self) -> BoxStream<'static, Result<LogBatch>> {
         let inner = self.0.clone();
         let read = async move {
-            let (entries, records) = (inner.entries().await?, inner.records()?);
-            Ok::<_, crate::Error>(records.map(move |r| inner.batch(&entries, r?)))
+            let (entries, records) = (inner.entries().await?, inner.records().await?);
+            let templates = inner.templates().await?;
+            let whole = move |(mut r, cut): (LogRecord, Option<Cut>)| {
+                if let Some(cut) = cut {
+                    let mut line = Vec::new();
+                    let template = templates.get(cut.template);
+                    template.and_then(|t| t.assemble(&cut.values, &mut line)).unwrap();
+                    r.body = String::from_utf8(line).unwrap().into();
+                }
+                r
+            };
+            let batches = records.map(move |r| inner.batch(&entries, r?.into_iter().map(&whole).collect()));
+            Ok::<_, crate::Error>(batches)
         };
         stream::once(read).try_flatten().boxed()
     }
@@ -119,14 +135,15 @@ impl Reader {
 
 impl Inner {
     /// Everything in file order (stream, time), streams numbered as in the table.
-    pub fn records(self: &Arc<Self>) -> Result<Scan> {
+    pub async fn records(self: &Arc<Self>) -> Result<Scan> {
+        let templates = self.templates().await?;
         let columns = self.indexes(record_columns(&self.layout))?;
         let groups = (0..self.file.row_groups().len()).collect();
         let batches = self.file.stream(groups, columns, None, SCAN_ROWS)?;
         let inner = self.clone();
         let records = batches.map(move |batch| {
             let batch = batch.map_err(|e| inner.file.source.parquet_error(e))?;
-            decode::records(&inner.file, &inner.layout, &batch)
+            decode::carried(&inner.file, &inner.layout, &templates, &batch)
         });
         Ok(records.boxed())
     }
@@ -136,6 +153,17 @@ impl Inner {
         let entries =
             self.entries.get_or_try_init(|| async { streams::read(&self.file).await.map(Arc::new) }).await?;
         Ok(entries.clone())
+    }
+
+    /// What bodies are cut by, read once.
+    pub async fn templates(&self) -> Result<Arc<Table>> {
+        let read = || async {
+            match self.layout.cut {
+                true => Table::read(&self.file).await.map(Arc::new),
+                false => Ok(Arc::default()),
+            }
+        };
+        Ok(self.templates.get_or_try_init(read).await?.clone())
     }
 
     /// Blocks of rows that may have what is needed; `None` where all may.

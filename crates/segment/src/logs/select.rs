@@ -14,13 +14,15 @@ use model::{Attributes, LogBatch, LogRecord, TimestampNs, matcher::all_match};
 
 use super::{
     Order, Selection,
-    decode::{self, BODY, record_columns},
+    cut::{bodies, walk::Sieve},
+    decode::{self, record_columns},
     reader::Inner,
     streams::{Entry, Renumber},
 };
 use crate::{
     Result,
     arrays::{at, primitive},
+    lines::LineCondition,
     rows::Rows,
     terms::{self, Need, index::Blocks},
 };
@@ -92,7 +94,7 @@ impl Cursor {
             {
                 // Neighbours in time lie all over the file: another slice would unpack what the one before did.
                 let rest = self.order.get(self.next..).unwrap_or_default();
-                self.order = self.inner.filtered(rest, &*line).await?;
+                self.order = self.inner.filtered(rest, line).await?;
                 self.next = 0;
                 continue;
             }
@@ -177,8 +179,9 @@ impl Inner {
         let mut wanted: Vec<(u32, usize)> = rows.iter().enumerate().map(|(rank, row)| (*row, rank)).collect();
         wanted.sort_unstable();
         if let Some(line) = &selection.line {
-            wanted = self.passing(wanted, &**line).await?;
+            wanted = self.passing(wanted, line.clone()).await?;
         }
+        let templates = self.templates().await?;
         let columns = self.indexes(record_columns(&self.layout))?;
         let mut out: Vec<(usize, LogRecord)> = Vec::with_capacity(wanted.len());
         for (group, rows, ranks) in self.by_group(&wanted) {
@@ -187,7 +190,7 @@ impl Inner {
                 self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
             let mut ranks = ranks.into_iter();
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-                let records = decode::records(&self.file, &self.layout, &batch)?;
+                let records = decode::records(&self.file, &self.layout, &templates, &batch)?;
                 out.extend(ranks.by_ref().zip(records));
             }
         }
@@ -199,7 +202,7 @@ impl Inner {
     }
 
     /// Those of the rows whose body passes, in the same order.
-    async fn filtered(&self, rows: &[u32], line: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<u32>> {
+    async fn filtered(&self, rows: &[u32], line: Arc<LineCondition>) -> Result<Vec<u32>> {
         let mut wanted: Vec<(u32, usize)> = rows.iter().enumerate().map(|(rank, row)| (*row, rank)).collect();
         wanted.sort_unstable();
         let mut passing = self.passing(wanted, line).await?;
@@ -211,16 +214,18 @@ impl Inner {
     async fn passing(
         &self,
         wanted: Vec<(u32, usize)>,
-        line: &(dyn Fn(&str) -> bool + Sync),
+        line: Arc<LineCondition>,
     ) -> Result<Vec<(u32, usize)>> {
-        let columns = self.indexes(BODY)?;
+        let columns = self.indexes(bodies::columns(self.layout.cut))?;
+        let templates = self.templates().await?;
+        let mut line = Sieve::new(line, &templates);
         let mut mask: Vec<bool> = Vec::with_capacity(wanted.len());
         for (group, rows, _) in self.by_group(&wanted) {
             let selection = rows.selection(self.file.rows_in(group));
             let mut batches =
                 self.file.stream(vec![group], columns.iter().copied(), Some(selection), BATCH_ROWS)?;
             while let Some(batch) = batches.try_next().await.map_err(|e| self.file.source.parquet_error(e))? {
-                mask.extend(decode::passing(&self.file, &batch, line)?);
+                mask.extend(decode::passing(&self.file, &templates, &batch, &mut line)?);
             }
         }
         Ok(wanted.into_iter().zip(mask).filter(|(_, pass)| *pass).map(|(w, _)| w).collect())

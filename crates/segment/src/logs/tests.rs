@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use contract::LineFilter;
 use futures::executor::block_on;
 use model::{
     AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, TimestampNs,
@@ -8,18 +9,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Result,
+    Result, SegmentInfo,
     testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
     text::tests::{any_attributes, any_value},
 };
 
-fn open(bytes: &Bytes) -> Result<Reader> {
+pub(super) fn open(bytes: &Bytes) -> Result<Reader> {
     let (store, path) = stored(bytes);
     block_on(Reader::open(store, path, bytes.len() as u64))
 }
 
 /// Everything as text, each record with its stream: floats as bits, so that NaN equals itself.
-fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
+pub(super) fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
     let records = batches.iter().flat_map(|b| b.records.iter().map(move |r| (b, r)));
     records
         .map(|(b, r)| {
@@ -36,12 +37,16 @@ fn flat(batches: &[LogBatch]) -> Vec<(Labels, i64, String)> {
         .collect()
 }
 
-fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
+pub(super) fn condition(filter: LineFilter) -> Option<Arc<LineCondition>> {
+    LineCondition::compile(&[filter]).unwrap().map(Arc::new)
+}
+
+pub(super) fn read_all(bytes: &Bytes) -> Result<Vec<(Labels, i64, String)>> {
     Ok(flat(&collect(open(bytes)?.scan())?))
 }
 
 /// What a segment gives back of a batch: records in order of (stream, time).
-fn in_file_order(batch: &LogBatch) -> Vec<(Labels, i64, String)> {
+pub(super) fn in_file_order(batch: &LogBatch) -> Vec<(Labels, i64, String)> {
     let mut all: Vec<(String, (Labels, i64, String))> = Vec::new();
     for (r, f) in batch.records.iter().zip(flat(std::slice::from_ref(batch))) {
         let s = &batch.streams[r.stream as usize];
@@ -84,8 +89,29 @@ fn services(streams: usize, n: usize) -> LogBatch {
     batch
 }
 
+/// The same with every kind of slot in bodies: the fixture of version 2.
+pub(super) fn sample_batch_2() -> LogBatch {
+    let mut b = sample_batch();
+    for i in 0..40u64 {
+        let id = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63;
+        let (of_day, uuid) = (i * 97, format!("{:08x}-0000-4000-8000-{i:012x}", id >> 32));
+        let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let body = format!(
+            "2026-11-22T{h:02}:{m:02}:{s:02}.{i:03}Z GET /v1/item/{} {id:016x} pod-x{i}k2 took {i}.05ms {uuid}",
+            i * i,
+        );
+        b.records.push(LogRecord {
+            stream: (i % 2) as u32,
+            timestamp_ns: 1_700_000_000_000_000_000 + i as i64,
+            body: body.into(),
+            ..LogRecord::default()
+        });
+    }
+    b
+}
+
 /// One of everything, fixed for ever: the fixture of version 1.
-fn sample_batch() -> LogBatch {
+pub(super) fn sample_batch() -> LogBatch {
     let mut b = services(2, 3);
     b.records[0].body = AnyValue::Map(Attributes::from_iter([("n", AnyValue::Double(f64::NAN))]));
     b.records[1].body = AnyValue::Empty;
@@ -119,8 +145,15 @@ fn a_segment_gives_back_what_was_written() {
 #[test]
 fn the_fixture_of_format_version_1_opens() {
     let b = sample_batch();
-    write_fixture("logs-v1.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
     let bytes = from_hex(include_str!("../../tests/fixtures/logs-v1.hex"));
+    assert_eq!(read_all(&bytes).unwrap(), in_file_order(&b));
+}
+
+#[test]
+fn the_fixture_of_format_version_2_opens() {
+    let b = sample_batch_2();
+    write_fixture("logs-v2.hex", &write(&b, &WriteOptions::default()).unwrap().bytes);
+    let bytes = from_hex(include_str!("../../tests/fixtures/logs-v2.hex"));
     assert_eq!(read_all(&bytes).unwrap(), in_file_order(&b));
 }
 
@@ -161,7 +194,7 @@ fn a_line_condition_decides_over_bodies() {
     let b = services(3, 2000);
     let r = open(&write(&b, &WriteOptions::default()).unwrap().bytes).unwrap();
     let mut s = Selection::new(vec![], TimeRange::ALL, Order::NewestFirst);
-    s.line = Some(Arc::new(|l| l.ends_with("took 7 ms")));
+    s.line = condition(LineFilter::Regex("took 7 ms$".into()));
     let wanted = b.records.iter().filter(|r| r.body.as_str().unwrap().ends_with("took 7 ms")).count();
     let got: usize = collect(r.select(s)).unwrap().iter().map(|b| b.records.len()).sum();
     assert!(wanted > 0);
@@ -355,17 +388,19 @@ fn a_field_that_few_records_have_is_looked_up() {
     assert_eq!(found("severity_text", "WARN"), 18_000);
 }
 
-/// Merges segments of batches, some with no records, on a runtime of its own.
+/// Merges segments of batches, some with no records.
 fn merged(batches: &[LogBatch], keep: fn(&Labels, i64) -> bool) -> Option<Vec<(Labels, i64, String)>> {
-    let input = |b: &LogBatch| {
-        let keep: Keep = Box::new(keep);
-        (open(&write(b, &WriteOptions::default()).unwrap().bytes).unwrap(), keep)
-    };
-    let inputs = batches.iter().map(input).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let written = runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()?;
+    let segments = batches.iter().map(|b| write(b, &WriteOptions::default()).unwrap().bytes);
+    let written = merge_segments(&segments.collect::<Vec<_>>(), keep)?;
     assert_eq!(written.info.level, 3);
     Some(read_all(&written.bytes).unwrap())
+}
+
+/// Merges segments on a runtime of its own.
+pub(super) fn merge_segments(segments: &[Bytes], keep: fn(&Labels, i64) -> bool) -> Option<crate::Written> {
+    let inputs = segments.iter().map(|s| (open(s).unwrap(), Box::new(keep) as Keep)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()
 }
 
 proptest! {
@@ -409,8 +444,11 @@ fn merged_segments_are_as_if_written_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let merged = runtime.block_on(merge(inputs(&parts), &WriteOptions::default())).unwrap().unwrap();
     let at_once = write(&whole, &WriteOptions::default()).unwrap();
-    assert_eq!(merged.info, at_once.info);
-    assert!(merged.bytes == at_once.bytes, "{} {}", merged.bytes.len(), at_once.bytes.len());
+    // Only which templates there are depends on what was seen first.
+    let info = |w: &crate::Written| SegmentInfo { bytes: 0, ..w.info.clone() };
+    assert_eq!(info(&merged), info(&at_once));
+    let (a, b) = (merged.bytes.len(), at_once.bytes.len());
+    assert!(a < b + b / 20, "{a} {b}");
 }
 
 /// Counts by labels, piece and fields, of what a selection gives.
@@ -505,7 +543,7 @@ proptest! {
         for range in [TimeRange::ALL, TimeRange::new(TimestampNs(range.0), TimestampNs(range.1))] {
             let mut s = Selection::new(vec![], range, Order::OldestFirst);
             prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
-            s.line = Some(Arc::new(|l: &str| l.len().is_multiple_of(2)));
+            s.line = condition(LineFilter::Regex("(?s)^(..)*$".into()));
             prop_assert_eq!(counted(&r, &s, &f), counted_by_hand(&r, &s, &f));
         }
     }

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, DictionaryArray, FixedSizeBinaryBuilder, Int32Builder, RecordBatch, StringBuilder,
-        TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
+        ArrayRef, BinaryBuilder, DictionaryArray, FixedSizeBinaryBuilder, Int32Builder, RecordBatch,
+        StringBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
     },
     datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
 };
@@ -18,6 +18,10 @@ use parquet::{
 
 use super::{
     Layout, WriteOptions,
+    cut::{
+        cutter::{Cut, Cutter},
+        template::Table,
+    },
     streams::{self, Entry},
 };
 use crate::{
@@ -35,6 +39,10 @@ const GROUP_BYTES: usize = 8 << 20;
 const PAGE_ROWS: usize = 4096;
 /// Records handed to the Parquet writer at once.
 const BATCH_ROWS: usize = 1024;
+/// Records that are brought into the cache together.
+const FETCHED: usize = 16;
+/// Lines that are looked at before the first is cut: enough to meet what is printed often.
+const TAUGHT: usize = 4096;
 
 /// Writes a segment of records in any order; equal streams are merged, records of equal (stream, time) keep
 /// their order.
@@ -63,13 +71,36 @@ pub fn write_of(
     let plan = attrs::Plan::of(records.iter().map(|(_, r)| &r.attributes));
     let expected_bytes = records.iter().map(|(_, r)| 32 + r.body.as_str().map_or(0, str::len)).sum();
     let mut writer = Writer::new(plan, expected_bytes)?;
+    let sample = records.iter().step_by((records.len() / TAUGHT).max(1));
+    sample.filter_map(|(_, r)| r.body.as_str()).for_each(|line| writer.cutter.teach(line));
+    writer.cutter.taught();
     for (stream, mut records) in streams.iter().enumerate().zip(order) {
         records.sort_by_key(|r| r.timestamp_ns);
-        for record in records {
-            writer.push(stream, record)?;
+        for some in records.chunks(FETCHED) {
+            fetch(some);
+            for record in some {
+                writer.push(stream, record)?;
+            }
         }
     }
     writer.finish(options)
+}
+
+/// Brings records into the cache that lie all over the memory: asked for together they come together, where each of them
+/// would be waited for by itself.
+fn fetch(records: &[&LogRecord]) {
+    const LINE: usize = 64;
+    let mut sum = 0usize;
+    for r in records {
+        let text = r.body.as_str().unwrap_or_default().as_bytes();
+        sum += text.iter().step_by(LINE).take(8).map(|b| usize::from(*b)).sum::<usize>();
+        sum += r
+            .attributes
+            .iter()
+            .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+            .sum::<usize>();
+    }
+    std::hint::black_box(sum);
 }
 
 /// Takes records stream by stream, those of each in order of time.
@@ -78,6 +109,7 @@ pub(super) struct Writer {
     file: FileWriter,
     rows: Builders,
     found_by: terms::index::Builder,
+    cutter: Cutter,
     entries: Vec<Entry>,
     /// What its caller calls the last stream of `entries`, and its labels as the column has them.
     stream: Option<(usize, String)>,
@@ -96,6 +128,7 @@ impl Writer {
             rows: Builders::new(rows, &plan),
             plan,
             found_by: terms::index::Builder::new(PAGE_ROWS),
+            cutter: Cutter::default(),
             entries: Vec::new(),
             stream: None,
             in_group: 0,
@@ -104,7 +137,45 @@ impl Writer {
     }
 
     /// Adds a record of a stream, under a number that tells it from others.
-    pub fn push(&mut self, (number, stream): (usize, &LogStream), record: &LogRecord) -> Result<()> {
+    pub fn push(&mut self, stream: (usize, &LogStream), record: &LogRecord) -> Result<()> {
+        let line = record.body.as_str();
+        let template = line.and_then(|line| self.cutter.cut(line));
+        match (template, line) {
+            (Some(number), Some(line)) => self.cutter.tell(number, line, &mut self.found_by),
+            (_, Some(line)) => self.found_by.text(line),
+            (_, None) if matches!(record.body, AnyValue::Empty) => {}
+            (_, None) => self.found_by.text(&record.body.to_string()),
+        }
+        self.put(stream, record, template)
+    }
+
+    /// The same where the body is cut already, by the table of segment `source`, and not in the record.
+    pub fn push_cut(
+        &mut self,
+        stream: (usize, &LogStream),
+        record: &mut LogRecord,
+        (source, table): (usize, &Table),
+        cut: &Cut,
+    ) -> Result<()> {
+        let template = self.cutter.carry(source, table, cut)?;
+        match template {
+            Some(number) => self.cutter.tell_carried(number, &mut self.found_by)?,
+            None => {
+                let line = self.cutter.line()?;
+                self.found_by.text(line);
+                record.body = AnyValue::from(line);
+            }
+        }
+        self.put(stream, record, template)
+    }
+
+    /// Adds a record whose text was told; its body is that of a template where it has one.
+    fn put(
+        &mut self,
+        (number, stream): (usize, &LogStream),
+        record: &LogRecord,
+        template: Option<u32>,
+    ) -> Result<()> {
         if self.stream.as_ref().is_none_or(|(last, _)| *last != number) {
             let labels = text::encode(&AnyValue::Map(stream.labels.iter().collect()))?;
             self.stream = Some((number, labels));
@@ -117,7 +188,8 @@ impl Writer {
         }
         let at = self.entries.len().saturating_sub(1) as u32;
         if let (Some((_, labels)), Some(entry)) = (&self.stream, self.entries.last_mut()) {
-            self.rows.push(at, labels, record)?;
+            let cut = template.map(|number| (number, self.cutter.values.as_slice()));
+            self.rows.push(at, labels, record, cut)?;
             self.written += 1;
             (entry.rows.end, entry.to) = (self.written, record.timestamp_ns);
         }
@@ -147,20 +219,16 @@ impl Writer {
             self.write_rows()?;
         }
         let (found_by, head) = self.found_by.finish().unzip();
-        let layout = serde_json::to_string(&Layout { attributes: self.plan, terms: head })
+        let layout = serde_json::to_string(&Layout { attributes: self.plan, terms: head, cut: true })
             .map_err(|e| Error::Encode(e.to_string()))?;
-        let blobs = std::iter::once(streams::encode(&self.entries)?).chain(found_by).collect();
+        let tables = [streams::encode(&self.entries)?, self.cutter.table.encode()?];
+        let blobs = tables.into_iter().chain(found_by).collect();
         self.file.finish(blobs, layout, describe(&self.entries, self.written as u64, options))
     }
 }
 
-/// Names are those that LogQL knows the fields by.
+/// All but the body. Names are those that LogQL knows the fields by.
 fn index(terms: &mut terms::index::Builder, r: &LogRecord) {
-    match &r.body {
-        AnyValue::Empty => {}
-        AnyValue::String(s) => terms.text(s),
-        other => terms.text(&other.to_string()),
-    }
     for (key, value) in r.attributes.iter() {
         match value.as_str() {
             Some(s) => terms.field(key, s),
@@ -216,6 +284,8 @@ fn schema(plan: &attrs::Plan) -> SchemaRef {
         Field::new("severity_text", dictionary(), true),
         Field::new("body", DataType::Utf8, true),
         Field::new("body_typed", DataType::Utf8, true),
+        Field::new("template", DataType::UInt32, true),
+        Field::new("values", DataType::Binary, true),
         Field::new("trace_id", DataType::FixedSizeBinary(16), true),
         Field::new("span_id", DataType::FixedSizeBinary(8), true),
         Field::new("flags", DataType::UInt32, false),
@@ -236,7 +306,18 @@ fn write_properties() -> WriterProperties {
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    for name in ["body", "body_typed", "trace_id", "span_id"] {
+    // Numbers that seldom change: no table of their values is kept for them.
+    for name in ["stream", "severity_number", "flags", "dropped"] {
+        let path = ColumnPath::from(name);
+        p = p
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in ["stream", "template", "flags", "dropped"] {
+        p = p.set_column_statistics_enabled(name.into(), EnabledStatistics::None);
+    }
+    p = p.set_column_encoding("values".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    for name in ["body", "body_typed", "values", "trace_id", "span_id"] {
         let path = ColumnPath::from(name);
         p = p
             .set_column_dictionary_enabled(path.clone(), false)
@@ -256,6 +337,8 @@ struct Builders {
     severity_text: StringBuilder,
     body: StringBuilder,
     body_typed: StringBuilder,
+    template: UInt32Builder,
+    values: BinaryBuilder,
     trace_id: FixedSizeBinaryBuilder,
     span_id: FixedSizeBinaryBuilder,
     flags: UInt32Builder,
@@ -277,6 +360,8 @@ impl Builders {
             severity_text: Default::default(),
             body: Default::default(),
             body_typed: Default::default(),
+            template: Default::default(),
+            values: Default::default(),
             trace_id: FixedSizeBinaryBuilder::new(16),
             span_id: FixedSizeBinaryBuilder::new(8),
             flags: Default::default(),
@@ -286,8 +371,10 @@ impl Builders {
         }
     }
 
-    fn push(&mut self, stream: u32, labels: &str, r: &LogRecord) -> Result<()> {
+    /// `cut` is template and values of the body where it has them.
+    fn push(&mut self, stream: u32, labels: &str, r: &LogRecord, cut: Option<(u32, &[u8])>) -> Result<()> {
         let (body, typed) = match &r.body {
+            _ if cut.is_some() => (None, None),
             AnyValue::Empty => (None, None),
             AnyValue::String(s) => (Some(s.as_str()), None),
             other => (None, Some(text::encode(other)?)),
@@ -301,6 +388,8 @@ impl Builders {
         self.severity_text.append_option(non_empty(&r.severity_text));
         self.body.append_option(body);
         self.body_typed.append_option(typed);
+        self.template.append_option(cut.map(|(number, _)| number));
+        self.values.append_option(cut.map(|(_, values)| values));
         append_id(&mut self.trace_id, &r.trace_id)?;
         append_id(&mut self.span_id, &r.span_id)?;
         self.flags.append_value(r.flags);
@@ -321,6 +410,8 @@ impl Builders {
             Arc::new(self.severity_text.finish()),
             Arc::new(self.body.finish()),
             Arc::new(self.body_typed.finish()),
+            Arc::new(self.template.finish()),
+            Arc::new(self.values.finish()),
             Arc::new(self.trace_id.finish()),
             Arc::new(self.span_id.finish()),
             Arc::new(self.flags.finish()),

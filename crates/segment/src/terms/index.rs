@@ -38,6 +38,10 @@ const MAX_TEXT: usize = 64 << 10;
 /// Bits of a term that are kept while building, beside the number of its block.
 const TERM_BITS: u32 = 40;
 const MAX_BLOCKS: usize = 1 << (64 - TERM_BITS);
+/// Bits by which entries are put in order at a time: few enough for the ends of all heaps to be in the cache.
+const RADIX_BITS: u32 = 11;
+/// Fewer entries than this are sorted otherwise.
+const RADIX_MIN: usize = 1 << 14;
 /// Terms remembered as met in a block already, a power of two.
 const MET: usize = 1 << 14;
 /// Entries that are moved on at once, a power of two.
@@ -51,16 +55,15 @@ const MAX_REMEMBERED: usize = 256;
 pub(crate) struct Builder {
     rows_of_block: usize,
     rows: usize,
-    /// `term << 24 | block`; those of the block under way are not distinct.
+    /// `term << 24 | block`, blocks ascending, not distinct.
     entries: Vec<u64>,
-    /// Where the block under way begins.
-    begins: usize,
     met: Box<[u64; MET]>,
     /// Entries on their way to the others, and how many.
     fresh: Box<[u64; FRESH]>,
     taken: usize,
     whole: Vec<u8>,
     text: Vec<u8>,
+    parts: String,
     field: Vec<u8>,
     /// Fields of the block under way, so that a value that repeats is looked at once.
     fields: HashMap<String, String>,
@@ -72,18 +75,19 @@ impl Builder {
             rows_of_block: rows_of_block.max(1),
             rows: 0,
             entries: Vec::new(),
-            begins: 0,
             met: Box::new([u64::MAX; MET]),
             fresh: Box::new([0; FRESH]),
             taken: 0,
             whole: Vec::new(),
             text: Vec::new(),
+            parts: String::new(),
             field: Vec::new(),
             fields: HashMap::new(),
         }
     }
 
-    fn block(&self) -> u64 {
+    /// The number of the block that the next record is in.
+    pub(crate) fn block(&self) -> u64 {
         (self.rows / self.rows_of_block) as u64
     }
 
@@ -117,6 +121,28 @@ impl Builder {
         let mut folded = std::mem::take(&mut self.text);
         folded.clear();
         fold(text.get(..end).unwrap_or_default(), &mut folded);
+        each(&folded, |term| self.add(term));
+        self.text = folded;
+    }
+
+    /// Terms of the next record.
+    pub(crate) fn terms(&mut self, terms: &[u64]) {
+        terms.iter().for_each(|term| self.add(*term));
+    }
+
+    /// Words of the next record that are in these parts of a text, none of which begins or ends inside of a word. The
+    /// text has fewer bytes than are indexed.
+    pub(crate) fn parts(&mut self, text: &str, parts: &[std::ops::Range<usize>]) {
+        let mut all = std::mem::take(&mut self.parts);
+        all.clear();
+        for part in parts {
+            all.push_str(text.get(part.clone()).unwrap_or_default());
+            all.push(' ');
+        }
+        let mut folded = std::mem::take(&mut self.text);
+        folded.clear();
+        fold(&all, &mut folded);
+        self.parts = all;
         each(&folded, |term| self.add(term));
         self.text = folded;
     }
@@ -192,29 +218,13 @@ impl Builder {
     fn end_block(&mut self) {
         self.keep_fresh();
         self.fields.clear();
-        if let Some(own) = self.entries.get_mut(self.begins..) {
-            own.sort_unstable();
-        }
-        // Those before are distinct, and of other blocks.
-        let mut kept = self.begins;
-        for i in self.begins..self.entries.len() {
-            let entry = self.entries.get(i).copied();
-            let last =
-                kept.checked_sub(1).filter(|k| *k >= self.begins).and_then(|k| self.entries.get(k).copied());
-            if entry != last
-                && let (Some(entry), Some(place)) = (entry, self.entries.get_mut(kept))
-            {
-                *place = entry;
-                kept += 1;
-            }
-        }
-        self.entries.truncate(kept);
-        self.begins = kept;
     }
 
     /// The blob, and bytes up to its first page; `None` where there is nothing to find, or too many blocks to number.
     pub(crate) fn finish(mut self) -> Option<(Blob, u32)> {
         self.end_block();
+        self.entries = sorted(std::mem::take(&mut self.entries));
+        self.entries.dedup();
         let blocks = self.rows.div_ceil(self.rows_of_block);
         if self.entries.is_empty() || blocks > MAX_BLOCKS {
             return None;
@@ -224,11 +234,63 @@ impl Builder {
             let (term, block) = (*entry >> (64 - TERM_BITS), *entry & (MAX_BLOCKS as u64 - 1));
             *entry = scaled(term, reach) * blocks as u64 + block;
         }
-        // Each block's are in order already, which this way of sorting makes use of.
-        self.entries.sort();
+        // Terms that have become one had their blocks one after the other.
+        insertion_sort(&mut self.entries);
         self.entries.dedup();
         self.whole.resize(blocks.div_ceil(8), 0);
         Some(encode(&self.entries, blocks, self.rows_of_block, reach, &self.whole))
+    }
+}
+
+/// Entries whose blocks ascend, in order of terms and then blocks: by the highest bits of terms, which are as good as
+/// random, so that few are left to be moved, and none far.
+fn sorted(mut entries: Vec<u64>) -> Vec<u64> {
+    if entries.len() < RADIX_MIN {
+        entries.sort_unstable();
+        return entries;
+    }
+    let mut other = vec![0; entries.len()];
+    for shift in [64 - 2 * RADIX_BITS, 64 - RADIX_BITS] {
+        let digit = |e: u64| (e >> shift) as usize & ((1 << RADIX_BITS) - 1);
+        let mut ends = [0usize; 1 << RADIX_BITS];
+        for e in &entries {
+            if let Some(n) = ends.get_mut(digit(*e)) {
+                *n += 1;
+            }
+        }
+        let mut next = 0;
+        for n in &mut ends {
+            next += std::mem::replace(n, next);
+        }
+        for e in &entries {
+            if let Some(n) = ends.get_mut(digit(*e)) {
+                if let Some(place) = other.get_mut(*n) {
+                    *place = *e;
+                }
+                *n += 1;
+            }
+        }
+        std::mem::swap(&mut entries, &mut other);
+    }
+    insertion_sort(&mut entries);
+    entries
+}
+
+/// For what is nearly in order. Where it turns out not to be, as when somebody makes words for it, they are sorted otherwise.
+fn insertion_sort(entries: &mut [u64]) {
+    let mut moves = entries.len().saturating_mul(32);
+    for i in 1..entries.len() {
+        let mut at = i;
+        while let Some([a, b]) = at.checked_sub(1).and_then(|from| entries.get_mut(from..=at))
+            && *a > *b
+        {
+            std::mem::swap(a, b);
+            at -= 1;
+            moves = moves.saturating_sub(1);
+        }
+        if moves == 0 {
+            return entries.sort_unstable();
+        }
     }
 }
 

@@ -74,7 +74,7 @@ impl Need {
 
 /// Whether a pattern has a text in it by which matches can be looked for: without one every byte has to be walked, and
 /// looking for texts of a byte or two first only stops the walk at every other one.
-pub fn has_text(pattern: &str) -> bool {
+pub(crate) fn has_text(pattern: &str) -> bool {
     const WORTH_LOOKING_FOR: usize = 3;
     fn find(hir: &Hir) -> bool {
         match hir.kind() {

@@ -118,8 +118,8 @@ impl Wanted {
             streams.iter().map(|s| all_match(&self.selection.matchers, &s.labels)).collect();
         let passes = |r: &LogRecord| match (&self.selection.line, r.body.as_str()) {
             (None, _) => true,
-            (Some(line), Some(text)) => line(text),
-            (Some(line), None) => line(&r.body.to_string()),
+            (Some(line), Some(text)) => line.matches(text),
+            (Some(line), None) => line.matches(&r.body.to_string()),
         };
         let mut counter = Counter::new(self.folding.clone(), streams.iter());
         for r in &part.batch.records {

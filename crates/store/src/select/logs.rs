@@ -11,8 +11,9 @@ use model::{
     matcher::all_match, merge::LogMerger,
 };
 use segment::{
-    logs::{LinePredicate, Order, Selection as SegmentSelection},
-    terms::{Need, has_text},
+    lines::LineCondition,
+    logs::{Order, Selection as SegmentSelection},
+    terms::Need,
 };
 
 use super::{Answer, TENANT_LABEL, of_this};
@@ -22,8 +23,6 @@ use crate::{
 
 /// Records of one piece of the answer.
 const PIECE: usize = 1024;
-/// Compiled patterns of line filters stay below this many bytes.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatch>> {
     let answer = Answer::new(core, &r.scope, Signal::LOGS);
@@ -83,7 +82,7 @@ pub(crate) fn logs(core: &Arc<Core>, r: LogsRequest) -> Result<Selection<LogBatc
 /// What the query asks of a record.
 struct Wanted {
     matchers: Arc<[Matcher]>,
-    line: Option<LinePredicate>,
+    line: Option<Arc<LineCondition>>,
     need: Need,
     fields: Arc<[(String, String)]>,
     range: TimeRange,
@@ -312,8 +311,8 @@ fn select_part(part: &LogPart, wanted: &Wanted) -> LogBatch {
             matches.get(r.stream as usize) == Some(&true)
                 && wanted.range.contains(TimestampNs(r.timestamp_ns))
                 && wanted.line.as_ref().is_none_or(|line| match r.body.as_str() {
-                    Some(text) => line(text),
-                    None => line(&r.body.to_string()),
+                    Some(text) => line.matches(text),
+                    None => line.matches(&r.body.to_string()),
                 })
         })
         .cloned()
@@ -333,44 +332,10 @@ pub(super) fn need(f: &LineFilter) -> Need {
     }
 }
 
-/// All filters as one predicate; `None` where there is nothing to ask.
-pub(super) fn compile(filters: &[LineFilter]) -> Result<Option<LinePredicate>> {
-    enum Compiled {
-        Text(String, bool),
-        Regex(regex_automata::meta::Regex, bool),
-    }
-    let regex = |p: &str| {
-        let config = regex_automata::meta::Config::new()
-            .nfa_size_limit(Some(REGEX_SIZE_LIMIT))
-            .auto_prefilter(has_text(p));
-        regex_automata::meta::Regex::builder().configure(config).build(p).map_err(|e| {
-            let why = e.syntax_error().map_or_else(|| e.to_string(), ToString::to_string);
-            let why = why.lines().last().unwrap_or_default();
-            Error::invalid(format!(
-                "line filter {:?} is not a valid regular expression: {why}",
-                p.chars().take(256).collect::<String>()
-            ))
-        })
-    };
-    let mut all = Vec::with_capacity(filters.len());
-    for f in filters {
-        all.push(match f {
-            LineFilter::Contains(s) => Compiled::Text(s.clone(), true),
-            LineFilter::NotContains(s) => Compiled::Text(s.clone(), false),
-            LineFilter::Regex(p) => Compiled::Regex(regex(p)?, true),
-            LineFilter::NotRegex(p) => Compiled::Regex(regex(p)?, false),
-        });
-    }
-    if all.is_empty() {
-        return Ok(None);
-    }
-    let passes = move |line: &str| {
-        all.iter().all(|c| match c {
-            Compiled::Text(s, want) => line.contains(s.as_str()) == *want,
-            Compiled::Regex(r, want) => r.is_match(line) == *want,
-        })
-    };
-    Ok(Some(Arc::new(passes)))
+/// All filters as one condition; `None` where there is nothing to ask.
+pub(super) fn compile(filters: &[LineFilter]) -> Result<Option<Arc<LineCondition>>> {
+    let condition = LineCondition::compile(filters).map_err(|e| Error::invalid(e.to_string()))?;
+    Ok(condition.map(Arc::new))
 }
 
 /// Stream labels with an item in range, for label requests.

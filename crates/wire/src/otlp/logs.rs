@@ -144,6 +144,11 @@ pub fn stream_labels(resource: &Resource, options: &Options) -> Result<Labels, S
     options.limits.labels(&mut pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect())
 }
 
+/// [`encode`] as OTLP/JSON: `{"resourceLogs":[...]}`.
+pub fn encode_json(batch: &LogBatch) -> Vec<u8> {
+    json::write::logs(&encode(batch))
+}
+
 /// Writes a batch as a request: one resource and scope per stream. Labels that no resource attribute says, as those of a
 /// stream that came from Loki, become resource attributes: under the name that gives the label back where there is one
 /// ([`super::STREAM_ATTRIBUTES`]), else under their own.

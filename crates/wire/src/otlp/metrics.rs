@@ -43,6 +43,11 @@ use crate::{
 
 const WHAT: &str = "OTLP metrics request";
 
+/// [`encode`] as OTLP/JSON: `{"resourceMetrics":[...]}`.
+pub fn encode_json(batch: &MetricBatch) -> Vec<u8> {
+    json::write::metrics(&encode(batch))
+}
+
 /// How the metrics of a request become series; `otlp` of the configuration, defaults as in Prometheus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricOptions {

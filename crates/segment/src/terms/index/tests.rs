@@ -149,7 +149,8 @@ fn finding_one_word_reads_little_of_the_file() {
     let reader = block_on(logs::Reader::open(store.clone(), path, written.bytes.len() as u64)).unwrap();
     let mut s = logs::Selection::new(vec![], TimeRange::ALL, logs::Order::NewestFirst);
     s.need = Need::contains("d m3100 e");
-    s.line = Some(Arc::new(|l| l.contains("d m3100 e")));
+    let line = contract::LineFilter::Contains("d m3100 e".to_owned());
+    s.line = crate::lines::LineCondition::compile(&[line]).unwrap().map(Arc::new);
     let find = || collect(reader.select(s.clone())).unwrap().iter().map(|b| b.records.len()).sum::<usize>();
     assert_eq!(find(), 1);
     store.take_reads();

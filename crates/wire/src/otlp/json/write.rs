@@ -1,5 +1,8 @@
-//! Spans as OTLP/JSON. Fields that are what they are when left out are left out, as protobuf's JSON has it; numbers of
+//! OTLP/JSON. Fields that are what they are when left out are left out, as protobuf's JSON has it; numbers of
 //! 64 bits are strings, ids hexadecimal, enums numbers.
+
+mod logs;
+mod metrics;
 
 use std::io::Write as _;
 
@@ -13,7 +16,9 @@ use proto::otlp::{
     },
 };
 
-/// The whole request.
+pub(in crate::otlp) use self::{logs::request as logs, metrics::request as metrics};
+
+/// The whole request of spans.
 pub(in crate::otlp) fn request(request: &ExportTraceServiceRequest) -> Vec<u8> {
     let mut w = Writer::default();
     w.object(|o| o.list("resourceSpans", &request.resource_spans, resource_spans));
@@ -171,6 +176,52 @@ impl Object<'_> {
         if !text.is_empty() {
             self.key(key).string(text);
         }
+    }
+
+    fn flag(&mut self, key: &'static str, is_set: bool) {
+        if is_set {
+            self.key(key).raw("true");
+        }
+    }
+
+    /// Zero is left out but for that below zero, which JSON can tell.
+    fn double(&mut self, key: &'static str, d: f64) {
+        if d.to_bits() != 0 {
+            self.key(key).double(d);
+        }
+    }
+
+    /// Written where it is there, zero or not.
+    fn optional_double(&mut self, key: &'static str, d: Option<f64>) {
+        if let Some(d) = d {
+            self.key(key).double(d);
+        }
+    }
+
+    fn signed(&mut self, key: &'static str, n: i32) {
+        if n != 0 {
+            self.key(key).display(format_args!("{n}"));
+        }
+    }
+
+    fn longs(&mut self, key: &'static str, all: &[u64]) {
+        self.values(key, all, |w, n| w.display(format_args!("\"{n}\"")));
+    }
+
+    fn doubles(&mut self, key: &'static str, all: &[f64]) {
+        self.values(key, all, |w, d| w.double(*d));
+    }
+
+    fn values<V>(&mut self, key: &'static str, all: &[V], write: fn(&mut Writer, &V)) {
+        if all.is_empty() {
+            return;
+        }
+        let to = self.key(key);
+        for (i, v) in all.iter().enumerate() {
+            to.raw(if i == 0 { "[" } else { "," });
+            write(to, v);
+        }
+        to.raw("]");
     }
 
     fn count(&mut self, key: &'static str, n: u32) {

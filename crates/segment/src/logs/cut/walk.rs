@@ -1,0 +1,242 @@
+//! Conditions decided over templates and values: what a text of a template does to an automaton is remembered, so a line
+//! costs what its values do.
+
+use std::sync::Arc;
+
+use super::{
+    bodies::{Bodies, Body},
+    scan::MAX_DIGITS,
+    template::{Part, Table, Template},
+    value::{self, UUID_GROUPS},
+};
+use crate::{
+    Result,
+    codec::bits::Cursor,
+    lines::{Automaton, LineCondition, MATCHED, NEVER, State, Test, UNKNOWN},
+};
+
+/// States with which the effects of all bytes of hex are worked out at first; with more their digits are walked.
+const MAX_REMEMBERED: usize = 256;
+/// Effects of texts that may come to be remembered: two bytes each. Of more texts, or states, none are.
+const MAX_EFFECTS: usize = 4 << 20;
+/// States with which effects of three digits are remembered, where digits differ.
+const MAX_THREES: usize = 64;
+const THREE: usize = 1000;
+/// Places for numbers of digits, a power of two.
+const LENGTHS: usize = 32;
+/// Stands for an effect that is not known yet.
+const UNSEEN: State = State::MAX;
+
+/// Decides a condition over rows of one segment.
+pub(in crate::logs) struct Sieve {
+    condition: Arc<LineCondition>,
+    walkers: Vec<Option<Walker>>,
+    buffer: Vec<u8>,
+}
+
+impl Sieve {
+    pub fn new(condition: Arc<LineCondition>, table: &Table) -> Self {
+        let walker = |t: &Test| t.automaton.as_ref().map(|a| Walker::new(a.clone(), table));
+        let walkers = condition.tests.iter().map(walker).collect();
+        Sieve { condition, walkers, buffer: Vec::new() }
+    }
+
+    /// Whether a body passes.
+    pub fn passes(&mut self, bodies: &Bodies<'_>, row: usize) -> Result<bool> {
+        let body = bodies.body(row)?;
+        if let Body::Cut(template, values) = &body
+            && let Some(passes) = self.walk(template, values)
+        {
+            return Ok(passes);
+        }
+        Ok(self.condition.matches(bodies.text(body, &mut self.buffer)?))
+    }
+
+    /// The answer as far as automata know it.
+    fn walk(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
+        for (test, walker) in self.condition.tests.iter().zip(&mut self.walkers) {
+            let found = walker.as_mut()?.found(template, values)?;
+            if found != test.wanted {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+}
+
+/// An automaton, and what is known of its ways through the templates of a segment.
+struct Walker {
+    automaton: Arc<Automaton>,
+    /// By text and state; texts that were not met have none.
+    texts: Vec<Option<Box<[State]>>>,
+    /// By state and number of digits, where these say it all.
+    digits: Option<Vec<State>>,
+    /// By state and three digits, where they do not; empty where there are too many states.
+    threes: Vec<State>,
+    /// By state and byte, each two hex digits; empty where there are too many states.
+    hex: Vec<State>,
+}
+
+impl Walker {
+    fn new(automaton: Arc<Automaton>, table: &Table) -> Self {
+        let states = automaton.states();
+        let few = states <= MAX_REMEMBERED;
+        let all = || (0..states).map(|s| s as State);
+        let digits = automaton.digits_alike().then(|| {
+            let after = |state, n| automaton.walk(state, b"000000000000000000".get(..n).unwrap_or_default());
+            all().flat_map(|state| (0..LENGTHS).map(move |n| after(state, n.min(MAX_DIGITS)))).collect()
+        });
+        let threes = match digits.is_none() && states <= MAX_THREES {
+            true => vec![UNSEEN; states * THREE],
+            false => Vec::new(),
+        };
+        let hex = match few {
+            true => all()
+                .flat_map(|s| (0..=u8::MAX).map(move |b| (s, b)))
+                .map(|(s, b)| pair(&automaton, s, b))
+                .collect(),
+            false => Vec::new(),
+        };
+        let texts = if table.texts.len().saturating_mul(states) <= MAX_EFFECTS {
+            (0..table.texts.len()).map(|_| None).collect()
+        } else {
+            Vec::new()
+        };
+        Walker { automaton, texts, digits, threes, hex }
+    }
+
+    /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
+    fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
+        let mut values = Cursor(values);
+        let mut state = self.automaton.start;
+        for part in &template.parts {
+            state = match part {
+                Part::Text(range, number) => self.text(state, *number, template.text(range)),
+                Part::Number => self.number(state, &mut values)?,
+                Part::Pattern(range, number, digits) => match &self.digits {
+                    Some(_) => {
+                        values.take(value::width(*digits))?;
+                        self.text(state, *number, template.text(range))
+                    }
+                    None => self.pattern(
+                        state,
+                        template.text(range),
+                        value::take_wide(&mut values, *digits)?,
+                        *digits,
+                    ),
+                },
+                Part::Hex(bytes) => self.hex(state, values.take(*bytes)?),
+                Part::Uuid => self.uuid(state, values.take(16)?),
+                Part::Token => {
+                    let length = usize::from(values.byte()?);
+                    self.automaton.walk(state, values.take(length)?)
+                }
+            };
+            if state <= UNKNOWN {
+                break;
+            }
+        }
+        match self.automaton.end(state) {
+            MATCHED => Some(true),
+            NEVER => Some(false),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, state: State, number: u32, text: &[u8]) -> State {
+        let Some(place) = self.texts.get_mut(number as usize) else {
+            return self.automaton.walk(state, text);
+        };
+        let states = self.automaton.states();
+        let known = place.get_or_insert_with(|| vec![UNSEEN; states].into());
+        match known.get_mut(usize::from(state)) {
+            Some(to) if *to != UNSEEN => *to,
+            Some(to) => {
+                *to = self.automaton.walk(state, text);
+                *to
+            }
+            None => UNKNOWN,
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, state: State, values: &mut Cursor<'_>) -> Option<State> {
+        let (count, n) = value::take_number(values)?;
+        Some(match &self.digits {
+            Some(after) => after.get(usize::from(state) * LENGTHS + count).copied()?,
+            None => self.spelled(state, count, n),
+        })
+    }
+
+    fn spelled(&mut self, mut state: State, mut count: usize, mut n: u64) -> State {
+        while count > 0 {
+            let low = (count - 1) % 3 + 1;
+            let (mut power, mut left) = (1, count - low);
+            while left > 0 {
+                (power, left) = (power * 10, left - 1);
+            }
+            state = self.few_digits(state, low, n / power);
+            (n, count) = (n % power, count - low);
+        }
+        state
+    }
+
+    /// Up to three digits.
+    fn few_digits(&mut self, state: State, count: usize, n: u64) -> State {
+        let digits = [b'0' + (n / 100 % 10) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let own = digits.get(3 - count..).unwrap_or_default();
+        match self.threes.get_mut(usize::from(state) * THREE + n as usize).filter(|_| count == 3) {
+            Some(to) if *to != UNSEEN => *to,
+            Some(to) => {
+                *to = self.automaton.walk(state, own);
+                *to
+            }
+            None => self.automaton.walk(state, own),
+        }
+    }
+
+    fn pattern(&self, mut state: State, pattern: &[u8], n: u64, count: usize) -> State {
+        let mut digits = [b'0'; MAX_DIGITS];
+        let mut rest = n;
+        for place in digits.iter_mut().take(count).rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut digits = digits.into_iter();
+        for b in pattern {
+            let b = if *b == b'0' { digits.next().unwrap_or(b'0') } else { *b };
+            state = self.automaton.step(state, b);
+        }
+        state
+    }
+
+    #[inline]
+    fn hex(&self, mut state: State, bytes: &[u8]) -> State {
+        for b in bytes {
+            state = match self.hex.get(usize::from(state) << 8 | usize::from(*b)) {
+                Some(to) => *to,
+                None => pair(&self.automaton, state, *b),
+            };
+        }
+        state
+    }
+
+    fn uuid(&self, mut state: State, mut bytes: &[u8]) -> State {
+        for (i, n) in UUID_GROUPS.into_iter().enumerate() {
+            let (group, rest) = bytes.split_at_checked(n).unwrap_or_default();
+            if i > 0 {
+                state = self.automaton.step(state, b'-');
+            }
+            state = self.hex(state, group);
+            bytes = rest;
+        }
+        state
+    }
+}
+
+/// Where the two hex digits of a byte lead.
+fn pair(automaton: &Automaton, state: State, byte: u8) -> State {
+    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+    automaton.step(automaton.step(state, digit(byte >> 4)), digit(byte & 15))
+}
