@@ -24,7 +24,7 @@ pub struct LineCondition {
 pub(crate) struct Test {
     pub what: What,
     pub wanted: bool,
-    /// Decides the same byte by byte; `None` where it would be too large.
+    /// Decides the same byte by byte; `None` where it would be too large, or no faster.
     pub automaton: Option<Arc<Automaton>>,
 }
 
@@ -50,14 +50,17 @@ impl Test {
     fn of(filter: &LineFilter) -> Result<Self> {
         let (what, pattern) = match filter {
             LineFilter::Contains(text) | LineFilter::NotContains(text) => {
-                (What::Text(text.clone()), regex_syntax::escape(text))
+                // Numbers would have to be spelled digit by digit: looking for the text in the line is faster.
+                let has_digits = text.bytes().any(|b| b.is_ascii_digit());
+                (What::Text(text.clone()), (!has_digits).then(|| regex_syntax::escape(text)))
             }
             LineFilter::Regex(p) | LineFilter::NotRegex(p) => {
-                (What::Pattern(Box::new(compile(p)?)), p.clone())
+                (What::Pattern(Box::new(compile(p)?)), Some(p.clone()))
             }
         };
         let wanted = matches!(filter, LineFilter::Contains(_) | LineFilter::Regex(_));
-        Ok(Test { what, wanted, automaton: Automaton::of(&pattern).map(Arc::new) })
+        let automaton = pattern.and_then(|p| Automaton::of(&p)).map(Arc::new);
+        Ok(Test { what, wanted, automaton })
     }
 
     pub fn passes(&self, text: &str) -> bool {

@@ -19,7 +19,7 @@ fn patterns() -> Vec<LineFilter> {
     ];
     let regex = patterns.iter().map(|p| LineFilter::Regex((*p).to_owned()));
     let not = patterns.iter().map(|p| LineFilter::NotRegex((*p).to_owned()));
-    let texts = ["", "a1", "é", "ab ab c"];
+    let texts = ["", "a=", "é", "ab ab c"];
     let texts = texts
         .iter()
         .flat_map(|t| [LineFilter::Contains((*t).to_owned()), LineFilter::NotContains((*t).to_owned())]);

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use contract::LineFilter;
-use futures::executor::block_on;
+use futures::{FutureExt, executor::block_on};
 use model::{
     AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, TimestampNs,
     attributes::{Resource, Scope},
@@ -400,7 +400,8 @@ fn merged(batches: &[LogBatch], keep: fn(&Labels, i64) -> bool) -> Option<Vec<(L
 pub(super) fn merge_segments(segments: &[Bytes], keep: fn(&Labels, i64) -> bool) -> Option<crate::Written> {
     let inputs = segments.iter().map(|s| (open(s).unwrap(), Box::new(keep) as Keep)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(merge(inputs, &WriteOptions { level: 3 })).unwrap()
+    // Boxed, as it goes from thread to thread.
+    runtime.block_on(merge(inputs, &WriteOptions { level: 3 }).boxed()).unwrap()
 }
 
 proptest! {
@@ -478,7 +479,7 @@ fn shown(labels: &Labels, folding: &Folding, g: &Group) -> (Labels, u32, String)
 }
 
 fn counted(r: &Reader, s: &Selection, folding: &Folding) -> Vec<(Labels, u32, String, u64, u64)> {
-    let (streams, groups) = block_on(r.count(s.clone(), folding)).unwrap().unwrap();
+    let (streams, groups) = block_on(r.count(s.clone(), folding).boxed()).unwrap().unwrap();
     let mut out = std::collections::BTreeMap::new();
     for g in &groups {
         let key = shown(&streams[g.record.stream as usize].labels, folding, g);

@@ -42,7 +42,7 @@ const BATCH_ROWS: usize = 1024;
 /// Records that are brought into the cache together.
 const FETCHED: usize = 16;
 /// Lines that are looked at before the first is cut: enough to meet what is printed often.
-const TAUGHT: usize = 4096;
+const TAUGHT: usize = 2048;
 
 /// Writes a segment of records in any order; equal streams are merged, records of equal (stream, time) keep
 /// their order.

@@ -110,8 +110,8 @@ fn slot(bytes: &[u8], word: Range<usize>, digits: Range<usize>) -> Option<Slot> 
     let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     if digits.len() == text.len() {
         return match digits.len() {
-            ..=MAX_DIGITS => Some(Slot { at: digits, kind: Kind::Number }),
-            ..=MAX_TOKEN => Some(Slot { at: word, kind: Kind::Token }),
+            n if n <= MAX_DIGITS => Some(Slot { at: digits, kind: Kind::Number }),
+            n if n <= MAX_TOKEN => Some(Slot { at: word, kind: Kind::Token }),
             _ => None,
         };
     }
