@@ -21,6 +21,7 @@ pub mod info;
 pub mod logs;
 pub mod metrics;
 pub(crate) mod origin;
+pub(crate) mod recent;
 pub(crate) mod rows;
 pub mod spans;
 pub mod terms;
