@@ -32,6 +32,9 @@ pub struct Held {
 /// Growing in steps keeps the budget's counters quiet under many small chunks.
 const STEP_BYTES: u64 = 64 << 10;
 
+/// Room made at once for a body of several chunks, on the word of its sender.
+const ROOM_BYTES: u64 = 1 << 20;
+
 /// How long the rest of a refused body is waited for. Longer: slow senders get their status, and hold a
 /// connection for it. Shorter: they see a broken connection.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
@@ -55,7 +58,7 @@ pub async fn read(
             return Err(too_large());
         }
         let memory = state.budget.reserve(who, first)?;
-        let expected = announced.unwrap_or(0).min(limit as u64) as usize;
+        let expected = announced.unwrap_or(0).min(limit as u64).min(ROOM_BYTES) as usize;
         collect(&mut body, memory, (limit, expected), too_large).await
     };
     let outcome = match tokio::time::timeout(state.options.body_read_timeout, whole).await {
@@ -116,7 +119,6 @@ async fn collect(
             None => first = Some(data),
             Some(f) => {
                 if rest.is_empty() {
-                    // Room that is never written to takes no memory.
                     rest.reserve(expected);
                     rest.extend_from_slice(f);
                 }

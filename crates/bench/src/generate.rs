@@ -45,7 +45,7 @@ impl Generator {
 
     /// A generator of numbered items of run `run`.
     pub fn counting(options: &WriteOptions, run: &str, worker: usize) -> Self {
-        Generator(Kind::Counting(count::Counter::new(options.signal, run, worker)))
+        Generator(Kind::Counting(count::Counter::new(options, run, worker)))
     }
 
     /// The next batch of about `items` items (whole scrapes, whole traces), stamped around `now_ns`.

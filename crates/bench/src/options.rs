@@ -98,6 +98,8 @@ pub struct WriteOptions {
     pub journal: Option<PathBuf>,
     /// Counting mode: how long an unanswered request is sent again, past the end too.
     pub retry_for: Duration,
+    /// Counting mode: bytes that every log line and every span is filled up to.
+    pub item_bytes: usize,
 }
 
 impl Default for WriteOptions {
@@ -118,6 +120,7 @@ impl Default for WriteOptions {
             simulated: None,
             journal: None,
             retry_for: Duration::from_secs(60),
+            item_bytes: 0,
         }
     }
 }

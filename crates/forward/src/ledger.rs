@@ -63,10 +63,16 @@ pub struct Account {
 }
 
 impl Account {
+    /// Items produced less everything that became of them: 0, unless this node counts wrongly.
+    pub fn difference(&self) -> i64 {
+        let ended = self.acknowledged + sum(&self.refused) + sum(&self.dropped) + self.pending;
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        signed(self.produced) - signed(ended)
+    }
+
     /// Whether every item is accounted for exactly once.
     pub fn adds_up(&self) -> bool {
-        let ended = self.acknowledged + sum(&self.refused) + sum(&self.dropped);
-        self.produced == ended + self.pending
+        self.difference() == 0
     }
 }
 

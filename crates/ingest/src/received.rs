@@ -147,7 +147,7 @@ impl Received {
                 _ => {}
             }
         }
-        let counters = Counters::new(metrics);
+        let counters = Counters::new(metrics, lag.clusters.clone());
         counters.resume(&book);
         Ok(Received {
             log,

@@ -78,6 +78,9 @@ struct Write {
     /// With a journal: how long an unanswered request is sent again
     #[arg(long, value_parser = cli::duration, default_value = "1m")]
     retry_for: Duration,
+    /// With a journal: fill log lines and spans up to so many bytes
+    #[arg(long, default_value_t = 0)]
+    item_bytes: usize,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +200,7 @@ async fn write(w: Write) -> Result<()> {
         seed: w.seed,
         journal: w.journal,
         retry_for: w.retry_for,
+        item_bytes: w.item_bytes,
         ..WriteOptions::default()
     };
     let report = bench::write(&options, show).await?;

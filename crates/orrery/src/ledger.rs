@@ -226,11 +226,7 @@ impl Ledger {
 
 /// `acknowledged` is from before the receiver was asked, `account` from after.
 fn compare(account: Account, acknowledged: u64, receiver: Option<Receiver>) -> Compared {
-    let ended = account.acknowledged
-        + account.refused.values().sum::<u64>()
-        + account.dropped.values().sum::<u64>()
-        + account.pending;
-    let difference = signed(account.produced) - signed(ended);
+    let difference = account.difference();
     let receiver_difference = receiver.as_ref().map(|r| signed(account.acknowledged) - signed(r.taken));
     let state = match &receiver {
         _ if difference != 0 => Verdict::Mismatch,

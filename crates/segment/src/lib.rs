@@ -22,6 +22,7 @@ pub mod lines;
 pub mod logs;
 pub mod metrics;
 pub(crate) mod origin;
+pub(crate) mod recent;
 pub(crate) mod rows;
 pub mod spans;
 pub mod terms;

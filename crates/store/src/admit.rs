@@ -22,9 +22,17 @@ const MAX_ABS_MS: i64 = i64::MAX / 1_000_000 - 1;
 /// Longest text of a metadata field; the rest is cut.
 const MAX_METADATA_BYTES: usize = 4096;
 
-/// Takes out of the unit what can never be stored and writes why into the receipt. Batches that end up
-/// empty are gone afterwards.
-pub(crate) fn admit(batches: Vec<Batch>, policy: &Policy, now_ns: i64, receipt: &mut Receipt) -> Vec<Batch> {
+/// Takes out of the unit, which holds so many bytes, what can never be stored and writes why into the receipt.
+/// Batches that end up empty are gone afterwards.
+pub(crate) fn admit(
+    batches: Vec<Batch>,
+    unit_bytes: u64,
+    policy: &Policy,
+    now_ns: i64,
+    receipt: &mut Receipt,
+) -> Vec<Batch> {
+    // No item is larger than its unit.
+    let may_be_large = unit_bytes > policy.limits.max_item_bytes as u64;
     let mut metrics: Option<MetricBatch> = None;
     let mut out = Vec::with_capacity(batches.len());
     let mut spans_before = 0;
@@ -35,7 +43,8 @@ pub(crate) fn admit(batches: Vec<Batch>, policy: &Policy, now_ns: i64, receipt: 
                 None => metrics = Some(b),
             },
             Batch::Logs(mut b) => {
-                logs(&mut b, &Times::new(policy, &Signal::LOGS, now_ns), &policy.limits, receipt);
+                let times = Times::new(policy, &Signal::LOGS, now_ns);
+                logs(&mut b, &times, &policy.limits, may_be_large, receipt);
                 if !b.records.is_empty() {
                     out.push(Batch::Logs(b));
                 }
@@ -43,7 +52,7 @@ pub(crate) fn admit(batches: Vec<Batch>, policy: &Policy, now_ns: i64, receipt: 
             Batch::Spans(mut b) => {
                 let count = b.spans.len() as u32;
                 let times = Times::new(policy, &Signal::TRACES, now_ns);
-                spans(&mut b, &times, &policy.limits, spans_before, receipt);
+                spans(&mut b, &times, &policy.limits, (may_be_large, spans_before), receipt);
                 spans_before += count;
                 if !b.spans.is_empty() {
                     out.push(Batch::Spans(b));
@@ -364,7 +373,7 @@ fn explain_labels(labels: &Labels, limits: &Limits) -> Option<String> {
     })
 }
 
-fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt) {
+fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, may_be_large: bool, receipt: &mut Receipt) {
     let bad: Vec<Option<String>> = b
         .streams
         .iter()
@@ -389,7 +398,7 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
         if let Some(reason) = times.check(r.timestamp_ns) {
             return refuse(receipt, reason, &|| times.explain(reason, "log record", r.timestamp_ns));
         }
-        let bytes = r.heap_bytes();
+        let bytes = if may_be_large { r.heap_bytes() } else { 0 };
         if bytes > limits.max_item_bytes {
             let why = || {
                 format!(
@@ -399,12 +408,20 @@ fn logs(b: &mut LogBatch, times: &Times, limits: &Limits, receipt: &mut Receipt)
             };
             return refuse(receipt, RefusalReason::TooLarge, &why);
         }
-        receipt_accept(receipt, &Signal::LOGS)
+        true
     });
+    // Nothing later refuses a record or a span, so they count as accepted here.
+    receipt.accept(Signal::LOGS, b.records.len() as u64);
 }
 
 /// `next` is where the first span stands among those of the unit.
-fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, mut next: u32, receipt: &mut Receipt) {
+fn spans(
+    b: &mut SpanBatch,
+    times: &Times,
+    limits: &Limits,
+    (may_be_large, mut next): (bool, u32),
+    receipt: &mut Receipt,
+) {
     let origins = b.origins.len();
     b.spans.retain(|s| {
         let position = next;
@@ -429,7 +446,7 @@ fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, mut next: u32, recei
         if let Some(reason) = times.check(s.start_ns) {
             return refuse(receipt, reason, &|| times.explain(reason, "span", s.start_ns));
         }
-        let bytes = s.heap_bytes();
+        let bytes = if may_be_large { s.heap_bytes() } else { 0 };
         if bytes > limits.max_item_bytes {
             let why = || {
                 format!(
@@ -439,14 +456,9 @@ fn spans(b: &mut SpanBatch, times: &Times, limits: &Limits, mut next: u32, recei
             };
             return refuse(receipt, RefusalReason::TooLarge, &why);
         }
-        receipt_accept(receipt, &Signal::TRACES)
+        true
     });
-}
-
-/// Nothing later refuses a record or a span, so it counts as accepted here.
-fn receipt_accept(receipt: &mut Receipt, signal: &Signal) -> bool {
-    receipt.accept(signal.clone(), 1);
-    true
+    receipt.accept(Signal::TRACES, b.spans.len() as u64);
 }
 
 #[cfg(test)]

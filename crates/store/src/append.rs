@@ -62,7 +62,7 @@ async fn append_inner(
     })?;
     let mut receipt = Receipt::default();
     let exemplars = exemplars_in(&unit.batches);
-    let batches = admit(unit.batches, &core.policy.load(), received_ns, &mut receipt);
+    let batches = admit(unit.batches, bytes, &core.policy.load(), received_ns, &mut receipt);
     core.counts.exemplars_dropped("invalid", exemplars.saturating_sub(exemplars_in(&batches)));
     if batches.is_empty() {
         core.counts.receipt(&receipt, &core.clock);

@@ -7,6 +7,7 @@
 //!           one time per record and worker
 //! traces    one trace per batch, its id made of run, worker and first number; attribute bench.n per span
 //! ```
+//! Lines and spans are filled up with words, to as many bytes as are wanted.
 
 use model::{
     AnyValue, Attributes, Batch, Labels, LogBatch, LogRecord, LogStream, MetricBatch, Span, SpanBatch,
@@ -14,10 +15,46 @@ use model::{
 };
 
 use super::Numbered;
-use crate::{Signal, random::Random};
+use crate::{Signal, options::WriteOptions, random::Random};
 
 pub const COUNT_METRIC: &str = "orrery_bench_item";
 pub const COUNT_SERVICE: &str = "orrery-bench";
+
+/// What fills items up; it packs about as well as lines of programs do.
+const WORDS: [&str; 32] = [
+    "accepted",
+    "address",
+    "backend",
+    "bytes",
+    "cache",
+    "client",
+    "closed",
+    "commit",
+    "connection",
+    "deadline",
+    "duration",
+    "error",
+    "expired",
+    "failed",
+    "handler",
+    "header",
+    "index",
+    "latency",
+    "lease",
+    "listener",
+    "missing",
+    "order",
+    "partition",
+    "payload",
+    "queue",
+    "replica",
+    "request",
+    "retry",
+    "session",
+    "stale",
+    "timeout",
+    "upstream",
+];
 
 /// The trace that holds the batch of `worker` that begins with number `first`.
 pub fn trace_id(run: &str, worker: usize, first: u64) -> [u8; 16] {
@@ -31,14 +68,37 @@ pub(super) struct Counter {
     signal: Signal,
     run: String,
     worker: usize,
+    item_bytes: usize,
     next: u64,
     last: i64,
     labels: Vec<Labels>,
 }
 
 impl Counter {
-    pub(super) fn new(signal: Signal, run: &str, worker: usize) -> Self {
-        Counter { signal, run: run.to_owned(), worker, next: 0, last: i64::MIN, labels: Vec::new() }
+    pub(super) fn new(options: &WriteOptions, run: &str, worker: usize) -> Self {
+        let WriteOptions { signal, item_bytes, .. } = *options;
+        Counter {
+            signal,
+            run: run.to_owned(),
+            worker,
+            item_bytes,
+            next: 0,
+            last: i64::MIN,
+            labels: Vec::new(),
+        }
+    }
+
+    /// What fills an item up that has so many bytes already.
+    fn filler(&self, number: u64, taken: usize) -> String {
+        let wanted = self.item_bytes.saturating_sub(taken);
+        let mut random = Random::split(self.worker as u64, number);
+        let mut out = String::with_capacity(wanted + 16);
+        while out.len() < wanted {
+            out.push(' ');
+            out.push_str(random.pick(&WORDS).unwrap_or_default());
+        }
+        out.truncate(wanted);
+        out
     }
 
     pub(super) fn next(&mut self, items: usize, now_ns: i64) -> Numbered {
@@ -87,11 +147,16 @@ impl Counter {
         let pairs = resource.attributes.iter().map(|(k, v)| (k.replace('.', "_"), v.to_string()));
         let labels = Labels::from_pairs(pairs);
         let from_ns = now_ns.max(self.last.saturating_add(1));
+        let line = |number: u64| {
+            let line = format!("counted line n={number} of run {}", self.run);
+            let filler = self.filler(number, line.len());
+            line + &filler
+        };
         let records = (0..items as u64).map(|i| LogRecord {
             timestamp_ns: from_ns + i as i64,
             severity_number: 9,
             severity_text: "info".to_owned(),
-            body: AnyValue::String(format!("counted line n={} of run {}", first + i, self.run)),
+            body: AnyValue::String(line(first + i)),
             ..LogRecord::default()
         });
         let batch = LogBatch {
@@ -106,6 +171,14 @@ impl Counter {
     fn traces(&mut self, items: usize, first: u64, now_ns: i64) -> Numbered {
         let trace_id = trace_id(&self.run, self.worker, first);
         let root = (first + 1).to_be_bytes();
+        let attributes = |number: u64| {
+            let mut all = Attributes::from_iter([("bench.n", number as i64)]);
+            let filler = self.filler(number, 0);
+            if !filler.is_empty() {
+                all.push("bench.filler", filler);
+            }
+            all
+        };
         let spans = (0..items as u64).map(|i| Span {
             trace_id,
             span_id: (first + i + 1).to_be_bytes(),
@@ -114,7 +187,7 @@ impl Counter {
             kind: SpanKind::Internal,
             start_ns: now_ns - 1_000_000,
             end_ns: now_ns,
-            attributes: Attributes::from_iter([("bench.n", (first + i) as i64)]),
+            attributes: attributes(first + i),
             ..Span::default()
         });
         let batch = SpanBatch {

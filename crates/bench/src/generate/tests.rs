@@ -79,6 +79,11 @@ fn counted_items_are_numbered_without_gaps_and_their_times_never_meet() {
         assert_eq!((a.first, a.items, b.first), (0, 10, 10));
         assert!(signal == Signal::Traces || a.to_ns < b.from_ns);
     }
+    let large = WriteOptions { item_bytes: 700, ..options(Signal::Logs) };
+    let Batch::Logs(l) = Generator::counting(&large, "r1", 3).next(2, NOW_NS).batch else { panic!() };
+    let lines: Vec<_> = l.records.iter().filter_map(|r| r.body.as_str()).collect();
+    assert!(lines.iter().all(|l| l.len() == 700), "{lines:?}");
+    assert_ne!(lines[0].get(60..), lines[1].get(60..));
     assert_ne!(trace_id("r1", 0, 0), trace_id("r1", 1, 0));
     assert_ne!(trace_id("r1", 0, 0), trace_id("r1", 0, 10));
     assert_ne!(trace_id("r1", 0, 0), trace_id("r2", 0, 0));

@@ -8,7 +8,7 @@ use base::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Line;
+use super::{Line, lag::Clusters};
 
 /// Sources that are remembered; beyond, the one that was silent longest is forgotten.
 pub(super) const MAX_SOURCES: usize = 1024;
@@ -128,11 +128,13 @@ impl Book {
 pub(super) struct Counters {
     requests: Family,
     items: Family,
+    clusters: Clusters,
 }
 
 impl Counters {
-    pub(super) fn new(m: &Metrics) -> Self {
+    pub(super) fn new(m: &Metrics, clusters: Clusters) -> Self {
         Counters {
+            clusters,
             requests: m.counters(
                 "ledger_received_requests",
                 "Numbered requests of other nodes, by cluster, signal and outcome: new, repeated.",
@@ -147,7 +149,7 @@ impl Counters {
     /// Goes on counting where an earlier life ended.
     pub(super) fn resume(&self, book: &Book) {
         for a in book.accounts() {
-            let own = |outcome: &str| pairs(&a.cluster, &a.signal, outcome);
+            let own = |outcome: &str| pairs(self.clusters.name(&a.cluster), &a.signal, outcome);
             self.requests.get_or_create(&own("new")).inc_by(a.requests);
             self.requests.get_or_create(&own("repeated")).inc_by(a.repeated_requests);
             self.items.get_or_create(&own("taken")).inc_by(a.taken);
@@ -159,7 +161,7 @@ impl Counters {
     }
 
     pub(super) fn count(&self, line: &Line) {
-        let own = |outcome: &str| pairs(&line.cluster, &line.signal, outcome);
+        let own = |outcome: &str| pairs(self.clusters.name(&line.cluster), &line.signal, outcome);
         if line.again {
             self.requests.get_or_create(&own("repeated")).inc();
             self.items.get_or_create(&own("repeated")).inc_by(line.items);

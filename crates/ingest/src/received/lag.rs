@@ -1,18 +1,43 @@
 //! How old telemetry is at each stage of its way, by cluster and signal. The time of receipt is measured against; it is
 //! never a label.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::{
     Metrics,
     metrics::{Pairs, Readings},
 };
 use model::Batch;
+use parking_lot::Mutex;
 
 use crate::stamp;
 
-/// Clusters that are measured; items of more are not.
+/// Clusters that metrics tell apart. What items call their cluster is the sender's word, and every word makes series.
 const MAX_CLUSTERS: usize = 1000;
+/// What metrics call the others.
+const OTHERS: &str = "other";
+
+/// The clusters that have series of their own.
+#[derive(Clone, Default)]
+pub(super) struct Clusters(Arc<Mutex<BTreeSet<String>>>);
+
+impl Clusters {
+    /// What metrics call a cluster.
+    pub(super) fn name<'a>(&self, cluster: &'a str) -> &'a str {
+        let mut known = self.0.lock();
+        if known.contains(cluster) {
+            return cluster;
+        }
+        if known.len() >= MAX_CLUSTERS {
+            return OTHERS;
+        }
+        known.insert(cluster.to_owned());
+        cluster
+    }
+}
 
 /// A stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,25 +62,29 @@ impl Lag {
 
 /// The gauge, shared by both ends.
 #[derive(Clone)]
-pub struct PipelineLag(Readings);
+pub struct PipelineLag {
+    age: Readings,
+    pub(super) clusters: Clusters,
+}
 
 impl PipelineLag {
     pub fn new(metrics: &Metrics) -> Self {
-        PipelineLag(metrics.register_seconds(
+        let age = metrics.register_seconds(
             "pipeline_lag",
             "Age of telemetry between nodes by cluster, signal and stage: of the oldest item queued to be sent, and of the newest of the last request when it was received and when it was stored.",
             Readings::default(),
-        ))
+        );
+        PipelineLag { age, clusters: Clusters::default() }
     }
 
     /// Clocks that disagree make an age negative; it is shown as it is.
     pub fn observe(&self, cluster: &str, signal: &str, stage: Lag, age_ns: i64) {
         let pairs: Pairs = vec![
-            ("cluster", cluster.to_owned()),
+            ("cluster", self.clusters.name(cluster).to_owned()),
             ("signal", signal.to_owned()),
             ("stage", stage.as_str().to_owned()),
         ];
-        self.0.get_or_create(&pairs).set(age_ns as f64 / 1e9);
+        self.age.get_or_create(&pairs).set(age_ns as f64 / 1e9);
     }
 }
 
@@ -94,4 +123,22 @@ pub(super) fn newest(batch: &Batch) -> Vec<(String, i64)> {
         _ => {}
     }
     all.into_iter().map(|(cluster, ns)| (cluster.to_owned(), ns)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_names_a_new_cluster_each_time_makes_no_more_series_than_are_allowed() {
+        let metrics = Metrics::default();
+        let lag = PipelineLag::new(&metrics);
+        for n in 0..3 * MAX_CLUSTERS {
+            lag.observe(&format!("c{n}"), "logs", Lag::Stored, 1);
+        }
+        let text = metrics.encode();
+        let series = text.lines().filter(|l| l.starts_with("orrery_pipeline_lag_seconds{"));
+        assert_eq!(series.count(), MAX_CLUSTERS + 1);
+        assert!(text.contains(r#"cluster="other""#) && text.contains(r#"cluster="c7""#));
+    }
 }

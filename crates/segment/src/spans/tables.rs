@@ -11,7 +11,9 @@ use crate::{
         File,
         blob::{Blob, pack_text, unpack_text},
     },
-    origin, text,
+    origin,
+    recent::Recent,
+    text,
 };
 
 const ORIGINS: &str = "origins";
@@ -75,6 +77,8 @@ fn describe(o: &SpanOrigin) -> Attributes {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     services: Services,
+    /// Services, names and kinds that the table has.
+    recent: Recent,
     event: BTreeSet<String>,
     link: BTreeSet<String>,
 }
@@ -82,6 +86,14 @@ pub(super) struct Tables {
 impl Tables {
     pub fn add(&mut self, span: &Span, service: &str) {
         let kind = span.kind.number();
+        if !self.recent.met(service, &span.name, kind.unsigned_abs().into()) {
+            self.add_operation(service, span, kind);
+        }
+        span.events.iter().for_each(|e| add_keys(&mut self.event, &e.attributes));
+        span.links.iter().for_each(|l| add_keys(&mut self.link, &l.attributes));
+    }
+
+    fn add_operation(&mut self, service: &str, span: &Span, kind: i32) {
         match self.services.get_mut(service).and_then(|names| names.get_mut(&span.name)) {
             Some(kinds) => _ = kinds.insert(kind),
             None => {
@@ -89,8 +101,6 @@ impl Tables {
                 names.entry(span.name.clone()).or_default().insert(kind);
             }
         }
-        span.events.iter().for_each(|e| add_keys(&mut self.event, &e.attributes));
-        span.links.iter().for_each(|l| add_keys(&mut self.link, &l.attributes));
     }
 
     fn keys(&self, span: &BTreeSet<String>, origins: &[SpanOrigin]) -> Keys {

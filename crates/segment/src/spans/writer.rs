@@ -1,6 +1,6 @@
 //! Spans in, segment out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use contract::spans::Seen;
 use model::{AnyValue, Signal, Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
@@ -60,20 +60,16 @@ pub fn write_of(origins: &[SpanOrigin], spans: &[(u32, &Span)], options: &WriteO
 
 /// Spans by the first start of their trace, trace, start, span id.
 fn file_order(spans: &[(u32, &Span)]) -> Vec<usize> {
-    let mut began: HashMap<TraceId, i64> = HashMap::new();
-    for (_, s) in spans {
-        began.entry(s.trace_id).and_modify(|t| *t = (*t).min(s.start_ns)).or_insert(s.start_ns);
-    }
-    let mut order: Vec<(i64, TraceId, i64, [u8; 8], usize)> = spans
-        .iter()
-        .enumerate()
-        .map(|(i, (_, s))| {
-            let began = began.get(&s.trace_id).copied().unwrap_or(s.start_ns);
-            (began, s.trace_id, s.start_ns, s.span_id, i)
-        })
+    let of_span = |(i, (_, s)): (usize, &(u32, &Span))| (s.trace_id, s.start_ns, s.span_id, i);
+    let mut by_trace: Vec<(TraceId, i64, [u8; 8], usize)> = spans.iter().enumerate().map(of_span).collect();
+    by_trace.sort_unstable();
+    let mut traces: Vec<(i64, &[_])> = by_trace
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|trace| (trace.first().map_or(0, |first| first.1), trace))
         .collect();
-    order.sort_unstable();
-    order.into_iter().map(|o| o.4).collect()
+    // Those that began together stay in the order of their ids.
+    traces.sort_by_key(|(began, _)| *began);
+    traces.iter().flat_map(|(_, trace)| trace.iter().map(|s| s.3)).collect()
 }
 
 /// Takes spans trace by trace.

@@ -26,6 +26,7 @@ use crate::{
         File,
         blob::{Blob, BlobRef},
     },
+    recent::Recent,
 };
 
 pub(crate) const BLOB: &str = "terms";
@@ -47,9 +48,6 @@ const MET: usize = 1 << 14;
 /// Entries that are moved on at once, a power of two.
 const FRESH: usize = 256;
 const HEADER: usize = 28;
-/// Fields whose last value is remembered, and how long it may be.
-const REMEMBERED: usize = 256;
-const MAX_REMEMBERED: usize = 256;
 
 /// Collects the terms of records in the order of their rows.
 pub(crate) struct Builder {
@@ -65,8 +63,9 @@ pub(crate) struct Builder {
     text: Vec<u8>,
     parts: String,
     field: Vec<u8>,
-    /// Fields of the block under way, so that a value that repeats is looked at once.
-    fields: HashMap<String, String>,
+    values: Recent,
+    /// Of fields by their whole value only.
+    whole_values: Recent,
 }
 
 impl Builder {
@@ -82,7 +81,8 @@ impl Builder {
             text: Vec::new(),
             parts: String::new(),
             field: Vec::new(),
-            fields: HashMap::new(),
+            values: Recent::default(),
+            whole_values: Recent::default(),
         }
     }
 
@@ -149,16 +149,8 @@ impl Builder {
 
     /// A field of the next record, and the words of its value.
     pub(crate) fn field(&mut self, name: &str, value: &str) {
-        let short = value.len() <= MAX_REMEMBERED;
-        match self.fields.get_mut(name) {
-            Some(last) if last == value => return,
-            Some(last) if short => value.clone_into(last),
-            Some(_) => {}
-            None => {
-                if short && self.fields.len() < REMEMBERED {
-                    self.fields.insert(name.to_owned(), value.to_owned());
-                }
-            }
+        if self.values.met(name, value, self.block()) {
+            return;
         }
         let mut buffer = std::mem::take(&mut self.field);
         let term = of_field(name, value, &mut buffer);
@@ -169,6 +161,9 @@ impl Builder {
 
     /// A field of the next record, found by its whole value only.
     pub(crate) fn value(&mut self, name: &str, value: &str) {
+        if self.whole_values.met(name, value, self.block()) {
+            return;
+        }
         let mut buffer = std::mem::take(&mut self.field);
         let term = of_field(name, value, &mut buffer);
         self.field = buffer;
@@ -217,7 +212,6 @@ impl Builder {
 
     fn end_block(&mut self) {
         self.keep_fresh();
-        self.fields.clear();
     }
 
     /// The blob, and bytes up to its first page; `None` where there is nothing to find, or too many blocks to number.

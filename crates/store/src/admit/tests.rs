@@ -12,7 +12,7 @@ fn policy() -> Policy {
 
 fn run(batch: Batch) -> (Vec<Batch>, Receipt) {
     let mut receipt = Receipt::default();
-    let out = admit(vec![batch], &policy(), NOW, &mut receipt);
+    let out = admit(vec![batch], u64::MAX, &policy(), NOW, &mut receipt);
     (out, receipt)
 }
 
@@ -102,7 +102,7 @@ fn a_refused_span_is_told_by_its_place_among_all_of_the_unit() {
     let batch = |spans| Batch::Spans(SpanBatch { origins: vec![Default::default()], spans });
     let batches = vec![batch(vec![good.clone(), bad.clone()]), batch(vec![bad, good])];
     let mut receipt = Receipt::default();
-    let left = admit(batches, &policy(), NOW, &mut receipt);
+    let left = admit(batches, u64::MAX, &policy(), NOW, &mut receipt);
     assert_eq!((left.len(), receipt.accepted_items()), (2, 2));
     assert_eq!(receipt.refused[0].positions, [1, 2]);
 }

@@ -135,6 +135,7 @@ fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: us
     let (mut seen, mut bytes, mut more) = (0, 0, false);
     'parts: for part in head.parts.iter().filter(|p| p.range.overlaps(window)) {
         let mut origins = vec![None; part.batch.origins.len()];
+        let span_bytes = part.span_bytes();
         for s in part.batch.spans.iter().filter(|s| window.contains(TimestampNs(s.start_ns))) {
             seen += 1;
             if seen <= from {
@@ -146,7 +147,7 @@ fn spans_window(head: &SpansHead, window: TimeRange, from: usize, heap_bytes: us
                 continue;
             };
             found.push((*at.get_or_insert_with(|| merger.origin(origin)), s));
-            bytes += s.heap_bytes();
+            bytes += span_bytes;
             if bytes >= heap_bytes {
                 more = true;
                 break 'parts;

@@ -73,6 +73,11 @@ impl SpanPart {
         Some(SpanPart { batch, range, bytes, by_trace })
     }
 
+    /// About what one of its spans holds.
+    pub(crate) fn span_bytes(&self) -> usize {
+        self.bytes / self.batch.spans.len().max(1)
+    }
+
     /// Spans with their origins; of the traces named only, where any are.
     pub(crate) fn spans<'a>(
         &'a self,
