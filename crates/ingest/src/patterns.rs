@@ -49,8 +49,11 @@ const AHEAD: Duration = Duration::from_secs(600);
 const MAX_STREAMS: usize = 5000;
 /// Bytes of all patterns and counts; past it those streams go that were met least recently.
 const MAX_BYTES: usize = 32 << 20;
-/// Lines a node looks at in a second, every one; of more only one in [`STRIDE`]. A line costs a microsecond or two.
+/// Lines a node looks at in a second, every one; of more only one in [`STRIDE`].
 const LINES_PER_SECOND: u32 = 5000;
+/// Words of lines and patterns a node looks at in a second, some ten milliseconds' work. Most lines cost their own
+/// words; one that is like no other costs those of all patterns.
+const EFFORT_PER_SECOND: u64 = 1_000_000;
 const STRIDE: u32 = 16;
 /// Patterns of one answer, those of the most lines.
 const MAX_ANSWERED: usize = 1000;
@@ -80,9 +83,10 @@ struct Kept {
     streams: HashMap<Key, Stream>,
     bytes: usize,
     words: Words,
-    /// The second that lines are counted in, and how many were looked at.
+    /// The second that lines are counted in, how many were looked at, and what may still be done for them.
     second: i64,
     looked_at: u32,
+    effort: u64,
     /// Counts before this stretch were forgotten.
     forgotten: u32,
 }
@@ -162,10 +166,10 @@ impl Patterns {
         let second = self.clock.now_ns().div_euclid(1_000_000_000);
         let mut kept = self.kept.lock();
         if kept.second != second {
-            (kept.second, kept.looked_at) = (second, 0);
+            (kept.second, kept.looked_at, kept.effort) = (second, 0, EFFORT_PER_SECOND);
         }
         kept.looked_at = kept.looked_at.saturating_add(1);
-        if kept.looked_at > LINES_PER_SECOND { STRIDE } else { 1 }
+        if kept.looked_at > LINES_PER_SECOND || kept.effort == 0 { STRIDE } else { 1 }
     }
 
     fn learn(&self, tenant: &TenantId, seen: Seen) {
@@ -242,9 +246,10 @@ impl Patterns {
 /// The patterns of lines by themselves, in the order they are met.
 pub fn mined<'l>(lines: impl IntoIterator<Item = &'l str>) -> Vec<String> {
     let (mut miner, mut words) = (Miner::default(), Words::default());
+    let mut effort = u64::MAX;
     for line in lines {
         words.cut(line);
-        miner.learn(&words);
+        miner.learn(&words, &mut effort);
     }
     miner.patterns().iter().map(|p| p.text()).collect()
 }
@@ -275,7 +280,7 @@ fn level(r: &LogRecord) -> String {
 
 impl Kept {
     fn learn(&mut self, key: Key, line: &str, stretch: u32, count: u32, now_ns: i64) {
-        let Kept { streams, bytes, words, .. } = self;
+        let Kept { streams, bytes, words, effort, .. } = self;
         let held = key.1.packed_len() + std::mem::size_of::<Stream>() + 128;
         let stream = streams.entry(key).or_insert_with(|| {
             *bytes += held;
@@ -284,7 +289,7 @@ impl Kept {
         stream.met_ns = now_ns;
         let before = stream.miner.bytes();
         words.cut(line);
-        if let Some(at) = stream.miner.learn(words) {
+        if let Some(at) = stream.miner.learn(words, effort) {
             stream.miner.count(at, stretch, count);
         }
         *bytes = (*bytes + stream.miner.bytes()).saturating_sub(before);

@@ -1,6 +1,9 @@
 //! OTLP over gRPC (opentelemetry.io/docs/specs/otlp, "OTLP/gRPC"), to receivers of others and to other nodes.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use model::Signal;
@@ -13,7 +16,7 @@ use proto::otlp::collector::{
 use tonic::{
     Code, Request, Status,
     codec::CompressionEncoding,
-    metadata::{AsciiMetadataKey, AsciiMetadataValue},
+    metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
@@ -34,6 +37,9 @@ pub struct OtlpGrpc {
     timeout: Duration,
     tenant: TenantHeader,
     channels: Vec<Mutex<Option<Channel>>>,
+    /// Of each address whether the last answer said that zstd is read there. Every receiver reads gzip (OTLP,
+    /// "OTLP/gRPC"), which takes several times as long to make.
+    reads_zstd: Vec<AtomicBool>,
 }
 
 impl OtlpGrpc {
@@ -67,6 +73,7 @@ impl OtlpGrpc {
         }
         Ok(OtlpGrpc {
             channels: urls.iter().map(|_| Mutex::default()).collect(),
+            reads_zstd: urls.iter().map(|_| AtomicBool::new(false)).collect(),
             timeout: patience(o.timeout, urls.len()),
             urls,
             settings: o.settings,
@@ -139,33 +146,55 @@ impl OtlpGrpc {
         Ok(request)
     }
 
-    async fn export(&self, channel: Channel, delivery: &Delivery) -> Result<(i64, String), Failed> {
+    async fn export(
+        &self,
+        address: usize,
+        channel: Channel,
+        delivery: &Delivery,
+    ) -> Result<(i64, String), Failed> {
         let Some(export) = Export::of(&delivery.batch) else {
             return Err(Failed::Status(Status::unimplemented("OTLP has no such signal")));
         };
         if delivery.meter.is_wanted() {
-            // How far it is packed on the way nobody says, so it is packed here to know.
+            // How far it is packed on the way nobody says, so it is packed here to know: as gzip at its fastest, which is never
+            // less than what is sent.
             delivery.meter.sent(gzip(&export.bytes()).len() + HEAD_BYTES);
         }
-        let packed = CompressionEncoding::Gzip;
-        let partial = match export {
+        let packed = self.packing(address);
+        let (answered, partial) = match export {
             Export::Metrics(m) => {
                 let mut client = MetricsServiceClient::new(channel).send_compressed(packed);
-                let answer = client.export(self.request(m, delivery)?).await?.into_inner();
-                answer.partial_success.map(|p| (p.rejected_data_points, p.error_message))
+                let (about, answer, _) = client.export(self.request(m, delivery)?).await?.into_parts();
+                (about, answer.partial_success.map(|p| (p.rejected_data_points, p.error_message)))
             }
             Export::Logs(m) => {
                 let mut client = LogsServiceClient::new(channel).send_compressed(packed);
-                let answer = client.export(self.request(m, delivery)?).await?.into_inner();
-                answer.partial_success.map(|p| (p.rejected_log_records, p.error_message))
+                let (about, answer, _) = client.export(self.request(m, delivery)?).await?.into_parts();
+                (about, answer.partial_success.map(|p| (p.rejected_log_records, p.error_message)))
             }
             Export::Traces(m) => {
                 let mut client = TraceServiceClient::new(channel).send_compressed(packed);
-                let answer = client.export(self.request(m, delivery)?).await?.into_inner();
-                answer.partial_success.map(|p| (p.rejected_spans, p.error_message))
+                let (about, answer, _) = client.export(self.request(m, delivery)?).await?.into_parts();
+                (about, answer.partial_success.map(|p| (p.rejected_spans, p.error_message)))
             }
         };
+        self.learn_packing(address, &answered);
         Ok(partial.unwrap_or_default())
+    }
+
+    fn packing(&self, address: usize) -> CompressionEncoding {
+        match self.reads_zstd.get(address).is_some_and(|z| z.load(Relaxed)) {
+            true => CompressionEncoding::Zstd,
+            false => CompressionEncoding::Gzip,
+        }
+    }
+
+    /// Of what an answer says it reads (gRPC, "Compression": `grpc-accept-encoding`).
+    fn learn_packing(&self, address: usize, answer: &MetadataMap) {
+        let named = answer.get("grpc-accept-encoding").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if let Some(known) = self.reads_zstd.get(address) {
+            known.store(named.split(',').any(|n| n.trim() == "zstd"), Relaxed);
+        }
     }
 }
 
@@ -202,9 +231,18 @@ impl Destination for OtlpGrpc {
             Ok(channel) => channel,
             Err(why) => return Outcome::down(why),
         };
-        let outcome = match tokio::time::timeout(self.timeout, self.export(channel, delivery)).await {
+        let outcome = match tokio::time::timeout(self.timeout, self.export(address, channel, delivery)).await
+        {
             Err(_) => Outcome::down(format!("no answer within {:?}", self.timeout)),
             Ok(Err(Failed::Setup(why))) => Outcome::down(why),
+            // Somebody else answers at this address now.
+            Ok(Err(Failed::Status(s)))
+                if s.code() == Code::Unimplemented && self.packing(address) != CompressionEncoding::Gzip =>
+            {
+                self.learn_packing(address, &MetadataMap::new());
+                let detail = format!("{}; it is sent again with gzip", s.message());
+                Outcome::Later { after: None, down: false, detail }
+            }
             Ok(Err(Failed::Status(status))) => judge(&status),
             Ok(Ok((n, why))) => {
                 Outcome::partly(PARTIAL, u64::try_from(n).unwrap_or(0).min(delivery.items()), why)

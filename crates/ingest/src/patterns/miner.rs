@@ -44,22 +44,26 @@ pub(super) struct Miner {
     /// Places of patterns by how many words they have.
     by_len: HashMap<usize, Vec<usize>>,
     seen: u64,
+    /// The place that was met last.
+    last: Option<usize>,
     bytes: usize,
 }
 
 impl Miner {
     /// The place of the pattern that a line is of. Places of others may change hands, this one's stays until the next
-    /// call. `None` for a line without words.
-    pub(super) fn learn(&mut self, words: &Words) -> Option<usize> {
+    /// call. `None` for a line without words. What is done is taken from `effort`, in words looked at; where nothing is
+    /// left of it, a line that is not known is taken for the one before.
+    pub(super) fn learn(&mut self, words: &Words, effort: &mut u64) -> Option<usize> {
         if words.len() == 0 {
             return None;
         }
         self.seen += 1;
         let hash = words.hash();
-        let at = match self.by_hash.get(&hash) {
-            Some(at) => *at,
-            None => {
-                let at = self.search(words);
+        let at = match (self.by_hash.get(&hash), self.last) {
+            (Some(at), _) => *at,
+            (None, Some(last)) if *effort == 0 => last,
+            _ => {
+                let at = self.search(words, effort);
                 if self.by_hash.len() >= MAX_HASHES {
                     self.by_hash.clear();
                 }
@@ -67,9 +71,11 @@ impl Miner {
                 at
             }
         };
+        *effort = effort.saturating_sub(words.len() as u64);
         if let Some(p) = self.patterns.get_mut(at) {
             p.met = self.seen;
         }
+        self.last = Some(at);
         Some(at)
     }
 
@@ -101,12 +107,13 @@ impl Miner {
         self.bytes + self.by_hash.len() * 24
     }
 
-    fn search(&mut self, words: &Words) -> usize {
+    fn search(&mut self, words: &Words, effort: &mut u64) -> usize {
         let candidates = self.by_len.get(&words.len()).map_or(&[][..], Vec::as_slice);
         let mut best: Option<(usize, usize)> = None;
         for at in candidates {
             let Some(p) = self.patterns.get(*at) else { continue };
-            let agreeing = p.agreeing(words);
+            let (agreeing, looked_at) = p.agreeing(words);
+            *effort = effort.saturating_sub(looked_at);
             if agreeing >= MIN_AGREEING && best.is_none_or(|(most, _)| agreeing > most) {
                 best = Some((agreeing, *at));
             }
@@ -170,10 +177,13 @@ impl Pattern {
         std::mem::size_of::<Self>() + words + self.samples.bytes()
     }
 
-    /// Percent of the words that agree, of those that could; 0 where the first ones do not.
-    fn agreeing(&self, words: &Words) -> usize {
-        let (mut same, mut could) = (0, 0);
+    /// Percent of the words that agree, of those that could, 0 where the first ones do not or it is not enough for sure;
+    /// and how many were looked at for it.
+    fn agreeing(&self, words: &Words) -> (usize, u64) {
+        let (mut same, mut could, mut looked_at) = (0, 0, 0);
+        let may_differ = self.words.len() * (100 - MIN_AGREEING) / 100;
         for (i, (mine, (other, _))) in self.words.iter().zip(words.iter()).enumerate() {
+            looked_at += 1;
             let mine = &*mine.text;
             if mine == VARIABLE && other == VARIABLE {
                 continue;
@@ -181,12 +191,12 @@ impl Pattern {
             could += 1;
             if mine == other {
                 same += 1;
-            } else if i == 0 && !alike(mine, other) {
-                return 0;
+            } else if could - same > may_differ || i == 0 && !alike(mine, other) {
+                return (0, looked_at);
             }
         }
         // Nothing but variables: there is nothing in which they differ.
-        (100usize * same).checked_div(could).unwrap_or(100)
+        ((100usize * same).checked_div(could).unwrap_or(100), looked_at)
     }
 
     /// Makes variables of what differs.

@@ -123,6 +123,31 @@ async fn a_flood_is_counted_whole_and_looked_at_in_part() {
 }
 
 #[tokio::test]
+async fn lines_like_no_others_take_no_more_than_their_part_of_a_second() {
+    let rig = rig();
+    let word = |n: usize| ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"][n % 7];
+    let mut random = 1usize;
+    let mut line = || {
+        let words = (0..90).map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            word(random >> 33)
+        });
+        format!("like {}", words.collect::<Vec<_>>().join(" "))
+    };
+    let lines: Vec<String> = (0..4000).map(|_| line()).collect();
+    let lines: Vec<(i64, &str)> = lines.iter().map(|l| (3, l.as_str())).collect();
+    for (i, part) in lines.chunks(100).enumerate() {
+        rig.push("a", i as u128, part).await;
+    }
+    let (found, _) = rig.found("a", 60, 10_000).await;
+    let sum: f64 = found.iter().flat_map(|(_, s)| s).map(|(_, n)| n).sum();
+    assert_eq!(sum, 4000.0);
+    let kept = rig.patterns.kept.lock();
+    assert_eq!(kept.effort, 0);
+    assert!(kept.looked_at < 1000, "{}", kept.looked_at);
+}
+
+#[tokio::test]
 async fn what_is_kept_stays_below_its_bounds() {
     let rig = rig();
     for n in 0..MAX_STREAMS + 50 {

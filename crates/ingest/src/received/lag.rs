@@ -107,8 +107,16 @@ pub(super) fn newest(batch: &Batch) -> Vec<(String, i64)> {
             m.histograms.iter().for_each(|h| see(of(h.series), h.timestamp_ms.saturating_mul(1_000_000)));
         }
         Batch::Logs(l) => {
-            let of =
-                |stream: u32| l.streams.get(stream as usize).map_or("", |s| s.labels.value(stamp::LABEL));
+            // As it came: the label is made of the resource later.
+            let clusters: Vec<&str> = l
+                .streams
+                .iter()
+                .map(|s| match s.labels.value(stamp::LABEL) {
+                    "" => stamp::named(&s.resource.attributes).unwrap_or_default(),
+                    label => label,
+                })
+                .collect();
+            let of = |stream: u32| clusters.get(stream as usize).copied().unwrap_or_default();
             l.records.iter().for_each(|r| see(of(r.stream), r.timestamp_ns));
         }
         Batch::Spans(s) => {

@@ -48,7 +48,7 @@ fn a_stream_of_nothing_alike_keeps_so_many_patterns_and_no_more() {
     let mut most = 0;
     for n in 0..5 * MAX_PATTERNS {
         words.cut(&format!("{} {} {}", word(n), word(7 * n), word(3 * n)));
-        let at = miner.learn(&words).unwrap();
+        let at = miner.learn(&words, &mut u64::MAX.clone()).unwrap();
         miner.count(at, n as u32, 1);
         most = most.max(miner.bytes());
     }
@@ -85,7 +85,7 @@ fn grouping_accuracy(lines: &[(String, String)]) -> f64 {
     let (mut ours, mut theirs) = (HashMap::<usize, Vec<usize>>::new(), HashMap::<&str, Vec<usize>>::new());
     for (i, (content, event)) in lines.iter().enumerate() {
         words.cut(content);
-        ours.entry(miner.learn(&words).unwrap_or(usize::MAX)).or_default().push(i);
+        ours.entry(miner.learn(&words, &mut u64::MAX.clone()).unwrap_or(usize::MAX)).or_default().push(i);
         theirs.entry(event).or_default().push(i);
     }
     let right = ours.values().filter(|group| {
@@ -136,7 +136,7 @@ proptest! {
         let (mut miner, mut words) = (Miner::default(), Words::default());
         for line in &lines {
             words.cut(line);
-            if let Some(at) = miner.learn(&words) {
+            if let Some(at) = miner.learn(&words, &mut u64::MAX.clone()) {
                 miner.count(at, 1, 1);
             }
         }
