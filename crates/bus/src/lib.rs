@@ -20,6 +20,7 @@ pub use error::{Error, Result};
 pub use intake::{Arrival, Encoding, Intake, ToAppend, Verdict};
 pub use receive::{ReceiveOptions, Subscription, receive};
 pub use send::{Compression, Message, Producer, SendOptions, Sent};
+pub use stats::Stats;
 
 /// The header with which a record names the batch it holds, so that whoever takes it knows it again however often it stands
 /// in the topic.

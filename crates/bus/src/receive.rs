@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use base::{Clock, Metrics, Shutdown, backoff::Backoff};
+use base::{Clock, Shutdown, backoff::Backoff};
 use futures::future::join_all;
 use krafka::{
     KrafkaError,
@@ -123,12 +123,11 @@ impl ReceiveOptions {
 pub async fn receive(
     options: ReceiveOptions,
     intake: Arc<dyn Intake>,
-    metrics: &Metrics,
+    stats: Stats,
     clock: Clock,
     shutdown: Shutdown,
 ) -> Result<()> {
     options.check()?;
-    let stats = Stats::new(metrics);
     let receiver = Receiver { options, intake, stats, clock, shutdown };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     while !receiver.shutdown.is_started() {

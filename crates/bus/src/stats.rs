@@ -5,8 +5,9 @@ use base::{
     metrics::{Counters, Gauges, Pairs},
 };
 
+/// Counts of a node, whatever it takes from. Registered once.
 #[derive(Clone)]
-pub(crate) struct Stats {
+pub struct Stats {
     records: Counters,
     items: Counters,
     bytes: Counters,
@@ -16,7 +17,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn new(m: &Metrics) -> Self {
+    pub fn new(m: &Metrics) -> Self {
         Stats {
             records: m.counters(
                 "kafka_received_records",

@@ -92,6 +92,13 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
             "a node that keeps nothing takes nothing that it could send onward",
         );
     }
+    let receive = match &w.receive {
+        Some(_) => crate::receive::check(text, &mut c),
+        None => Vec::new(),
+    };
+    if let (false, Some(r)) = (keeps, &w.receive) {
+        c.problem("receive", r.referenced, "a node that keeps nothing cannot make durable what it takes");
+    }
     for d in prometheus.remote_write.drain(..) {
         let at = w
             .forward
@@ -104,6 +111,7 @@ pub(crate) fn check(w: written::Node, text: &str, path: &Path) -> Result<Node, E
     let node = Node {
         cluster,
         forward,
+        receive,
         derive: crate::traces::check(&w.traces, replica.as_ref(), &mut c),
         replica,
         external_labels,

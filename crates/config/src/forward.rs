@@ -4,7 +4,7 @@
 
 mod budget;
 mod build;
-mod kinds;
+pub(crate) mod kinds;
 mod read;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ mod node;
 mod otlp;
 mod peers;
 mod prometheus;
+mod receive;
 mod rules;
 mod scalar;
 mod traces;

@@ -35,6 +35,8 @@ pub struct Node {
     pub scrape: Vec<agent::scrape::ScrapeConfig>,
     /// Where telemetry is sent onward to; those of `remote_write` come last.
     pub forward: Vec<crate::forward::Destination>,
+    /// What is taken from topics of Kafka.
+    pub receive: Vec<bus::ReceiveOptions>,
     /// The text this was read from, for `/api/v1/status/config`.
     pub text: String,
     /// What the files ask for that this version does not do, each with its line.

@@ -46,6 +46,8 @@ pub struct Node {
     pub answer_to: Option<Spanned<IgnoredAny>>,
     /// Read by another reader.
     pub forward: Option<Spanned<IgnoredAny>>,
+    /// Read by another reader.
+    pub receive: Option<Spanned<IgnoredAny>>,
     pub collector: NotYet,
     pub alertmanager: NotYet,
 }

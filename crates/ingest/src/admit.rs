@@ -119,6 +119,8 @@ struct Plain {
     bulk: Option<Bulked>,
     /// What tells it from others where its bytes do not: the same body may be written in several ways.
     identity: Option<u128>,
+    /// Its id, where that is known by where it came from.
+    id: Option<BatchId>,
 }
 
 /// What became of a request.
@@ -130,7 +132,7 @@ struct Admitted {
 
 impl From<Decoded<Batch>> for Plain {
     fn from(decoded: Decoded<Batch>) -> Self {
-        Plain { decoded, deltas: Deltas::default(), bulk: None, identity: None }
+        Plain { decoded, deltas: Deltas::default(), bulk: None, identity: None, id: None }
     }
 }
 
@@ -281,7 +283,8 @@ impl Ingest {
             let decoded = &unit.decoded;
             let made = unit.identity.map(u128::to_le_bytes);
             let content = made.as_ref().map_or(&plain[..], |made| &made[..]);
-            let id = decoded.all_timed.then(|| salt.batch_id(content, decoded.refused.total()));
+            let of_content = || decoded.all_timed.then(|| salt.batch_id(content, decoded.refused.total()));
+            let id = unit.id.or_else(of_content);
             let unpacked = plain.len();
             drop(plain);
             // Labels that a body only refers to may take more than was expected of it.

@@ -107,11 +107,12 @@ pub struct Otlp {
     pub format: OtlpFormat,
 }
 
-/// How it came; senders of both are counted apart.
+/// How it came; senders of each are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtlpTransport {
     Http,
     Grpc,
+    Kafka,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

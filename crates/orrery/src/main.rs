@@ -23,6 +23,7 @@ mod peering;
 mod pipelines;
 mod progress;
 mod query;
+mod receiving;
 mod run;
 mod sql;
 mod trial;

@@ -36,6 +36,7 @@ use crate::{
     logging::OwnTraces,
     origin::{KeepsNothing, Noted, Origin},
     peering::{Ground, Peering},
+    receiving::Receiving,
     sql, watch,
 };
 
@@ -56,6 +57,7 @@ pub struct Shared {
     pub patterns: Option<Arc<ingest::Patterns>>,
     pub ingest: Arc<ingest::Ingest>,
     pub collect: Arc<Collect>,
+    receiving: Receiving,
     pub ends: Ends,
     pub fleet: Fleet,
     pub budget: MemoryBudget,
@@ -130,6 +132,7 @@ impl Node {
             &shutdown,
             &seed,
         )?);
+        let receiving = Receiving::new(ingest.clone(), &metrics, clock.clone(), shutdown.child());
         let name = config.cluster.as_ref().map_or("local".to_owned(), |c| c.as_str().to_owned());
         let replica = config.replica.as_ref().map(|r| r.as_str().to_owned());
         let shared = Arc::new(Shared {
@@ -141,6 +144,7 @@ impl Node {
             patterns,
             ingest: ingest.clone(),
             collect,
+            receiving,
             ends,
             budget: budget.clone(),
             objects,
@@ -176,6 +180,7 @@ impl Node {
         let bound = doors.serve(state);
         // Collectors last: the node they scrape first of all is this one.
         if config.keeps {
+            shared.receiving.set(&config.receive).await;
             shared.collect.start(&config, bound.http, traces.0);
         }
         announce(&bound, &config.listen);
@@ -192,6 +197,7 @@ impl Node {
         if let Err(left) = self.shutdown.finished(Duration::from_secs(4)).await {
             tracing::warn!("{left} task(s) did not end in time");
         }
+        self.shared.receiving.close().await;
         self.shared.ends.close().await;
         if let Some(store) = &self.shared.store {
             store.close(Duration::from_secs(4)).await.context("closing the store")?;
@@ -317,6 +323,7 @@ impl Shared {
             peering.set(&new)?;
         }
         self.ends.onward.set(&new).await?;
+        self.receiving.set(&new.receive).await;
         if let Some(store) = &self.store {
             store.set_policy(settings::policy(&new));
         }

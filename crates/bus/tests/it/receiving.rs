@@ -90,11 +90,9 @@ impl Node {
     fn start(options: ReceiveOptions, keeper: &Arc<Keeper>) -> Self {
         let (registry, shutdown) = (Metrics::default(), Shutdown::new());
         let intake = ToAppend { append: keeper.clone(), options: Default::default(), clock: Clock::system() };
-        let (of, until) = (registry.clone(), shutdown.clone());
+        let (of, until) = (bus::Stats::new(&registry), shutdown.clone());
         let task =
-            tokio::spawn(
-                async move { receive(options, Arc::new(intake), &of, Clock::system(), until).await },
-            );
+            tokio::spawn(async move { receive(options, Arc::new(intake), of, Clock::system(), until).await });
         Node { task, shutdown, registry }
     }
 

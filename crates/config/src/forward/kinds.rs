@@ -130,19 +130,25 @@ fn file(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<FileOptions> {
     Some(FileOptions { compression, max_bytes, max_age, keep_files, keep_age, ..d })
 }
 
-fn kafka(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<KafkaOptions> {
+/// Brokers and who one is there, without TLS.
+pub(crate) fn connection(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Connection> {
+    let (client_id, create_topics) = (s.text("client_id", c), s.flag("create_topics", c));
+    let sasl = s.section("sasl", c).and_then(|q| sasl(q, c));
     let Some(brokers) = s.texts("brokers", c).filter(|b| !b.is_empty()) else {
         s.wrong(c, "needs brokers, some of the cluster's as host:port");
         return None;
     };
-    let mut connection = Connection::new(brokers);
-    if let Some(id) = s.text("client_id", c) {
-        connection.client_id = id;
-    }
-    connection.create_topics = s.flag("create_topics", c).unwrap_or(connection.create_topics);
-    if let Some(q) = s.section("sasl", c) {
-        connection.sasl = sasl(q, c);
-    }
+    let d = Connection::new(brokers);
+    Some(Connection {
+        client_id: client_id.unwrap_or(d.client_id),
+        create_topics: create_topics.unwrap_or(d.create_topics),
+        sasl,
+        ..d
+    })
+}
+
+fn kafka(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<KafkaOptions> {
+    let mut connection = connection(s, c)?;
     if s.keys().any(|k| k == "tls_config") {
         connection.tls = Some(Tls::default());
     }
@@ -181,7 +187,7 @@ fn compression(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Compression> 
 }
 
 /// As the Collector's exporter and receiver of Kafka name it.
-fn encoding(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Encoding> {
+pub(crate) fn encoding(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Encoding> {
     Some(match s.text("encoding", c)?.as_str() {
         "otlp_proto" => Encoding::Protobuf,
         "otlp_json" => Encoding::Json,
@@ -215,7 +221,7 @@ fn sasl(mut s: Section<'_>, c: &mut Checker<'_>) -> Option<Sasl> {
     found
 }
 
-pub(super) fn positive(s: &mut Section<'_>, key: &str, c: &mut Checker<'_>) -> Option<std::time::Duration> {
+pub(crate) fn positive(s: &mut Section<'_>, key: &str, c: &mut Checker<'_>) -> Option<std::time::Duration> {
     let found = s.duration(key, c);
     if found.is_some_and(|d| d.is_zero()) {
         s.problem(key, c, "must be more than zero");

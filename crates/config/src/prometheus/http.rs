@@ -169,7 +169,7 @@ fn oauth2(s: &mut Section<'_>, c: &mut Checker<'_>) -> Option<Auth> {
 }
 
 /// `tls_config` of a section.
-pub(super) fn tls_key(s: &mut Section<'_>, c: &mut Checker<'_>) -> Tls {
+pub(crate) fn tls_key(s: &mut Section<'_>, c: &mut Checker<'_>) -> Tls {
     let Some(mut t) = s.section("tls_config", c) else { return Tls::default() };
     let (ca, cert, key) = (either(&mut t, "ca", c), either(&mut t, "cert", c), either(&mut t, "key", c));
     if cert.is_some() && key.is_none() {

@@ -3,7 +3,7 @@
 use base::cap::Encoding;
 use bytes::Bytes;
 use contract::Receipt;
-use model::{Batch, TenantId};
+use model::{Batch, BatchId, TenantId};
 use wire::otlp::{
     logs,
     metrics::{self, Deltas},
@@ -19,18 +19,44 @@ impl Ingest {
         &self,
         tenant: &TenantId,
         sender: &Sender,
+        what: Otlp,
+        encoding: Encoding,
+        body: Bytes,
+    ) -> Result<Receipt> {
+        self.otlp_known(tenant, sender, what, None, encoding, body).await
+    }
+
+    /// OTLP that is known by where it stands, such as a record of a topic: equal ids have equal bodies, whenever they come.
+    pub async fn otlp_record(
+        &self,
+        tenant: &TenantId,
+        sender: &Sender,
+        what: Otlp,
+        id: BatchId,
+        body: Bytes,
+    ) -> Result<Receipt> {
+        self.otlp_known(tenant, sender, what, Some(id), Encoding::Identity, body).await
+    }
+
+    async fn otlp_known(
+        &self,
+        tenant: &TenantId,
+        sender: &Sender,
         Otlp { transport, signal, format }: Otlp,
+        id: Option<BatchId>,
         encoding: Encoding,
         body: Bytes,
     ) -> Result<Receipt> {
         let protocol = match transport {
             OtlpTransport::Http => "otlp_http",
             OtlpTransport::Grpc => "otlp_grpc",
+            OtlpTransport::Kafka => "otlp_kafka",
         };
         let request = Request { protocol, endpoint: endpoint(signal), within: "", tenant, sender };
         let received_ns = self.clock.now_ns();
-        let admitted = self
-            .admit(request, encoding, body, move |body, at| decode(body, (signal, format), received_ns, at));
+        let admitted = self.admit(request, encoding, body, move |body, at| {
+            Ok(Plain { id, ..decode(body, (signal, format), received_ns, at)? })
+        });
         Ok(admitted.await?.receipt)
     }
 }
@@ -53,7 +79,7 @@ fn decode(body: &[u8], what: (OtlpSignal, OtlpFormat), received_ns: i64, at: &Re
         (OtlpSignal::Traces, OtlpFormat::Protobuf) => traces::decode_protobuf(body, o)?.map(Batch::Spans),
         (OtlpSignal::Traces, OtlpFormat::Json) => traces::decode_json(body, o)?.map(Batch::Spans),
     };
-    Ok(Plain { decoded, deltas, bulk: None, identity: None })
+    Ok(Plain { decoded, deltas, bulk: None, identity: None, id: None })
 }
 
 fn endpoint(signal: OtlpSignal) -> &'static str {

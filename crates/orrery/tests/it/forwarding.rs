@@ -1,6 +1,7 @@
 //! Telemetry sent onward by real processes: what arrives is counted by queries at both ends, and compared with what the
 //! ledgers say.
 
+mod bus;
 mod cut;
 mod fan_out;
 mod receivers;
