@@ -4,6 +4,7 @@
 mod bus;
 mod cut;
 mod fan_out;
+mod narrow;
 mod receivers;
 mod reload;
 mod tried;
