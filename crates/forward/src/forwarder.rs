@@ -180,7 +180,7 @@ fn part(
         class,
         to: names.iter().map(|n| (n.clone(), 0)).collect(),
         items: batch.item_count() as u32,
-        bytes: bytes.into(),
+        bytes: Part::pack(bytes),
     })
 }
 

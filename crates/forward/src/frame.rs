@@ -2,17 +2,18 @@
 //! little-endian; the log around it has the checksums.
 //!
 //! ```text
-//! kind 1, group := version u8 (1) | at u64 | n u32 | n × part
+//! kind 1, group := version u8 (2) | at u64 | n u32 | n × part
 //! part          := received_ns i64 | unit id u128, 0 for none | class u8
 //!                | n u16 × (name: length u8, bytes | before u64) | items u32 | length u32 | that many bytes
 //!
-//! kind 2, ids   := version u8 (1) | at u64 | n u32 | n × (unit id u128, received_s u32)
+//! kind 2, ids   := version u8 (2) | at u64 | n u32 | n × (unit id u128, received_s u32)
 //! ```
 //! `at` counts the payload bytes of everything queued before, over the life of the queue: the distance between two
-//! places. The bytes of a part are one unit of one batch in `wire::native`. `before` is how many items were queued before
-//! for this destination and class, so that whatever may be missing is known to the item.
+//! places. The bytes of a part are one unit of one batch in `wire::native`, or a frame of zstd (RFC 8878) of one, which its
+//! magic number tells. `before` is how many items were queued before for this destination and class, so that whatever may
+//! be missing is known to the item.
 //!
-//! Version rule: readers refuse versions they do not know; a new layout is a new number.
+//! Version rule: readers refuse versions they do not know; a new layout is a new number. In version 1 nothing was packed.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -21,7 +22,14 @@ use crate::Class;
 
 pub(crate) const GROUP: u8 = 1;
 pub(crate) const IDS: u8 = 2;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const FIRST: u8 = 1;
+/// Of a frame of zstd. Units begin with their version, a small number.
+const PACKED: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Smaller units do not become much smaller.
+const PACK_FROM: usize = 512;
+/// What a part may hold once it is unpacked: more than any request that is taken.
+const MAX_UNPACKED: usize = 1 << 30;
 
 /// A copy on its way: items of one tenant and class, for the destinations named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +45,41 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// A unit as a part holds it: a link that is down for hours should not need a disk for what was sent in hours.
+    pub(crate) fn pack(unit: Vec<u8>) -> Bytes {
+        if unit.len() < PACK_FROM {
+            return unit.into();
+        }
+        match zstd::bulk::compress(&unit, 1) {
+            Ok(packed) if packed.len() < unit.len() => packed.into(),
+            _ => unit.into(),
+        }
+    }
+
+    /// The unit of it.
+    ///
+    /// # Errors
+    /// A frame that cannot be unpacked.
+    pub(crate) fn unit(&self) -> Result<Bytes, FrameError> {
+        if !self.bytes.starts_with(&PACKED) {
+            return Ok(self.bytes.clone());
+        }
+        let length = self.unit_bytes();
+        if length > MAX_UNPACKED {
+            return Err(invalid("length of a unit", length));
+        }
+        zstd::bulk::decompress(&self.bytes, length).map(Bytes::from).map_err(|e| invalid("packed unit", e))
+    }
+
+    /// Bytes of the unit once it is unpacked, as its frame says.
+    pub(crate) fn unit_bytes(&self) -> usize {
+        let said = || zstd::zstd_safe::get_frame_content_size(&self.bytes).ok().flatten();
+        match self.bytes.starts_with(&PACKED) {
+            true => said().map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            false => self.bytes.len(),
+        }
+    }
+
     pub(crate) fn before(&self, destination: &str) -> Option<u64> {
         self.to.iter().find(|(name, _)| name == destination).map(|(_, before)| *before)
     }
@@ -60,7 +103,7 @@ pub(crate) struct Ids {
 pub enum FrameError {
     #[error("the frame ends inside {0}")]
     Short(&'static str),
-    #[error("the frame has version {0}, this program reads version {VERSION}")]
+    #[error("the frame has version {0}, this program reads versions {FIRST} to {VERSION}")]
     Version(u8),
     #[error("{what} of the frame is not valid: {value}")]
     Invalid { what: &'static str, value: String },
@@ -162,7 +205,7 @@ impl<'a> Reader<'a> {
     fn begin(payload: &'a Bytes) -> Result<(Self, u64, u32), FrameError> {
         let mut r = Reader { payload, offset: 0 };
         let [version] = r.array("its version")?;
-        if version != VERSION {
+        if version != VERSION && version != FIRST {
             return Err(FrameError::Version(version));
         }
         let at = u64::from_le_bytes(r.array("its place")?);
@@ -244,7 +287,36 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_these_bytes() {
+    fn a_unit_is_packed_where_it_pays_and_comes_back_as_it_was() {
+        let of = |unit: &[u8]| {
+            let bytes = Part::pack(unit.to_vec());
+            Part { received_ns: 0, unit: 0, class: Class::Logs, to: Vec::new(), items: 1, bytes }
+        };
+        let (small, random) =
+            (vec![3u8; 100], (0u32..4000).map(|n| (n * n * 2_654_435) as u8).collect::<Vec<_>>());
+        let repeated = b"GET /cart 200 ".repeat(500);
+        for unit in [&small, &random, &repeated] {
+            let part = of(unit);
+            assert_eq!((part.unit().unwrap(), part.unit_bytes()), (Bytes::from(unit.clone()), unit.len()));
+        }
+        assert!(of(&repeated).bytes.len() < repeated.len() / 10);
+        let mut broken = of(&repeated);
+        broken.bytes = broken.bytes.slice(..broken.bytes.len() - 5);
+        assert!(broken.unit().is_err());
+        broken.bytes = Bytes::from_static(&PACKED);
+        assert!(broken.unit().is_err());
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let group = Group { at: 5, parts: Vec::new() };
+        let mut bytes = group.encode();
+        bytes[0] = FIRST;
+        assert_eq!(Group::decode(&bytes.into()), Ok(group));
+    }
+
+    #[test]
+    fn version_2_is_these_bytes() {
         let group = Group {
             at: 5,
             parts: vec![Part {
@@ -259,7 +331,7 @@ mod tests {
         let hex: String = group.encode().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
-            "010500000000000000010000000100000000000000020000000000000000000000000000000301000368756209000000\
+            "020500000000000000010000000100000000000000020000000000000000000000000000000301000368756209000000\
              0000000003000000020000007879"
         );
     }

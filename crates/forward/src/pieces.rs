@@ -52,7 +52,7 @@ pub(crate) fn read(parts: &[Part]) -> Read {
     let mut unreadable = 0;
     let mut tenants: Vec<(TenantId, Vec<Batch>)> = Vec::new();
     for part in parts {
-        let decoded = wire::native::decode(&part.bytes).map(|(tenant, _, _, batches)| (tenant, batches));
+        let decoded = unit(part);
         let (tenant, batches) = match decoded {
             Ok((t, b)) if b.iter().map(|b| b.item_count() as u64).sum::<u64>() == u64::from(part.items) => {
                 (t, b)
@@ -74,6 +74,12 @@ pub(crate) fn read(parts: &[Part]) -> Read {
     }
     let tenants = tenants.into_iter().map(|(tenant, batches)| (tenant, merge(batches))).collect();
     Read { tenants, unreadable }
+}
+
+fn unit(part: &Part) -> Result<(TenantId, Vec<Batch>), String> {
+    let bytes = part.unit().map_err(|e| e.to_string())?;
+    let (tenant, _, _, batches) = wire::native::decode(&bytes).map_err(|e| e.to_string())?;
+    Ok((tenant, batches))
 }
 
 /// One batch per signal, in order of the first of each.

@@ -242,7 +242,7 @@ pub(crate) fn read(log: &Log, lane: &Lane, base: u64, until: Until) -> Result<Ch
             chunk.items += missing + u64::from(part.items);
             chunk.oldest_ns = chunk.oldest_ns.min(part.received_ns);
             newest_ns = newest_ns.max(part.received_ns);
-            bytes += part.bytes.len();
+            bytes = bytes.saturating_add(part.unit_bytes());
             chunk.parts.push(part);
         }
     }
