@@ -123,6 +123,17 @@ test('a node that sends nothing onward says how to', async ({ page }) => {
   await expectAccessible(page);
 });
 
+test('a hub shows who sends, and how it would send only when asked', async ({ page }) => {
+  await mockPipelines(page, (_, nowMs) => ({ sources: [source(1, nowMs), source(2, nowMs)] }));
+  await page.goto('/ui/pipelines');
+  await expect(page.getByRole('region', { name: 'How it is' })).toContainText('2 clusters send here');
+  const how = page.getByRole('region', { name: 'No destinations' });
+  await expect(how.getByText('forward:')).toBeHidden();
+  await how.getByText('This node sends nothing onward').click();
+  await expect(how.getByText('forward:')).toBeVisible();
+  await expectAccessible(page);
+});
+
 test('an older node, and one that is away', async ({ page }) => {
   let status = 404;
   await page.route(/\/api\/v1\/orrery\/pipelines/, (route) =>

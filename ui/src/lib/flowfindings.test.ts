@@ -78,6 +78,7 @@ describe('the sentence at the top', () => {
     const source = (cluster: string) => ({ source: cluster, cluster, last_ms: NOW - 1000 });
     expect(headline(answer({ sources: [source('a'), source('b')] }))).toMatchObject({ tone: 'good' });
     expect(headline(answer({ sources: [source('a'), source('b')] })).says).toContain('2 clusters send here');
+    expect(headline(answer({ sources: [source('a'), source('')] })).says).toContain('One cluster sends here');
     expect(headline(answer({}))).toMatchObject({ tone: 'none' });
   });
 

@@ -83,6 +83,7 @@ function ofDestination(one: Destination, history: History, atMs: number): Findin
   const found: Finding[] = lanes.flatMap((lane) => ofLane(one, lane, history));
   const pending = lanes.reduce((all, lane) => all + lane.pending, 0);
   const { health } = one;
+  const full = lanes.some((lane) => sum(lossesNow(history, laneKey(lane), 'dropped')) > 0);
   if (health.state === 'down') {
     const since =
       health.answeredMs === null
@@ -93,7 +94,7 @@ function ofDestination(one: Destination, history: History, atMs: number): Findin
         'bad',
         Rank.Down,
         `${one.name} is down: it ${since}${pending > 0 ? `, and ${items(pending)} wait` : ''}.`,
-        `${health.failure ? `${health.failure}. ` : ''}Nothing is lost while the queue has room; sending goes on by itself when it is back.`,
+        `${health.failure ? `${health.failure}. ` : ''}${full ? 'Its room in the queue is used up: what is too much is dropped until it is back.' : 'Nothing is lost while the queue has room; sending goes on by itself when it is back.'}`,
       ),
     );
   }
@@ -243,9 +244,9 @@ export function headlineOf(all: Pipelines, found: readonly Finding[]): Headline 
 }
 
 function intake(all: Pipelines): string {
-  const clusters = new Set(all.sources.map((one) => one.cluster)).size;
-  if (clusters === 0) return 'Nothing is sent onward, and no other node sends here.';
-  const who = clusters === 1 ? 'One cluster sends' : `${formatCount(clusters)} clusters send`;
+  if (all.sources.length === 0) return 'Nothing is sent onward, and no other node sends here.';
+  const clusters = new Set(all.sources.map((one) => one.cluster).filter(Boolean)).size;
+  const who = ['Other nodes send', 'One cluster sends'][clusters] ?? `${formatCount(clusters)} clusters send`;
   return `${who} here, all were heard lately, and nothing of theirs is refused now.`;
 }
 

@@ -6,6 +6,7 @@ import {
   addressText,
   clustersIn,
   destinationTone,
+  explain,
   fitsSource,
   mainReason,
   reasonSays,
@@ -51,6 +52,24 @@ describe('a verdict', () => {
     expect(says({ state: 'unknown' }).means).toContain('or it did not answer');
     expect(says({ state: 'unknown' }, 2).means).toContain('not all of its 2 addresses answered');
     expect(says({ state: 'unknown' }, 1, 'elasticsearch').means).toContain('ids of their own');
+  });
+
+  it('is said once for several classes', () => {
+    const apart = (name: string, n: number) =>
+      lane({ class: name, state: 'mismatch', receiver: { taken: 5 }, receiver_difference: n });
+    const said = explain(
+      [apart('metrics', 9), apart('logs', 12), lane({ class: 'traces', state: 'equal' })],
+      1,
+      'otlp',
+    );
+    expect(said.map((one) => [one.verdict, one.means.map(({ classes }) => classes)])).toEqual([
+      ['mismatch', [['metrics'], ['logs']]],
+      ['equal', [['traces']]],
+    ]);
+    const both = explain([lane({ state: 'equal' }), lane({ class: 'metrics', state: 'equal' })], 1, 'otlp');
+    expect(both.map((one) => one.means)).toEqual([
+      [{ classes: ['logs', 'metrics'], text: expect.any(String) as string }],
+    ]);
   });
 
   it('asks for nothing where nothing is to be done', () => {
@@ -114,6 +133,11 @@ describe('destinations', () => {
     expect(addressPlace(one)).toBe('address 2 of 2');
     expect(addressPlace({ ...one, endpoints: ['a'] })).toBe('');
     expect(selectionText(one)).toBe('logs · tenants dev · 2 series rules · 1 critical selector');
+  });
+
+  it('let nothing flow to one that is down', () => {
+    expect(trendSays({ kind: 'flowing' }).word).toBe('flowing');
+    expect(trendSays({ kind: 'flowing' }, true)).toEqual({ word: 'waiting', tone: 'none' });
   });
 
   it('say when a backlog will be empty, no finer than it is known', () => {

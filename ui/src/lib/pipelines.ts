@@ -63,6 +63,27 @@ export function verdictSays(lane: Lane, addresses: number, protocol: string): { 
   }
 }
 
+export interface Explanation {
+  verdict: Verdict;
+  means: { classes: string[]; text: string }[];
+  next: string;
+}
+
+/** The verdicts of a destination: what is the same for several classes is said once. */
+export function explain(lanes: readonly Lane[], addresses: number, protocol: string): Explanation[] {
+  const all: Explanation[] = [];
+  for (const lane of lanes) {
+    const { means: text, next } = verdictSays(lane, addresses, protocol);
+    const same = (one: Explanation) => one.verdict === lane.verdict && one.next === next;
+    const found = all.find(same) ?? { verdict: lane.verdict, means: [], next };
+    if (!all.includes(found)) all.push(found);
+    const said = found.means.find((one) => one.text === text);
+    if (said) said.classes.push(lane.class);
+    else found.means.push({ classes: [lane.class], text });
+  }
+  return all;
+}
+
 function unknownMeans(addresses: number, protocol: string): string {
   if (protocol === 'elasticsearch')
     return 'Documents are told apart by ids of their own there, so there is nothing to compare. What was acknowledged is what it said it has.';
@@ -101,15 +122,15 @@ const REASONS: Readonly<Record<string, string>> = {
   other_cluster: 'They name another cluster than the certificate of the sender.',
 };
 
-/** `Growing by 120/s`, in words that need no colour. */
-export function trendSays(trend: Trend): { word: string; tone: Tone } {
+/** A direction in words that need no colour. Of a destination that is down nothing flows, whatever the last seconds show. */
+export function trendSays(trend: Trend, isDown = false): Look {
   switch (trend.kind) {
     case 'unknown':
       return { word: 'watching', tone: 'none' };
     case 'empty':
       return { word: 'empty', tone: 'good' };
     case 'flowing':
-      return { word: 'flowing', tone: 'good' };
+      return isDown ? { word: 'waiting', tone: 'none' } : { word: 'flowing', tone: 'good' };
     case 'steady':
       return { word: 'steady', tone: 'none' };
     case 'growing':

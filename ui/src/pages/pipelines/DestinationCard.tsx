@@ -12,8 +12,8 @@ import {
   reasonSays,
   selectionText,
   sortLanes,
+  explain,
   VERDICTS,
-  verdictSays,
   worst,
 } from '../../lib/pipelines';
 import { formatDateTime, formatSpan } from '../../lib/timeformat';
@@ -80,7 +80,13 @@ export function DestinationCard({ destination: one, history, atMs, open, onToggl
             <p className="pipeNote soft">Nothing was meant for it yet. A class stands here from its first item on.</p>
           ) : (
             <>
-              <LaneTable lanes={lanes} history={history} maxBytes={one.maxBacklogBytes} name={one.name} />
+              <LaneTable
+                lanes={lanes}
+                history={history}
+                maxBytes={one.maxBacklogBytes}
+                name={one.name}
+                isDown={one.health.state === 'down'}
+              />
               <Explained lanes={lanes} destination={one} />
               <LanePlots lanes={lanes} history={history} atMs={atMs} name={one.name} />
             </>
@@ -137,23 +143,16 @@ function Facts({ destination: one, atMs }: { destination: Destination; atMs: num
 
 /** What the verdicts and reasons in the table above mean; said once each. */
 function Explained({ lanes, destination }: { lanes: readonly Lane[]; destination: Destination }) {
-  const said = new Map<string, { classes: string[]; tone: string; word: string; next: string }>();
-  for (const lane of lanes) {
-    const { means, next } = verdictSays(lane, destination.endpoints.length, destination.protocol);
-    const look = VERDICTS[lane.verdict];
-    const before = said.get(means);
-    if (before) before.classes.push(lane.class);
-    else said.set(means, { classes: [lane.class], tone: look.tone, word: look.word, next });
-  }
+  const said = explain(lanes, destination.endpoints.length, destination.protocol);
   const reasons = Object.keys(lanes.reduce((all, lane) => addReasons(addReasons(all, lane.dropped), lane.refused), {}));
   return (
     <ul className="pipeExplained" aria-label={`What it means for ${destination.name}`}>
-      {[...said].map(([means, one]) => (
-        <li key={means}>
-          <span className={`fresh ${one.tone}`}>{one.word}</span>{' '}
+      {said.map((one) => (
+        <li key={`${one.verdict} ${one.next}`}>
+          <span className={`fresh ${VERDICTS[one.verdict].tone}`}>{VERDICTS[one.verdict].word}</span>{' '}
           <span className="soft">
-            {lanes.length > 1 && said.size > 1 ? `(${one.classes.join(', ')}) ` : ''}
-            {means} {one.next}
+            {one.means.map(({ classes, text }) => (lanes.length > 1 ? `${classes.join(', ')}: ${text} ` : `${text} `))}
+            {one.next}
           </span>
         </li>
       ))}

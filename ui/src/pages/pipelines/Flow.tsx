@@ -39,8 +39,12 @@ export function Flow({ data, history, onShow }: Props) {
         <Column label="Sources" boxes={from} height={height} />
         <Lines boxes={from} height={height} isInward />
         <NodeBox data={data} />
-        <Lines boxes={to} height={height} />
-        <Column label="Destinations" boxes={to} height={height} />
+        {to.length > 0 ? (
+          <>
+            <Lines boxes={to} height={height} />
+            <Column label="Destinations" boxes={to} height={height} />
+          </>
+        ) : null}
       </div>
     </section>
   );
@@ -189,8 +193,10 @@ function factsOf(one: Destination): string {
   const pending = one.lanes.reduce((all, lane) => all + lane.pending, 0);
   const dropped = one.lanes.reduce((all, lane) => all + sum(lane.dropped), 0);
   const lag = Math.max(0, ...one.lanes.map((lane) => lane.lagSeconds));
+  const isApart = one.lanes.some((lane) => lane.verdict === 'mismatch');
+  const word = HEALTH[one.health.state].word;
   return [
-    HEALTH[one.health.state].word,
+    ...(isApart ? [`Ledger mismatch; ${word.toLowerCase()}`] : [word]),
     pending > 0 ? `${formatCount(pending)} wait, ${formatSpan(lag)} behind` : 'nothing waits',
     ...(dropped > 0 ? [`${formatCount(dropped)} dropped`] : []),
   ].join(', ');

@@ -79,7 +79,7 @@ export function Headline({ data, found, live, onPause, onShow }: Props) {
                 ) : null}
                 {one.destination ? afterName(one) : one.says}
               </span>
-              <span className="soft"> {one.next}</span>
+              {one.next === (rest[i - 1] ?? headline.of)?.next ? null : <span className="soft"> {one.next}</span>}
             </li>
           ))}
           {found.length > MOST ? (

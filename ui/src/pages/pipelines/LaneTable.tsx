@@ -11,9 +11,10 @@ interface Props {
   lanes: readonly Lane[];
   history: History;
   maxBytes: number | null;
+  isDown: boolean;
 }
 
-export function LaneTable({ name, lanes, history, maxBytes }: Props) {
+export function LaneTable({ name, lanes, history, maxBytes, isDown }: Props) {
   return (
     <div className="pipeLanes" tabIndex={0} role="region" aria-label={`Classes of ${name}`}>
       <table className="grid" aria-label={`Ledger of ${name}`}>
@@ -52,7 +53,7 @@ export function LaneTable({ name, lanes, history, maxBytes }: Props) {
         </thead>
         <tbody>
           {lanes.map((lane) => (
-            <Row key={laneKey(lane)} lane={lane} history={history} maxBytes={maxBytes} />
+            <Row key={laneKey(lane)} lane={lane} history={history} maxBytes={maxBytes} isDown={isDown} />
           ))}
         </tbody>
       </table>
@@ -60,11 +61,18 @@ export function LaneTable({ name, lanes, history, maxBytes }: Props) {
   );
 }
 
-function Row({ lane, history, maxBytes }: { lane: Lane; history: History; maxBytes: number | null }) {
+interface RowProps {
+  lane: Lane;
+  history: History;
+  maxBytes: number | null;
+  isDown: boolean;
+}
+
+function Row({ lane, history, maxBytes, isDown }: RowProps) {
   const key = laneKey(lane);
   const perSecond = rate(laneSamples(history, key, 'acknowledged'));
   const trend = trendOf(laneSamples(history, key, 'pending'));
-  const direction = trendSays(trend);
+  const direction = trendSays(trend, isDown);
   return (
     <tr>
       <th scope="row">

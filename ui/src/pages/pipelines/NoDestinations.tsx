@@ -17,10 +17,28 @@ const TRY = `orrery check config orrery.yaml
 orrery check forward orrery.yaml --to http://127.0.0.1:9494
 curl -X POST http://127.0.0.1:9494/-/reload`;
 
-export function NoDestinations() {
+/** One that others send to may be where everything ends: it is told how, and not before it asks. */
+export function NoDestinations({ isHub }: { isHub: boolean }) {
   return (
     <section className="panel pipeNone" aria-label="No destinations">
-      <h2>This node sends nothing onward</h2>
+      {isHub ? (
+        <details>
+          <summary>This node sends nothing onward. How it would</summary>
+          <How />
+        </details>
+      ) : (
+        <>
+          <h2>This node sends nothing onward</h2>
+          <How />
+        </>
+      )}
+    </section>
+  );
+}
+
+function How() {
+  return (
+    <>
       <p>
         Name where telemetry should go, and which. Each destination has a place of its own in a queue on disk: one that
         is down holds back no other, and everything that does not arrive is counted with its reason.
@@ -36,6 +54,6 @@ export function NoDestinations() {
       <pre>
         <code>{TRY}</code>
       </pre>
-    </section>
+    </>
   );
 }

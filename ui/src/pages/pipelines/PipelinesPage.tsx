@@ -103,9 +103,9 @@ function Loaded({ data, history, live, onPause }: LoadedProps) {
           onToggle={() => toggle(one.name)}
         />
       ))}
-      {data.destinations.length === 0 ? <NoDestinations /> : null}
       {data.removed.length > 0 ? <RemovedTable lanes={data.removed} /> : null}
       {data.sources.length > 0 ? <SourceTable data={data} history={history} /> : null}
+      {data.destinations.length === 0 ? <NoDestinations isHub={data.sources.length > 0} /> : null}
     </>
   );
 }
