@@ -81,6 +81,23 @@ test('it asks again by itself, and pauses', async ({ page }) => {
   await expect.poll(mock.polls).toBeGreaterThan(asked + 1);
 });
 
+test('nothing is asked for while nobody looks', async ({ page }) => {
+  const mock = await mockPipelines(page, QUIET);
+  await page.goto('/ui/pipelines');
+  await expect.poll(mock.polls).toBeGreaterThan(1);
+  const show = (state: string) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+    }, state);
+  await show('hidden');
+  const asked = mock.polls();
+  await page.waitForTimeout(6000);
+  expect(mock.polls()).toBeLessThanOrEqual(asked + 1);
+  await show('visible');
+  await expect.poll(mock.polls).toBeGreaterThan(asked + 1);
+});
+
 test('plots have their values as tables', async ({ page }) => {
   const mock = await mockPipelines(page, TROUBLE);
   await page.goto('/ui/pipelines');

@@ -1,4 +1,5 @@
 /** The ways telemetry takes between nodes: who sends here, what waits here, and what became of what is sent onward. */
+import { withoutSecrets } from '../lib/addresses';
 import { number, object, objects, text, type Wire } from '../lib/untyped';
 import { type Answer, type Ask, getJson } from './http';
 
@@ -128,7 +129,7 @@ function shapeDestination(wire: Wire): Destination {
       endpoint: count(health.endpoint),
       answeredMs: number(health.answered_ms),
       failedMs: number(health.failed_ms),
-      failure: text(health.failure),
+      failure: withoutSecrets(text(health.failure)),
     },
     selection: {
       tenants: list(selection.tenants),

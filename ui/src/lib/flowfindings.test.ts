@@ -148,6 +148,14 @@ describe('what is wrong', () => {
     expect(first(draining)?.says).toContain('6m 40s behind with 380 items to send; empty in about 38s');
   });
 
+  it('stands before what only deserves a look', () => {
+    const [all, history] = watched(5, (i) => ({
+      sources: [{ source: 'a', cluster: 'edge-07', last_ms: NOW + i * 2000, refused: { too_old: i } }],
+      destinations: [to('hub', {}, [lane({ state: 'under_way', pending: 5, lag_seconds: 100 })])],
+    }));
+    expect(findingsOf(all, history).map((one) => one.tone)).toEqual(['bad', 'warn']);
+  });
+
   it('is a cluster that fell silent, but not one that left long ago', () => {
     const silent = (ageS: number) => {
       const all = answer({ sources: [{ source: 'a', cluster: 'edge-07', last_ms: NOW - ageS * 1e3 }] });

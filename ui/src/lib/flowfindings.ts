@@ -18,9 +18,11 @@ import {
   addressPlace,
   backlogShare,
   clustersIn,
+  LATE_S,
   mainReason,
   reasonSays,
   sortLanes,
+  TONE_ORDER,
   verdictSays,
   worst,
 } from './pipelines';
@@ -29,7 +31,7 @@ import { formatBytes, formatCount } from './units';
 
 export interface Finding {
   tone: Tone;
-  /** Lower is worse. */
+  /** Among those of one tone: lower is worse. */
   rank: number;
   /** What is wrong, in one sentence. */
   says: string;
@@ -59,7 +61,6 @@ const enum Rank {
 /** Silent longer than this is not an outage but somebody who left. */
 const GONE_S = 86_400;
 const SILENT_S = 300;
-const LATE_S = 60;
 
 const items = (n: number) => `${formatCount(n)} ${n === 1 ? 'item' : 'items'}`;
 
@@ -68,7 +69,7 @@ export function findingsOf(all: Pipelines, history: History): Finding[] {
     ...all.destinations.flatMap((one) => ofDestination(one, history, all.timeMs)),
     ...all.removed.flatMap(ofRemoved),
     ...ofSources(all, history),
-  ].sort((a, b) => a.rank - b.rank);
+  ].sort((a, b) => TONE_ORDER[a.tone] - TONE_ORDER[b.tone] || a.rank - b.rank);
 }
 
 function ofDestination(one: Destination, history: History, atMs: number): Finding[] {
@@ -246,7 +247,8 @@ export function headlineOf(all: Pipelines, found: readonly Finding[]): Headline 
 function intake(all: Pipelines): string {
   if (all.sources.length === 0) return 'Nothing is sent onward, and no other node sends here.';
   const clusters = new Set(all.sources.map((one) => one.cluster).filter(Boolean)).size;
-  const who = ['Other nodes send', 'One cluster sends'][clusters] ?? `${formatCount(clusters)} clusters send`;
+  if (clusters === 1) return 'One cluster sends here, was heard lately, and nothing of it is refused now.';
+  const who = clusters === 0 ? 'Other nodes send' : `${formatCount(clusters)} clusters send`;
   return `${who} here, all were heard lately, and nothing of theirs is refused now.`;
 }
 

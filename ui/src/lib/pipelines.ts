@@ -163,7 +163,11 @@ export function classColour(name: string): string {
   return `var(--series-${SLOTS[name] ?? 8})`;
 }
 
-const RANK: Record<Tone, number> = { bad: 0, warn: 1, none: 2, good: 3 };
+/** The order of what needs somebody. */
+export const TONE_ORDER: Record<Tone, number> = { bad: 0, warn: 1, none: 2, good: 3 };
+
+/** What waits longer than this is late. */
+export const LATE_S = 60;
 
 /** A destination is as bad as the worst that is known of it. */
 export function destinationTone(one: Destination): Tone {
@@ -172,12 +176,13 @@ export function destinationTone(one: Destination): Tone {
     tones.push(VERDICTS[lane.verdict].tone, sum(lane.dropped) > 0 ? 'warn' : 'good');
     const full = toneOfShare(backlogShare(lane, one.maxBacklogBytes));
     if (full === 'warn' || full === 'bad') tones.push(full);
+    if (lane.pending > 0 && lane.lagSeconds > LATE_S) tones.push('warn');
   }
   return worst(tones.filter((tone) => tone !== 'none' || one.health.state !== 'up'));
 }
 
 export function worst(tones: readonly Tone[]): Tone {
-  return [...tones].sort((a, b) => RANK[a] - RANK[b])[0] ?? 'good';
+  return [...tones].sort((a, b) => TONE_ORDER[a] - TONE_ORDER[b])[0] ?? 'good';
 }
 
 export function backlogShare(lane: Pick<Lane, 'backlogBytes'>, maxBytes: number | null): number {
@@ -186,17 +191,7 @@ export function backlogShare(lane: Pick<Lane, 'backlogBytes'>, maxBytes: number 
 
 /** Worst first, otherwise as configured. */
 export function sortDestinations(all: readonly Destination[]): Destination[] {
-  return [...all].sort((a, b) => RANK[destinationTone(a)] - RANK[destinationTone(b)]);
-}
-
-/** Without what may be secret: user, query, fragment. */
-export function addressText(address: string): string {
-  try {
-    const { protocol, host, pathname } = new URL(address);
-    return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
-  } catch {
-    return address;
-  }
+  return [...all].sort((a, b) => TONE_ORDER[destinationTone(a)] - TONE_ORDER[destinationTone(b)]);
 }
 
 /** Which of several addresses is in use; empty where there is one. */
@@ -271,7 +266,9 @@ export function clustersIn(all: Pipelines, history: History): ClusterIntake[] {
       const tone: Tone = sum(refused) > 0 ? 'bad' : toneOfAge(ageOf({ lastMs }, all.timeMs));
       return { cluster, sources, lastMs, refused, tone };
     })
-    .sort((a, b) => RANK[a.tone] - RANK[b.tone] || b.lastMs - a.lastMs || a.cluster.localeCompare(b.cluster));
+    .sort(
+      (a, b) => TONE_ORDER[a.tone] - TONE_ORDER[b.tone] || b.lastMs - a.lastMs || a.cluster.localeCompare(b.cluster),
+    );
 }
 
 export function addReasons(a: Reasons, b: Reasons): Reasons {

@@ -2,11 +2,11 @@
 import { useMemo } from 'react';
 import type { Destination, Lane } from '../../api/pipelines';
 import { Sparkline } from '../../chart/Sparkline';
+import { addressText } from '../../lib/addresses';
 import { addRates, addSamples, type History, laneKey, laneSamples, rate, rateSamples } from '../../lib/flowhistory';
 import {
   addReasons,
   addressPlace,
-  addressText,
   destinationTone,
   HEALTH,
   reasonSays,
