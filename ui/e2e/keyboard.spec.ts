@@ -13,6 +13,7 @@ test('g and a letter go to a page and keep the range', async ({ page }) => {
     ['o', 'Service map'],
     ['s', 'Services'],
     ['e', 'Federation'],
+    ['p', 'Pipelines'],
     ['f', 'Fleet'],
   ] as const) {
     await page.keyboard.press('g');

@@ -12,6 +12,7 @@ import {
   logsSearch,
   metricsSearch,
   parseSearch,
+  pipelinesSearch,
   serviceSearch,
   servicesSearch,
   stringifySearch,
@@ -34,6 +35,13 @@ const federation = createRoute({
   path: '/federation',
   validateSearch: federationSearch,
   component: lazyRouteComponent(() => import('./pages/federation/FederationPage')),
+});
+
+const pipelines = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines',
+  validateSearch: pipelinesSearch,
+  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinesPage')),
 });
 
 const metrics = createRoute({
@@ -110,6 +118,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     fleet,
     federation,
+    pipelines,
     metrics,
     catalog,
     cardinality,

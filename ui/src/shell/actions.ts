@@ -15,7 +15,16 @@ export interface Actions {
 }
 
 export type PageName =
-  'fleet' | 'federation' | 'metrics' | 'catalog' | 'cardinality' | 'logs' | 'traces' | 'topology' | 'services';
+  | 'fleet'
+  | 'federation'
+  | 'pipelines'
+  | 'metrics'
+  | 'catalog'
+  | 'cardinality'
+  | 'logs'
+  | 'traces'
+  | 'topology'
+  | 'services';
 
 export interface Page {
   name: PageName;
@@ -23,6 +32,7 @@ export interface Page {
   path:
     | '/'
     | '/federation'
+    | '/pipelines'
     | '/metrics'
     | '/metrics/catalog'
     | '/metrics/cardinality'
@@ -40,6 +50,7 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { name: 'fleet', label: 'Fleet', path: '/', letter: 'f', short: 'Clusters' },
   { name: 'federation', label: 'Federation', path: '/federation', letter: 'e', under: 'fleet', short: 'Federation' },
+  { name: 'pipelines', label: 'Pipelines', path: '/pipelines', letter: 'p', under: 'fleet', short: 'Pipelines' },
   { name: 'metrics', label: 'Metrics', path: '/metrics', letter: 'm', short: 'Query' },
   {
     name: 'catalog',

@@ -63,6 +63,16 @@ export interface FederationSearch extends CommonSearch {
   show?: 'trouble' | undefined;
 }
 
+export interface PipelinesSearch extends CommonSearch {
+  /** Destinations whose fold differs from the default. */
+  open?: string[] | undefined;
+  /** Text in the list of sources, and its order. */
+  find?: string | undefined;
+  sort?: string | undefined;
+  /** Plots as tables. */
+  values?: 'on' | undefined;
+}
+
 export interface MetricsSearch extends CommonSearch {
   q?: string[] | undefined;
   /** One letter per query: g graph, h heat map, v values of the graph, t table, x explain; capital when it is switched off. */
@@ -297,6 +307,15 @@ export function fleetSearch(raw: Record<string, unknown>): FleetSearch {
 
 export function federationSearch(raw: Record<string, unknown>): FederationSearch {
   return { peer: one(raw.peer), show: choice(raw.show, ['trouble']) };
+}
+
+export function pipelinesSearch(raw: Record<string, unknown>): PipelinesSearch {
+  return {
+    open: many(raw.open)?.filter(Boolean).slice(0, 100),
+    find: one(raw.find),
+    sort: sortKey(raw.sort),
+    values: choice(raw.values, ['on']),
+  };
 }
 
 export function metricsSearch(raw: Record<string, unknown>): MetricsSearch {
