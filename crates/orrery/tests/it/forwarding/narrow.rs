@@ -120,8 +120,8 @@ impl Load {
         for n in 0..LINES {
             let is_error = n % 20 == 0;
             self.errors += u64::from(is_error);
-            let (ns, text) =
-                ((now_ns() + n as i64).to_string(), format!("line {}{}", self.lines, self.text(14)));
+            let (ns, filler) = ((now_ns() + n as i64).to_string(), self.text(14));
+            let text = format!("line {}{filler}", self.lines);
             self.lines += 1;
             let severity = if is_error { 17 } else { 9 };
             records
