@@ -264,8 +264,8 @@ pub fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A URL without credentials and query, fit for a log.
-fn shown(url: &str) -> String {
+/// A URL without credentials and query, fit for a log or a page.
+pub fn shown(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(mut u) => {
             let _ = u.set_password(None);

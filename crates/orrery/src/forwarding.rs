@@ -109,7 +109,8 @@ impl Onward {
             .await
             .with_context(|| format!("opening the queue of forwarding in {}", self.dir.display()))?;
         for d in &destinations {
-            tracing::info!(destination = d.name, protocol = d.protocol.as_str(), to = ?d.http.urls, "forwarding");
+            let to: Vec<String> = d.http.urls.iter().map(|u| crate::pipelines::address(u)).collect();
+            tracing::info!(destination = d.name, protocol = d.protocol.as_str(), ?to, "forwarding");
         }
         Ok(Current { forwarder: Some(forwarder), destinations })
     }

@@ -65,6 +65,13 @@ pub struct Receiver {
     pub taken: u64,
     pub refused: u64,
     pub repeated_items: u64,
+    /// Addresses that did not answer: what they have is not among these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unanswered: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// One lane with what its receiver says.
@@ -172,7 +179,7 @@ impl Ledger {
         until <= self.clock.now_ns()
     }
 
-    /// What the addresses of a destination say of its sources; none unless all of them answer.
+    /// What the addresses of a destination say of its sources; none where nobody answers.
     async fn ask(&self, d: &Destination, accounts: &[Account]) -> Option<Vec<(u64, Receiver)>> {
         let sources: Vec<u64> =
             accounts.iter().filter(|a| a.destination == d.name && !a.removed).map(|a| a.source).collect();
@@ -183,6 +190,7 @@ impl Ledger {
         let client = Client::with(d.http.settings.clone());
         let answers = join_all(d.http.urls.iter().map(|url| one(&client, url, &sources))).await;
         let mut sum: HashMap<u64, Receiver> = sources.iter().map(|s| (*s, Receiver::default())).collect();
+        let mut unanswered = 0;
         for answer in answers {
             match answer {
                 Ok(found) => found.into_iter().for_each(|(source, r)| {
@@ -198,10 +206,11 @@ impl Ledger {
                     self.foreign.lock().insert(d.name.clone(), until);
                     return None;
                 }
-                Err(NoAnswer::Down) => return None,
+                Err(NoAnswer::Down) => unanswered += 1,
             }
         }
-        Some(sum.into_iter().collect())
+        sum.values_mut().for_each(|r| r.unanswered = unanswered);
+        (d.http.urls.len() > unanswered as usize).then(|| sum.into_iter().collect())
     }
 
     fn expose(&self, compared: &[Compared]) {
@@ -227,10 +236,14 @@ impl Ledger {
 /// `acknowledged` is from before the receiver was asked, `account` from after.
 fn compare(account: Account, acknowledged: u64, receiver: Option<Receiver>) -> Compared {
     let difference = account.difference();
-    let receiver_difference = receiver.as_ref().map(|r| signed(account.acknowledged) - signed(r.taken));
+    let is_whole = |r: &&Receiver| r.unanswered == 0 || r.taken >= account.acknowledged;
+    let of_receiver = |r: &Receiver| signed(account.acknowledged) - signed(r.taken);
+    let receiver_difference = receiver.as_ref().filter(is_whole).map(of_receiver);
     let state = match &receiver {
         _ if difference != 0 => Verdict::Mismatch,
         None => Verdict::Unknown,
+        // What is missing here may be with one that did not answer.
+        Some(r) if r.unanswered > 0 && r.taken < account.acknowledged => Verdict::Unknown,
         // It has less than it said it has, or more than it could have been sent.
         Some(r) if r.taken < acknowledged || r.taken > account.acknowledged + account.pending => {
             Verdict::Mismatch
@@ -278,6 +291,7 @@ fn read(v: &Value) -> Option<(u64, Receiver)> {
         taken: count("taken"),
         refused,
         repeated_items: count("repeated_items"),
+        unanswered: 0,
     };
     Some((source, receiver))
 }
@@ -315,6 +329,8 @@ mod tests {
             refused: Default::default(),
             dropped: Default::default(),
             pending,
+            deferred: 0,
+            thinned: 0,
             backlog_bytes: 0,
             lag_seconds: 0.0,
             removed: false,
@@ -337,6 +353,16 @@ mod tests {
             let c = compare(account(acknowledged, pending), before, receiver.clone());
             assert_eq!(c.state, state, "{acknowledged} {pending} {before} {receiver:?}");
             assert_eq!(c.difference, 0);
+        }
+        // After a failover the address that is gone may have the rest.
+        let part = |taken| Some(Receiver { taken, unanswered: 1, ..Receiver::default() });
+        for (receiver, state, difference) in [
+            (part(10), Verdict::Equal, Some(0)),
+            (part(7), Verdict::Unknown, None),
+            (part(11), Verdict::Mismatch, Some(-1)),
+        ] {
+            let c = compare(account(10, 0), 10, receiver.clone());
+            assert_eq!((c.state, c.receiver_difference), (state, difference), "{receiver:?}");
         }
         let wrong = Account { produced: 12, ..account(10, 0) };
         let c = compare(wrong, 10, taken(10));

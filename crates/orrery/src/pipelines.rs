@@ -65,6 +65,11 @@ impl Shared {
     }
 }
 
+/// Where something is sent to: URLs without what may be secret in them, brokers and directories as they are.
+pub fn address(url: &str) -> String {
+    if url.contains("://") { net::shown(url) } else { url.to_owned() }
+}
+
 fn destination(d: &Destination, lanes: &[Compared], seen: &Seen, now_ns: i64) -> Value {
     let own: Vec<&Compared> =
         lanes.iter().filter(|l| l.account.destination == d.name && !l.account.removed).collect();
@@ -73,7 +78,7 @@ fn destination(d: &Destination, lanes: &[Compared], seen: &Seen, now_ns: i64) ->
     json!({
         "name": d.name,
         "protocol": d.protocol.as_str(),
-        "endpoints": d.http.urls,
+        "endpoints": d.http.urls.iter().map(|u| address(u)).collect::<Vec<_>>(),
         "health": {
             "state": state(seen, waits, now_ns),
             "endpoint": seen.address,

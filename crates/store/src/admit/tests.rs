@@ -115,6 +115,7 @@ fn several_metric_batches_of_a_unit_become_one() {
     two.metadata.push(MetricMetadata { family: "f".into(), ..MetricMetadata::default() });
     let out = admit(
         vec![Batch::Metrics(metrics(&[(0, 5, 5.0)])), Batch::Metrics(two)],
+        u64::MAX,
         &Policy::default(),
         NOW,
         &mut receipt,
