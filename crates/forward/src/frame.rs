@@ -292,8 +292,10 @@ mod tests {
             let bytes = Part::pack(unit.to_vec());
             Part { received_ns: 0, unit: 0, class: Class::Logs, to: Vec::new(), items: 1, bytes }
         };
-        let (small, random) =
-            (vec![3u8; 100], (0u32..4000).map(|n| (n * n * 2_654_435) as u8).collect::<Vec<_>>());
+        let (small, random) = (
+            vec![3u8; 100],
+            (0u32..4000).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>(),
+        );
         let repeated = b"GET /cart 200 ".repeat(500);
         for unit in [&small, &random, &repeated] {
             let part = of(unit);

@@ -178,6 +178,8 @@ fn addresses(protocol: &Option<Protocol>, s: &mut Section<'_>, c: &mut Checker<'
         Some(Protocol::File(f)) => Some(vec![f.dir.display().to_string()]),
         // The site says where.
         Some(Protocol::Datadog(_)) if !s.keys().any(|k| k.starts_with("endpoint")) => Some(Vec::new()),
+        // What it needs is not known, and that is said.
+        None if !s.keys().any(|k| k.starts_with("endpoint")) => None,
         _ => endpoints(s, c),
     }
 }

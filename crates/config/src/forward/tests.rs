@@ -79,7 +79,7 @@ fn what_is_wrong_is_said_with_line_and_field() {
         "forward.to: auth of destination i is \"basic or oauth2\"",
         "forward.tls_config: tls of destination j is \"no ca\"",
         "forward.index: is for to: elasticsearch",
-        "forward.protobuf_message: \"z\" is not known",
+        "forward.protobuf_message: is for to: remote_write",
         "forward.tenant: excludes send_tenant",
         "forward.critical: \"sum(up)\" is not a series selector",
         "relabel rule is not valid: action \"frobnicate\" is not known",
@@ -194,12 +194,12 @@ fn what_is_wrong_with_one_of_them_is_said() {
     );
     for wanted in [
         "needs token or token_file",
-        "forward[1].site",
-        "forward[2].brokers",
-        "forward[3].sasl",
+        "3:46: forward.site",
+        "4:35: forward.brokers",
+        "5:53: forward.sasl",
         "needs dir",
         "needs bytes_per_second",
-        "70 % together",
+        "75 % together",
         "must be at most 16",
         "is for to: elasticsearch",
     ] {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use krafka::testing::FakeBroker;
 
 use super::{adds_up, drained, exactly_once, metric, senders, sending};
-use crate::{
-    node::{Home, eventually},
-    peers::free_port,
-};
+use crate::node::{Home, eventually};
 
 const PAUSE: Duration = Duration::from_millis(700);
 const TOPICS: [&str; 3] = ["otlp_metrics", "otlp_logs", "otlp_spans"];
@@ -17,15 +14,12 @@ const PARTITIONS: i32 = 3;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_by_a_bus_arrives_once_though_brokers_and_both_nodes_are_killed() {
     let broker = FakeBroker::start().await.unwrap();
-    TOPICS.iter().for_each(|topic| broker.create_topic(topic, PARTITIONS));
+    TOPICS.iter().for_each(|topic| _ = broker.create_topic(topic, PARTITIONS));
     let brokers: Vec<String> = broker.bootstrap_servers().split(',').map(|b| format!("'{b}'")).collect();
     let brokers = brokers.join(", ");
-    let hub_home = Home::on_port(
-        free_port(),
-        &format!(
-            "cluster: hub-01\nreceive:\n  kafka:\n    - {{brokers: [{brokers}], session_timeout: 6s, commit_interval: 200ms}}\n"
-        ),
-    );
+    let hub_home = Home::new(&format!(
+        "cluster: hub-01\nreceive:\n  kafka:\n    - {{brokers: [{brokers}], session_timeout: 6s, commit_interval: 200ms}}\n"
+    ));
     let edge_home = Home::new(&format!(
         "cluster: edge-01\nforward:\n  - {{name: bus, to: kafka, brokers: [{brokers}]}}\n"
     ));
@@ -90,7 +84,7 @@ async fn what_goes_by_a_bus_arrives_once_though_brokers_and_both_nodes_are_kille
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_from_other_topics_and_leaves_the_rest_alone() {
     let broker = FakeBroker::start().await.unwrap();
-    TOPICS.iter().for_each(|topic| broker.create_topic(topic, 1));
+    TOPICS.iter().for_each(|topic| _ = broker.create_topic(topic, 1));
     let at = broker.bootstrap_servers();
     let receiving = |topic: &str| {
         format!(
@@ -105,7 +99,7 @@ async fn a_reload_takes_from_other_topics_and_leaves_the_rest_alone() {
             crate::lifecycle::now_ns()
         )
     };
-    let kafka = krafka::Kafka::builder(at).connect().await.unwrap();
+    let kafka = krafka::Kafka::builder(at.as_str()).connect().await.unwrap();
     let producer = kafka.producer().build().await.unwrap();
     let _ = producer.send(krafka::Record::new("otlp_logs", vec![0xff, 0xff])).await.unwrap();
     eventually("a record that is none is counted", Duration::from_secs(30), async || {

@@ -167,7 +167,7 @@ async fn what_a_narrow_link_leaves_out_is_what_the_ledger_says() {
     let hub = hub_home.start();
     let at = narrow(hub_home.http_port()).await;
     let edge = Home::new(&format!(
-        "cluster: edge-01\ntraces: {{metrics: {{enabled: false}}, service_graph: {{enabled: false}}}}\nforward:\n  - name: hub\n    to: otlp\n    endpoint: 'http://127.0.0.1:{at}'\n    critical: ['probe']\n    budget: {{bytes_per_second: 30000, thin_after: 2s, aggregate: 1s}}\n"
+        "cluster: edge-01\ntraces: {{metrics: {{enabled: false}}, service_graph: {{enabled: false}}}}\nforward:\n  - name: hub\n    to: otlp\n    endpoint: 'http://127.0.0.1:{at}'\n    critical: ['probe']\n    budget: {{bytes_per_second: 30KB, thin_after: 2s, aggregate: 1s}}\n"
     ))
     .start();
     let mut load = Load {
