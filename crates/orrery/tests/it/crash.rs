@@ -157,7 +157,8 @@ impl Sender {
                 }
             }
             Protocol::Loki => {
-                let query = encode(&format!("{{sender=\"{}\"}}", self.name));
+                // A label of the stream, or an attribute of its resource where it came over OTLP.
+                let query = encode(&format!("{{service_name=~\".+\"}} | sender=\"{}\"", self.name));
                 let (mut from, to) = (self.base_ns, self.base_ns + 3_000_000_000_000);
                 loop {
                     let v = node

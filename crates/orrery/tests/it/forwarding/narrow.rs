@@ -166,10 +166,10 @@ async fn what_a_narrow_link_leaves_out_is_what_the_ledger_says() {
     let hub_home = Home::on_port(free_port(), "cluster: hub-01\ntraces: {metrics: {enabled: false}}\n");
     let hub = hub_home.start();
     let at = narrow(hub_home.http_port()).await;
-    let edge = Home::new(&format!(
+    let edge_home = Home::new(&format!(
         "cluster: edge-01\ntraces: {{metrics: {{enabled: false}}, service_graph: {{enabled: false}}}}\nforward:\n  - name: hub\n    to: otlp\n    endpoint: 'http://127.0.0.1:{at}'\n    critical: ['probe']\n    budget: {{bytes_per_second: 30KB, thin_after: 2s, aggregate: 1s}}\n"
-    ))
-    .start();
+    ));
+    let edge = edge_home.start();
     let mut load = Load {
         client: Client::new().unwrap(),
         http: edge.http.clone(),
@@ -188,7 +188,10 @@ async fn what_a_narrow_link_leaves_out_is_what_the_ledger_says() {
         if began.elapsed() < SENDING {
             load.tick().await;
         }
-        assert!(began.elapsed() < 5 * SENDING, "{} of {} probes came", late.len(), load.probes.len());
+        if began.elapsed() > 5 * SENDING {
+            let seen = edge.json("/api/v1/orrery/pipelines").await;
+            panic!("{} of {} probes came: {seen:#}", late.len(), load.probes.len());
+        }
         let now_ms = now_ns() / 1_000_000;
         for at_ms in probes(&hub).await {
             late.entry(at_ms).or_insert(now_ms - at_ms);
