@@ -85,7 +85,12 @@ impl Book {
         highest.is_some_and(|(e, s)| e == epoch >> 16 && sequence.saturating_add(MAX_RECENT as u64) <= s)
     }
 
+    /// Counts a line, unless its number was counted: a request whose sender hung up while its line was written has another
+    /// line when it comes again.
     pub(super) fn apply(&mut self, line: Line) {
+        if !line.again && self.known(line.source, line.epoch, line.sequence).is_some() {
+            return;
+        }
         if !self.sources.contains_key(&line.source) && self.sources.len() >= MAX_SOURCES {
             let silent =
                 self.sources.iter().min_by_key(|(_, h)| h.account.last_ns).map(|(source, _)| *source);

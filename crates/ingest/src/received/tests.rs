@@ -72,6 +72,29 @@ async fn a_number_is_counted_once_whatever_comes_between() {
 }
 
 #[tokio::test]
+async fn a_number_whose_sender_hung_up_while_it_was_written_is_counted_once() {
+    let disk = Arc::new(FaultDisk::new());
+    let received = open(&disk);
+    let known = Receipt { duplicate: true, ..Receipt::default() };
+    for n in 0..20 {
+        // The line is on its way, and nobody waits for it any more.
+        let first = tokio::time::timeout(std::time::Duration::ZERO, async {
+            received.note(&noted(n, 5), &stored(5)).await
+        });
+        let heard = first.await.is_ok();
+        if !heard || received.known(&noted(n, 5)).is_none() {
+            received.note(&noted(n, 5), &known).await.unwrap();
+        }
+    }
+    let before = received.sources();
+    assert_eq!((before[0].requests, before[0].taken), (20, 100));
+    drop(received);
+    disk.crash(1);
+    let received = open(&disk);
+    assert_eq!(received.sources(), before);
+}
+
+#[tokio::test]
 async fn a_state_takes_the_place_of_the_lines_before_it() {
     let disk = Arc::new(FaultDisk::new());
     let received = open(&disk);
