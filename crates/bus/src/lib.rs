@@ -17,7 +17,7 @@ mod stats;
 
 pub use connection::{Connection, Sasl};
 pub use error::{Error, Result};
-pub use intake::{Arrival, Encoding, Intake, ToAppend, Verdict};
+pub use intake::{Arrival, Encoding, Intake, Verdict};
 pub use receive::{ReceiveOptions, Subscription, receive};
 pub use send::{Compression, Message, Producer, SendOptions, Sent};
 pub use stats::Stats;

@@ -10,8 +10,8 @@ use ingest::{Cause, Ingest, Otlp, OtlpFormat, OtlpSignal, OtlpTransport, Sender}
 use model::Signal;
 use tokio::{sync::Mutex, task::JoinHandle};
 
-/// How long one that ends may take to commit what is durable.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long one that ends may take to commit what is durable; a node stops in ten seconds, whatever brokers do.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What takes records, as the configuration has it.
 pub struct Receiving {

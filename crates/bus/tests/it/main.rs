@@ -5,6 +5,7 @@
 
 mod receiving;
 mod sending;
+mod to_append;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use base::{Clock, Metrics, Shutdown};
-use bus::{BATCH_HEADER, Encoding, ReceiveOptions, Subscription, TENANT_HEADER, ToAppend, receive};
+use bus::{BATCH_HEADER, Encoding, ReceiveOptions, Subscription, TENANT_HEADER, receive};
 use contract::{Append, AppendUnit, Receipt};
 use krafka::{
     Kafka, Record,
@@ -18,7 +18,7 @@ use krafka::{
 use model::{Batch, BatchId, LogBatch, LogRecord, LogStream, Signal, TenantId};
 use parking_lot::Mutex;
 
-use crate::{TOPIC, connection, until};
+use crate::{TOPIC, connection, to_append::ToAppend, until};
 
 /// A store: every line it holds with how often, and the ids it knows.
 #[derive(Default)]
