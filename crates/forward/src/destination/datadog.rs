@@ -95,7 +95,7 @@ impl Datadog {
             if o.urls.is_empty() {
                 o.urls = vec![format!("https://{host}.{site}")];
             }
-            Http::new(name, o, path, clock.clone())
+            Http::new(name, o, (path, None), clock.clone())
         };
         let traces = match &options.traces_url {
             None => at("otlp", "/v1/traces")?,
@@ -103,7 +103,12 @@ impl Datadog {
                 let settings = keyed(http.settings.clone(), &options);
                 // As many as there are addresses, so that each has its own.
                 let urls = vec![url.clone(); http.urls.len().max(1)];
-                Http::new(name, HttpOptions { urls, settings, ..http.clone() }, "/v1/traces", clock.clone())?
+                Http::new(
+                    name,
+                    HttpOptions { urls, settings, ..http.clone() },
+                    ("/v1/traces", None),
+                    clock.clone(),
+                )?
             }
         };
         if options.max_counters == 0 {

@@ -35,12 +35,12 @@ pub struct Elastic {
 }
 
 impl Elastic {
-    /// URLs without a path get `/_bulk`.
+    /// URLs that do not end with `/_bulk` get it.
     ///
     /// # Errors
     /// A URL that cannot be one.
     pub fn new(name: &str, http: HttpOptions, options: ElasticOptions, clock: Clock) -> Result<Self> {
-        Ok(Elastic { http: Http::new(name, http, "/_bulk", clock)?, options })
+        Ok(Elastic { http: Http::new(name, http, ("/_bulk", Some("/_bulk")), clock)?, options })
     }
 
     /// Pairs of lines, an action and a document.

@@ -97,7 +97,7 @@ impl Hec {
             }
             None => guid(rand::random()),
         };
-        Ok(Hec { http: Http::new(name, http, PATH, clock)?, options, channel })
+        Ok(Hec { http: Http::new(name, http, (PATH, None), clock)?, options, channel })
     }
 
     /// Asks until the indexers have what was sent under `id`.

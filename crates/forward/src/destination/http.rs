@@ -5,6 +5,7 @@ use std::{io::Write, time::Duration};
 use base::Clock;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use model::TenantId;
 use net::{Answer, Client, Request, Settings};
 
 use super::{BATCH_HEADER, Delivery, ITEMS_HEADER, Outcome, STORED_HEADER, batch_text};
@@ -23,7 +24,8 @@ pub enum TenantHeader {
     /// None.
     #[default]
     Off,
-    /// The tenant of the items, in `X-Scope-OrgID`.
+    /// The tenant of the items, in `X-Scope-OrgID`; none for `default`, which is whom a request without one is of, and
+    /// which receivers without tenants, or with numbers for them, turn down.
     Own,
     /// Always this one.
     Fixed(String),
@@ -33,7 +35,9 @@ impl TenantHeader {
     pub(crate) fn value(&self, delivery: &Delivery) -> Option<String> {
         match self {
             TenantHeader::Off => None,
-            TenantHeader::Own => Some(delivery.tenant.to_string()),
+            TenantHeader::Own => {
+                (delivery.tenant != TenantId::default()).then(|| delivery.tenant.to_string())
+            }
             TenantHeader::Fixed(name) => Some(name.clone()),
         }
     }
@@ -70,18 +74,23 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// `path` is put behind URLs that have none.
-    pub(crate) fn new(name: &str, o: HttpOptions, path: &str, clock: Clock) -> Result<Self> {
+    /// `path` is put behind URLs that have none, and where `end` is given behind all that do not end with it: those
+    /// lead to where the receiver's API begins.
+    pub(crate) fn new(
+        name: &str,
+        o: HttpOptions,
+        (path, end): (&str, Option<&str>),
+        clock: Clock,
+    ) -> Result<Self> {
         let mut urls = Vec::new();
         for url in &o.urls {
             let parsed = check_url(name, url)?;
-            let mut whole = parsed.to_string();
-            if !path.is_empty() && matches!(parsed.path(), "" | "/") {
-                let mut with = parsed;
-                with.set_path(path);
-                whole = with.to_string();
+            let given = parsed.path().trim_end_matches('/').to_owned();
+            let mut whole = parsed;
+            if !path.is_empty() && (given.is_empty() || end.is_some_and(|end| !given.ends_with(end))) {
+                whole.set_path(&format!("{given}{path}"));
             }
-            urls.push(whole);
+            urls.push(whole.to_string());
         }
         if urls.is_empty() {
             return Err(setting(name, "no address", "at least one URL"));
@@ -171,8 +180,9 @@ pub(crate) fn patience(timeout: Duration, addresses: usize) -> Duration {
 
 /// What the status says, none for success.
 ///
-/// Who may not send (401, 403, 407) waits: nothing is wrong with the items, and the queue is there to hold them until
-/// somebody has put the credentials right. So does who is asked to (408, 425, 429) and whose server fails.
+/// Who may not send (401, 403, 407) waits, and who finds nobody that takes items there (404, 405): nothing is wrong with
+/// the items, and the queue is there to hold them until somebody has put credentials, address or receiver right. So does
+/// who is asked to (408, 425, 429) and whose server fails.
 fn judge(answer: &Answer, now_ns: i64) -> Option<Outcome> {
     let status = answer.status.as_u16();
     let detail = format!("{status} {}", answer.excerpt());
@@ -183,7 +193,8 @@ fn judge(answer: &Answer, now_ns: i64) -> Option<Outcome> {
         }
         200..=299 => None,
         413 => Some(Outcome::TooLarge { detail }),
-        408 | 425 | 429 => Some(Outcome::Later { after, down: false, detail }),
+        // Nobody takes this signal there; the address may be right for others.
+        404 | 405 | 408 | 425 | 429 => Some(Outcome::Later { after, down: false, detail }),
         400..=499 if !matches!(status, 401 | 403 | 407) => {
             Some(Outcome::refused(format!("http_{status}"), detail))
         }
@@ -251,14 +262,22 @@ mod tests {
 
     #[test]
     fn an_address_is_http_with_a_host_and_gets_the_usual_path() {
-        let at = |url: &str| {
-            let http = Http::new("hub", HttpOptions::new([url]), "/api/v1/write", Clock::system());
+        let at = |url: &str, end| {
+            let http = Http::new("hub", HttpOptions::new([url]), ("/api/push", end), Clock::system());
             http.map(|h| h.url(0).to_owned())
         };
-        assert_eq!(at("http://h:1").unwrap(), "http://h:1/api/v1/write");
-        assert_eq!(at("http://h:1/push?x=1").unwrap(), "http://h:1/push?x=1");
+        for (url, alone, by_end) in [
+            ("http://h:1", "http://h:1/api/push", "http://h:1/api/push"),
+            ("http://h:1/?x=1", "http://h:1/api/push?x=1", "http://h:1/api/push?x=1"),
+            ("http://h:1/push?x=1", "http://h:1/push?x=1", "http://h:1/push?x=1"),
+            ("http://h:1/below", "http://h:1/below", "http://h:1/below/api/push"),
+            ("http://h:1/below/", "http://h:1/below/", "http://h:1/below/api/push"),
+        ] {
+            assert_eq!(at(url, None).unwrap(), alone);
+            assert_eq!(at(url, Some("/push")).unwrap(), by_end);
+        }
         for bad in ["h:1", "ftp://h", "http://", ""] {
-            let e = at(bad).unwrap_err().to_string();
+            let e = at(bad, None).unwrap_err().to_string();
             assert!(e.starts_with("url of destination hub is"), "{e}");
         }
     }

@@ -14,12 +14,12 @@ use crate::Result;
 pub struct Loki(Http);
 
 impl Loki {
-    /// URLs without a path get `/loki/api/v1/push`.
+    /// URLs that do not end with `/push` get `/loki/api/v1/push`.
     ///
     /// # Errors
     /// A URL that cannot be one.
     pub fn new(name: &str, options: HttpOptions, clock: Clock) -> Result<Self> {
-        Ok(Loki(Http::new(name, options, "/loki/api/v1/push", clock)?))
+        Ok(Loki(Http::new(name, options, ("/loki/api/v1/push", Some("/push")), clock)?))
     }
 }
 

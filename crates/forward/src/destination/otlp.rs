@@ -30,7 +30,7 @@ impl OtlpHttp {
     /// # Errors
     /// A URL that cannot be one.
     pub fn new(name: &str, options: HttpOptions, clock: Clock) -> Result<Self> {
-        Ok(OtlpHttp(Http::new(name, options, "", clock)?))
+        Ok(OtlpHttp(Http::new(name, options, ("", None), clock)?))
     }
 }
 

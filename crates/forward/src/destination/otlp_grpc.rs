@@ -156,8 +156,8 @@ impl OtlpGrpc {
             return Err(Failed::Status(Status::unimplemented("OTLP has no such signal")));
         };
         if delivery.meter.is_wanted() {
-            // How far it is packed on the way nobody says, so it is packed here to know: as gzip at its fastest, which is never
-            // less than what is sent.
+            // How far it is packed on the way nobody says, so it is packed here to know: as gzip at its fastest, which is
+            // seldom less than what is sent.
             delivery.meter.sent(gzip(&export.bytes()).len() + HEAD_BYTES);
         }
         let packed = self.packing(address);

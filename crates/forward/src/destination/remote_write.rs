@@ -37,7 +37,7 @@ impl RemoteWrite {
     /// # Errors
     /// A URL that cannot be one.
     pub fn new(name: &str, options: HttpOptions, version: WriteVersion, clock: Clock) -> Result<Self> {
-        let http = Http::new(name, options, "/api/v1/write", clock)?;
+        let http = Http::new(name, options, ("/api/v1/write", None), clock)?;
         Ok(RemoteWrite { http, old: AtomicBool::new(version == WriteVersion::V1) })
     }
 

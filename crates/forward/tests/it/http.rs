@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use forward::{
-    Destination, Outcome, Reasons,
+    Delivery, Destination, Outcome, Reasons,
     destination::{
         BATCH_HEADER,
         elastic::{Elastic, ElasticOptions},
@@ -11,7 +11,7 @@ use forward::{
         remote_write::{RemoteWrite, WriteVersion},
     },
 };
-use model::Batch;
+use model::{Batch, TenantId};
 use proto::{
     Message,
     otlp::collector::logs::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse},
@@ -44,7 +44,9 @@ async fn otlp_counts_what_a_partial_success_rejects_and_believes_no_garbage() {
         status(400),
         status(413),
         status(401),
+        status(404),
         Say::Is(429, &[("retry-after", "3")], Vec::new()),
+        status(200),
     ])
     .await;
     let options = HttpOptions { tenant: TenantHeader::Own, ..server.options() };
@@ -65,12 +67,19 @@ async fn otlp_counts_what_a_partial_success_rejects_and_believes_no_garbage() {
     assert!(matches!(otlp.send(0, &sent).await, Outcome::Refused { reason, .. } if reason == "http_400"));
     assert!(matches!(otlp.send(0, &sent).await, Outcome::TooLarge { .. }));
     assert!(is_down(&otlp.send(0, &sent).await), "credentials can be put right");
+    let nobody = otlp.send(0, &sent).await;
+    assert!(matches!(nobody, Outcome::Later { down: false, .. }), "and so can a path: {nobody:?}");
     let slow = otlp.send(0, &sent).await;
     assert!(
         matches!(slow, Outcome::Later { after: Some(d), down: false, .. } if d == Duration::from_secs(3))
     );
 
-    let asked = server.asked.lock();
+    let of_nobody = Delivery { tenant: TenantId::default(), ..delivery(logs(&["a", "b", "c"])) };
+    assert_eq!(otlp.send(0, &of_nobody).await, Outcome::acknowledged());
+
+    let mut asked = server.asked.lock();
+    let last = asked.pop().unwrap();
+    assert!(!last.headers.contains_key("x-scope-orgid"), "no tenant is the tenant default");
     assert!(asked.iter().all(|a| a.path == "/v1/logs" && a.header(BATCH_HEADER) == "0000000000000007-3-9"));
     assert!(asked.iter().all(|a| a.body == asked[0].body), "the same bytes each time");
     assert_eq!(asked[0].header("x-scope-orgid"), "team-a");
