@@ -2,7 +2,8 @@
 //! and how much is held by whom ([`MemoryBudget::used`]).
 //!
 //! Reservations alone are not trusted, since allocations of libraries escape them: the resident set of the
-//! process, read by [`MemoryBudget::observe_rss`], counts too. Whichever is larger decides.
+//! process, read by [`MemoryBudget::observe_rss`], counts too, and what was set aside since then on top of it: that is
+//! about to become resident. Whichever is larger decides.
 //!
 //! ```text
 //! 0 %                                  80 %            90 %          100 % of memory.limit
@@ -45,6 +46,8 @@ struct Inner {
     limit: AtomicU64,
     reserved: AtomicU64,
     rss: AtomicU64,
+    /// What was set aside when the resident set was observed.
+    reserved_then: AtomicU64,
 }
 
 impl MemoryBudget {
@@ -53,6 +56,7 @@ impl MemoryBudget {
             limit: AtomicU64::new(limit_bytes),
             reserved: AtomicU64::new(0),
             rss: AtomicU64::new(0),
+            reserved_then: AtomicU64::new(0),
         }))
     }
 
@@ -68,9 +72,15 @@ impl MemoryBudget {
         self.0.limit.store(bytes, Relaxed);
     }
 
-    /// What is in use: the larger of the reservations and the resident set last observed.
+    /// What is in use: the larger of the reservations, and of the resident set last observed with what was set aside
+    /// since.
     pub fn used(&self) -> u64 {
-        self.0.reserved.load(Relaxed).max(self.0.rss.load(Relaxed))
+        self.used_with(self.reserved())
+    }
+
+    fn used_with(&self, reserved: u64) -> u64 {
+        let since = reserved.saturating_sub(self.0.reserved_then.load(Relaxed));
+        reserved.max(self.0.rss.load(Relaxed).saturating_add(since))
     }
 
     pub fn reserved(&self) -> u64 {
@@ -80,6 +90,7 @@ impl MemoryBudget {
     /// Tells the budget the process' resident set; called a few times a second by the node.
     pub fn observe_rss(&self, bytes: u64) {
         self.0.rss.store(bytes, Relaxed);
+        self.0.reserved_then.store(self.reserved(), Relaxed);
     }
 
     /// Sets `bytes` aside until the reservation is dropped, or says that the limit is reached.
@@ -91,7 +102,7 @@ impl MemoryBudget {
             Use::Upkeep => (limit / 10 * 9, "upkeep"),
         };
         let before = self.0.reserved.fetch_add(bytes, Relaxed);
-        let used = before.max(self.0.rss.load(Relaxed));
+        let used = self.used_with(before);
         if used.saturating_add(bytes) > share {
             self.0.reserved.fetch_sub(bytes, Relaxed);
             return Err(OverLimit { limit_bytes: limit, used_bytes: used, wanted_bytes: bytes, who: name });
@@ -188,5 +199,23 @@ mod tests {
         assert!(budget.reserve(Use::Query, 1).is_err());
         budget.observe_rss(10);
         assert!(budget.reserve(Use::Ingest, 1).is_ok());
+    }
+
+    #[test]
+    fn what_was_set_aside_since_the_resident_set_was_observed_comes_on_top_of_it() {
+        let budget = MemoryBudget::new(1000);
+        let before = budget.reserve(Use::Ingest, 300).unwrap();
+        // Three hundred of it are known.
+        budget.observe_rss(500);
+        assert_eq!(budget.used(), 500);
+        let since = budget.reserve(Use::Ingest, 300).unwrap();
+        assert_eq!(budget.used(), 800);
+        let err = budget.reserve(Use::Ingest, 1).err().unwrap();
+        assert_eq!((err.used_bytes, err.wanted_bytes), (800, 1));
+        drop(before);
+        assert_eq!(budget.used(), 500);
+        budget.observe_rss(790);
+        assert_eq!(budget.used(), 790);
+        drop(since);
     }
 }

@@ -20,6 +20,10 @@ use crate::{
     routes::Told,
 };
 
+/// Mirrors observe at moments of their own: of two that were started together one begins up to a scrape interval after
+/// the other, and has missed nothing by it.
+const TOGETHER_NS: i64 = 60 * 1_000_000_000;
+
 pub(crate) struct Query {
     /// What members are told: their deadline leaves time to answer with what the others said.
     pub(crate) scope: Scope,
@@ -262,11 +266,12 @@ impl Query {
         })
     }
 
-    /// Whether one is known to have begun later than another, where it matters to the question.
+    /// Whether one is known to have begun later than another, by more than [`TOGETHER_NS`] and where it matters to the
+    /// question.
     fn begins_later(&self, one: &Member, than: &Member) -> bool {
         let oldest = |m: &Member| m.link.as_ref().and_then(|l| l.oldest(&self.signal));
         match (oldest(one), oldest(than)) {
-            (Some(one), Some(than)) => one > than.max(self.scope.range.start),
+            (Some(one), Some(than)) => one.0.saturating_sub(TOGETHER_NS) > than.max(self.scope.range.start).0,
             _ => false,
         }
     }

@@ -1,15 +1,20 @@
 //! What the tests of all signals share: a store that remembers what was read from it, and ways to damage a
 //! file.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, executor::block_on, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, memory::InMemory, path::Path,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::runtime::Runtime;
 
 use crate::{Error, Result};
 
@@ -87,6 +92,12 @@ pub(crate) fn stored(bytes: &Bytes) -> (Arc<Counting>, Path) {
     let (store, path) = (Arc::new(Counting::default()), Path::from("t/s/w/x.parquet"));
     block_on(store.put(&path, PutPayload::from_bytes(bytes.clone()))).unwrap();
     (store, path)
+}
+
+/// Waits for a future on threads that tasks may be spawned on.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    RUNTIME.block_on(future)
 }
 
 pub(crate) fn collect<T>(stream: BoxStream<'static, Result<T>>) -> Result<Vec<T>> {

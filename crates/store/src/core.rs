@@ -238,11 +238,17 @@ pub(crate) fn ns(d: std::time::Duration) -> i64 {
     i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// What samples, records and spans may take of a memory limit before they are flushed: a sixth of it. What is known of
-/// series stays after a flush, so with many of them less is left for samples, down to a twentieth: below that flushes
-/// would follow each other.
+/// The program itself: its code, as far as it is resident, and what it holds before the first item comes and while one
+/// question is answered.
+const PROGRAM_BYTES: u64 = 96 << 20;
+
+/// What samples, records and spans may take of a memory limit before they are flushed: a sixth of what the program leaves
+/// of it, since a segment that is written takes about as much again beside them, and what comes in meanwhile as well. What
+/// is known of series stays after a flush, so with many of them less is left for samples, down to a twentieth of the
+/// limit: below that flushes would follow each other.
 fn head_share(limit: u64, series: u64) -> u64 {
-    (limit / 4).saturating_sub(series).max(limit / 20).min(limit / 6)
+    let left = limit.saturating_sub(PROGRAM_BYTES);
+    (left / 4).saturating_sub(series).min(left / 6).max(limit / 20)
 }
 
 #[cfg(test)]
@@ -252,9 +258,12 @@ mod tests {
     #[test]
     fn many_series_leave_less_of_the_memory_limit_for_their_samples() {
         const MIB: u64 = 1 << 20;
-        assert_eq!(head_share(1024 * MIB, 0), 1024 * MIB / 6);
-        assert_eq!(head_share(1024 * MIB, 156 * MIB), 100 * MIB);
+        assert_eq!(head_share(1024 * MIB, 0), 928 * MIB / 6);
+        assert_eq!(head_share(1024 * MIB, 156 * MIB), 76 * MIB);
         assert_eq!(head_share(1024 * MIB, 900 * MIB), 1024 * MIB / 20);
-        assert_eq!(head_share(512 * MIB, 10 * MIB), 512 * MIB / 6);
+        assert_eq!(head_share(512 * MIB, 10 * MIB), 416 * MIB / 6);
+        // Where the program leaves next to nothing.
+        assert_eq!(head_share(100 * MIB, 0), 5 * MIB);
+        assert_eq!(head_share(40 * MIB, 10 * MIB), 2 * MIB);
     }
 }

@@ -112,6 +112,11 @@ impl Sender {
         }
     }
 
+    /// The time of the last item that was acknowledged, in nanoseconds; items may run ahead of the clock.
+    pub fn latest_ns(&self) -> i64 {
+        self.acknowledged.last().map_or(self.base_ns, |n| self.base_ns + *n as i64 * 1_000_000)
+    }
+
     /// Sends until told to stop or until the node is gone.
     pub async fn send(mut self, http: String, stop: Arc<AtomicBool>) -> Self {
         let client = Client::new().unwrap();

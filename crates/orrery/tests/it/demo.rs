@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use net::{Client, Request};
@@ -110,15 +110,25 @@ impl Demo {
 
     /// Waits until the coverage of an answer says of a cluster what is `wanted`, of all its replicas together.
     async fn wait_for(&self, path: &str, cluster: &str, wanted: &[&str]) {
-        let what = format!("{cluster} {wanted:?} in the coverage of {path}");
-        eventually(&what, Duration::from_secs(60), async || {
+        let began = Instant::now();
+        loop {
             let answer = self.json(path).await;
-            let sources = answer["coverage"].as_array()?.iter().filter(|s| s["cluster"] == cluster);
-            let states: Vec<&str> = sources.filter_map(|s| s["state"].as_str()).collect();
+            let sources = answer["coverage"].as_array().cloned().unwrap_or_default();
+            let of_cluster = sources.iter().filter(|s| s["cluster"] == cluster);
+            let states: Vec<&str> = of_cluster.filter_map(|s| s["state"].as_str()).collect();
             let worst = states.iter().find(|s| **s != "complete").or(states.first());
-            worst.filter(|s| wanted.contains(s)).map(drop)
-        })
-        .await;
+            if worst.is_some_and(|s| wanted.contains(s)) {
+                return;
+            }
+            let waited = began.elapsed();
+            assert!(
+                waited < Duration::from_secs(60),
+                "{cluster} is not {wanted:?} in {path} after {waited:?}: {}\n{}",
+                answer["coverage"],
+                self.log("ops-01")
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 

@@ -30,9 +30,19 @@ pub fn size_of(dir: &Path) -> u64 {
 }
 
 pub fn resident_mib(pid: i32) -> u64 {
+    status_mib(pid, "VmRSS:")
+}
+
+/// Of the resident set what is no file's.
+fn anonymous_mib(pid: i32) -> u64 {
+    status_mib(pid, "RssAnon:") + status_mib(pid, "RssShmem:")
+}
+
+/// A line of `/proc/PID/status` (proc(5)).
+fn status_mib(pid: i32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("VmRSS: 0");
-    line.split_ascii_whitespace().nth(1).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) / 1024
+    let value = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default();
+    value.split_ascii_whitespace().next().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// `ORRERY_LIMITS_SECONDS` sets how long the load lasts (default 20).
@@ -84,7 +94,7 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
         let asked = Instant::now();
         assert_eq!(node.get("/-/healthy").await.status, 200);
         slowest = slowest.max(asked.elapsed());
-        most_memory = most_memory.max(resident_mib(node.pid()));
+        most_memory = most_memory.max(anonymous_mib(node.pid()));
         most_disk = most_disk.max(size_of(&home.data()) >> 20);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -94,11 +104,12 @@ async fn overload_is_shed_and_counted_while_the_node_stays_healthy_and_the_disk_
     }
     let (accepted, refused) = (accepted.load(Relaxed), refused.load(Relaxed));
     println!(
-        "{accepted} requests accepted, {refused} shed; healthy within {slowest:?}, at most {most_memory} MiB resident, {most_disk} MiB on disk"
+        "{accepted} requests accepted, {refused} shed; healthy within {slowest:?}, at most {most_memory} MiB resident beside the code, {most_disk} MiB on disk"
     );
     assert!(accepted > 0);
-    // What is taken between two looks at the resident set comes on top of its limit.
-    assert!(most_memory <= 336, "{most_memory} MiB resident");
+    // The rest of the limit is for the code, which of a build with debug information is larger than what is shipped
+    // (75 MiB instead of 50); and what is taken between two looks at the resident set comes on top.
+    assert!(most_memory <= 288, "{most_memory} MiB resident beside the code");
     // Retention acts after the fact: what arrives between two of its turns comes on top.
     assert!(most_disk <= 260, "{most_disk} MiB on disk");
     let text = String::from_utf8(node.get("/metrics").await.body.to_vec()).unwrap();

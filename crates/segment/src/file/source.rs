@@ -87,6 +87,12 @@ impl Source {
         super::unwrap_parquet(&self.raw.path, e)
     }
 
+    /// That a task which read broke off.
+    pub fn task_error(&self, source: tokio::task::JoinError) -> Error {
+        let source = object_store::Error::JoinError { source };
+        Error::Store { path: self.raw.path.to_string(), source }
+    }
+
     pub fn heap_bytes(&self) -> usize {
         self.regions.heap_bytes() + self.raw.path.as_ref().len()
     }

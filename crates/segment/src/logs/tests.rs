@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use contract::LineFilter;
-use futures::{FutureExt, executor::block_on};
+use futures::FutureExt;
 use model::{
     AnyValue, Attributes, Labels, LogBatch, LogRecord, LogStream, MatchOp, Matcher, TimestampNs,
     attributes::{Resource, Scope},
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Result, SegmentInfo,
-    testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
+    testing::{block_on, collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
     text::tests::{any_attributes, any_value},
 };
 

@@ -1,14 +1,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures::executor::block_on;
 use model::{MatchOp, Matcher, MetricKind, TimeRange, stale_marker};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     codec::tests::any_histogram,
-    testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
+    testing::{block_on, collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
 };
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -5,13 +5,14 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use arrow::{array::RecordBatch, datatypes::TimestampNanosecondType};
 use contract::SpanParts;
 use futures::{
-    StreamExt, TryStreamExt,
+    FutureExt, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 use model::{Signal, Span, SpanBatch, TimeRange, TimestampNs, span::SpanOrigin};
 use object_store::{ObjectStore, path::Path};
 use parquet::{arrow::async_reader::ParquetRecordBatchStream, file::statistics::Statistics};
 use tokio::sync::OnceCell;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Layout, Selection,
@@ -23,7 +24,7 @@ use super::{
     tables::{self, Keys},
 };
 use crate::{
-    Result, SegmentInfo,
+    Error, Result, SegmentInfo,
     arrays::{at, primitive},
     file::{File, source::Source},
     rows::Rows,
@@ -148,18 +149,11 @@ impl Reader {
 
     fn select_in(&self, within: Option<Rows>, selection: Selection) -> BoxStream<'static, Result<SpanBatch>> {
         let (inner, selection) = (self.0.clone(), Arc::new(selection));
-        let of = self.0.clone();
         let find = async move {
-            let candidates = of.candidates(within.as_ref(), &selection).await?;
-            let each = stream::iter(candidates.into_iter().rev().map(Ok));
-            Ok::<_, crate::Error>(each.map_ok(move |(group, rows)| (group, rows, selection.clone())))
+            let candidates = inner.candidates(within.as_ref(), &selection).await?;
+            Ok::<_, Error>(inner.select_from(candidates, selection))
         };
-        stream::once(find)
-            .try_flatten()
-            .and_then(move |(group, rows, selection)| inner.clone().pieces(group, rows, selection))
-            .try_flatten()
-            .try_filter(|b| futures::future::ready(!b.spans.is_empty()))
-            .boxed()
+        stream::once(find).try_flatten().try_filter(|b| futures::future::ready(!b.spans.is_empty())).boxed()
     }
 }
 
@@ -273,27 +267,60 @@ impl Inner {
         in_time && inside("service", &s.service) && inside("name", &s.name)
     }
 
-    /// The matching spans among some rows of a row group, last rows first, a piece at a time.
-    async fn pieces(
+    /// The matching spans among rows of row groups, last rows first, a piece at a time. Where many rows are to be
+    /// looked at, that is done for several row groups at once, each in a task of its own.
+    fn select_from(
+        self: Arc<Self>,
+        candidates: Vec<(usize, Rows)>,
+        selection: Arc<Selection>,
+    ) -> BoxStream<'static, Result<SpanBatch>> {
+        let rows: usize = candidates.iter().flat_map(|(_, rows)| rows.ranges()).map(|r| r.len()).sum();
+        let at_once = match rows {
+            0..=FILTER_ROWS => 1,
+            _ => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let (of, by) = (self.clone(), selection.clone());
+        let look = move |(group, rows): (usize, Rows)| {
+            let (inner, selection, of) = (of.clone(), by.clone(), of.clone());
+            let matching = async move {
+                let rows = inner.matching_rows(group, &rows, &selection).await?;
+                Ok((group, rows))
+            };
+            if at_once == 1 {
+                return matching.left_future();
+            }
+            let task = AbortOnDropHandle::new(tokio::spawn(matching));
+            task.map(move |done| done.unwrap_or_else(|e| Err(of.file.source.task_error(e)))).right_future()
+        };
+        let matching = stream::iter(candidates.into_iter().rev()).map(look).buffered(at_once);
+        matching
+            .and_then(move |(group, rows)| {
+                futures::future::ready(Ok(self.clone().pieces(group, rows, selection.clone())))
+            })
+            .try_flatten()
+            .boxed()
+    }
+
+    /// Spans of a row group, last rows first, a piece at a time.
+    fn pieces(
         self: Arc<Self>,
         group: usize,
-        rows: Rows,
+        rows: Vec<usize>,
         selection: Arc<Selection>,
-    ) -> Result<BoxStream<'static, Result<SpanBatch>>> {
-        let rows: Vec<usize> = self.matching_rows(group, &rows, &selection).await?;
-        let origins = self.origins().await?;
+    ) -> BoxStream<'static, Result<SpanBatch>> {
         let pieces: Vec<Rows> = rows
             .rchunks(PIECE_ROWS)
             .map(|piece| Rows::from_ranges(piece.iter().map(|row| *row..*row + 1)))
             .collect();
         let read = move |rows: Rows| {
-            let (inner, selection, origins) = (self.clone(), selection.clone(), origins.clone());
+            let (inner, selection) = (self.clone(), selection.clone());
             async move {
+                let origins = inner.origins().await?;
                 let spans = inner.spans(group, &rows, &selection.wanted).await?;
                 inner.batch(&origins, spans)
             }
         };
-        Ok(stream::iter(pieces).then(read).boxed())
+        stream::iter(pieces).then(read).boxed()
     }
 
     /// Those of some rows that satisfy the conditions; reads the columns that these look at.

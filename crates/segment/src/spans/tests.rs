@@ -3,7 +3,6 @@ mod merging;
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
-use futures::executor::block_on;
 use model::{
     AnyValue, Attributes, Span, SpanBatch, SpanEvent, SpanLink, SpanStatus, StatusCode, TimestampNs,
     attributes::{Resource, Scope},
@@ -14,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Result, Written,
-    testing::{collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
+    testing::{block_on, collect, drain_count, from_hex, plain_rows, stored, survives_damage, write_fixture},
     text::tests::any_attributes,
 };
 

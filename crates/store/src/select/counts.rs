@@ -9,6 +9,7 @@ use segment::{
     logs::{Counter, Folding, Group, Order, Selection as SegmentSelection, TooMany},
     terms::Need,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Answer, TENANT_LABEL, logs, of_this};
 use crate::{
@@ -56,7 +57,9 @@ pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Option<Sel
         }
     }
     // Each in a task of its own: counting is work, and there is more than one core.
-    let counted = stream::iter(work).map(|w| Task(tokio::spawn(w))).buffered(AT_ONCE);
+    let ended = |e| Err(Error::internal(format!("counting log records: {e}")));
+    let task = move |w| AbortOnDropHandle::new(tokio::spawn(w)).map(move |done| done.unwrap_or_else(ended));
+    let counted = stream::iter(work).map(task).buffered(AT_ONCE);
     let held = wanted.answer.reserve(0)?;
     let items = counted.scan(held, |held, counts| {
         let grown = counts.and_then(|c| {
@@ -67,28 +70,6 @@ pub(crate) fn counts(core: &Arc<Core>, r: LogCountsRequest) -> Result<Option<Sel
     });
     let counted = items.try_filter(|c| futures::future::ready(!c.groups.is_empty())).boxed();
     Ok(Some(Selection::new(counted, coverage)))
-}
-
-/// A task that ends when nobody waits for it any more.
-struct Task(tokio::task::JoinHandle<Result<LogCounts>>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Future for Task {
-    type Output = Result<LogCounts>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|done| done.unwrap_or_else(|e| Err(Error::internal(format!("counting log records: {e}")))))
-    }
 }
 
 struct Wanted {

@@ -262,9 +262,14 @@ fn a_mirror_that_began_later_stands_in_from_its_beginning_only() {
         assert_eq!(source.state, CoverageState::Partial);
         assert_eq!(source.covered, [TimeRange::new(TimestampNs(10 * hour), TimestampNs(20 * hour))]);
         assert!(source.reason.contains("only prod-01/b has"), "{}", source.reason);
-        // The other way round nothing is missing.
-        let ops = replicas(&Net::default(), failing(), (0, 10 * hour)).await;
+        // The other way round nothing is missing, nor where both were started together and this one scraped second.
+        for (this, failing_since) in [(0, 10 * hour), (hour / 60, 0)] {
+            let ops = replicas(&Net::default(), failing(), (this, failing_since)).await;
+            let (_, coverage) = ops.series_in(range).await.unwrap();
+            assert!(coverage.is_complete(), "{coverage:?}");
+        }
+        let ops = replicas(&Net::default(), failing(), (hour / 60 + 1, 0)).await;
         let (_, coverage) = ops.series_in(range).await.unwrap();
-        assert!(coverage.is_complete(), "{coverage:?}");
+        assert!(!coverage.is_complete(), "{coverage:?}");
     });
 }

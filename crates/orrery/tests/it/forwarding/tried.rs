@@ -1,11 +1,15 @@
 //! `orrery check forward` on the series of a running node.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 
 use super::{senders, sending};
-use crate::{crash::Protocol, node::Home};
+use crate::{
+    crash::{Protocol, Sender},
+    lifecycle::now_ns,
+    node::{Home, eventually},
+};
 
 /// What the command ends with and prints.
 fn check(file: &Path, to: &str, more: &[&str]) -> (i32, String) {
@@ -21,7 +25,13 @@ async fn rules_are_tried_on_the_series_of_a_node() {
     let node = node.start();
     let mut all = senders(3, "r");
     all.retain(|s| s.protocol == Protocol::RemoteWrite);
-    sending(&mut all, &node.http.clone(), tokio::time::sleep(std::time::Duration::from_millis(300))).await;
+    sending(&mut all, &node.http.clone(), tokio::time::sleep(Duration::from_millis(300))).await;
+    // What lies in the future is not looked at.
+    let latest = all.iter().map(Sender::latest_ns).max().unwrap();
+    eventually("samples lie in the past", Duration::from_secs(60), async || {
+        (latest < now_ns()).then_some(())
+    })
+    .await;
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("prometheus.yml");

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use contract::LineFilter;
-use futures::executor::block_on;
 use model::{Labels, LogBatch, LogRecord, LogStream, TimeRange};
 use proptest::prelude::*;
 
@@ -17,7 +16,7 @@ use crate::{
         },
         write,
     },
-    testing::{collect, from_hex},
+    testing::{block_on, collect, from_hex},
 };
 
 fn kinds(line: &str) -> Vec<(String, Kind)> {

@@ -1,13 +1,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use futures::executor::block_on;
 use model::{AnyValue, Labels, LogBatch, LogRecord, LogStream, TimeRange};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     logs,
-    testing::{collect, stored},
+    testing::{block_on, collect, stored},
 };
 
 fn index_of(blocks: &[Vec<&str>]) -> (Blob, u32) {
