@@ -132,7 +132,8 @@ impl Folded {
                 }
                 run.memory.add(2 * labels.packed_len() + 128)?;
                 self.index.insert(labels.clone(), self.series.len());
-                self.series.push((labels, Vec::new()));
+                // Where labels tell lines apart, most series stay with one piece.
+                self.series.push((labels, Vec::with_capacity(1)));
                 self.series.len() - 1
             }
         };
