@@ -26,6 +26,7 @@
 
 pub(super) mod bodies;
 pub(super) mod cutter;
+mod plan;
 pub(super) mod scan;
 pub(super) mod template;
 mod value;

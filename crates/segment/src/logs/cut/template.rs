@@ -36,12 +36,14 @@ pub(crate) enum Part {
 
 #[derive(Debug)]
 pub(crate) struct Template {
+    /// In its table.
+    pub number: u32,
     text: Box<[u8]>,
     pub parts: Vec<Part>,
 }
 
 impl Template {
-    fn parse(text: &[u8], texts: &mut Texts) -> Option<Self> {
+    fn parse(number: u32, text: &[u8], texts: &mut Texts) -> Option<Self> {
         let mut parts = Vec::new();
         let mut at = 0;
         while let Some(b) = text.get(at) {
@@ -71,7 +73,7 @@ impl Template {
                 _ => return None,
             });
         }
-        Some(Template { text: text.into(), parts })
+        Some(Template { number, text: text.into(), parts })
     }
 
     /// As it stands in the table.
@@ -179,10 +181,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub fn push(&mut self, text: &[u8]) -> Option<u32> {
-        let template = Template::parse(text, &mut self.texts)?;
+        let number = self.templates.len() as u32;
+        let template = Template::parse(number, text, &mut self.texts)?;
         self.bytes += text.len();
         self.templates.push(template);
-        Some(self.templates.len() as u32 - 1)
+        Some(number)
     }
 
     pub fn get(&self, number: u32) -> Option<&Template> {

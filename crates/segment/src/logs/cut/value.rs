@@ -39,6 +39,12 @@ pub(super) fn take_number(values: &mut Cursor<'_>) -> Option<(usize, u64)> {
     Some((n, code - FIRST.get(n)?))
 }
 
+/// Passes over a number.
+#[inline]
+pub(super) fn pass_number(values: &mut Cursor<'_>) -> Option<()> {
+    take_varint(values).map(|_| ())
+}
+
 /// Up to four bytes at once, without asking each whether it is the last.
 #[inline]
 fn take_varint(values: &mut Cursor<'_>) -> Option<u64> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     bodies::{Bodies, Body},
+    plan::{Plan, Step, Ways},
     scan::MAX_DIGITS,
     template::{Part, Table, Template},
     value::{self, UUID_GROUPS},
@@ -24,6 +25,8 @@ const MAX_THREES: usize = 64;
 const THREE: usize = 1000;
 /// Places for numbers of digits, a power of two.
 const LENGTHS: usize = 32;
+/// Lines of a template after which it is worth finding out what of them has to be walked through.
+const WORTH_A_PLAN: u8 = 4;
 /// Stands for an effect that is not known yet.
 const UNSEEN: State = State::MAX;
 
@@ -75,6 +78,16 @@ struct Walker {
     threes: Vec<State>,
     /// By state and byte, each two hex digits; empty where there are too many states.
     hex: Vec<State>,
+    ways: Option<Ways>,
+    /// By template; empty without ways.
+    plans: Vec<Way>,
+}
+
+/// How lines of a template are gone through.
+enum Way {
+    /// As they come; so many did.
+    Met(u8),
+    Planned(Plan),
 }
 
 impl Walker {
@@ -102,45 +115,114 @@ impl Walker {
         } else {
             Vec::new()
         };
-        Walker { automaton, texts, digits, threes, hex }
+        let ways = Ways::of(&automaton);
+        let plans = match ways {
+            Some(_) => table.templates.iter().map(|_| Way::Met(0)).collect(),
+            None => Vec::new(),
+        };
+        Walker { automaton, texts, digits, threes, hex, ways, plans }
     }
 
     /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
     fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
-        let mut values = Cursor(values);
-        let mut state = self.automaton.start;
-        for part in &template.parts {
-            state = match part {
-                Part::Text(range, number) => self.text(state, *number, template.text(range)),
-                Part::Number => self.number(state, &mut values)?,
-                Part::Pattern(range, number, digits) => match &self.digits {
-                    Some(_) => {
-                        values.take(value::width(*digits))?;
-                        self.text(state, *number, template.text(range))
-                    }
-                    None => self.pattern(
-                        state,
-                        template.text(range),
-                        value::take_wide(&mut values, *digits)?,
-                        *digits,
-                    ),
-                },
-                Part::Hex(bytes) => self.hex(state, values.take(*bytes)?),
-                Part::Uuid => self.uuid(state, values.take(16)?),
-                Part::Token => {
-                    let length = usize::from(values.byte()?);
-                    self.automaton.walk(state, values.take(length)?)
+        let end = match self.planned(template) {
+            Some(plan) => {
+                let end = self.follow(&plan, template, values);
+                if let Some(place) = self.plans.get_mut(template.number as usize) {
+                    *place = Way::Planned(plan);
                 }
-            };
-            if state <= UNKNOWN {
-                break;
+                end?
             }
-        }
-        match self.automaton.end(state) {
+            None => self.through(template, values)?,
+        };
+        match end {
             MATCHED => Some(true),
             NEVER => Some(false),
             _ => None,
         }
+    }
+
+    /// The plan of a template, to be put back, where there is one by now.
+    fn planned(&mut self, template: &Template) -> Option<Plan> {
+        let ways = self.ways.as_ref()?;
+        let place = self.plans.get_mut(template.number as usize)?;
+        match place {
+            Way::Planned(plan) => Some(std::mem::take(plan)),
+            Way::Met(n) if *n < WORTH_A_PLAN => {
+                *n += 1;
+                None
+            }
+            Way::Met(_) => Some(ways.plan(&self.automaton, template)),
+        }
+    }
+
+    /// What a line comes to by the values that a plan says matter.
+    fn follow(&mut self, plan: &Plan, template: &Template, values: &[u8]) -> Option<State> {
+        let mut values = Cursor(values);
+        let mut state = self.automaton.start;
+        for step in &plan.steps {
+            match step {
+                Step::Numbers(n) => (0..*n).try_for_each(|_| value::pass_number(&mut values))?,
+                Step::Bytes(n) => {
+                    values.take(*n)?;
+                }
+                Step::Token => {
+                    let length = usize::from(values.byte()?);
+                    values.take(length)?;
+                }
+                Step::From(known) => state = *known,
+                Step::Walk(at) => {
+                    state = self.part(state, template, template.parts.get(*at)?, &mut values)?;
+                    if state <= UNKNOWN {
+                        return Some(state);
+                    }
+                }
+            }
+        }
+        Some(plan.end.unwrap_or_else(|| self.automaton.end(state)))
+    }
+
+    /// What a line comes to by all of its values.
+    fn through(&mut self, template: &Template, values: &[u8]) -> Option<State> {
+        let mut values = Cursor(values);
+        let mut state = self.automaton.start;
+        for part in &template.parts {
+            state = self.part(state, template, part, &mut values)?;
+            if state <= UNKNOWN {
+                break;
+            }
+        }
+        Some(self.automaton.end(state))
+    }
+
+    #[inline]
+    fn part(
+        &mut self,
+        state: State,
+        template: &Template,
+        part: &Part,
+        values: &mut Cursor<'_>,
+    ) -> Option<State> {
+        Some(match part {
+            Part::Text(range, number) => self.text(state, *number, template.text(range)),
+            Part::Number => self.number(state, values)?,
+            Part::Pattern(range, number, digits) => match &self.digits {
+                Some(_) => {
+                    values.take(value::width(*digits))?;
+                    self.text(state, *number, template.text(range))
+                }
+                None => {
+                    let n = value::take_wide(values, *digits)?;
+                    self.pattern(state, template.text(range), n, *digits)
+                }
+            },
+            Part::Hex(bytes) => self.hex(state, values.take(*bytes)?),
+            Part::Uuid => self.uuid(state, values.take(16)?),
+            Part::Token => {
+                let length = usize::from(values.byte()?);
+                self.automaton.walk(state, values.take(length)?)
+            }
+        })
     }
 
     #[inline]
