@@ -67,17 +67,9 @@ impl Sieve {
     }
 }
 
-/// An automaton, and what is known of its ways through the templates of a segment.
+/// An automaton on its way through the lines of a segment.
 struct Walker {
-    automaton: Arc<Automaton>,
-    /// By text and state; texts that were not met have none.
-    texts: Vec<Option<Box<[State]>>>,
-    /// By state and number of digits, where these say it all.
-    digits: Option<Vec<State>>,
-    /// By state and three digits, where they do not; empty where there are too many states.
-    threes: Vec<State>,
-    /// By state and byte, each two hex digits; empty where there are too many states.
-    hex: Vec<State>,
+    walk: Walk,
     ways: Option<Ways>,
     /// By template; empty without ways.
     plans: Vec<Way>,
@@ -90,7 +82,51 @@ enum Way {
     Planned(Plan),
 }
 
+/// An automaton, and what is known of what texts and values do to it.
+struct Walk {
+    automaton: Arc<Automaton>,
+    /// By text and state; texts that were not met have none.
+    texts: Vec<Option<Box<[State]>>>,
+    /// By state and number of digits, where these say it all.
+    digits: Option<Vec<State>>,
+    /// By state and three digits, where they do not; empty where there are too many states.
+    threes: Vec<State>,
+    /// By state and byte, each two hex digits; empty where there are too many states.
+    hex: Vec<State>,
+}
+
 impl Walker {
+    fn new(automaton: Arc<Automaton>, table: &Table) -> Self {
+        let ways = Ways::of(&automaton);
+        let plans = match ways {
+            Some(_) => table.templates.iter().map(|_| Way::Met(0)).collect(),
+            None => Vec::new(),
+        };
+        Walker { walk: Walk::new(automaton, table), ways, plans }
+    }
+
+    /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
+    fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
+        let end = match (&self.ways, self.plans.get_mut(template.number as usize)) {
+            (Some(_), Some(Way::Planned(plan))) => self.walk.follow(plan, template, values)?,
+            (Some(ways), Some(way)) => {
+                *way = match way {
+                    Way::Met(n) if *n < WORTH_A_PLAN => Way::Met(*n + 1),
+                    _ => Way::Planned(ways.plan(&self.walk.automaton, template)),
+                };
+                self.walk.through(template, values)?
+            }
+            _ => self.walk.through(template, values)?,
+        };
+        match end {
+            MATCHED => Some(true),
+            NEVER => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Walk {
     fn new(automaton: Arc<Automaton>, table: &Table) -> Self {
         let states = automaton.states();
         let few = states <= MAX_REMEMBERED;
@@ -115,45 +151,7 @@ impl Walker {
         } else {
             Vec::new()
         };
-        let ways = Ways::of(&automaton);
-        let plans = match ways {
-            Some(_) => table.templates.iter().map(|_| Way::Met(0)).collect(),
-            None => Vec::new(),
-        };
-        Walker { automaton, texts, digits, threes, hex, ways, plans }
-    }
-
-    /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
-    fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
-        let end = match self.planned(template) {
-            Some(plan) => {
-                let end = self.follow(&plan, template, values);
-                if let Some(place) = self.plans.get_mut(template.number as usize) {
-                    *place = Way::Planned(plan);
-                }
-                end?
-            }
-            None => self.through(template, values)?,
-        };
-        match end {
-            MATCHED => Some(true),
-            NEVER => Some(false),
-            _ => None,
-        }
-    }
-
-    /// The plan of a template, to be put back, where there is one by now.
-    fn planned(&mut self, template: &Template) -> Option<Plan> {
-        let ways = self.ways.as_ref()?;
-        let place = self.plans.get_mut(template.number as usize)?;
-        match place {
-            Way::Planned(plan) => Some(std::mem::take(plan)),
-            Way::Met(n) if *n < WORTH_A_PLAN => {
-                *n += 1;
-                None
-            }
-            Way::Met(_) => Some(ways.plan(&self.automaton, template)),
-        }
+        Walk { automaton, texts, digits, threes, hex }
     }
 
     /// What a line comes to by the values that a plan says matter.
