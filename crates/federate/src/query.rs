@@ -271,7 +271,9 @@ impl Query {
     fn begins_later(&self, one: &Member, than: &Member) -> bool {
         let oldest = |m: &Member| m.link.as_ref().and_then(|l| l.oldest(&self.signal));
         match (oldest(one), oldest(than)) {
-            (Some(one), Some(than)) => one.0.saturating_sub(TOGETHER_NS) > than.max(self.scope.range.start).0,
+            (Some(one), Some(than)) => {
+                one > self.scope.range.start && one.0.saturating_sub(TOGETHER_NS) > than.0
+            }
             _ => false,
         }
     }

@@ -1,6 +1,10 @@
 //! Reading trace segments.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use arrow::{array::RecordBatch, datatypes::TimestampNanosecondType};
 use contract::SpanParts;
@@ -38,6 +42,9 @@ use crate::{
 const PIECE_ROWS: usize = 2048;
 /// Rows whose conditions are looked at together.
 pub(super) const FILTER_ROWS: usize = 8192;
+
+/// Row groups whose conditions are looked at side by side. Finding out reads files.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
 /// An open trace segment. Cheap to clone; holds the footer and, once asked for, the table of origins, what blocks have
 /// in common, keys, and the fences of trace directory and terms; reads everything else by range.
@@ -277,7 +284,7 @@ impl Inner {
         let rows: usize = candidates.iter().flat_map(|(_, rows)| rows.ranges()).map(|r| r.len()).sum();
         let at_once = match rows {
             0..=FILTER_ROWS => 1,
-            _ => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => *CORES,
         };
         let (of, by) = (self.clone(), selection.clone());
         let look = move |(group, rows): (usize, Rows)| {

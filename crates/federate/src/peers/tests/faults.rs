@@ -271,5 +271,10 @@ fn a_mirror_that_began_later_stands_in_from_its_beginning_only() {
         let ops = replicas(&Net::default(), failing(), (hour / 60 + 1, 0)).await;
         let (_, coverage) = ops.series_in(range).await.unwrap();
         assert!(!coverage.is_complete(), "{coverage:?}");
+        // Just after the beginning of the question, but long after the other.
+        let ops = replicas(&Net::default(), failing(), (10 * hour, 0)).await;
+        let range = TimeRange::new(TimestampNs(10 * hour - 1), TimestampNs(20 * hour));
+        let (_, coverage) = ops.series_in(range).await.unwrap();
+        assert!(!coverage.is_complete(), "{coverage:?}");
     });
 }

@@ -133,13 +133,12 @@ impl Ways {
                 }
                 continue;
             }
-            let own = parts.get(known..=i).unwrap_or_default();
             match decided {
                 true => {
                     plan.steps.push(Step::From(state));
                     plan.steps.extend((known..=i).map(Step::Walk));
                 }
-                false => plan.pass(own),
+                false => plan.pass(parts.get(known..=i).unwrap_or_default()),
             }
             (known, state, decided) = (i + 1, set.trailing_zeros() as State, false);
         }
