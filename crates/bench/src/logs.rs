@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! load      corpus ─► push ─► MB of text per second of CPU, memory; bytes on disk over bytes of text, and over those
-//!                             of `zstd -3` of the same lines in one file
+//!                             of `zstd -3` of the same lines in one file; MB per second of CPU of that, too, which says
+//!                             how fast the machine was meanwhile
 //! settle    this program is flushed, restarted, and merges
 //! ask       an id that one line has, one that none has, counts over a day, patterns, the largest groups
 //! ```
@@ -210,7 +211,7 @@ async fn load(
     let span_ns = i64::try_from(o.span.as_nanos()).unwrap_or(i64::MAX);
     let mut corpus = Corpus::new(o.seed, o.lines, end_ns, span_ns);
     let mut file = report.is_some().then(Compressed::new).transpose()?;
-    let (mut left, mut text) = (o.lines, 0u64);
+    let (mut left, mut text, mut packing) = (o.lines, 0u64, Duration::ZERO);
     let began = clock.monotonic();
     let mut busy = tokio::task::JoinSet::new();
     while left > 0 {
@@ -222,7 +223,9 @@ async fn load(
         let lines = || batch.records.iter().filter_map(|r| r.body.as_str());
         text += lines().map(|l| l.len() as u64 + LINE_END).sum::<u64>();
         if let Some(file) = &mut file {
+            let before = process::cpu_of_thread();
             lines().try_for_each(|l| file.add(l))?;
+            packing += process::cpu_of_thread().saturating_sub(before);
         }
         let payload = Payload::encode(Protocol::Loki, &Batch::Logs(batch))
             .ok_or(Error::Mismatch { protocol: "loki", signal: "logs" })?;
@@ -241,6 +244,7 @@ async fn load(
     let seconds = clock.monotonic().duration_since(began).as_secs_f64();
     if let (Some(report), Some(file)) = (report, file) {
         (report.lines, report.text_bytes, report.zstd_bytes) = (o.lines, text, file.finish()?);
+        report.zstd_cpu_seconds = packing.as_secs_f64();
     }
     Ok(Sent { seconds, needles: corpus.needles })
 }

@@ -183,6 +183,13 @@ pub(crate) fn cpu_seconds_of(pid: u32) -> std::io::Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second().max(1) as f64)
 }
 
+/// Time that this thread was given, to a tick of the kernel.
+pub(crate) fn cpu_of_thread() -> std::time::Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = stat.split_whitespace().next().and_then(|ns| ns.parse().ok());
+    std::time::Duration::from_nanos(ns.unwrap_or(0))
+}
+
 /// utime and stime of `/proc/<pid>/stat`; the command before them may hold anything but its last parenthesis.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);

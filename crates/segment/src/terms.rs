@@ -8,6 +8,7 @@
 //!
 //! A term is a hash: of two that are equal one may be meant, so what terms find is looked at again.
 
+pub(crate) mod classes;
 pub(crate) mod index;
 mod need;
 
@@ -26,10 +27,8 @@ const GRAM: usize = 8;
 const WINDOW: usize = LONG - GRAM + 1;
 
 /// Whether a byte is part of a word.
-#[inline]
 pub(crate) fn in_word(b: u8) -> bool {
-    // Without a branch, so that many bytes are looked at together.
-    b.is_ascii_alphanumeric() | (b == b'_') | (b >= 0x80)
+    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
 }
 
 /// Text without case, appended. Beside ASCII these are the two letters that patterns without case take for ASCII ones:
@@ -37,25 +36,37 @@ pub(crate) fn in_word(b: u8) -> bool {
 pub(crate) fn fold(text: &str, out: &mut Vec<u8>) {
     let from = out.len();
     out.extend_from_slice(text.as_bytes());
-    if let Some(added) = out.get_mut(from..) {
-        added.make_ascii_lowercase();
+    fold_from(out, from);
+}
+
+/// The same of text that is there already, from a byte on that begins a character.
+pub(crate) fn fold_from(out: &mut Vec<u8>, from: usize) {
+    let Some(added) = out.get_mut(from..) else { return };
+    added.make_ascii_lowercase();
+    if added.is_ascii() {
+        return;
     }
-    if !text.is_ascii() && text.contains(['\u{212a}', '\u{17f}']) {
+    let text = String::from_utf8_lossy(added);
+    if text.contains(['\u{212a}', '\u{17f}']) {
+        let plain = text.replace('\u{212a}', "k").replace('\u{17f}', "s");
         out.truncate(from);
-        let plain = |c: char| match c {
-            '\u{212a}' => 'k',
-            '\u{17f}' => 's',
-            c => c.to_ascii_lowercase(),
-        };
-        let mut buffer = [0; 4];
-        for c in text.chars() {
-            out.extend_from_slice(plain(c).encode_utf8(&mut buffer).as_bytes());
-        }
+        out.extend_from_slice(plain.as_bytes());
     }
 }
 
-/// The terms of folded text, some more than once.
-pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
+/// The terms of folded text, some more than once. Given back as it was.
+pub(crate) fn each(folded: &mut Vec<u8>, f: impl FnMut(u64)) {
+    let len = folded.len();
+    // Zeros are in no word, and a number of bytes that is known is looked at faster.
+    folded.resize((len + 1).next_multiple_of(classes::WIDE), 0);
+    each_padded(folded, f);
+    folded.truncate(len);
+}
+
+/// The same of text that has zeros behind it.
+fn each_padded(folded: &[u8], mut f: impl FnMut(u64)) {
+    /// Bytes told apart at once.
+    const AT_ONCE: usize = 16 * classes::WIDE;
     // Where a word begins, while one is under way.
     let mut begins = None;
     let mut edge = |at: usize| match begins.take() {
@@ -64,49 +75,20 @@ pub(crate) fn each(folded: &[u8], mut f: impl FnMut(u64)) {
         Some(start) => each_long(folded.get(start..at).unwrap_or_default(), &mut f),
     };
     let mut inside = 0;
-    for (i, chunk) in folded.chunks(64).enumerate() {
-        let words = mask(&padded(chunk), in_word);
-        // Bits where a byte is unlike the one before it.
-        let mut edges = words ^ (words << 1 | inside);
-        inside = words >> 63;
-        while edges != 0 {
-            edge(i * 64 + edges.trailing_zeros() as usize);
-            edges &= edges - 1;
-        }
-    }
-    if inside == 1 {
-        edge(folded.len());
-    }
-}
-
-/// Up to 64 bytes, padded with zeros: of a number that is known many are looked at together.
-#[inline]
-pub(crate) fn padded(chunk: &[u8]) -> [u8; 64] {
-    match chunk.first_chunk() {
-        Some(whole) => *whole,
-        None => {
-            let mut out = [0; 64];
-            if let Some(own) = out.get_mut(..chunk.len()) {
-                own.copy_from_slice(chunk);
+    let mut bits = [0; AT_ONCE / classes::WIDE];
+    for (start, piece) in (0..).step_by(AT_ONCE).zip(folded.chunks(AT_ONCE)) {
+        classes::words(piece, &mut bits);
+        let chunks = piece.len() / classes::WIDE;
+        for (at, words) in (start..).step_by(classes::WIDE).zip(bits.iter().take(chunks)) {
+            // Bits where a byte is unlike the one before it.
+            let mut edges = words ^ (words << 1 | inside);
+            inside = words >> 63;
+            while edges != 0 {
+                edge(at + edges.trailing_zeros() as usize);
+                edges &= edges - 1;
             }
-            out
         }
     }
-}
-
-/// A bit for each byte that is so.
-#[inline]
-pub(crate) fn mask(chunk: &[u8; 64], is: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0u8; 64];
-    for (flag, b) in flags.iter_mut().zip(chunk) {
-        *flag = u8::from(is(*b));
-    }
-    let mut bits = 0;
-    for (i, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // Eight flags of a byte each become eight bits: the product puts them side by side in its highest byte.
-        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (i * 8);
-    }
-    bits
 }
 
 /// The term of a short word.

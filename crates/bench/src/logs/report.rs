@@ -51,6 +51,8 @@ pub struct LogsReport {
     pub text_bytes: u64,
     /// `zstd -3` of all lines in one file.
     pub zstd_bytes: u64,
+    /// What packing them took, by turns with sending.
+    pub zstd_cpu_seconds: f64,
     pub loaded: Vec<Loaded>,
     pub asked: Vec<Asked>,
     /// Largest resident set of the program that was started, queries included.
@@ -67,10 +69,11 @@ impl fmt::Display for LogsReport {
         writeln!(f, "{}: {} ({})", self.program.name, self.program.version, self.program.path)?;
         writeln!(
             f,
-            "{} lines, {:.1} MB of text; zstd -3 makes one file of {:.1} MB of it",
+            "{} lines, {:.1} MB of text; zstd -3 makes one file of {:.1} MB of it, {:.0} MB per CPU s",
             self.lines,
             mb(self.text_bytes),
-            mb(self.zstd_bytes)
+            mb(self.zstd_bytes),
+            mb(self.text_bytes) / self.zstd_cpu_seconds.max(1e-9)
         )?;
         writeln!(
             f,

@@ -15,8 +15,8 @@ use super::{
     Selection,
     cut::{
         bodies::{self, Bodies, Body},
+        sieve::Sieve,
         template::Table,
-        walk::Sieve,
     },
     decode,
     reader::{Inner, Reader},

@@ -28,9 +28,10 @@ pub(super) mod bodies;
 pub(super) mod cutter;
 mod plan;
 pub(super) mod scan;
+pub(super) mod sieve;
 pub(super) mod template;
 mod value;
-pub(super) mod walk;
+mod walk;
 
 pub(super) const BLOB: &str = "templates";
 

@@ -8,7 +8,7 @@ use model::{AnyValue, LogRecord};
 
 use super::{
     Layout,
-    cut::{bodies::Bodies, cutter::Cut, template::Table, walk::Sieve},
+    cut::{bodies::Bodies, cutter::Cut, sieve::Sieve, template::Table},
 };
 use crate::{
     Result,
@@ -42,8 +42,7 @@ pub(super) fn passing(
     batch: &RecordBatch,
     line: &mut Sieve,
 ) -> Result<Vec<bool>> {
-    let bodies = Bodies::of(file, templates, batch)?;
-    (0..bodies.len()).map(|row| line.passes(&bodies, row)).collect()
+    line.passing(&Bodies::of(file, templates, batch)?)
 }
 
 /// The records of a batch, bodies that are cut left as they are beside the records.

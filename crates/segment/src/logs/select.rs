@@ -14,7 +14,7 @@ use model::{Attributes, LogBatch, LogRecord, TimestampNs, matcher::all_match};
 
 use super::{
     Order, Selection,
-    cut::{bodies, walk::Sieve},
+    cut::{bodies, sieve::Sieve},
     decode::{self, record_columns},
     reader::Inner,
     streams::{Entry, Renumber},

@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use super::{Need, each, fold, of_field};
+use super::{Need, each, fold, fold_from, of_field};
 use crate::{
     Result,
     codec::bits::{BitReader, BitWriter},
@@ -61,7 +61,6 @@ pub(crate) struct Builder {
     taken: usize,
     whole: Vec<u8>,
     text: Vec<u8>,
-    parts: String,
     field: Vec<u8>,
     values: Recent,
     /// Of fields by their whole value only.
@@ -79,7 +78,6 @@ impl Builder {
             taken: 0,
             whole: Vec::new(),
             text: Vec::new(),
-            parts: String::new(),
             field: Vec::new(),
             values: Recent::default(),
             whole_values: Recent::default(),
@@ -121,7 +119,7 @@ impl Builder {
         let mut folded = std::mem::take(&mut self.text);
         folded.clear();
         fold(text.get(..end).unwrap_or_default(), &mut folded);
-        each(&folded, |term| self.add(term));
+        each(&mut folded, |term| self.add(term));
         self.text = folded;
     }
 
@@ -133,17 +131,14 @@ impl Builder {
     /// Words of the next record that are in these parts of a text, none of which begins or ends inside of a word. The
     /// text has fewer bytes than are indexed.
     pub(crate) fn parts(&mut self, text: &str, parts: &[std::ops::Range<usize>]) {
-        let mut all = std::mem::take(&mut self.parts);
-        all.clear();
-        for part in parts {
-            all.push_str(text.get(part.clone()).unwrap_or_default());
-            all.push(' ');
-        }
         let mut folded = std::mem::take(&mut self.text);
         folded.clear();
-        fold(&all, &mut folded);
-        self.parts = all;
-        each(&folded, |term| self.add(term));
+        for part in parts {
+            folded.extend_from_slice(text.as_bytes().get(part.clone()).unwrap_or_default());
+            folded.push(b' ');
+        }
+        fold_from(&mut folded, 0);
+        each(&mut folded, |term| self.add(term));
         self.text = folded;
     }
 

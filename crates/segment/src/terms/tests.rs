@@ -8,7 +8,7 @@ fn terms_of(text: &str) -> BTreeSet<u64> {
     let mut folded = Vec::new();
     fold(text, &mut folded);
     let mut found = BTreeSet::new();
-    each(&folded, |t| {
+    each(&mut folded, |t| {
         found.insert(t);
     });
     found
@@ -53,6 +53,24 @@ fn words_are_found_wherever_they_begin_and_end() {
         }
     }
     assert_ne!(of_word(b"a"), of_word(b"a\0"));
+}
+
+proptest! {
+    #[test]
+    fn bytes_are_told_apart(line in prop::collection::vec(any::<u8>(), 0..200), limit in 0..5u8) {
+        let bits = |of: &dyn Fn(u8) -> bool| -> Vec<u64> {
+            let chunks = line.chunks(classes::WIDE);
+            chunks.map(|c| c.iter().rev().fold(0, |bits, b| bits << 1 | u64::from(of(*b)))).collect()
+        };
+        let mut told = classes::Classes::default();
+        told.tell(&line, limit);
+        prop_assert_eq!(told.digits, bits(&|b| b.is_ascii_digit()));
+        prop_assert_eq!(told.plain, bits(&|b| b.is_ascii_alphanumeric()));
+        prop_assert_eq!(told.low, line.iter().any(|b| *b < limit));
+        let mut words = [0; 4];
+        classes::words(&line, &mut words);
+        prop_assert_eq!(&words[..line.len().div_ceil(classes::WIDE)], bits(&in_word));
+    }
 }
 
 #[test]

@@ -15,28 +15,46 @@ use model::{AnyValue, Attributes};
 use super::{Decoder, Parts, parse_labels};
 use crate::protobuf::{Fault, Reader, name_and_value};
 
+/// Bytes of an entry for which room is made at least, so that a body of empty ones asks for no more than another.
+const MIN_ENTRY: usize = 16;
+
 pub(super) fn decode(body: &[u8], d: &mut Decoder<'_>) -> Result<(), Fault> {
+    let mut streams = Vec::new();
     let mut r = Reader::new(body);
     while let Some((field, value)) = r.next()? {
         if field == 1 {
-            stream(value.bytes()?, d)?;
+            streams.push(Stream::read(value.bytes()?)?);
         }
+    }
+    // Records that move as their number grows cost more than counting them.
+    let entries: usize = streams.iter().map(|s| s.entries).sum();
+    d.batch.records.reserve_exact(entries.min(body.len() / MIN_ENTRY));
+    for Stream { labels, entries, body } in streams {
+        let labels = parse_labels(labels).map_err(|e| e.to_string()).and_then(|pairs| d.labels(&pairs));
+        d.stream(labels, entries, Entries(Reader::new(body)))?;
     }
     Ok(())
 }
 
-fn stream(body: &[u8], d: &mut Decoder<'_>) -> Result<(), Fault> {
-    let (mut labels, mut entries) = ("", 0);
-    let mut r = Reader::new(body);
-    while let Some((field, value)) = r.next()? {
-        match field {
-            1 => labels = value.str()?,
-            2 => entries += 1,
-            _ => {}
+struct Stream<'a> {
+    labels: &'a str,
+    entries: usize,
+    body: &'a [u8],
+}
+
+impl<'a> Stream<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, Fault> {
+        let (mut labels, mut entries) = ("", 0);
+        let mut r = Reader::new(body);
+        while let Some((field, value)) = r.next()? {
+            match field {
+                1 => labels = value.str()?,
+                2 => entries += 1,
+                _ => {}
+            }
         }
+        Ok(Stream { labels, entries, body })
     }
-    let labels = parse_labels(labels).map_err(|e| e.to_string()).and_then(|pairs| d.labels(&pairs));
-    d.stream(labels, entries, Entries(Reader::new(body)))
 }
 
 /// The entries of a stream, each once.

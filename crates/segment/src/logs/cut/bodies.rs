@@ -58,6 +58,11 @@ impl<'a> Bodies<'a> {
         self.plain.len()
     }
 
+    /// The number of the template of a row that has one.
+    pub fn template(&self, row: usize) -> Option<u32> {
+        self.cut.and_then(|(template, _)| at(template, row))
+    }
+
     pub fn body(&self, row: usize) -> Result<Body<'a>> {
         if let Some((template, values)) = self.cut
             && let Some(number) = at(template, row)

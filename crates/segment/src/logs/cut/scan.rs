@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::terms::{mask, padded};
+use crate::terms::classes::Classes;
 
 /// Bytes of a line that is cut at most.
 pub const MAX_LINE: usize = 16 << 10;
@@ -43,9 +43,7 @@ pub struct Slot {
 /// Finds slots; kept for its buffers.
 #[derive(Default)]
 pub struct Scanner {
-    digits: Vec<u64>,
-    /// ASCII letters and digits.
-    words: Vec<u64>,
+    classes: Classes,
     pub slots: Vec<Slot>,
 }
 
@@ -57,27 +55,17 @@ impl Scanner {
         if bytes.len() > MAX_LINE {
             return false;
         }
-        self.digits.clear();
-        self.words.clear();
-        let mut least = u8::MAX;
-        for b in bytes {
-            least = least.min(*b);
-        }
-        if least <= LAST_MARK {
+        self.classes.tell(bytes, LAST_MARK + 1);
+        let Classes { digits, plain, low } = &self.classes;
+        if *low {
             return false;
         }
-        for chunk in bytes.chunks(64) {
-            let chunk = padded(chunk);
-            let digits = mask(&chunk, |b| b.wrapping_sub(b'0') < 10);
-            self.digits.push(digits);
-            self.words.push(digits | mask(&chunk, |b| (b | 0x20).wrapping_sub(b'a') < 26));
-        }
         let mut from = 0;
-        while let Some(digit) = next_set(&self.digits, from) {
+        while let Some(digit) = next_set(digits, from) {
             let before = bytes.get(from..digit).unwrap_or_default().iter().rev();
             let start = digit - before.take_while(|b| b.is_ascii_alphanumeric()).count();
-            let word = start..next_clear(&self.words, digit, bytes.len());
-            let digits = digit..next_clear(&self.digits, digit, bytes.len());
+            let word = start..next_clear(plain, digit, bytes.len());
+            let digits = digit..next_clear(digits, digit, bytes.len());
             let Some(slot) = slot(bytes, word.clone(), digits) else { return false };
             from = slot.at.end;
             self.slots.push(slot);

@@ -298,7 +298,7 @@ impl Words {
             let inner = text.get(head..text.len().saturating_sub(tail)).unwrap_or_default();
             folded.clear();
             fold(std::str::from_utf8(inner).unwrap_or_default(), &mut folded);
-            each(&folded, |term| terms.push(term));
+            each(&mut folded, |term| terms.push(term));
         }
         terms.sort_unstable();
         terms.dedup();

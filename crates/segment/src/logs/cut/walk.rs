@@ -1,19 +1,17 @@
-//! Conditions decided over templates and values: what a text of a template does to an automaton is remembered, so a line
-//! costs what its values do.
+//! Automata walked over templates and values: what a text of a template does to one is remembered, so a line costs what
+//! its values do.
 
 use std::sync::Arc;
 
 use super::{
-    bodies::{Bodies, Body},
     plan::{Plan, Step, Ways},
     scan::MAX_DIGITS,
     template::{Part, Table, Template},
     value::{self, UUID_GROUPS},
 };
 use crate::{
-    Result,
     codec::bits::Cursor,
-    lines::{Automaton, LineCondition, MATCHED, NEVER, State, Test, UNKNOWN},
+    lines::{Automaton, MATCHED, NEVER, State, UNKNOWN},
 };
 
 /// States with which the effects of all bytes of hex are worked out at first; with more their digits are walked.
@@ -27,48 +25,13 @@ const THREE: usize = 1000;
 const LENGTHS: usize = 32;
 /// Lines of a template after which it is worth finding out what of them has to be walked through.
 const WORTH_A_PLAN: u8 = 4;
+/// Lines walked through side by side.
+pub(super) const LANES: usize = 4;
 /// Stands for an effect that is not known yet.
 const UNSEEN: State = State::MAX;
 
-/// Decides a condition over rows of one segment.
-pub(in crate::logs) struct Sieve {
-    condition: Arc<LineCondition>,
-    walkers: Vec<Option<Walker>>,
-    buffer: Vec<u8>,
-}
-
-impl Sieve {
-    pub fn new(condition: Arc<LineCondition>, table: &Table) -> Self {
-        let walker = |t: &Test| t.automaton.as_ref().map(|a| Walker::new(a.clone(), table));
-        let walkers = condition.tests.iter().map(walker).collect();
-        Sieve { condition, walkers, buffer: Vec::new() }
-    }
-
-    /// Whether a body passes.
-    pub fn passes(&mut self, bodies: &Bodies<'_>, row: usize) -> Result<bool> {
-        let body = bodies.body(row)?;
-        if let Body::Cut(template, values) = &body
-            && let Some(passes) = self.walk(template, values)
-        {
-            return Ok(passes);
-        }
-        Ok(self.condition.matches(bodies.text(body, &mut self.buffer)?))
-    }
-
-    /// The answer as far as automata know it.
-    fn walk(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
-        for (test, walker) in self.condition.tests.iter().zip(&mut self.walkers) {
-            let found = walker.as_mut()?.found(template, values)?;
-            if found != test.wanted {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
-}
-
 /// An automaton on its way through the lines of a segment.
-struct Walker {
+pub(super) struct Walker {
     walk: Walk,
     ways: Option<Ways>,
     /// By template; empty without ways.
@@ -96,7 +59,7 @@ struct Walk {
 }
 
 impl Walker {
-    fn new(automaton: Arc<Automaton>, table: &Table) -> Self {
+    pub(super) fn new(automaton: Arc<Automaton>, table: &Table) -> Self {
         let ways = Ways::of(&automaton);
         let plans = match ways {
             Some(_) => table.templates.iter().map(|_| Way::Met(0)).collect(),
@@ -106,7 +69,7 @@ impl Walker {
     }
 
     /// Whether the pattern is found in a line; `None` where that is not known, or the values are not of the template.
-    fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
+    pub(super) fn found(&mut self, template: &Template, values: &[u8]) -> Option<bool> {
         let end = match (&self.ways, self.plans.get_mut(template.number as usize)) {
             (Some(_), Some(Way::Planned(plan))) => self.walk.follow(plan, template, values)?,
             (Some(ways), Some(way)) => {
@@ -118,11 +81,27 @@ impl Walker {
             }
             _ => self.walk.through(template, values)?,
         };
-        match end {
-            MATCHED => Some(true),
-            NEVER => Some(false),
+        said(end)
+    }
+
+    /// The same of lines of one template; `None` where they are to be asked one by one.
+    pub(super) fn found_by_each(
+        &mut self,
+        template: &Template,
+        values: [&[u8]; LANES],
+    ) -> Option<[Option<bool>; LANES]> {
+        match self.plans.get(template.number as usize) {
+            Some(Way::Planned(plan)) => Some(self.walk.follow_each(plan, template, values)?.map(said)),
             _ => None,
         }
+    }
+}
+
+fn said(end: State) -> Option<bool> {
+    match end {
+        MATCHED => Some(true),
+        NEVER => Some(false),
+        _ => None,
     }
 }
 
@@ -178,6 +157,72 @@ impl Walk {
             }
         }
         Some(plan.end.unwrap_or_else(|| self.automaton.end(state)))
+    }
+
+    /// The same of lines of one template, step by step: what one of them waits for, another does not.
+    fn follow_each(
+        &mut self,
+        plan: &Plan,
+        template: &Template,
+        values: [&[u8]; LANES],
+    ) -> Option<[State; LANES]> {
+        let mut values = values.map(Cursor);
+        let mut states = [self.automaton.start; LANES];
+        for step in &plan.steps {
+            match step {
+                Step::Numbers(n) => {
+                    for _ in 0..*n {
+                        values.iter_mut().try_for_each(value::pass_number)?;
+                    }
+                }
+                Step::Bytes(n) => values.iter_mut().try_for_each(|v| v.take(*n).map(|_| ()))?,
+                Step::Token => {
+                    for values in &mut values {
+                        let length = usize::from(values.byte()?);
+                        values.take(length)?;
+                    }
+                }
+                // What is decided stays so.
+                Step::From(known) => states.iter_mut().filter(|s| **s > UNKNOWN).for_each(|s| *s = *known),
+                Step::Walk(at) => {
+                    match template.parts.get(*at)? {
+                        Part::Hex(bytes) if !self.hex.is_empty() => {
+                            self.hex_of_each(&mut states, &mut values, *bytes)?;
+                        }
+                        part => {
+                            for (state, values) in states.iter_mut().zip(&mut values) {
+                                *state = self.part(*state, template, part, values)?;
+                            }
+                        }
+                    }
+                    if states.iter().all(|s| *s <= UNKNOWN) {
+                        return Some(states);
+                    }
+                }
+            }
+        }
+        Some(states.map(|s| match s > UNKNOWN {
+            true => plan.end.unwrap_or_else(|| self.automaton.end(s)),
+            false => s,
+        }))
+    }
+
+    fn hex_of_each(
+        &self,
+        states: &mut [State; LANES],
+        values: &mut [Cursor<'_>; LANES],
+        bytes: usize,
+    ) -> Option<()> {
+        let mut own = [&[][..]; LANES];
+        for (own, values) in own.iter_mut().zip(values) {
+            *own = values.take(bytes)?;
+        }
+        for at in 0..bytes {
+            for (state, own) in states.iter_mut().zip(own) {
+                *state = *self.hex.get(usize::from(*state) << 8 | usize::from(*own.get(at)?))?;
+            }
+        }
+        Some(())
     }
 
     /// What a line comes to by all of its values.
