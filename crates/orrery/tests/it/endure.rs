@@ -126,11 +126,12 @@ impl Peers {
         let answer = self.get(format!("{http}/api/v1/export?match%5B%5D={selector}&{range}")).await;
         assert_eq!(answer.status, 200, "{}", answer.excerpt());
         let mut found = Samples::new();
-        // Infinities stand there as they are, which is no JSON.
+        // Infinities, and what marks a series as stale, stand there as they are, which is no JSON.
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         let text = ["[", ","].iter().fold(text, |t, before| {
             t.replace(&format!("{before}+Inf"), &format!("{before}\"+Inf\""))
                 .replace(&format!("{before}-Inf"), &format!("{before}\"-Inf\""))
+                .replace(&format!("{before}NaN"), &format!("{before}null"))
         });
         for line in text.lines() {
             let v: Value = serde_json::from_str(line).unwrap();

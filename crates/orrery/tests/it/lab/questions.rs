@@ -192,6 +192,8 @@ pub fn spans(body: &Value) -> Rows {
             let mut shown = span.clone();
             // The number of a process within its trace depends on who else is in it.
             shown["processID"] = process["serviceName"].clone();
+            // As do warnings, of a parent that did not come.
+            shown.as_object_mut().and_then(|s| s.remove("warnings"));
             rows.insert((cluster.unwrap_or_default(), shown.to_string()));
         }
     }
